@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all a newcomer needs: every target makes its own virtual environment when it is missing.
+# Another interpreter: `make PYTHON=python3.12 test`. Options of pip: its environment variables (PIP_INDEX_URL, ...).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+HUB_CODE := $(wildcard modeling_minimonkey/*.py processing_minimonkey/*.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check style bench clean
+
+help:
+	@echo "make demo    ask the small checkpoint about the page in examples/"
+	@echo "make test    run the tests (pytest arguments: make test ARGS='-k pyramid')"
+	@echo "make check   ruff and mlinter, zero findings"
+	@echo "make style   let ruff correct what it can"
+	@echo "make bench   measure the figures of benchmarks/speed"
+	@echo "make clean   remove the virtual environment and all caches"
+
+# Torch comes first: it is by far the largest download, and a failure there should be seen before anything else.
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt torch
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python examples/ask.py examples/page.png "Read the text."
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mlinter --no-progress --no-cache $(HUB_CODE)
+
+style: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.speed.run
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
