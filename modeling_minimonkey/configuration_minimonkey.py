@@ -1,8 +1,10 @@
+# trf-ignore: TRF028 (the license is in the file LICENSE)
 """Mini-Monkey configuration: InternVL's own, with the defaults of InternVL2-2B and the Scale Compression Mechanism."""
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, InternVLConfig, InternVLVisionConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
+from transformers.utils import auto_docstring
 
 
 # Every auto class a user may try, written into each saved config.json so that the Hub folder loads by itself.
@@ -36,21 +38,23 @@ def check_keep_ratio(keep_ratio: float) -> None:
         )
 
 
+@auto_docstring(
+    custom_intro="""
+    Settings of the Scale Compression Mechanism (section 3.3 of https://huggingface.co/papers/2408.02034), which drops
+    the detailed image tokens that the rest of the prompt attends to least.
+    """
+)
 @strict
 class ScaleCompressionConfig(PreTrainedConfig):
     r"""
-    Settings of the Scale Compression Mechanism (section 3.3 of https://huggingface.co/papers/2408.02034), which drops
-    the detailed image tokens that the rest of the prompt attends to least.
-
-    Args:
-        keep_ratio (`float`, *optional*, defaults to 1.0):
-            Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens `int(n * keep_ratio)` stay.
-            1.0 turns the mechanism off. The published value is 0.5.
-        layer (`int`, *optional*, defaults to 1):
-            Index of the language model layer whose attention scores the tokens. The layers before it run in full.
-        positions (`str`, *optional*, defaults to `"repack"`):
-            `"repack"` numbers the remaining tokens without gaps, as published; `"keep"` leaves every token its
-            original position id.
+    keep_ratio (`float`, *optional*, defaults to 1.0):
+        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens `int(n * keep_ratio)` stay. 1.0
+        turns the mechanism off. The published value is 0.5.
+    layer (`int`, *optional*, defaults to 1):
+        Index of the language model layer whose attention scores the tokens. The layers before it run in full.
+    positions (`str`, *optional*, defaults to `"repack"`):
+        `"repack"` numbers the remaining tokens without gaps, as published; `"keep"` leaves every token its original
+        position id.
     """
 
     model_type = "minimonkey_scale_compression"
@@ -68,29 +72,27 @@ class ScaleCompressionConfig(PreTrainedConfig):
             raise ValueError(f'`positions` must be "repack" or "keep", got {self.positions!r}.')
 
 
+@auto_docstring(
+    custom_intro="""
+    Configuration of [`MiniMonkeyModel`] and [`MiniMonkeyForConditionalGeneration`]. The defaults are those of
+    InternVL2-2B, on which the published Mini-Monkey stands: its vision tower is InternViT-300M at 448 pixels, its
+    language model InternLM2-1.8B written as a Llama. A value that does not fit raises a `StrictDataclassError` that
+    names the argument, what was given and what is allowed.
+    """
+)
 @strict
 class MiniMonkeyConfig(InternVLConfig):
     r"""
-    Configuration of [`MiniMonkeyModel`] and [`MiniMonkeyForConditionalGeneration`]. The defaults are those of
-    InternVL2-2B, on which the published Mini-Monkey stands.
-
-    Args:
-        vision_config (`dict` or `InternVLVisionConfig`, *optional*):
-            The vision tower, by default InternViT-300M at 448 pixels (with attention biases, unlike InternVL3's).
-        text_config (`dict` or `PreTrainedConfig`, *optional*):
-            The language model, by default InternLM2-1.8B written as a Llama.
-        image_token_id (`int`, *optional*, defaults to 92546):
-            Id of `<IMG_CONTEXT>`, the placeholder of one image token.
-        image_seq_length (`int`, *optional*, defaults to 256):
-            Image tokens per tile. Must equal what the vision tower and `downsample_ratio` give.
-        downsample_ratio (`float`, *optional*, defaults to 0.5):
-            Factor by which pixel shuffle shortens both sides of the patch grid.
-        tie_word_embeddings (`bool`, *optional*, defaults to `False`):
-            Whether the output layer shares its weights with the input embeddings.
-        scale_compression_config (`dict` or `ScaleCompressionConfig`, *optional*):
-            Settings of the Scale Compression Mechanism, off by default.
-
-    Errors: a `StrictDataclassError` that names the argument, what was given and what is allowed.
+    image_token_id (`int`, *optional*, defaults to 92546):
+        Id of `<IMG_CONTEXT>`, the placeholder of one image token.
+    image_seq_length (`int`, *optional*, defaults to 256):
+        Image tokens per tile. Must equal what the vision tower and `downsample_ratio` give.
+    downsample_ratio (`float`, *optional*, defaults to 0.5):
+        Factor by which pixel shuffle shortens both sides of the patch grid.
+    tie_word_embeddings (`bool`, *optional*, defaults to `False`):
+        Whether the output layer shares its weights with the input embeddings.
+    scale_compression_config (`dict` or `ScaleCompressionConfig`, *optional*):
+        Settings of the Scale Compression Mechanism, off by default.
 
     Example:
 
