@@ -31,7 +31,7 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     backend = tokenizer.backend_tokenizer
     steps = [backend.normalizer]  # turns spaces into "▁"
     if rules.remove_extra_whitespaces:
-        steps += [normalizers.Replace(Regex("^▁+|▁+$"), ""), normalizers.Replace(Regex("▁{2,}"), "▁")]
+        steps += [normalizers.Replace(Regex(r"\A▁+|▁+\z"), ""), normalizers.Replace(Regex("▁{2,}"), "▁")]
     if rules.add_dummy_prefix:
         # Once per run of text between added tokens, as the slow tokenizers call SentencePiece on each run.
         steps.append(normalizers.Prepend("▁"))
