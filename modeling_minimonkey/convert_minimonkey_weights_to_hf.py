@@ -227,23 +227,12 @@ def read_config(folder: Path) -> dict:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"`source` {folder} has no config.json.")
     original = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    allowed = {
-        "model_type": ["internvl_chat"],
-        "ps_version": ["v2"],  # v1 orders the tokens of a tile in another way, which Transformers' InternVL has not
-        "template": sorted(PROMPTS),
-    }
-    for name, values in allowed.items():
-        if original.get(name) not in values:
-            raise ValueError(
-                f"`{name}` in the config.json of `source` must be in {values}, got {original.get(name)!r}."
-            )
+    _require_one_of(original, "model_type", ["internvl_chat"], "config.json")
     _require(original, ("llm_config", "vision_config", "downsample_ratio", "select_layer"), "config.json")
-    family = original["llm_config"].get("model_type")
-    if family not in LANGUAGE_MODEL_FAMILIES:
-        raise ValueError(
-            f"`source` has a language model of the type {family!r}; those that can be converted are "
-            f"{sorted(LANGUAGE_MODEL_FAMILIES)}."
-        )
+    _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODEL_FAMILIES), "llm_config")
+    _require_one_of(original, "template", sorted(PROMPTS), "config.json")
+    # v1 orders the tokens of a tile in another way, which Transformers' InternVL does not have.
+    _require_one_of(original, "ps_version", ["v2"], "config.json")
     _require(original["llm_config"], (*TEXT_NAMES, "rope_theta"), "llm_config")
     _require(original["vision_config"], VISION_NAMES, "vision_config")
     return original
@@ -253,6 +242,11 @@ def _require(section: dict, names: Iterable[str], where: str) -> None:
     missing = [name for name in names if name not in section]
     if missing:
         raise ValueError(f"`source` has no {missing} in {where}.")
+
+
+def _require_one_of(section: dict, name: str, allowed: list[str], where: str) -> None:
+    if section.get(name) not in allowed:
+        raise ValueError(f"`source` has {section.get(name)!r} as `{name}` in {where}, it must be one of {allowed}.")
 
 
 def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
@@ -287,8 +281,7 @@ def _convert_text_config(llm_config: dict) -> PreTrainedConfig:
     rope_parameters = {"rope_type": "default", "rope_theta": llm_config["rope_theta"]}
     if scaling := llm_config.get("rope_scaling"):
         _require(scaling, ("type", "factor"), "llm_config.rope_scaling")
-        if scaling["type"] not in ("linear", "dynamic"):
-            raise ValueError(f'`llm_config.rope_scaling.type` must be "linear" or "dynamic", got {scaling["type"]!r}.')
+        _require_one_of(scaling, "type", ["dynamic", "linear"], "llm_config.rope_scaling")
         rope_parameters |= {"rope_type": scaling["type"], "factor": scaling["factor"]}
     shared = {name: llm_config[name] for name in TEXT_NAMES}
     return family.config_class(**shared, **optional, rope_parameters=rope_parameters)
@@ -473,6 +466,7 @@ def _load_model(checkpoint: OriginalCheckpoint, dtype=None, **kwargs) -> MiniMon
             None, config=checkpoint.config, state_dict=tensors, dtype=dtype, **kwargs
         )
     model._weight_conversions = []  # else `save_pretrained` would write the original names
+    model.name_or_path = model.config.name_or_path = str(checkpoint.folder)
     tokenizer = checkpoint.tokenizer
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
