@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -39,7 +40,6 @@ from transformers.core_model_loading import (
 )
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
-import processing_minimonkey
 from processing_minimonkey.complementary_image_pyramid import PYRAMID_SETTINGS
 from processing_minimonkey.image_processing_minimonkey import MiniMonkeyImageProcessor
 from processing_minimonkey.processing_minimonkey import MiniMonkeyProcessor
@@ -308,7 +308,7 @@ def open_tensors(folder: Path) -> dict:
     if outside:
         raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} must name files beside it, got {outside}.")
 
-    tensors, files = {}, {}
+    tensors, places = {}, {}
     for name in names:
         try:
             file = safe_open(folder / name, framework="pt")
@@ -318,9 +318,9 @@ def open_tensors(folder: Path) -> dict:
         if twice:
             raise ValueError(f"`source` has tensors that stand in more than one file: {twice}.")
         tensors |= {key: file.get_slice(key) for key in file.keys()}
-        files |= dict.fromkeys(file.keys(), name)
-    if index is not None and index != files:
-        different = sorted(key for key in index.keys() | files.keys() if index.get(key) != files.get(key))
+        places |= dict.fromkeys(file.keys(), name)
+    if index is not None and index != places:
+        different = sorted(key for key in index.keys() | places.keys() if index.get(key) != places.get(key))
         raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} and the files beside it differ in {different}.")
     return tensors
 
@@ -482,7 +482,7 @@ def _build_processor(checkpoint: OriginalCheckpoint) -> MiniMonkeyProcessor:
         image_processor=MiniMonkeyImageProcessor(size={"height": height, "width": width}, **PYRAMID_SETTINGS["demo"]),
         tokenizer=checkpoint.tokenizer,
         image_seq_length=checkpoint.config.image_seq_length,
-        chat_template=(Path(processing_minimonkey.__file__).parent / checkpoint.prompt.file).read_text("utf-8"),
+        chat_template=(files("processing_minimonkey") / checkpoint.prompt.file).read_text("utf-8"),
     )
 
 
@@ -501,13 +501,16 @@ def convert(source: str | Path, target: str | Path, *, revision: str | None = No
 
     Raises:
         FileExistsError: `target` exists.
-        FileNotFoundError, ValueError: see [`load_original`].
+        FileNotFoundError, ValueError: see [`load_original`]; also if a weight is not a finite number.
     """
     target = Path(target).absolute()
     if target.exists():
         raise FileExistsError(f"`target` {target} exists already; give a folder that does not.")
     checkpoint = read_checkpoint(source, revision)
     processor, model = _build_processor(checkpoint), _load_model(checkpoint)
+    broken = [name for name, weights in model.state_dict().items() if not weights.isfinite().all()]
+    if broken:
+        raise ValueError(f"`source` has weights that are not finite numbers in {broken}.")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename on the same disk.
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:

@@ -225,8 +225,9 @@ QKV = "language_model.model.layers.2.attention.wqkv.weight"
             lambda t: t.update({"model.language_model.norm.weight": torch.zeros(64)}),
             ["language_model.model.norm.weight and model.language_model.norm.weight"],
         ),
+        (lambda t: t["mlp1.0.bias"].fill_(torch.nan), ["not finite", "model.multi_modal_projector.layer_norm.bias"]),
     ],
-    ids=["missing", "missing_qkv", "unexpected", "one_layer_more", "qkv_rows", "transposed", "other_family", "twice"],
+    ids=["missing", "missing_qkv", "unexpected", "layer_more", "rows", "transposed", "other_family", "twice", "nan"],
 )
 def test_keys_that_do_not_fit_are_named_and_nothing_is_written(source, tmp_path, change, named):
     edit_tensors(source, change)
