@@ -420,7 +420,6 @@ class MiniMonkeyForConditionalGeneration(MiniMonkeyPreTrainedModel, InternVLForC
         kwargs: dict,
     ) -> dict:
         """Ids, mask, positions and image features without the dropped tokens; takes the long ones out of `kwargs`."""
-        mm_token_type_ids = kwargs.pop("mm_token_type_ids", None)
         attention_mask, position_ids = kwargs.pop("attention_mask", None), kwargs.pop("position_ids", None)
         generation_config, _ = self._prepare_generation_config(generation_config, **kwargs)
         self._prepare_special_tokens(generation_config, attention_mask is not None, prompt.device, prompt.shape[0])
@@ -438,16 +437,18 @@ class MiniMonkeyForConditionalGeneration(MiniMonkeyPreTrainedModel, InternVLForC
         )
         # One entry for each row, so that `generate` can repeat rows for beams and returned sequences.
         features = [row[row_mask] for row, row_mask in zip(inputs_embeds, image_mask & kept, strict=True)]
+        width = int(kept.sum(dim=1).max())
+        if self.config.scale_compression_config.positions == "keep":
+            # Without any padding `generate` would drop the mask, and the library would take the gaps in the positions
+            # for the seams of packed sequences.
+            width = min(width + 1, prompt.shape[1])
         pad_token_id = generation_config._pad_token_tensor
-        short = {
-            "input_ids": left_pack(prompt, kept, padding=0 if pad_token_id is None else int(pad_token_id)),
-            "attention_mask": left_pack(attention_mask, kept, padding=0),
-            "position_ids": left_pack(position_ids, kept, padding=0),
+        return {
+            "input_ids": left_pack(prompt, kept, width, padding=0 if pad_token_id is None else int(pad_token_id)),
+            "attention_mask": left_pack(attention_mask, kept, width, padding=0),
+            "position_ids": left_pack(position_ids, kept, width, padding=0),
             "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)},
         }
-        if mm_token_type_ids is not None:
-            short["mm_token_type_ids"] = left_pack(mm_token_type_ids, kept, padding=0)
-        return short
 
     def _shorten_lengths(self, generation_config, kwargs, prompt_length, dropped):
         """Take the dropped tokens off `max_length` and `min_length`, which count the prompt, wherever they are set."""

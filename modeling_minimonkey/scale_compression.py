@@ -270,23 +270,24 @@ def select_tokens(scores: torch.Tensor, images: torch.Tensor, keep_ratio: float)
     return kept
 
 
-def left_pack(values: torch.Tensor, kept: torch.Tensor, padding: int) -> torch.Tensor:
+def left_pack(values: torch.Tensor, kept: torch.Tensor, width: int, padding: int) -> torch.Tensor:
     """
-    Move the kept tokens of every row to its right end, in their order, and cut the batch to the longest row.
+    Move the kept tokens of every row to its right end, in their order, and cut the batch to `width`.
 
     Args:
         values (`torch.Tensor` of shape `(batch_size, sequence_length)`):
             Ids, mask or positions.
         kept (`torch.BoolTensor` of shape `(batch_size, sequence_length)`):
             True at tokens that stay.
+        width (`int`):
+            Length of the new rows, at least that of the longest one and at most `sequence_length`.
         padding (`int`):
             What to put before shorter rows.
 
     Returns:
-        `torch.Tensor` of shape `(batch_size, longest row)`.
+        `torch.Tensor` of shape `(batch_size, width)`.
     """
-    longest = int(kept.sum(dim=1).max())
-    order = kept.long().argsort(dim=1, stable=True)[:, kept.shape[1] - longest :]
+    order = kept.long().argsort(dim=1, stable=True)[:, kept.shape[1] - width :]
     return values.gather(1, order).masked_fill(~kept.gather(1, order), padding)
 
 

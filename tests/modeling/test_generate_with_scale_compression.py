@@ -1,0 +1,439 @@
+"""`generate` and `forward` with scale compression give the tokens of the definition, in whatever way they are asked."""
+
+import pytest
+import torch
+from transformers import DynamicCache, GenerationConfig, InternVLForConditionalGeneration, TextStreamer
+from transformers.generation.streamers import BaseStreamer
+
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+
+
+NEW = {"max_new_tokens": 8, "do_sample": False}
+# Two images with text between, text only, an image without detailed tiles, detailed tiles after the adaptive ones.
+RAGGED = ([3, "00012", 4, "002", 6], [5], [2, "112", 7], [2, "10002", 9])
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def inputs(make_inputs):
+    return make_inputs([3, "00012", 4, "002", 6], [2, "10002", 3])
+
+
+@pytest.fixture(scope="module")
+def masked(model, inputs, single_rows, naive):
+    """The same prompts with the dropped tokens masked, which needs no scale compression any more."""
+    attention_mask = torch.zeros_like(inputs["attention_mask"])
+    for mask, padding, row in zip(attention_mask, inputs["attention_mask"], single_rows(inputs), strict=True):
+        mask[padding.nonzero()[:, 0][naive.kept(model, row, 0.5)]] = 1
+    assert 0 < (inputs["attention_mask"] - attention_mask).sum()
+    return {name: inputs[name] for name in ("input_ids", "pixel_values")} | {"attention_mask": attention_mask}
+
+
+def new_tokens(sequences, inputs):
+    assert torch.equal(sequences[:, : inputs["input_ids"].shape[1]], inputs["input_ids"])
+    return sequences[:, inputs["input_ids"].shape[1] :].tolist()
+
+
+class TestAgainstTheDefinition:
+    @pytest.mark.parametrize("positions", ["repack", "keep"])
+    @pytest.mark.parametrize("padding_side", ["left", "right"])
+    @pytest.mark.parametrize("attention", ["eager", "sdpa"])
+    @pytest.mark.parametrize("language_model", ["llama", "qwen2", "phi3"])
+    def test_ragged_batch(
+        self, tiny_model, make_inputs, single_rows, naive, language_model, attention, padding_side, positions
+    ):
+        scale_compression_config = {"keep_ratio": 0.5, "positions": positions}
+        model = tiny_model(language_model, scale_compression_config=scale_compression_config)
+        inputs = make_inputs(*RAGGED, padding_side=padding_side)
+        rows = single_rows(inputs)
+        expected = [naive.generate(model, row, 0.5, positions) for row in rows]
+        model.set_attn_implementation(attention)
+        assert new_tokens(model.generate(**inputs, **NEW), inputs) == expected
+        assert [new_tokens(model.generate(**row, **NEW), row)[0] for row in rows] == expected
+
+    @pytest.mark.parametrize("positions", ["repack", "keep"])
+    @pytest.mark.parametrize("rows", [RAGGED[:1], RAGGED])
+    def test_without_a_cache(self, tiny_model, make_inputs, single_rows, naive, rows, positions):
+        model = tiny_model(scale_compression_config={"positions": positions})
+        inputs = make_inputs(*rows)
+        expected = [naive.generate(model, row, 0.4, positions) for row in single_rows(inputs)]
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.4, use_cache=False)
+        assert new_tokens(sequences, inputs) == expected
+
+    def test_scale_compression_matters(self, model, inputs):
+        tokens = {ratio: model.generate(**inputs, **NEW, keep_ratio=ratio).tolist() for ratio in (0.25, 0.5, 1.0)}
+        assert tokens[0.25] != tokens[0.5] != tokens[1.0]
+
+    @pytest.mark.parametrize("flag", [{"layer": 0}, {"layer": 2}])
+    def test_another_layer(self, tiny_model, make_inputs, flag):
+        inputs = make_inputs([3, "0000000012", 6])
+        other = tiny_model(scale_compression_config=flag)
+        kwargs = {"keep_ratio": 0.2, "output_logits": True, "return_dict_in_generate": True} | NEW
+        logits = [one.generate(**inputs, **kwargs).logits[0] for one in (tiny_model(), other)]
+        assert not torch.allclose(*logits)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "blobs_demo_evalorder",
+            "blobs_demo_demoorder",
+            "palette_demo_evalorder",
+            "exif_default_evalorder",
+            "single_docvqa_evalorder",
+            "noise_docvqa_evalorder",
+            "checker_chartqa_demoorder",
+        ],
+    )
+    def test_published_tokens(self, recorded, name):
+        arrays = recorded.arrays(name)
+        inputs = {
+            "input_ids": arrays["input_ids"][None],
+            "pixel_values": arrays["pixel_values"],
+            "tile_levels": recorded.tile_levels(name),
+        }
+        length = inputs["input_ids"].shape[1]
+        sequences = recorded.model.generate(**inputs, max_new_tokens=16, do_sample=False, keep_ratio=0.5)
+        assert sequences[0, :length].tolist() == arrays["input_ids"].tolist()
+        assert sequences[0, length:].tolist() == arrays["scm_greedy_ids_fixed"].tolist()
+        with torch.no_grad():
+            logits = recorded.model(**inputs, keep_ratio=0.5).logits[0, arrays["scm_kept_indices_fixed"]]
+        torch.testing.assert_close(logits, arrays["scm_logits_fixed"], rtol=0, atol=2e-3)
+
+
+class TestWaysToGenerate:
+    """Dropped before the loop by us, or masked from outside: everything `generate` can do gives the same."""
+
+    @pytest.mark.parametrize(
+        "kwargs",
+        [
+            {},
+            {"num_beams": 3},
+            {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.5},
+            {"do_sample": True, "num_return_sequences": 3, "top_k": 20},
+            {"num_beams": 2, "do_sample": True, "num_return_sequences": 2},
+            {"cache_implementation": "static"},
+            {"cache_implementation": "static", "num_beams": 2},
+            {"use_cache": False},
+            {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+        ],
+        ids=str,
+    )
+    def test_same_tokens_dropped_and_masked(self, model, inputs, masked, kwargs):
+        kwargs = NEW | kwargs
+        torch.manual_seed(0)
+        expected = model.generate(**masked, **kwargs)
+        torch.manual_seed(0)
+        assert torch.equal(model.generate(**inputs, **kwargs, keep_ratio=0.5), expected)
+
+    @pytest.mark.parametrize("prefill_chunk_size", [1, 5, 16, 100])
+    def test_chunked_prefill(self, model, inputs, masked, prefill_chunk_size):
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, prefill_chunk_size=prefill_chunk_size)
+        assert torch.equal(sequences, model.generate(**masked, **NEW))
+
+    def test_same_logits_dropped_and_masked(self, model, inputs, masked):
+        kwargs = NEW | {"output_logits": True, "return_dict_in_generate": True}
+        dropped, expected = model.generate(**inputs, **kwargs, keep_ratio=0.5), model.generate(**masked, **kwargs)
+        assert torch.equal(dropped.sequences, expected.sequences)
+        torch.testing.assert_close(dropped.logits, expected.logits, rtol=0, atol=1e-4)
+
+    @pytest.mark.parametrize("positions", ["repack", "keep"])
+    @pytest.mark.parametrize("how", ["prompt lookup", "another model", "the same model"])
+    def test_assisted_decoding(self, tiny_model, make_inputs, how, positions):
+        scale_compression_config = {"keep_ratio": 0.5, "positions": positions}
+        model = tiny_model(scale_compression_config=scale_compression_config)
+        inputs = make_inputs([3, "00012", 4, "002", 6])
+        assistant = {
+            "prompt lookup": {"prompt_lookup_num_tokens": 3},
+            "another model": {"assistant_model": tiny_model(seed=1, scale_compression_config={"keep_ratio": 0.3})},
+            "the same model": {"assistant_model": model},
+        }
+        kwargs = NEW | {"max_new_tokens": 20}
+        assert torch.equal(model.generate(**inputs, **kwargs, **assistant[how]), model.generate(**inputs, **kwargs))
+
+    def test_compiled_decoder(self, tiny_model, inputs, masked):
+        model = tiny_model()
+        expected = model.generate(**masked, **NEW)
+        model.model.language_model = torch.compile(model.model.language_model, backend="eager", fullgraph=True)
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, cache_implementation="static")
+        assert torch.equal(sequences, expected)
+
+    def test_compiled_forward(self, tiny_model, inputs, masked):
+        model = tiny_model()
+        expected = model.generate(**masked, **NEW)
+        model.forward = torch.compile(model.forward, backend="eager", fullgraph=True)
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, cache_implementation="static")
+        assert torch.equal(sequences, expected)
+
+    def test_the_cache_is_shorter(self, model, make_inputs):
+        inputs = make_inputs([3, "00012", 4, "002", 6])
+        kwargs = NEW | {"return_dict_in_generate": True}
+        lengths = {
+            ratio: model.generate(**inputs, **kwargs, keep_ratio=ratio).past_key_values.get_seq_length()
+            for ratio in (1.0, 0.5, 0.25)
+        }
+        assert lengths[1.0] == inputs["input_ids"].shape[1] + 7
+        assert lengths[1.0] - lengths[0.5] == 6 + 4
+        assert lengths[1.0] - lengths[0.25] == 9 + 6
+
+    def test_without_attention_mask(self, model, inputs):
+        expected = model.generate(**inputs, **NEW, keep_ratio=0.5)
+        del (inputs := dict(inputs))["attention_mask"]
+        assert torch.equal(model.generate(**inputs, **NEW, keep_ratio=0.5), expected)
+
+    def test_positional_arguments(self, model, inputs):
+        expected = model.generate(**inputs, **NEW, keep_ratio=0.5)
+        inputs = dict(inputs)
+        input_ids, generation_config = inputs.pop("input_ids"), GenerationConfig(**NEW)
+        assert torch.equal(model.generate(input_ids, generation_config, keep_ratio=0.5, **inputs), expected)
+
+    def test_features_instead_of_pixels(self, model, inputs):
+        expected = model.generate(**inputs, **NEW, keep_ratio=0.5)
+        inputs = dict(inputs)
+        features = model.get_image_features(inputs.pop("pixel_values"))
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, mm_encoder_outputs={"image": features})
+        assert torch.equal(sequences, expected)
+
+    def test_no_state_left(self, model, inputs, make_inputs):
+        def state():
+            return {name: list(vars(module)) for name, module in model.named_modules()}
+
+        text = make_inputs([5], [9])
+        first, before = model.generate(**inputs, **NEW, keep_ratio=0.5), state()
+        plain = model.generate(**text, **NEW)
+        assert torch.equal(model.generate(**inputs, **NEW, keep_ratio=0.5), first)
+        assert torch.equal(model.generate(**text, **NEW, keep_ratio=0.5), plain)
+        assert state() == before
+
+    def test_arguments_stay_as_they_are(self, model, inputs):
+        generation_config = GenerationConfig(max_length=90, do_sample=False)
+        model.generate(**inputs, generation_config=generation_config, keep_ratio=0.5)
+        assert generation_config.max_length == 90
+        assert model.generation_config.max_length is None
+
+    def test_streamer(self, model, make_inputs):
+        class Recorder(BaseStreamer):
+            def __init__(self):
+                self.values, self.ended = [], False
+
+            def put(self, value):
+                self.values.append(value.flatten().tolist())
+
+            def end(self):
+                self.ended = True
+
+        inputs, streamer = make_inputs([3, "00012", 6]), Recorder()
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, streamer=streamer)
+        assert streamer.values[0] == inputs["input_ids"][0].tolist()
+        assert sum(streamer.values, []) == sequences[0].tolist()
+        assert streamer.ended
+        assert issubclass(TextStreamer, BaseStreamer)  # the class of the library's own streamers
+
+
+class TestLengths:
+    @pytest.mark.parametrize("where", ["argument", "generation_config", "model"])
+    def test_max_length_counts_the_whole_prompt(self, tiny_model, inputs, where):
+        model = tiny_model()
+        max_length = inputs["input_ids"].shape[1] + 5
+        kwargs = {"argument": {"max_length": max_length}, "model": {}}
+        kwargs["generation_config"] = {"generation_config": GenerationConfig(max_length=max_length)}
+        if where == "model":
+            model.generation_config.max_length = max_length
+        sequences = model.generate(**inputs, keep_ratio=0.5, **kwargs[where])
+        assert sequences.shape[1] == max_length
+        assert torch.equal(sequences, model.generate(**inputs, keep_ratio=0.5, max_new_tokens=5, do_sample=False))
+
+    def test_default_length(self, model, inputs):
+        assert model.generate(**inputs, keep_ratio=0.5).shape[1] == inputs["input_ids"].shape[1] + 20
+
+    def test_min_length(self, model, make_inputs):
+        inputs = make_inputs([3, "00012", 6])
+        length = inputs["input_ids"].shape[1]
+        free = model.generate(**inputs, **NEW, keep_ratio=0.5)[0, length:].tolist()
+        kwargs = NEW | {"eos_token_id": free[0], "keep_ratio": 0.5}
+        assert model.generate(**inputs, **kwargs).shape[1] == length + 1
+        assert model.generate(**inputs, **kwargs, min_length=length).shape[1] == length + 1
+        assert model.generate(**inputs, **kwargs, min_length=length + 1)[0, length] != free[0]
+        assert model.generate(**inputs, **kwargs, min_length=length + 4).shape[1] >= length + 4
+
+    def test_prompt_longer_than_max_length(self, model, inputs):
+        length = inputs["input_ids"].shape[1]
+        with pytest.raises(ValueError, match=f"`max_length` is {length}, but the prompt alone has {length} tokens"):
+            model.generate(**inputs, keep_ratio=0.5, max_length=length)
+
+
+class TestOff:
+    def test_bit_identical_to_a_model_without(self, tiny_model, inputs):
+        model = tiny_model(attention="sdpa")
+        plain = InternVLForConditionalGeneration(model.config).eval()
+        plain.load_state_dict(model.state_dict())
+        plain.generation_config = model.generation_config
+        no_levels = {name: value for name, value in inputs.items() if name != "tile_levels"}
+        kwargs = NEW | {"output_logits": True, "return_dict_in_generate": True}
+        expected = plain.generate(**no_levels, **kwargs)
+        for outputs in (
+            model.generate(**no_levels, **kwargs),
+            model.generate(**inputs, **kwargs),
+            model.generate(**inputs, **kwargs, keep_ratio=1.0),
+        ):
+            assert torch.equal(outputs.sequences, expected.sequences)
+            assert all(torch.equal(*step) for step in zip(outputs.logits, expected.logits, strict=True))
+        expected = plain(**no_levels).logits
+        assert torch.equal(model(**inputs).logits, expected)
+        assert torch.equal(model(**inputs, keep_ratio=1.0).logits, expected)
+
+    @pytest.mark.parametrize("rows", [[[5]], [[5], [12]], [[2, "112", 7]], [[2, "112", 7], [4]]], ids=str)
+    def test_rows_without_detailed_tiles(self, model, make_inputs, rows):
+        inputs = make_inputs(*rows)
+        kwargs = NEW | {"output_logits": True, "return_dict_in_generate": True}
+        expected, outputs = (model.generate(**inputs, **kwargs, keep_ratio=ratio) for ratio in (1.0, 0.5))
+        assert torch.equal(outputs.sequences, expected.sequences)
+        assert all(torch.equal(*step) for step in zip(outputs.logits, expected.logits, strict=True))
+
+    def test_the_call_overrides_the_configuration(self, tiny_model, model, inputs):
+        configured = tiny_model(scale_compression_config={"keep_ratio": 0.5})
+        for ratio in (None, 0.25, 1.0):
+            expected = model.generate(**inputs, **NEW, keep_ratio=0.5 if ratio is None else ratio)
+            assert torch.equal(configured.generate(**inputs, **NEW, keep_ratio=ratio), expected)
+
+    def test_not_with_inputs_embeds(self, model, make_inputs, naive):
+        inputs = make_inputs([3, "00012", 6])
+        embeds = naive.embeds(model, inputs)
+        expected = model.generate(inputs_embeds=embeds, **NEW)
+        assert torch.equal(model.generate(inputs_embeds=embeds, **NEW, keep_ratio=0.5), expected)
+
+    def test_not_after_a_cached_beginning(self, model, make_inputs):
+        inputs = make_inputs([9, "00012", 6])
+        length = 8
+        start = {"input_ids": inputs["input_ids"][:, :length]}
+
+        def beginning():
+            return model(**start, past_key_values=DynamicCache(config=model.config)).past_key_values
+
+        expected = model.generate(**inputs, **NEW, past_key_values=beginning())
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, past_key_values=beginning())
+        assert torch.equal(sequences, expected)
+
+    def test_an_empty_cache_is_no_beginning(self, model, inputs):
+        expected = model.generate(**inputs, **NEW, keep_ratio=0.5)
+        cache = DynamicCache(config=model.config)
+        assert torch.equal(model.generate(**inputs, **NEW, keep_ratio=0.5, past_key_values=cache), expected)
+
+
+class TestForward:
+    @pytest.mark.parametrize("positions", ["repack", "keep"])
+    @pytest.mark.parametrize("padding_side", ["left", "right"])
+    def test_logits_of_the_kept_tokens(self, tiny_model, make_inputs, single_rows, naive, padding_side, positions):
+        model = tiny_model(scale_compression_config={"keep_ratio": 0.5, "positions": positions})
+        inputs = make_inputs(*RAGGED, padding_side=padding_side)
+        with torch.no_grad():
+            logits = model(**inputs).logits
+            hidden_states = model.model(**inputs).last_hidden_state
+        assert logits.shape[:2] == inputs["input_ids"].shape
+        torch.testing.assert_close(model.lm_head(hidden_states), logits, rtol=0, atol=0)
+        for row, row_logits, mask in zip(single_rows(inputs), logits, inputs["attention_mask"], strict=True):
+            kept = naive.kept(model, row, 0.5)
+            expected = by_hand(model, row, kept, positions)
+            torch.testing.assert_close(row_logits[mask.bool()][kept], expected[0].detach(), rtol=0, atol=2e-4)
+
+    def test_positions_of_the_caller(self, model, make_inputs):
+        inputs = make_inputs([3, "00012", 6])
+        position_ids = torch.arange(inputs["input_ids"].shape[1])[None]
+        expected = model(**inputs, keep_ratio=0.5).logits
+        # RoPE only sees distances
+        shifted = model(**inputs, keep_ratio=0.5, position_ids=position_ids + 40).logits
+        assert torch.equal(model(**inputs, keep_ratio=0.5, position_ids=position_ids).logits, expected)
+        torch.testing.assert_close(shifted, expected, rtol=0, atol=2e-4)
+
+    @pytest.mark.parametrize("gradient_checkpointing", [False, True])
+    @pytest.mark.parametrize("attention", ["eager", "sdpa"])
+    def test_training_step(self, tiny_model, make_inputs, single_rows, naive, attention, gradient_checkpointing):
+        truth = tiny_model()
+        inputs = make_inputs([3, "00012", 4, "002", 6], [2, "10002", 3], [8], padding_side="right")
+        labels = inputs["input_ids"].masked_fill(
+            (inputs["input_ids"] == truth.config.image_token_id) | (inputs["attention_mask"] == 0), -100
+        )
+        # The mean over all labels of the batch, of the tokens that stay, row by row.
+        total, count = 0.0, 0
+        rows = zip(single_rows(inputs), labels, inputs["attention_mask"].bool(), strict=True)
+        for row, row_labels, mask in rows:
+            kept = naive.kept(truth, row, 0.5)
+            logits, targets = by_hand(truth, row, kept, "repack")[0, :-1], row_labels[mask][kept][1:]
+            total = total + torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+            count += (targets != -100).sum()
+        (total / count).backward()
+
+        model = tiny_model(attention=attention).train()
+        if gradient_checkpointing:
+            model.gradient_checkpointing_enable()
+        loss = model(**inputs, labels=labels, keep_ratio=0.5).loss
+        loss.backward()
+        torch.testing.assert_close(loss, total / count, rtol=0, atol=1e-5)
+        expected = {name: parameter.grad for name, parameter in truth.named_parameters()}
+        for name, parameter in model.named_parameters():
+            if expected[name] is None:
+                assert parameter.grad is None, name
+            else:
+                torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=2e-5, msg=name)
+        assert expected["model.multi_modal_projector.linear_1.weight"].abs().max() > 1e-3
+
+    def test_scoring_is_no_part_of_the_outputs(self, model, inputs):
+        outputs = model(**inputs, keep_ratio=0.5, output_hidden_states=True, output_attentions=True)
+        assert len(outputs.hidden_states) == 4
+        assert len(outputs.attentions) == 3
+        dropped = (outputs.attentions[2][0].amax(dim=(0, 1)) == 0).sum()
+        assert dropped == 10  # nothing attends to half of the 20 detailed tokens
+
+    def test_not_after_a_cached_beginning(self, model, make_inputs):
+        inputs = make_inputs([9, "00012", 6])
+        beginning = model(input_ids=inputs["input_ids"][:, :8], use_cache=True).past_key_values
+        rest = {name: inputs[name] for name in ("pixel_values", "tile_levels")}
+        logits = model(input_ids=inputs["input_ids"][:, 8:], past_key_values=beginning, **rest, keep_ratio=0.5).logits
+        torch.testing.assert_close(logits, model(**inputs).logits[:, 8:], rtol=0, atol=2e-4)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("keep_ratio", [0, 0.0, -0.5, 1.01, 2, float("nan"), "half", True])
+    def test_keep_ratio(self, model, inputs, keep_ratio):
+        for call in (model.generate, model, model.model):
+            with pytest.raises(
+                ValueError, match=f"`keep_ratio` must be a number above 0 and at most 1 .*{keep_ratio}"
+            ):
+                call(**inputs, keep_ratio=keep_ratio)
+
+    def test_no_tile_levels(self, model, inputs):
+        inputs = {name: value for name, value in inputs.items() if name != "tile_levels"}
+        for call in (model.generate, model, model.model):
+            with pytest.raises(ValueError, match="`keep_ratio` 0.5 needs the `tile_levels`"):
+                call(**inputs, keep_ratio=0.5)
+
+    @pytest.mark.parametrize("keep_ratio", [0.5, 1.0])
+    def test_number_of_tile_levels(self, model, inputs, keep_ratio):
+        inputs = inputs | {"tile_levels": inputs["tile_levels"][1:]}
+        for call in (model.generate, model, model.model):
+            with pytest.raises(ValueError, match=r"each of the 13 tiles in `pixel_values`, got the shape \(12,\)"):
+                call(**inputs, keep_ratio=keep_ratio)
+
+    def test_attention_mask_of_another_shape(self, model, inputs):
+        inputs = inputs | {"attention_mask": inputs["attention_mask"][:, 1:]}
+        for call in (model.generate, model):
+            with pytest.raises(ValueError, match="`attention_mask` must have the shape"):
+                call(**inputs, keep_ratio=0.5)
+
+
+def by_hand(model: MiniMonkeyForConditionalGeneration, row, kept, positions) -> torch.Tensor:
+    """Logits of the kept tokens alone, with gradients: only they go through the language model."""
+    embeds = model.get_input_embeddings()(row["input_ids"])
+    if "pixel_values" in row:
+        features = model.get_image_features(row["pixel_values"]).pooler_output.flatten(0, 1)
+        embeds = embeds.masked_scatter((row["input_ids"] == model.config.image_token_id)[..., None], features)
+    hidden_states = model.model.language_model(
+        inputs_embeds=embeds[:, kept],
+        position_ids=torch.tensor(kept if positions == "keep" else range(len(kept)))[None],
+        attention_mask=torch.ones(1, len(kept), dtype=torch.long),
+        use_cache=False,
+    ).last_hidden_state
+    return model.lm_head(hidden_states)
