@@ -9,7 +9,7 @@ from transformers import (
 )
 
 from .configuration_minimonkey import MiniMonkeyConfig, ScaleCompressionConfig
-from .modeling_minimonkey import MiniMonkeyForConditionalGeneration, MiniMonkeyModel
+from .modeling_minimonkey import MiniMonkeyForConditionalGeneration, MiniMonkeyModel, MiniMonkeyPreTrainedModel
 
 
 AutoConfig.register(MiniMonkeyConfig.model_type, MiniMonkeyConfig, exist_ok=True)
@@ -22,5 +22,6 @@ __all__ = [
     "MiniMonkeyConfig",
     "MiniMonkeyForConditionalGeneration",
     "MiniMonkeyModel",
+    "MiniMonkeyPreTrainedModel",
     "ScaleCompressionConfig",
 ]
