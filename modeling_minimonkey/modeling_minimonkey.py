@@ -14,14 +14,15 @@ from transformers.models.internvl.modeling_internvl import (
     InternVLPreTrainedModel,
 )
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, auto_docstring, logging, torch_compilable_check
+from transformers.utils import TransformersKwargs, auto_docstring, torch_compilable_check
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio
 from .scale_compression import DETAILED_LEVEL, compressed_position_ids, compression_mask, detailed_images, left_pack
 
 
-logger = logging.get_logger(__name__)
+def _has_beginning(past_key_values: Cache | None) -> bool:
+    return past_key_values is not None and bool(past_key_values.get_seq_length() > 0)
 
 
 @auto_docstring
@@ -78,7 +79,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         )
 
     def get_placeholder_mask(
-        self, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor, image_features: torch.Tensor | None
+        self, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor, image_features: torch.Tensor
     ) -> torch.BoolTensor:
         """
         Find the image tokens, by `input_ids` or, where there are none, by the embedding of the placeholder.
@@ -87,19 +88,21 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             `torch.BoolTensor` of shape `(batch_size, sequence_length, 1)`.
 
         Raises:
-            `ValueError`: there are not as many image tokens as `image_features` of shape `(tokens, hidden_size)`.
+            `ValueError`: there are not as many image tokens as features in `image_features`, of shape
+                `(tokens, hidden_size)` or `(tiles, image_seq_length, hidden_size)`.
         """
         if input_ids is not None:
             image_mask = input_ids == self.config.image_token_id
         else:
             placeholder = torch.full((), self.config.image_token_id, dtype=torch.long, device=inputs_embeds.device)
             image_mask = (inputs_embeds == self.get_input_embeddings()(placeholder)).all(dim=-1)
-        tokens, per_tile = image_mask.sum(), self.config.image_seq_length
+        tokens, features = image_mask.sum(), image_features.flatten(0, -2).shape[0]
+        per_tile = self.config.image_seq_length
         torch_compilable_check(
-            tokens == image_features.shape[0],
+            tokens == features,
             lambda: (
-                f"The text has {int(tokens)} image tokens, but the images have {image_features.shape[0]} features "
-                f"({image_features.shape[0] / per_tile:g} tiles of {per_tile} tokens)."
+                f"The text has {int(tokens)} image tokens, but the images have {features} features "
+                f"({features / per_tile:g} tiles of {per_tile} tokens)."
             ),
         )
         return image_mask[..., None].to(inputs_embeds.device)
@@ -185,7 +188,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             Share of the detailed tokens that SCM keeps, above 0 and at most 1; `config.scale_compression_config` has
             the default. Dropped tokens are masked here, so that lengths stay: nothing attends to them, and the
             positions of the others follow `config.scale_compression_config.positions`. Labels of image tokens should
-            be -100. Without images and after a cached beginning nothing is dropped.
+            be -100. Without images and after a cached beginning nothing is dropped. A returned cache holds the dropped
+            tokens too: later calls need the mask, see [`MiniMonkeyModel.compress`].
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Specify exactly one of `input_ids` and `inputs_embeds`.")
@@ -200,8 +204,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             )
         inputs_embeds, image_mask = self.embed(input_ids, inputs_embeds, image_outputs, past_key_values)
 
-        is_first_call = past_key_values is None or past_key_values.get_seq_length() == 0
-        if keep_ratio < 1.0 and image_mask is not None and tile_levels is not None and is_first_call:
+        has_levels = image_mask is not None and tile_levels is not None
+        if keep_ratio < 1.0 and has_levels and not _has_beginning(past_key_values):
             kept, position_ids = self.compress(
                 inputs_embeds, image_mask, tile_levels, attention_mask, position_ids, keep_ratio
             )
@@ -402,9 +406,8 @@ class MiniMonkeyForConditionalGeneration(MiniMonkeyPreTrainedModel, InternVLForC
 
     def _starts_with_images(self, prompt: torch.LongTensor | None, kwargs: dict) -> bool:
         """Whether `generate` got the ids of a whole prompt and its images; `ValueError` if the images are missing."""
-        cache = kwargs.get("past_key_values")
-        is_cached = cache is not None and cache.get_seq_length() > 0
-        if prompt is None or kwargs.get("inputs_embeds") is not None or is_cached:
+        has_embeds = kwargs.get("inputs_embeds") is not None
+        if prompt is None or has_embeds or _has_beginning(kwargs.get("past_key_values")):
             return False
         has_images = kwargs.get("pixel_values") is not None or kwargs.get("mm_encoder_outputs") is not None
         if not has_images and (prompt == self.config.image_token_id).any():
@@ -438,6 +441,7 @@ class MiniMonkeyForConditionalGeneration(MiniMonkeyPreTrainedModel, InternVLForC
         # One entry for each row, so that `generate` can repeat rows for beams and returned sequences.
         features = [row[row_mask] for row, row_mask in zip(inputs_embeds, image_mask & kept, strict=True)]
         width = int(kept.sum(dim=1).max())
+        # CODEPATH: published checkpoints repack; "keep" is for those who evaluate or train with original positions.
         if self.config.scale_compression_config.positions == "keep":
             # Without any padding `generate` would drop the mask, and the library would take the gaps in the positions
             # for the seams of packed sequences.
@@ -450,24 +454,27 @@ class MiniMonkeyForConditionalGeneration(MiniMonkeyPreTrainedModel, InternVLForC
             "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)},
         }
 
-    def _shorten_lengths(self, generation_config, kwargs, prompt_length, dropped):
+    def _shorten_lengths(
+        self, generation_config: GenerationConfig | None, kwargs: dict, prompt_length: int, dropped: int
+    ) -> GenerationConfig | None:
         """Take the dropped tokens off `max_length` and `min_length`, which count the prompt, wherever they are set."""
         generation_config = copy.deepcopy(generation_config)
-        for name in ("max_length", "min_length"):
-            if kwargs.get(name) is not None:
-                length = kwargs[name]
-            elif generation_config is not None and getattr(generation_config, name) is not None:
-                length = getattr(generation_config, name)
-            else:
-                length = getattr(self.generation_config, name)
-            if length is None:
+
+        def setting(name):
+            values = (kwargs.get(name), getattr(generation_config, name, None), getattr(self.generation_config, name))
+            return next((value for value in values if value is not None), None)
+
+        for name, takes_precedence in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+            length = setting(name)
+            if length is None or setting(takes_precedence) is not None:
                 continue
             if name == "max_length" and length <= prompt_length:
                 raise ValueError(f"`max_length` is {length}, but the prompt alone has {prompt_length} tokens.")
-            if generation_config is not None and kwargs.get(name) is None:
-                setattr(generation_config, name, max(length - dropped, 0))
+            length = max(length - dropped, 0)
+            if generation_config is None or kwargs.get(name) is not None:
+                kwargs[name] = length
             else:
-                kwargs[name] = max(length - dropped, 0)
+                setattr(generation_config, name, length)
         return generation_config
 
 

@@ -1,4 +1,4 @@
-"""`generate` and `forward` with scale compression give the tokens of the definition, in whatever way they are asked."""
+"""`generate` and `forward` with scale compression give the tokens of the definition, whatever way they are asked."""
 
 import pytest
 import torch
@@ -258,6 +258,12 @@ class TestLengths:
         assert model.generate(**inputs, **kwargs, min_length=length).shape[1] == length + 1
         assert model.generate(**inputs, **kwargs, min_length=length + 1)[0, length] != free[0]
         assert model.generate(**inputs, **kwargs, min_length=length + 4).shape[1] >= length + 4
+
+    def test_max_new_tokens_takes_precedence(self, tiny_model, inputs):
+        model = tiny_model()
+        expected = model.generate(**inputs, **NEW, keep_ratio=0.5)
+        model.generation_config.max_length = 12
+        assert torch.equal(model.generate(**inputs, **NEW, keep_ratio=0.5), expected)
 
     def test_prompt_longer_than_max_length(self, model, inputs):
         length = inputs["input_ids"].shape[1]

@@ -39,6 +39,13 @@ def inputs(make_inputs):
     return inputs
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_model):
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model(scale_compression_config={"keep_ratio": 0.25, "positions": "keep"}).save_pretrained(folder)
+    return folder
+
+
 def greedy(model, steps=16, **inputs):
     sequences = model.generate(**inputs, max_new_tokens=steps, do_sample=False)
     return sequences[:, inputs["input_ids"].shape[1] :].tolist()
@@ -313,12 +320,6 @@ class TestModules:
 
 
 class TestLoading:
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory, tiny_model):
-        folder = tmp_path_factory.mktemp("model")
-        tiny_model(scale_compression_config={"keep_ratio": 0.25, "positions": "keep"}).save_pretrained(folder)
-        return folder
-
     @pytest.mark.parametrize(
         "auto_class", [AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoModelForCausalLM]
     )
