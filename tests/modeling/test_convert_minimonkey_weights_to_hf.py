@@ -173,6 +173,19 @@ def test_convert_writes_a_complete_folder(family, model, tmp_path):
     assert processor.image_processor.size["height"] == 56
 
 
+def test_tied_embeddings_need_no_output_layer(golden, tmp_path):
+    source = shutil.copytree(golden / "model" / "qwen2" / "checkpoint", tmp_path / "source")
+    edit_tensors(source, lambda tensors: tensors.pop("language_model.lm_head.weight"))
+    with pytest.raises(ValueError, match=re.escape("no key gives a value: ['lm_head.weight']")):
+        load_original(source)
+    edit_config(source, "llm_config", tie_word_embeddings=True)
+    model = load_original(source)
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    assert torch.equal(
+        model.lm_head.weight, load_file(source / "model.safetensors")["language_model.model.embed_tokens.weight"]
+    )
+
+
 def test_sharded_checkpoints_convert_to_the_same(source):
     expected = {name: tensor.clone() for name, tensor in load_original(source).state_dict().items()}
     tensors = load_file(source / "model.safetensors")
