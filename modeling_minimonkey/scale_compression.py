@@ -235,7 +235,13 @@ def naive_scores(
     image after the other. Needs `attn_implementation="eager"`. It is here to test the fast version against.
     """
     outputs = language_model(
-        inputs_embeds=inputs_embeds, position_ids=position_ids, output_attentions=True, use_cache=False
+        inputs_embeds=inputs_embeds,
+        attention_mask=torch.ones_like(
+            position_ids
+        ),  # without it gaps in the positions would pass for packed sequences
+        position_ids=position_ids,
+        output_attentions=True,
+        use_cache=False,
     )
     attentions = outputs.attentions[layer][0]  # (heads, length, length)
     scores = torch.zeros(images.shape[0])

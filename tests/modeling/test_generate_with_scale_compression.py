@@ -6,6 +6,7 @@ from transformers import DynamicCache, GenerationConfig, InternVLForConditionalG
 from transformers.generation.streamers import BaseStreamer
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import detailed_images, naive_scores, select_tokens
 
 
 NEW = {"max_new_tokens": 8, "do_sample": False}
@@ -345,14 +346,47 @@ class TestForward:
             expected = by_hand(model, row, kept, positions)
             torch.testing.assert_close(row_logits[mask.bool()][kept], expected[0].detach(), rtol=0, atol=2e-4)
 
-    def test_positions_of_the_caller(self, model, make_inputs):
+    @pytest.mark.parametrize("positions", ["repack", "keep"])
+    def test_positions_of_the_caller(self, tiny_model, make_inputs, naive, positions):
+        model = tiny_model(scale_compression_config={"keep_ratio": 0.5, "positions": positions})
         inputs = make_inputs([3, "00012", 6])
-        position_ids = torch.arange(inputs["input_ids"].shape[1])[None]
-        expected = model(**inputs, keep_ratio=0.5).logits
-        # RoPE only sees distances
-        shifted = model(**inputs, keep_ratio=0.5, position_ids=position_ids + 40).logits
-        assert torch.equal(model(**inputs, keep_ratio=0.5, position_ids=position_ids).logits, expected)
-        torch.testing.assert_close(shifted, expected, rtol=0, atol=2e-4)
+        position_ids = 2 * torch.arange(inputs["input_ids"].shape[1])[None] + 5
+        images = detailed_images(
+            inputs["input_ids"] == model.config.image_token_id, inputs["tile_levels"], model.config.image_seq_length
+        )[0]
+        scores = naive_scores(model.model.language_model, naive.embeds(model, inputs), position_ids, images)
+        kept = select_tokens(scores, images, 0.5).nonzero()[:, 0].tolist()
+        assert kept != naive.kept(model, inputs, 0.5)
+        dropped_before = [token - index for index, token in enumerate(kept)]
+        expected = [2 * token + 5 for token in kept]
+        if positions == "repack":
+            expected = [position - dropped for position, dropped in zip(expected, dropped_before, strict=True)]
+        expected = by_hand(model, inputs, kept, expected)[0]
+        with torch.no_grad():
+            logits = model(**inputs, position_ids=position_ids).logits[0, kept]
+        torch.testing.assert_close(logits, expected.detach(), rtol=0, atol=2e-4)
+        sequences = model.generate(**inputs, max_new_tokens=1, position_ids=position_ids)
+        expected[-1, model.config.image_token_id] = -torch.inf
+        assert sequences[0, -1] == expected[-1].argmax()
+
+    def test_masked_image_tokens_are_padding(self, model, make_inputs, single_rows):
+        inputs = make_inputs([3, "00012", 4, "002", 6])
+        attention_mask = inputs["attention_mask"].clone()
+        tokens = (inputs["input_ids"][0] == model.config.image_token_id).nonzero()[:, 0]
+        attention_mask[0, tokens[4:8]] = 0  # the first image's second tile
+        attention_mask[0, tokens[20:28]] = 0  # the second image's detailed tiles
+        masked = inputs | {"attention_mask": attention_mask}
+        tiles = torch.tensor([0, 2, 3, 4, 7])
+        shorter = {name: inputs[name][tiles] for name in ("pixel_values", "tile_levels")}
+        shorter["input_ids"] = inputs["input_ids"][attention_mask.bool()][None]
+        expected = new_tokens(model.generate(**shorter, **NEW, keep_ratio=0.5), shorter)
+        assert new_tokens(model.generate(**masked, **NEW, keep_ratio=0.5), masked) == expected
+        attention_mask[0, tokens[:20]] = 0  # nothing detailed is left
+        tiles = torch.tensor([7])
+        shorter = {name: inputs[name][tiles] for name in ("pixel_values", "tile_levels")}
+        shorter["input_ids"] = inputs["input_ids"][attention_mask.bool()][None]
+        expected = new_tokens(model.generate(**shorter, **NEW), shorter)
+        assert new_tokens(model.generate(**masked, **NEW, keep_ratio=0.5), masked) == expected
 
     @pytest.mark.parametrize("gradient_checkpointing", [False, True])
     @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -432,13 +466,15 @@ class TestBadInput:
 
 def by_hand(model: MiniMonkeyForConditionalGeneration, row, kept, positions) -> torch.Tensor:
     """Logits of the kept tokens alone, with gradients: only they go through the language model."""
+    if isinstance(positions, str):
+        positions = kept if positions == "keep" else list(range(len(kept)))
     embeds = model.get_input_embeddings()(row["input_ids"])
     if "pixel_values" in row:
         features = model.get_image_features(row["pixel_values"]).pooler_output.flatten(0, 1)
         embeds = embeds.masked_scatter((row["input_ids"] == model.config.image_token_id)[..., None], features)
     hidden_states = model.model.language_model(
         inputs_embeds=embeds[:, kept],
-        position_ids=torch.tensor(kept if positions == "keep" else range(len(kept)))[None],
+        position_ids=torch.tensor([positions]),
         attention_mask=torch.ones(1, len(kept), dtype=torch.long),
         use_cache=False,
     ).last_hidden_state

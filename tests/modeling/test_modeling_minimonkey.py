@@ -279,6 +279,18 @@ class TestModules:
         assert issubclass(MiniMonkeyModel, InternVLModel)
         assert model.input_modalities == model.model.input_modalities == ("image", "text")
 
+    def test_modules_are_built_once(self, model, monkeypatch):
+        built = []
+        initialize = InternVLModel.__init__
+
+        def count(self, config):
+            built.append(type(self))
+            initialize(self, config)
+
+        monkeypatch.setattr(InternVLModel, "__init__", count)
+        MiniMonkeyForConditionalGeneration(model.config)
+        assert built == [MiniMonkeyModel]
+
     def test_the_weights_of_internvl(self, model, inputs):
         internvl = InternVLForConditionalGeneration(model.config).eval()
         assert not any(internvl.load_state_dict(model.state_dict()))
