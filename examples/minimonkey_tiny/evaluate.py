@@ -1,0 +1,98 @@
+"""What the tiny checkpoint reads: character accuracy and exact match on held-out words and pages.
+
+    python examples/minimonkey_tiny/evaluate.py checkpoints/minimonkey-tiny
+
+Character accuracy is 1 - CER: one minus all edits divided by all reference characters. No word here was seen in training (nor was
+any other case of it). The results go to `evaluation.json` in the checkpoint's folder, the table to the screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from rendering import Page
+from tqdm import tqdm
+from train_reader import MESSAGES, render
+from transformers import AutoProcessor
+
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+
+
+VARIANTS = {
+    # name: (processor settings, generate settings)
+    "pyramid": ({}, {}),
+    "pyramid, keep_ratio 0.5": ({}, {"keep_ratio": 0.5}),
+    "detailed + global": ({"adaptive_tiles": None}, {}),
+    "global only": ({"detailed_tiles": (1, 1), "adaptive_tiles": None}, {}),
+}
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Levenshtein distance, row by row."""
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        previous, row = row, [i]
+        for j, b in enumerate(second, 1):
+            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (a != b)))
+    return row[-1]
+
+
+def read(
+    model, processor, pages: list[Page], images_kwargs: dict, generate_kwargs: dict, batch_size: int = 25
+) -> list[str]:
+    prompt = processor.apply_chat_template(MESSAGES, add_generation_prompt=True, tokenize=False)
+    texts = []
+    for start in tqdm(range(0, len(pages), batch_size), desc="reading", leave=False):
+        batch = pages[start : start + batch_size]
+        inputs = processor(
+            text=[prompt] * len(batch),
+            images=[[page.image] for page in batch],
+            padding=True,
+            return_tensors="pt",
+            **images_kwargs,
+        )
+        sequences = model.generate(**inputs, max_new_tokens=80, do_sample=False, **generate_kwargs)
+        answers = sequences[:, inputs["input_ids"].shape[1] :]
+        texts += processor.batch_decode(answers, skip_special_tokens=True)
+    return texts
+
+
+def score(pages: list[Page], texts: list[str]) -> dict:
+    """`words_read` is the share of the page's words that stand in the answer, in any order."""
+    edits = sum(edit_distance(page.text, text) for page, text in zip(pages, texts, strict=True))
+    words = [(word, text.split()) for page, text in zip(pages, texts, strict=True) for word in page.text.split()]
+    return {
+        "n": len(pages),
+        "character_accuracy": round(1 - edits / sum(len(page.text) for page in pages), 4),
+        "exact_match": round(sum(page.text == text for page, text in zip(pages, texts, strict=True)) / len(pages), 4),
+        "words_read": round(sum(word in found for word, found in words) / len(words), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--words", type=int, default=500)
+    parser.add_argument("--pages", type=int, default=100)
+    arguments = parser.parse_args()
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(arguments.model, dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
+
+    results: dict[str, dict] = {}
+    for kind, number in (("word", arguments.words), ("page", arguments.pages)):
+        pages = [render(kind, "test", index) for index in range(number)]
+        for name, (images_kwargs, generate_kwargs) in VARIANTS.items():
+            texts = read(model, processor, pages, images_kwargs, generate_kwargs)
+            results[f"{kind}: {name}"] = score(pages, texts)
+            print(f"{kind}: {name:28}", results[f"{kind}: {name}"])
+            if name == "pyramid":
+                for page, text in list(zip(pages, texts, strict=True))[:6]:
+                    print("   ", repr(page.text), "->", repr(text))
+    Path(arguments.model, "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
