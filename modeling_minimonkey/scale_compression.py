@@ -94,7 +94,6 @@ def compression_mask(
         `torch.BoolTensor` of shape `(batch_size, sequence_length)`: False at padding and at dropped tokens.
     """
     kept = attention_mask.to(torch.bool, copy=True)
-    images = images.masked_fill(~kept, 0)
     for row in images.any(dim=1).nonzero()[:, 0].tolist():
         tokens = attention_mask[row].nonzero()[:, 0]
         row_images, positions = images[row, tokens], position_ids[row, tokens]
@@ -133,7 +132,7 @@ def score_detailed_tokens(
         position_ids (`torch.LongTensor` of shape `(1, sequence_length)`):
             Positions.
         images (`torch.LongTensor` of shape `(sequence_length,)`):
-            The number of the image at detailed tokens, 0 elsewhere. At least one token must be detailed.
+            The number of the image at detailed tokens, 0 elsewhere.
         layer (`int`, *optional*, defaults to 1):
             Index of the layer whose attention is read.
 
@@ -234,11 +233,10 @@ def naive_scores(
     `score_detailed_tokens` written as the definition reads: the whole model, its whole N x N attention matrices, one
     image after the other. Needs `attn_implementation="eager"`. It is here to test the fast version against.
     """
+    attention_mask = torch.ones_like(position_ids)  # without it gaps in the positions pass for packed sequences
     outputs = language_model(
         inputs_embeds=inputs_embeds,
-        attention_mask=torch.ones_like(
-            position_ids
-        ),  # without it gaps in the positions would pass for packed sequences
+        attention_mask=attention_mask,
         position_ids=position_ids,
         output_attentions=True,
         use_cache=False,

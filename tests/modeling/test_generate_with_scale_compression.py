@@ -57,7 +57,7 @@ class TestAgainstTheDefinition:
         assert [new_tokens(model.generate(**row, **NEW), row)[0] for row in rows] == expected
 
     @pytest.mark.parametrize("positions", ["repack", "keep"])
-    @pytest.mark.parametrize("rows", [RAGGED[:1], RAGGED])
+    @pytest.mark.parametrize("rows", [RAGGED[:1], RAGGED, (RAGGED[0], [70])], ids=["one row", "ragged", "long text"])
     def test_without_a_cache(self, tiny_model, make_inputs, single_rows, naive, rows, positions):
         model = tiny_model(scale_compression_config={"positions": positions})
         inputs = make_inputs(*rows)
