@@ -64,7 +64,7 @@ result["text"] = processor.decode(result["all"], skip_special_tokens=True)
 model.save_pretrained(arguments["copy"])
 processor.save_pretrained(arguments["copy"])
 model.model.save_pretrained(arguments["base"])
-print(json.dumps(result))
+print("\\n" + json.dumps(result))
 """
 
 SECOND = """
@@ -79,7 +79,7 @@ result["base_equal"] = all(
 )
 model.save_pretrained(arguments["second"])
 processor.save_pretrained(arguments["second"])
-print(json.dumps(result))
+print("\\n" + json.dumps(result))
 """
 
 WITHOUT_TRUST = """
@@ -90,7 +90,7 @@ for name in arguments["auto_classes"]:
             getattr(transformers, name).from_pretrained(arguments["folder"], **trust)
         except ValueError as error:
             refused[name] = "trust_remote_code" in str(error)
-print(json.dumps(refused))
+print("\\n" + json.dumps(refused))  # the question whether to trust ends without a newline
 """
 
 
