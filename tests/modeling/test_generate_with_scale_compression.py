@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import transformers
+from packaging import version
 from transformers import DynamicCache, GenerationConfig, InternVLForConditionalGeneration, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
@@ -130,6 +132,10 @@ class TestWaysToGenerate:
         torch.manual_seed(0)
         assert torch.equal(model.generate(**inputs, **kwargs, keep_ratio=0.5), expected)
 
+    @pytest.mark.skipif(
+        version.parse(transformers.__version__) < version.parse("5.23"),
+        reason="before 5.23 Transformers loses the image features of a prefill in chunks",
+    )
     @pytest.mark.parametrize("prefill_chunk_size", [1, 5, 16, 100])
     def test_chunked_prefill(self, model, inputs, masked, prefill_chunk_size):
         sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, prefill_chunk_size=prefill_chunk_size)
@@ -345,6 +351,16 @@ class TestForward:
             kept = naive.kept(model, row, 0.5)
             expected = by_hand(model, row, kept, positions)
             torch.testing.assert_close(row_logits[mask.bool()][kept], expected[0].detach(), rtol=0, atol=2e-4)
+
+    @pytest.mark.slow  # flex attention is compiled first
+    def test_flex_attention(self, tiny_model, make_inputs):
+        inputs = make_inputs(*RAGGED)
+        with torch.no_grad():
+            expected, logits = (
+                tiny_model(attention=attention)(**inputs, keep_ratio=0.5).logits[inputs["attention_mask"].bool()]
+                for attention in ("eager", "flex_attention")
+            )
+        torch.testing.assert_close(logits, expected, rtol=0, atol=2e-4)
 
     @pytest.mark.parametrize("positions", ["repack", "keep"])
     def test_positions_of_the_caller(self, tiny_model, make_inputs, naive, positions):

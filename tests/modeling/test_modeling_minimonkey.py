@@ -176,12 +176,11 @@ class TestInputs:
         )
         torch.testing.assert_close(outputs.loss, expected)
 
-    @pytest.mark.parametrize("kwargs", [{"num_beams": 3}, {"prefill_chunk_size": 7}, {"use_cache": False}], ids=str)
+    @pytest.mark.parametrize("kwargs", [{"num_beams": 3}, {"use_cache": False}], ids=str)
     def test_generate(self, model, inputs, single_rows, kwargs):
-        kwargs |= {"max_new_tokens": 6, "do_sample": False}
+        kwargs = {"max_new_tokens": 6, "do_sample": False} | kwargs
         lengths = inputs["attention_mask"].sum(dim=1)
         sequences = model.generate(**inputs, **kwargs)
-        kwargs.pop("prefill_chunk_size", None)
         tiles = inputs["pixel_values"].split([8, 2])
         for row, images in zip(range(3), (tiles[0], None, tiles[1]), strict=True):
             single = {"input_ids": inputs["input_ids"][row : row + 1, -lengths[row] :]}
