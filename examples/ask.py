@@ -1,0 +1,72 @@
+"""Ask a Mini-Monkey model about an image.
+
+    python examples/ask.py IMAGE QUESTION [--model FOLDER] [--keep-ratio 0.5]
+
+The default model is the small checkpoint of this repository, which knows one question: "Read the text."
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
+import processing_minimonkey  # noqa: F401
+
+
+CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny"
+
+
+def count_tokens(inputs: dict, image_seq_length: int, keep_ratio: float) -> tuple[int, int]:
+    """Tokens of a prompt with one image before and after the Scale Compression Mechanism."""
+    before = inputs["input_ids"].shape[1]
+    detailed = int((inputs["tile_levels"] == 0).sum()) * image_seq_length
+    return before, before - detailed + int(detailed * keep_ratio)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", type=Path)
+    parser.add_argument("question", nargs="?", default="Read the text.")
+    parser.add_argument("--model", default=str(CHECKPOINT), help="folder or Hub id")
+    parser.add_argument("--keep-ratio", type=float, default=0.5, help="share of the detailed tokens to keep")
+    parser.add_argument("--max-new-tokens", type=int, default=100)
+    arguments = parser.parse_args()
+
+    processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
+    model = AutoModelForImageTextToText.from_pretrained(arguments.model, trust_remote_code=True, dtype=torch.float32)
+    image = Image.open(arguments.image)
+    content = [{"type": "image", "image": image}, {"type": "text", "text": arguments.question}]
+    start = time.perf_counter()
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        sanitize_control_tokens=True,  # the question is text, whatever it holds
+    )
+    sequences = model.generate(
+        **inputs, max_new_tokens=arguments.max_new_tokens, do_sample=False, keep_ratio=arguments.keep_ratio
+    )
+    seconds = time.perf_counter() - start
+    answer = processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    plan = processor.image_processor.get_pyramid_plan(image.height, image.width)
+    before, after = count_tokens(inputs, processor.image_seq_length, arguments.keep_ratio)
+    print(f"question  {arguments.question}")
+    print("answer    " + answer.replace("\n", "\n          "))
+    print(
+        f"pyramid   detailed {plan.detailed[0]} x {plan.detailed[1]}, adaptive {plan.adaptive[0]} x {plan.adaptive[1]}",
+        end="",
+    )
+    print(f", global 1 x 1: {plan.num_tiles} tiles of {processor.image_seq_length} tokens")
+    print(f"prompt    {before} tokens, {after} after scale compression with keep_ratio {arguments.keep_ratio}")
+    print(f"time      {seconds:.2f} s")
+
+
+if __name__ == "__main__":
+    main()

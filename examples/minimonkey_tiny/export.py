@@ -1,0 +1,86 @@
+"""Packs a trained model into checkpoints/minimonkey-tiny: bfloat16 weights, processor, code, training log, card.
+
+python examples/minimonkey_tiny/export.py runs/tower runs/words runs/pages    # all of it, from the three stages' folders
+python examples/minimonkey_tiny/export.py --code                             # only the code, after a change to it
+python examples/minimonkey_tiny/export.py --card                             # only the card, after evaluate.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from train_reader import make_processor
+
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKPOINT = ROOT / "checkpoints" / "minimonkey-tiny"
+
+
+def export_model(stages: list[str]) -> None:
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(Path(stages[-1], "model"), dtype=torch.bfloat16)
+    model.save_pretrained(CHECKPOINT)
+    make_processor().save_pretrained(CHECKPOINT)
+    log = {}
+    for stage in stages:
+        state = json.loads(Path(stage, "trainer_state.json").read_text())
+        log[Path(stage).name] = {
+            "steps": state["global_step"],
+            "seconds": round(sum(entry.get("train_runtime", 0) for entry in state["log_history"])),
+            "evaluations": [
+                {
+                    key: value
+                    for key, value in entry.items()
+                    if key.startswith(("step", "eval_")) and "second" not in key
+                }
+                for entry in state["log_history"]
+                if "eval_loss" in entry
+            ],
+        }
+    (CHECKPOINT / "training_log.json").write_text(json.dumps(log, indent=1) + "\n")
+
+
+def export_code() -> None:
+    """Renew the code files that `save_pretrained` put beside the weights."""
+    for file in CHECKPOINT.glob("*.py"):
+        (source,) = [path for path in ROOT.glob(f"*_minimonkey/{file.name}")]
+        shutil.copyfile(source, file)
+
+
+def export_card() -> None:
+    """Fill the numbers of evaluation.json and training_log.json into card.md."""
+    evaluation = json.loads((CHECKPOINT / "evaluation.json").read_text())
+    log = json.loads((CHECKPOINT / "training_log.json").read_text())
+    rows = [
+        f"| {name} | {result['n']} | {result['character_accuracy']:.3f} | {result['exact_match']:.3f} | "
+        f"{result['words_read']:.3f} |"
+        for name, result in evaluation.items()
+    ]
+    stages = [f"| {name} | {stage['steps']} | {stage['seconds'] / 60:.0f} |" for name, stage in log.items()]
+    card = Path(__file__).with_name("card.md").read_text()
+    size = (CHECKPOINT / "model.safetensors").stat().st_size / 1e6
+    card = card.replace("{evaluation}", "\n".join(rows)).replace("{stages}", "\n".join(stages))
+    (CHECKPOINT / "README.md").write_text(card.replace("{size}", f"{size:.1f}"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stages", nargs="*")
+    parser.add_argument("--code", action="store_true")
+    parser.add_argument("--card", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.stages:
+        export_model(arguments.stages)
+    if arguments.code:
+        export_code()
+    if arguments.card:
+        export_card()
+
+
+if __name__ == "__main__":
+    main()

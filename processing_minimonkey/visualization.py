@@ -1,0 +1,67 @@
+"""Figures of the pyramid, with matplotlib. For notebooks, examples and apps; never part of a Hub folder."""
+
+from fractions import Fraction
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from .complementary_image_pyramid import Grid, PyramidPlan
+
+
+# Okabe and Ito's palette, which color-blind readers can tell apart
+COLORS = {"detailed": "#0072B2", "adaptive": "#D55E00", "shared": "#000000"}
+
+
+def plot_pyramid(processor, image: Image.Image, **images_kwargs) -> Figure:
+    """
+    Draw the three views of an image: where the detailed and the adaptive grid cut it, and the whole.
+
+    Cut lines that both grids share, where a word is cut in both, are black and dashed.
+
+    Args:
+        processor ([`MiniMonkeyProcessor`] or [`MiniMonkeyImageProcessor`]): gives the grids.
+        image (`PIL.Image.Image`): the image; turned upright by its EXIF orientation first.
+        images_kwargs: settings of the image processor for this figure, such as `pyramid="docvqa"`.
+
+    Returns:
+        [`matplotlib.figure.Figure`] with three axes.
+    """
+    image_processor = getattr(processor, "image_processor", processor)
+    image = ImageOps.exif_transpose(image)
+    plan = image_processor.get_pyramid_plan(image.height, image.width, images_kwargs)
+    height = 4 * image.height / image.width
+    figure, axes = plt.subplots(1, 3, figsize=(13, height + 0.6), layout="constrained")
+    pixels = np.asarray(image.convert("RGB"))
+    for axis, group in zip(axes, ("detailed", "adaptive", "global"), strict=True):
+        axis.imshow(pixels)
+        axis.set_axis_off()
+        axis.set_title(_title(plan, group))
+    _draw_cuts(axes[0], plan.detailed, plan.adaptive, COLORS["detailed"], image.size)
+    _draw_cuts(axes[1], plan.adaptive, plan.detailed, COLORS["adaptive"], image.size)
+    return figure
+
+
+def _title(plan: PyramidPlan, group: str) -> str:
+    if group == "global":
+        return "global: the whole image in one tile"
+    columns, rows = plan.grid(group)
+    if (columns, rows) == (1, 1):
+        return f"{group}: 1 x 1, left out"
+    return f"{group}: {columns} x {rows} = {columns * rows} tiles"
+
+
+def cut_lines(count: int) -> set[Fraction]:
+    """The inner borders of `count` equal columns or rows, as shares of the side."""
+    return {Fraction(i, count) for i in range(1, count)}
+
+
+def _draw_cuts(axis: Axes, grid: Grid, other: Grid, color: str, size: tuple[int, int]) -> None:
+    for draw, count, other_count, side in zip((axis.axvline, axis.axhline), grid, other, size, strict=True):
+        shared = cut_lines(count) & cut_lines(other_count)
+        for line in cut_lines(count):
+            # imshow puts the center of the first pixel at 0
+            style = {"color": COLORS["shared"], "linestyle": "--"} if line in shared else {"color": color}
+            draw(float(line) * side - 0.5, linewidth=2.5, **style)
