@@ -20,6 +20,12 @@ import processing_minimonkey  # noqa: F401
 CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny"
 
 
+def grids_of(plan) -> dict[str, tuple[int, int]]:
+    """Columns and rows of each group of tiles that is there."""
+    groups = dict.fromkeys(tile.group for tile in plan.tiles)
+    return {group: plan.grid(group) for group in groups}
+
+
 def count_tokens(inputs: dict, image_seq_length: int, keep_ratio: float) -> tuple[int, int]:
     """Tokens of a prompt with one image before and after the Scale Compression Mechanism."""
     before = inputs["input_ids"].shape[1]

@@ -2,8 +2,8 @@
 
     python examples/minimonkey_tiny/evaluate.py checkpoints/minimonkey-tiny
 
-Character accuracy is 1 - CER: one minus all edits divided by all reference characters. No word here was seen in training (nor was
-any other case of it). The results go to `evaluation.json` in the checkpoint's folder, the table to the screen.
+Character accuracy is 1 - CER: one minus all edits divided by all reference characters. No word here was seen in
+training (nor was any other case of it). The results go to `evaluation.json` in the checkpoint's folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Packs a trained model into checkpoints/minimonkey-tiny: bfloat16 weights, processor, code, training log, card.
 
-python examples/minimonkey_tiny/export.py runs/tower runs/words runs/pages    # all of it, from the three stages' folders
+python examples/minimonkey_tiny/export.py runs/tower runs/words runs/pages    # all of it, from the stages' folders
 python examples/minimonkey_tiny/export.py --code                             # only the code, after a change to it
 python examples/minimonkey_tiny/export.py --card                             # only the card, after evaluate.py
 """

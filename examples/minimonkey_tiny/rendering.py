@@ -1,8 +1,8 @@
 """Rendered text with a known answer: single words and small pages, with the place of every character.
 
-Everything follows from a seed: `render(kind, split, index)` gives the same image on every machine that has the same fonts
-(those of matplotlib's package and Pillow's own). Words are split into a training and a held-out half by a hash of the word,
-so no held-out word is ever seen in training, neither as a lexicon word nor as a random string.
+Everything follows from a seed: `generator(split, index)` gives the same numbers on every machine, so the same image with
+the same fonts (those of matplotlib's package and Pillow's own). A hash of the word decides whether it is for training
+or held out, so no held-out word is ever seen in training, neither as a lexicon word nor as a random string.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def random_word(rng: np.random.Generator, held_out: bool = False, max_length: in
 def draw_page(
     rng: np.random.Generator, lines: list[list[str]], positions: list[tuple[float, float]], size: tuple[int, int], font
 ) -> Page:
-    """Draws each line with its left end and vertical middle at `positions` (px), in random colors with slight noise."""
+    """Draws each line with its left end and vertical middle at `positions` (px), in random colors, slightly noisy."""
     mask = Image.new("L", size, 0)
     draw = ImageDraw.Draw(mask)
     characters = []

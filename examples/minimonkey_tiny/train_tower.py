@@ -1,7 +1,7 @@
 """Stage 1 of the tiny checkpoint: a vision tower that knows which character stands where.
 
-A dense auxiliary label does what a caption can't (see benchmarks/LOG.md: from pixels to text directly, a tiny model stays on the
-plateau): per half patch, which character of the alphabet has its center here, and which place it has in its word.
+A dense auxiliary label does what a caption can't (from pixels to text directly, a tiny model stays on the plateau of
+letter frequencies): per half patch, which character has its center here, and which place it has in its word.
 
     python examples/minimonkey_tiny/train_tower.py --output runs/tower --samples 200000
 """
@@ -58,7 +58,7 @@ class DenseReader(nn.Module):
 
 
 class TileDataset(torch.utils.data.Dataset):
-    """`tiles_per_page` tiles of page `index`, cut by a random grid of a page that never quite fits it, as CIP cuts them."""
+    """Up to `tiles_per_page` tiles of page `index`, cut by a random grid that never quite fits the page, as in CIP."""
 
     def __init__(self, split: str, pages: int, tiles_per_page: int = 4):
         self.split, self.pages, self.tiles_per_page = split, pages, tiles_per_page

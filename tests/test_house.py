@@ -1,0 +1,120 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+PACKAGES = ("modeling_minimonkey", "processing_minimonkey")
+NOT_ON_THE_HUB = {
+    "__init__.py",
+    "convert_minimonkey_weights_to_hf.py",
+    "convert_minimonkey_tokenizer.py",
+    "visualization.py",
+}
+ALLOWED_IMPORTS = {"torch", "transformers", "huggingface_hub", "numpy", "PIL"}
+
+
+@pytest.fixture(scope="module")
+def sources(repository) -> dict[str, list[Path]]:
+    return {package: sorted((repository / package).glob("*.py")) for package in PACKAGES}
+
+
+def imports_of(file: Path) -> list[tuple[int, str | None, list[str]]]:
+    """Level (dots), module and names of every import statement."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module, [alias.name for alias in node.names]))
+    return found
+
+
+def test_packages_do_not_import_each_other(sources):
+    for package, files in sources.items():
+        for file in files:
+            if file.name.startswith("convert_"):
+                continue
+            modules = {module.split(".")[0] for level, module, _ in imports_of(file) if level == 0}
+            assert not modules & set(PACKAGES), f"{package}/{file.name} imports {modules & set(PACKAGES)}"
+
+
+def test_hub_files_import_only_what_a_hub_user_has(sources):
+    standard = __import__("sys").stdlib_module_names
+    checked = 0
+    for file in (file for files in sources.values() for file in files):
+        if file.name in NOT_ON_THE_HUB:
+            continue
+        checked += 1
+        for level, module, names in imports_of(file):
+            if level == 0:
+                assert module.split(".")[0] in ALLOWED_IMPORTS | standard, f"{file.name} imports {module}"
+            else:
+                # The loader of remote code copies only what `from .module import name` names
+                assert level == 1 and module and "." not in module, f"{file.name}: relative import of {names}"
+    assert checked >= 6
+
+
+def test_file_names_are_unique_across_packages(sources):
+    names = [file.name for files in sources.values() for file in files if file.name != "__init__.py"]
+    assert len(names) == len(set(names))
+
+
+def tracked(repository: Path, *patterns: str) -> list[Path]:
+    """Files git knows, or outside of a checkout all files, that match `patterns`."""
+    listing = subprocess.run(["git", "ls-files", *patterns], cwd=repository, capture_output=True, text=True)
+    if listing.returncode == 0:
+        return [repository / name for name in listing.stdout.splitlines() if (repository / name).exists()]
+    return [file for pattern in patterns for file in repository.rglob(pattern) if ".venv" not in file.parts]
+
+
+def test_no_file_is_too_long(repository):
+    files = tracked(repository, "*.py")
+    assert len(files) > 10
+    too_long = {file.name: lines for file in files if (lines := len(file.read_text().splitlines())) > 600}
+    assert not too_long
+
+
+def test_no_path_of_a_machine(repository):
+    path = re.compile(r"(?<![\w.])/(?:work|home|root|tmp)/\w")
+    for file in tracked(repository, "*.py", "*.md", "*.cfg", "*.toml", "*.txt", "*.json", "Makefile", "*.jinja"):
+        match = path.search(file.read_text())
+        assert match is None, f"{file.relative_to(repository)}: {match.group()}"
+
+
+def test_readme_names_only_what_exists(repository):
+    text = "".join((repository / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+    makefile = (repository / "Makefile").read_text()
+    targets = set(re.findall(r"(?:`|^)make (\w+)", text, flags=re.MULTILINE))
+    assert targets >= {"demo", "test", "check"}
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), f"make {target}"
+    paths = set(re.findall(r"[\w./]*\w/[\w./-]*\w\.(?:py|png|md)\b", text))
+    assert paths
+    for path in paths:
+        assert (repository / path).exists(), path
+
+
+def test_public_names():
+    import modeling_minimonkey
+    import processing_minimonkey
+
+    assert set(modeling_minimonkey.__all__) == {
+        "MiniMonkeyConfig",
+        "MiniMonkeyForConditionalGeneration",
+        "MiniMonkeyModel",
+        "MiniMonkeyPreTrainedModel",
+        "ScaleCompressionConfig",
+    }
+    assert set(processing_minimonkey.__all__) == {
+        "MiniMonkeyImageProcessor",
+        "MiniMonkeyProcessor",
+        "PYRAMID_SETTINGS",
+        "PyramidPlan",
+        "Tile",
+        "plan_pyramid",
+    }
