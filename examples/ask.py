@@ -65,11 +65,8 @@ def main() -> None:
     before, after = count_tokens(inputs, processor.image_seq_length, arguments.keep_ratio)
     print(f"question  {arguments.question}")
     print("answer    " + answer.replace("\n", "\n          "))
-    print(
-        f"pyramid   detailed {plan.detailed[0]} x {plan.detailed[1]}, adaptive {plan.adaptive[0]} x {plan.adaptive[1]}",
-        end="",
-    )
-    print(f", global 1 x 1: {plan.num_tiles} tiles of {processor.image_seq_length} tokens")
+    grids = ", ".join(f"{group} {columns} x {rows}" for group, (columns, rows) in grids_of(plan).items())
+    print(f"pyramid   {grids}: {plan.num_tiles} tiles of {processor.image_seq_length} tokens")
     print(f"prompt    {before} tokens, {after} after scale compression with keep_ratio {arguments.keep_ratio}")
     print(f"time      {seconds:.2f} s")
 

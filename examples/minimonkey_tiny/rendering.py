@@ -1,8 +1,8 @@
 """Rendered text with a known answer: single words and small pages, with the place of every character.
 
-Everything follows from a seed: `generator(split, index)` gives the same numbers on every machine, so the same image with
-the same fonts (those of matplotlib's package and Pillow's own). A hash of the word decides whether it is for training
-or held out, so no held-out word is ever seen in training, neither as a lexicon word nor as a random string.
+Everything follows from a seed: `generator(split, index)` gives the same numbers on every machine, so the same image
+where the fonts are the same (those of matplotlib's package and Pillow's own). A hash of the word decides whether it is
+for training or held out: no held-out word is ever seen in training, neither from the lexicon nor as a random string.
 """
 
 from __future__ import annotations

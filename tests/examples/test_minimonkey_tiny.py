@@ -1,0 +1,140 @@
+"""Rendering, labels and scores behind the small checkpoint, and the checkpoint itself."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(scope="module")
+def checkpoint(repository):
+    return repository / "checkpoints" / "minimonkey-tiny"
+
+
+def test_a_page_follows_from_its_index():
+    from train_reader import render
+
+    first, again, other = render("page", "train", 3), render("page", "train", 3), render("page", "train", 4)
+    assert first.text == again.text and first.image.tobytes() == again.image.tobytes()
+    assert first.text != other.text
+
+
+def test_no_held_out_word_is_trained_on():
+    from rendering import is_held_out
+    from train_reader import render
+
+    words = {split: [] for split in ("train", "test")}
+    for split, found in words.items():
+        for index in range(100):
+            found += render("mixed", split, index).text.split()
+    assert not any(is_held_out(word) for word in words["train"])
+    assert all(is_held_out(word) for word in words["test"])
+    assert not {word.lower() for word in words["train"]} & {word.lower() for word in words["test"]}
+
+
+def test_dense_labels_say_where_a_character_stands():
+    from rendering import ALPHABET, dense_labels, draw_page, load_font
+
+    page = draw_page(np.random.default_rng(0), [["ab"]], [(120, 30)], (224, 112), load_font("DejaVuSansMono", 24))
+    letters, ordinals = dense_labels(page, (2, 1))
+    assert letters.shape == ordinals.shape == (2, 64, 2)
+    # DejaVu Sans Mono at 24 px advances 14.45 px: the centers are at x 127.2 and 141.7, 15.2 and 29.7 in tile 1
+    row = 30 // 14
+    assert letters[1, row * 8 + 15 // 14, (15 // 7) % 2] == ALPHABET.index("a") + 1
+    assert letters[1, row * 8 + 29 // 14, (29 // 7) % 2] == ALPHABET.index("b") + 1
+    assert (letters > 0).sum() == 2
+    assert sorted(ordinals[letters > 0]) == [0, 1]
+    assert (ordinals[letters == 0] == -100).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("x", "x", 0)],
+)
+def test_edit_distance(first, second, distance):
+    from evaluate import edit_distance
+
+    assert edit_distance(first, second) == edit_distance(second, first) == distance
+
+
+def test_loss_is_on_the_answer_alone():
+    from train_reader import Collator, make_processor, render
+
+    collator = Collator(make_processor())
+    pages = [render("mixed", "train", index) for index in range(4)]
+    batch = collator(pages)
+    tokenizer = collator.processor.tokenizer
+    for page, labels, ids in zip(pages, batch["labels"], batch["input_ids"], strict=True):
+        assert tokenizer.decode(labels[labels != -100]) == page.text + "<|im_end|>"
+        assert (labels == ids)[labels != -100].all()
+
+
+def test_code_beside_the_weights_is_the_code_of_the_packages(checkpoint, repository):
+    files = list(checkpoint.glob("*.py"))
+    assert {file.name for file in files} >= {"modeling_minimonkey.py", "processing_minimonkey.py"}
+    for file in files:
+        (source,) = repository.glob(f"*_minimonkey/{file.name}")
+        assert file.read_text() == source.read_text(), "run: python examples/minimonkey_tiny/export.py --code"
+
+
+def test_checkpoint_reads_what_its_card_says(checkpoint):
+    """A tenth of the words of evaluation.json; 50 words put the accuracy within a few points of the whole."""
+    from evaluate import read, score
+    from train_reader import render
+    from transformers import AutoProcessor
+
+    from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+
+    assert (checkpoint / "model.safetensors").stat().st_size <= 20e6
+    evaluation = json.loads((checkpoint / "evaluation.json").read_text())
+    card = (checkpoint / "README.md").read_text()
+    for result in evaluation.values():
+        assert f"| {result['n']} | {result['character_accuracy']:.3f} |" in card
+    assert evaluation["word: pyramid"]["n"] == 500
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=True)
+    words = [render("word", "test", index) for index in range(50)]
+    accuracy = score(words, read(model, processor, words, {}, {}))["character_accuracy"]
+    assert abs(accuracy - evaluation["word: pyramid"]["character_accuracy"]) < 0.07
+
+
+def test_ask_answers_and_counts(repository):
+    output = subprocess.run(
+        [sys.executable, "examples/ask.py", "examples/page.png", "Read the text.", "--keep-ratio", "0.5"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    # 3 x 2 detailed and 2 x 2 adaptive tiles and the global one, 16 tokens each; half of 6 x 16 = 96 is dropped
+    assert "detailed 3 x 2, adaptive 2 x 2, global 1 x 1: 11 tiles of 16 tokens" in output
+    before, after = [
+        int(word) for word in output.split("prompt")[1].split("\n")[0].replace(",", "").split() if word.isdigit()
+    ]
+    assert before - after == 48
+    assert before > 11 * 16
+    answer = output.split("answer")[1].split("pyramid")[0]
+    assert "bread" in answer
+
+
+def test_plot_shows_where_grids_coincide(repository):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from PIL import Image
+    from train_reader import make_processor
+
+    from processing_minimonkey.visualization import COLORS, plot_pyramid
+
+    # 3 x 2 and 2 x 2: the horizontal middle line is in both, the vertical ones differ
+    figure = plot_pyramid(make_processor(), Image.open(repository / "examples" / "page.png"))
+    detailed, adaptive, whole = figure.axes
+    assert [len(axis.lines) for axis in figure.axes] == [3, 2, 0]
+    for axis in (detailed, adaptive):
+        shared = [line for line in axis.lines if line.get_color() == COLORS["shared"]]
+        assert len(shared) == 1 and set(shared[0].get_ydata()) == {111.5}
+    assert "3 x 2 = 6 tiles" in detailed.get_title()
+    matplotlib.pyplot.close(figure)
