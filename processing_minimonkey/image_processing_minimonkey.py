@@ -80,10 +80,9 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     - EXIF orientation: the image is turned upright first. Animated or multi-page: the frame the image stands at, the
       first one of a newly opened file. ICC profiles: ignored, values stay as they are.
-    - `RGB`: as it is. `L`, `1`, `P`, `CMYK`, `YCbCr`, `HSV`, `RGBX`: Pillow's conversion to RGB.
+    - `RGB`: as it is. `L`, `1`, `P`, `CMYK`, `YCbCr`, `HSV`, `LAB`, `RGBX`: Pillow's conversion to RGB.
     - `RGBA`, `LA`, `PA`, `RGBa`, `La`, and `P`, `L`, `RGB` with a transparent color: blended onto white.
     - `I;16*` and `I`: 16-bit values, scaled from 0..65535 to 0..255. `F`: as float arrays.
-    - Other modes (`LAB`): an error.
     - Arrays and tensors: (height, width), or with 1, 3 (RGB) or 4 (RGBA) channels first or last. If both ends could be
       channels, `input_data_format` must say which. `uint8`: as it is. `bool`: 0 or 255. `uint16`: scaled from 16 bits.
       Other integers: 0..255. Floats: 0..1 if no value is above 1, else 0..255. Values outside, NaN and infinities are
@@ -140,8 +139,8 @@ class MiniMonkeyImageProcessor(PilBackend):
         kwargs = resolve_pyramid(kwargs)
         super().__init__(**kwargs)
         for name in ("adaptive_tiles", "max_pixels"):  # None is a value here; the base class takes it for "not given"
-            if name in kwargs:
-                setattr(self, name, kwargs[name])
+            if kwargs.get(name, ...) is None:
+                setattr(self, name, None)
         self._validate_preprocess_kwargs(**{name: getattr(self, name) for name in self.valid_kwargs.__annotations__})
 
     # trf-ignore: TRF057 (as for the class)
@@ -210,6 +209,8 @@ class MiniMonkeyImageProcessor(PilBackend):
         if not isinstance(image, Image.Image):
             image = _array_to_pil(image, input_data_format)
         width, height = image.size
+        if not width or not height:
+            raise ValueError(f"it is empty, {width} x {height} pixels.")
         if max_pixels is not None and width * height > max_pixels:
             raise ValueError(
                 f"it has {width} x {height} = {width * height} pixels, more than `max_pixels` = {max_pixels} allows."
@@ -439,6 +440,8 @@ def _array_to_pil(array: Any, input_data_format: str | ChannelDimension | None) 
         array = (array.float() if array.is_floating_point() else array).numpy()
     if array.size == 0:
         raise ValueError(f"it is empty, shape {array.shape}.")
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"its values must be numbers, got {array.dtype}.")
     if array.ndim == 2:
         return Image.fromarray(_to_uint8(array))
     channels = (1, 3, 4)
@@ -463,11 +466,9 @@ def _to_uint8(array: np.ndarray) -> np.ndarray:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
-    lowest, highest = array.min(), array.max()
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         return np.rint(array / 257).astype(np.uint8)  # 65535 / 255 = 257
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"its values must be numbers, got {array.dtype}.")
+    lowest, highest = array.min(), array.max()
     if not (lowest >= 0 and highest <= 255):  # also for NaN
         raise ValueError(f"its {array.dtype} values must be in 0..1 or 0..255, got {lowest} to {highest}.")
     if array.dtype.kind == "f" and highest <= 1:

@@ -1,0 +1,477 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from transformers import AutoProcessor, AutoTokenizer
+
+import processing_minimonkey
+from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
+from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
+
+
+SYSTEM = "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。"
+CASE = "blobs_demo_evalorder"
+
+
+def user(*content) -> dict:
+    blocks = [
+        {"type": "text", "text": block} if isinstance(block, str) else {"type": "image", "image": block}
+        for block in content
+    ]
+    return {"role": "user", "content": blocks}
+
+
+def assistant(text: str) -> dict:
+    return {"role": "assistant", "content": text}
+
+
+def tokenized(processor, conversation, **kwargs):
+    kwargs = {"add_generation_prompt": True, "return_tensors": "pt", **kwargs}
+    return processor.apply_chat_template(conversation, tokenize=True, return_dict=True, **kwargs)
+
+
+def text_of(processor, ids) -> str:
+    return processor.decode(ids, skip_special_tokens=False)
+
+
+def image_block(num_tokens: int) -> str:
+    return "<img>" + "<IMG_CONTEXT>" * num_tokens + "</img>"
+
+
+# The published prompts, for both published families of language models.
+
+
+class Published:
+    """Recorded cases of one family, and a processor from its original checkpoint."""
+
+    def __init__(self, golden, family):
+        self.golden, folder = golden, golden / "model" / family
+        recorded = json.loads((folder / "cases.json").read_text("utf-8"))
+        self.cases = {case["name"]: case for case in recorded["cases"]}
+        self.extra = recorded["extra"]
+        self.ids = dict(np.load(folder / "extra.npz"))
+        self.single = dict(np.load(folder / f"{CASE}.npz"))
+        self.processor = load_original_processor(folder / "checkpoint")
+
+    def image(self, case: str) -> Image.Image:
+        return Image.open(self.golden / self.cases[case]["image"])
+
+
+@pytest.fixture(scope="module", params=["internlm2", "qwen2"])
+def published(request, golden) -> Published:
+    return Published(golden, request.param)
+
+
+def test_prompt_equals_the_published_one_byte_by_byte(published):
+    case, truth = published.cases[CASE], published.extra["prompt_text"]
+    image = published.image(truth["case"])
+    prompt = published.processor.apply_chat_template([user(image, case["question"])], add_generation_prompt=True)
+    counted = published.processor._get_num_multimodal_tokens(image_sizes=[image.size[::-1]])
+    assert (
+        prompt.replace("<IMG_CONTEXT>", f"<img><IMG_CONTEXT>*{counted.num_image_tokens[0] - 2}</img>") == truth["text"]
+    )
+
+
+def test_inputs_of_one_image_equal_the_published_ones(published):
+    conversation = [user(published.image(CASE), published.cases[CASE]["question"])]
+    inputs = tokenized(published.processor, conversation)
+    assert inputs["input_ids"].tolist() == [published.single["input_ids"].tolist()]
+    np.testing.assert_allclose(inputs["pixel_values"], published.single["pixel_values"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("sanitize", [False, True])
+def test_ids_of_conversations_equal_the_published_ones(published, sanitize):
+    def ids(conversation):
+        return tokenized(published.processor, conversation, sanitize_control_tokens=sanitize)["input_ids"][0].tolist()
+
+    extra = published.extra
+    assert ids([user(extra["text_only"]["question"])]) == published.ids["text_only.input_ids"].tolist()
+
+    turns = extra["multi_turn"]
+    (first, first_answer), (second, second_answer) = turns["history"]
+    conversation = [
+        user(published.image(turns["pixel_values_of"]), first.removeprefix("<image>\n")),
+        assistant(first_answer),
+        {"role": "user", "content": second},
+        {"role": "assistant", "content": [{"type": "text", "text": second_answer}]},
+        user(turns["question"]),
+    ]
+    assert ids(conversation) == published.ids["multi_turn.input_ids"].tolist()
+
+    # The line break after an image is the template's, or the user's: both ways to write it are the published prompt.
+    two = extra["two_images"]
+    images = [published.image(case) for case in two["pixel_values_of"]]
+    assert two["question"] == "Image-1: <image>\nImage-2: <image>\nWhich one has more text?"
+    for break_ in ("", "\n"):
+        content = ["Image-1: ", images[0], f"{break_}Image-2: ", images[1], f"{break_}Which one has more text?"]
+        assert ids([user(*content)]) == published.ids["two_images.input_ids"].tolist()
+
+
+@pytest.mark.parametrize("sanitize", [False, True])
+def test_batches_are_padded_on_the_left_as_published(published, sanitize):
+    batch = published.extra["batch"]
+    conversations = [
+        [user(published.image(case), question)]
+        for case, question in zip(batch["pixel_values_of"], batch["questions"], strict=True)
+    ]
+    inputs = tokenized(
+        published.processor, conversations, sanitize_control_tokens=sanitize, processor_kwargs={"padding": True}
+    )
+    np.testing.assert_array_equal(inputs["input_ids"], published.ids["batch.input_ids"])
+    np.testing.assert_array_equal(inputs["attention_mask"], published.ids["batch.attention_mask"])
+
+
+# The chat template.
+
+
+def test_system_message_replaces_the_default(processor):
+    rest = "<|im_end|><|im_start|>user\nhi<|im_end|>"
+    assert processor.apply_chat_template([user("hi")]) == f"<|im_start|>system\n{SYSTEM}{rest}"
+    for content in ("Be brief.", [{"type": "text", "text": "Be brief."}]):
+        conversation = [{"role": "system", "content": content}, user("hi")]
+        assert processor.apply_chat_template(conversation) == f"<|im_start|>system\nBe brief.{rest}"
+    assert processor.apply_chat_template([{"role": "system", "content": ""}, user("hi")]) == (
+        f"<|im_start|>system\n{rest}"
+    )
+
+
+def test_text_and_images_keep_their_order(processor):
+    conversation = [
+        user("a", PHOTO, "b", PHOTO, "\nc", PHOTO),
+        assistant("d"),
+        user(PHOTO, PHOTO, "e"),
+    ]
+    prompt = processor.apply_chat_template(conversation, add_generation_prompt=True)
+    assert prompt.endswith(
+        "<|im_start|>user\na<IMG_CONTEXT>\nb<IMG_CONTEXT>\nc<IMG_CONTEXT>\n<|im_end|><|im_start|>assistant\nd<|im_end|>"
+        "<|im_start|>user\n<IMG_CONTEXT>\n<IMG_CONTEXT>\ne<|im_end|><|im_start|>assistant\n"
+    )
+
+
+def test_answer_can_be_continued(processor):
+    prompt = processor.apply_chat_template([user("hi"), assistant("Hel")], continue_final_message=True)
+    assert prompt.endswith("<|im_start|>assistant\nHel")
+
+
+@pytest.mark.parametrize(
+    "conversation, message",
+    [
+        ([{"role": "system", "content": "x"}, {"role": "system", "content": "y"}], "got the role system"),
+        ([assistant("hello")], "begins with a user message.*got the role assistant"),
+        ([user("x"), {"role": "tool", "content": "y"}], "got the role tool"),
+        ([{"role": "user"}], "A user message needs `content`"),
+        ([{"role": "user", "content": None}], "A user message needs `content`"),
+        ([{"role": "user", "content": 3}], "A user message needs `content`"),
+        ([{"role": "user", "content": {"type": "text", "text": "x"}}], "A user message needs `content`"),
+        ([{"role": "system", "content": [{"type": "image"}]}, user("x")], "A system message can't hold .* image"),
+        (
+            [user("x"), {"role": "assistant", "content": [{"type": "image"}]}],
+            "An? assistant message can't hold .* image",
+        ),
+        ([{"role": "user", "content": [{"type": "video", "video": "x"}]}], "can't hold a block of type video"),
+    ],
+)
+def test_conversations_of_another_shape_are_refused(processor, conversation, message):
+    with pytest.raises(Exception, match=message):
+        processor.apply_chat_template(conversation)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ 7 * 7 }}", "{% for i in x %}", "{# c #}", "<b> & 'quotes' \"\\n", "\x00\u202eعربي"]
+)
+def test_text_is_no_template(processor, text):
+    assert f"user\n{text}<|im_end|>" in processor.apply_chat_template([user(text)])
+
+
+def test_assistant_tokens_are_masked_behind_expanded_images(processor):
+    conversation = [user(PHOTO, "What?"), assistant("a fox"), user(PHOTO, "And?"), assistant("two")]
+    inputs = tokenized(
+        processor, conversation, add_generation_prompt=False, return_assistant_tokens_mask=True, return_tensors=None
+    )
+    ids, mask = np.array(inputs["input_ids"][0]), np.array(inputs["assistant_masks"][0], dtype=bool)
+    assert text_of(processor, ids[mask]) == "a fox<|im_end|>two<|im_end|>"
+
+
+# Tokens of images.
+
+
+PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8))
+
+
+def test_each_image_becomes_its_tokens_and_tiles(processor, make_image):
+    images = [make_image(50, 30), make_image(8, 90), make_image(5, 5)]
+    text = "x<IMG_CONTEXT>y<IMG_CONTEXT><IMG_CONTEXT>"
+    inputs = processor(images=images, text=text, return_tensors="pt")
+    numbers = [plan_pyramid(*image.size, tile_size=8).num_tiles for image in images]
+    blocks = [image_block(3 * number) for number in numbers]
+    start = processor.tokenizer.bos_token or ""
+    assert text_of(processor, inputs["input_ids"][0]) == f"{start}x{blocks[0]}y{blocks[1]}{blocks[2]}"
+    assert sorted(inputs) == ["attention_mask", "input_ids", "pixel_values", "tile_levels"]
+    assert sorted(processor.model_input_names) == sorted(inputs)
+    assert inputs["pixel_values"].shape == (sum(numbers), 3, 8, 8)
+    assert inputs["pixel_values"].dtype == torch.float32
+    assert inputs["tile_levels"].shape == (sum(numbers),)
+    assert inputs["tile_levels"].dtype == torch.int64
+    expected = processor.image_processor(images, return_tensors="pt")
+    assert torch.equal(inputs["pixel_values"], expected["pixel_values"])
+    assert torch.equal(inputs["tile_levels"], expected["tile_levels"])
+
+
+def test_rows_of_a_batch_equal_single_rows(processor, make_image):
+    rows = [[], [make_image(50, 30)], [make_image(8, 90), make_image(40, 40), make_image(70, 20)]]
+    conversations = [
+        [user("no image")],
+        [user(rows[1][0], "one")],
+        [user(rows[2][0], "first"), assistant("a"), user("then", rows[2][1], rows[2][2])],
+    ]
+    batch = tokenized(processor, conversations, processor_kwargs={"padding": True})
+    singles = [tokenized(processor, conversation) for conversation in conversations]
+    for ids, mask, single in zip(batch["input_ids"], batch["attention_mask"], singles, strict=True):
+        assert mask.diff().min() >= 0  # left padding: zeros, then ones
+        assert torch.equal(ids[mask.bool()], single["input_ids"][0])
+    for name in ("pixel_values", "tile_levels"):
+        assert torch.equal(batch[name], torch.cat([single[name] for single in singles if name in single]))
+    assert "pixel_values" not in singles[0]
+    flat = processor(
+        images=[image for row in rows for image in row],
+        text=processor.apply_chat_template(conversations, add_generation_prompt=True),
+        padding=True,
+        return_tensors="pt",
+    )
+    assert torch.equal(flat["input_ids"], batch["input_ids"])
+
+
+def test_padding_side_can_be_chosen(processor):
+    inputs = processor(text=["a", "abc"], padding=True, padding_side="right", return_tensors="pt")
+    assert inputs["attention_mask"][0].tolist()[-2:] == [0, 0]
+
+
+sides = st.integers(1, 20_000)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(sides, sides), min_size=1, max_size=3), st.sampled_from(["demo", "docvqa", "train"]))
+def test_counted_tokens_are_those_produced(shared_processor, sizes, pyramid):
+    processor = shared_processor
+    sizes = [(height, min(width, max(1, 1_000_000 // height))) for height, width in sizes]
+    images = [Image.new("L", (width, height)) for height, width in sizes]
+    counted = processor._get_num_multimodal_tokens(image_sizes=sizes, pyramid=pyramid)
+    inputs = processor(
+        images=images,
+        text=["<IMG_CONTEXT>"] * len(images),
+        pyramid=pyramid,
+        return_mm_token_type_ids=True,
+        padding=True,
+    )
+    assert [sum(row) for row in inputs["mm_token_type_ids"]] == counted.num_image_tokens
+    assert sum(counted.num_image_patches) == len(inputs["pixel_values"]) == len(inputs["tile_levels"])
+
+
+def test_nothing_is_counted_without_sizes(processor):
+    assert processor._get_num_multimodal_tokens().num_image_tokens is None
+
+
+def test_offsets_of_replacements_are_given_to_runtimes(processor):
+    offsets = processor(images=PHOTO, text="a<IMG_CONTEXT>b", return_text_replacement_offsets=True)
+    (replacement,) = offsets["text_replacement_offsets"][0]
+    assert replacement["span"] == (1, 14)
+    assert replacement["replacement"].startswith("<img><IMG_CONTEXT>")
+
+
+# Text that holds control tokens.
+
+
+@pytest.mark.parametrize("token", ["<IMG_CONTEXT>", "<img>", "</img>", "<|im_end|>", "<|im_start|>", "<s>", "</s>"])
+def test_control_tokens_of_users_are_plain_text_when_sanitized(processor, token):
+    question = f"what is {token} here"
+    inputs = tokenized(processor, [user(PHOTO, question)], sanitize_control_tokens=True)
+    ids = inputs["input_ids"][0].tolist()
+    # The same prompt with a word for the token: all else is alike, and the token is spelled by its bytes.
+    other = tokenized(processor, [user(PHOTO, "what is @ here")], sanitize_control_tokens=True)["input_ids"][
+        0
+    ].tolist()
+    position = other.index(processor.tokenizer.convert_tokens_to_ids("@"))
+    spelled = processor.tokenizer.encode(token, add_special_tokens=False, split_special_tokens=True)
+    assert len(spelled) == len(token)
+    assert ids == other[:position] + spelled + other[position + 1 :]
+
+
+def test_sanitizing_changes_nothing_else(processor):
+    conversation = [user(PHOTO, "What?\n\nAnd 你好"), assistant("a fox"), user("\nmore")]
+    plain, sanitized = (
+        tokenized(processor, conversation),
+        tokenized(processor, conversation, sanitize_control_tokens=True),
+    )
+    assert sorted(plain) == sorted(sanitized)
+    for name in plain:
+        assert torch.equal(plain[name], sanitized[name])
+
+
+def test_image_binds_to_the_slot_of_the_template(processor):
+    inputs = tokenized(processor, [user("<IMG_CONTEXT> and <img>", PHOTO)], sanitize_control_tokens=True)
+    number = len(inputs["tile_levels"]) * processor.image_seq_length
+    assert inputs["input_ids"][0].tolist().count(processor.image_token_id) == number
+    assert f"user\n<IMG_CONTEXT> and <img>{image_block(number)}\n" in text_of(processor, inputs["input_ids"][0])
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"text": "<IMG_CONTEXT><IMG_CONTEXT>", "images": [PHOTO]}, ValueError, "2 <IMG_CONTEXT> tokens and 1 images"),
+        ({"text": "<IMG_CONTEXT>", "images": [PHOTO, PHOTO]}, ValueError, "1 <IMG_CONTEXT> tokens and 2 images"),
+        ({"text": "none", "images": PHOTO}, ValueError, "0 <IMG_CONTEXT> tokens and 1 images"),
+        ({"text": "<IMG_CONTEXT>"}, ValueError, "1 <IMG_CONTEXT> tokens in the text but no images"),
+        ({"text": "<IMG_CONTEXT>", "images": []}, ValueError, "1 <IMG_CONTEXT> tokens in the text but no images"),
+        (
+            {"text": ["<IMG_CONTEXT>", "<IMG_CONTEXT>" * 2], "images": [[PHOTO, PHOTO], [PHOTO]]},
+            ValueError,
+            r"text\[0\] has 1 <IMG_CONTEXT> but images\[0\] has 2 images",
+        ),
+        (
+            {"text": ["<IMG_CONTEXT>" * 2], "images": [[PHOTO], [PHOTO]]},
+            ValueError,
+            "`images` has 2 rows but `text` has 1",
+        ),
+        ({"text": ["<IMG_CONTEXT>"] * 2, "images": [PHOTO, None]}, TypeError, r"images\[1\] must be .*NoneType"),
+        ({"text": "<IMG_CONTEXT>", "images": [[[PHOTO]]]}, TypeError, r"images\[0\]\[0\]"),
+        ({"images": PHOTO}, ValueError, "`text` is missing"),
+        ({}, ValueError, "`text` is missing"),
+        ({"text": [1, 2]}, ValueError, "`text` must be a string or list of strings"),
+        ({"text": [None]}, ValueError, "`text` must be a string or list of strings"),
+        ({"text": "x", "videos": [PHOTO]}, ValueError, "no `videos`"),
+        ({"text": "x", "audio": [0.0]}, ValueError, "no `audio`"),
+        ({"text": "x", "detaild_tiles": (1, 2)}, TypeError, "no argument `detaild_tiles`. Did you mean `detailed_til"),
+        ({"text": "x", "max_lenght": 2}, TypeError, "no argument `max_lenght`. Did you mean `max_length`"),
+        (
+            {"text": "<IMG_CONTEXT>", "images": PHOTO, "detailed_tiles": (3, 2)},
+            ValueError,
+            "`detailed_tiles` must .* got 3 > 2",
+        ),
+    ],
+)
+def test_wrong_inputs_are_named(processor, arguments, error, message):
+    with pytest.raises(error, match=message):
+        processor(**arguments)
+
+
+def test_expanded_prompts_are_not_expanded_again(processor):
+    processor.image_seq_length = 1
+    single_tile = {"detailed_tiles": (1, 1), "adaptive_tiles": None}
+    text = "<IMG_CONTEXT>"
+    ids = processor(images=PHOTO, text=text, **single_tile)["input_ids"][0]
+    expanded = processor.decode(ids, skip_special_tokens=False)
+    assert expanded.endswith("<img><IMG_CONTEXT></img>")  # as many placeholders as images: counts can't tell
+    with pytest.raises(ValueError, match=r"text\[1\] is expanded already"):
+        processor(images=[PHOTO, PHOTO], text=[text, expanded], **single_tile)
+
+
+@pytest.mark.parametrize("sanitize", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_truncation_never_cuts_an_image(processor, side, sanitize):
+    processor.tokenizer.truncation_side = side
+    conversation = [user("<img> before", PHOTO, "after")] if sanitize else [user("before", PHOTO, "after")]
+
+    def cut(length):
+        kwargs = {"truncation": True, "max_length": length}
+        return tokenized(processor, conversation, sanitize_control_tokens=sanitize, processor_kwargs=kwargs)
+
+    whole = tokenized(processor, conversation, sanitize_control_tokens=sanitize)["input_ids"][0].tolist()
+    first, last = whole.index(processor.start_image_token_id), whole.index(processor.end_image_token_id)
+    # What remains must hold all from <img> to </img>, and the start token that a tokenizer adds after truncation.
+    needed = last + 1 if side == "right" else len(whole) - first
+    if side == "left" and not sanitize:
+        needed += processor.tokenizer.num_special_tokens_to_add()
+    for length in range(first if side == "right" else len(whole) - last - 1, len(whole) + 2):
+        if length >= needed:
+            ids = cut(length)["input_ids"][0].tolist()
+            assert len(ids) == min(length, len(whole))
+            assert ids.count(processor.image_token_id) == whole.count(processor.image_token_id)
+        elif length > 0:
+            with pytest.raises(ValueError, match=f"to {length} tokens .*`max_length` = {len(whole)}"):
+                cut(length)
+
+
+def test_any_text_can_be_encoded(processor):
+    start = [processor.tokenizer.bos_token_id] if processor.tokenizer.bos_token else []
+    assert processor(text="")["input_ids"] == [start]
+    for text in (" ", "\x00", "\u202eشكرا", "x" * 100_000, "<image>"):
+        ids = processor(text=text)["input_ids"][0]
+        assert ids[: len(start)] == start
+        assert text_of(processor, ids[len(start) :]) == text
+
+
+@pytest.mark.parametrize("image_seq_length", [0, -1, 2.0, True, None])
+def test_image_seq_length_is_checked(processor, image_seq_length):
+    with pytest.raises(ValueError, match="`image_seq_length` must"):
+        MiniMonkeyProcessor(processor.image_processor, processor.tokenizer, image_seq_length=image_seq_length)
+
+
+def test_tokenizer_without_image_tokens_is_refused(processor):
+    tokenizer = pickle.loads(pickle.dumps(processor.tokenizer))
+    del tokenizer._special_tokens_map["end_image_token"]
+    with pytest.raises(ValueError, match="`tokenizer` has no `end_image_token`"):
+        MiniMonkeyProcessor(processor.image_processor, tokenizer)
+
+
+# Saving.
+
+
+@pytest.mark.parametrize("load", [MiniMonkeyProcessor.from_pretrained, AutoProcessor.from_pretrained])
+def test_saved_and_loaded_it_is_the_same(processor, tmp_path, load):
+    processor.image_processor = type(processor.image_processor)(
+        size=8, pyramid="train", tile_order=("adaptive", "detailed", "global")
+    )
+    processor.save_pretrained(tmp_path)
+    loaded = load(tmp_path)
+    assert type(loaded) is MiniMonkeyProcessor
+    saved = processor.to_dict()
+    del saved["auto_map"]  # added by saving; loading gives it to the class, not to the settings
+    assert loaded.to_dict() == saved
+    assert loaded.chat_template == processor.chat_template
+    assert loaded.image_seq_length == 3
+    conversation = [user(PHOTO, "What?"), assistant("a fox"), user("more")]
+    before, after = tokenized(processor, conversation), tokenized(loaded, conversation)
+    for name in before:
+        assert torch.equal(before[name], after[name])
+    assert AutoTokenizer.from_pretrained(tmp_path).context_image_token == "<IMG_CONTEXT>"
+
+
+def test_saved_folder_holds_the_code(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "processor_config.json").read_text())
+    assert config["auto_map"]["AutoProcessor"] == "processing_minimonkey.MiniMonkeyProcessor"
+    assert (
+        config["image_processor"]["auto_map"]["AutoImageProcessor"]
+        == "image_processing_minimonkey.MiniMonkeyImageProcessor"
+    )
+    code = {path.name for path in tmp_path.glob("*.py")}
+    assert code == {
+        "complementary_image_pyramid.py",
+        "image_processing_minimonkey.py",
+        "processing_minimonkey.py",
+    }
+
+
+def test_processor_survives_pickling(processor):
+    copy = pickle.loads(pickle.dumps(processor))
+    conversation = [user(PHOTO, "What?")]
+    assert torch.equal(tokenized(copy, conversation)["input_ids"], tokenized(processor, conversation)["input_ids"])
+
+
+def test_public_names():
+    assert sorted(processing_minimonkey.__all__) == [
+        "MiniMonkeyImageProcessor",
+        "MiniMonkeyProcessor",
+        "PYRAMID_SETTINGS",
+        "PyramidPlan",
+        "Tile",
+        "plan_pyramid",
+    ]
