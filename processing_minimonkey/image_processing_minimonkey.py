@@ -138,9 +138,6 @@ class MiniMonkeyImageProcessor(PilBackend):
         check_known_arguments(kwargs, self.valid_kwargs.__annotations__.keys() | SERVICE_KWARGS, type(self).__name__)
         kwargs = resolve_pyramid(kwargs)
         super().__init__(**kwargs)
-        for name in ("adaptive_tiles", "max_pixels"):  # None is a value here; the base class takes it for "not given"
-            if kwargs.get(name, ...) is None:
-                setattr(self, name, None)
         self._validate_preprocess_kwargs(**{name: getattr(self, name) for name in self.valid_kwargs.__annotations__})
 
     # trf-ignore: TRF057 (as for the class)

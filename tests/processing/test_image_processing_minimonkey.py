@@ -196,16 +196,16 @@ def palette_with_transparent_color() -> Image.Image:
         (with_alpha("LA"), [224] * 3),
         (with_alpha("PA"), [224] * 3),
         (palette_with_transparent_color(), [255] * 3),
-        (Image.new("I;16", (8, 6), 257 * 100), [100] * 3),
-        (Image.fromarray(np.full((6, 8), 257 * 100, dtype=">u2")), [100] * 3),
-        (Image.new("I", (8, 6), 257 * 100), [100] * 3),
+        (Image.new("I;16", (8, 6), 257 * 200), [200] * 3),
+        (Image.fromarray(np.full((6, 8), 257 * 200, dtype=">u2")), [200] * 3),
+        (Image.new("I", (8, 6), 257 * 200), [200] * 3),
         (Image.new("F", (8, 6), 0.2), [51] * 3),
         (Image.new("F", (8, 6), 200.0), [200] * 3),
         (np.full((6, 8), 9, dtype=np.uint8), [9] * 3),
         (np.full((6, 8, 1), 9, dtype=np.int64), [9] * 3),
         (np.full((3, 6, 8), 0.6, dtype=np.float32), [153] * 3),
         (np.full((6, 8, 3), 153.0), [153] * 3),
-        (np.full((6, 8, 3), 257 * 9, dtype=np.uint16), [9] * 3),
+        (np.full((6, 8, 3), 257 * 200, dtype=np.uint16), [200] * 3),
         (np.full((6, 8, 3), True), [255] * 3),
         (np.broadcast_to(np.array([100, 100, 100, 51], dtype=np.uint8), (6, 8, 4)), [224] * 3),
         (np.ones((6, 8, 3), dtype=np.uint8), [1] * 3),
@@ -456,6 +456,8 @@ def test_settings_per_call_override_and_do_not_stay():
 @pytest.mark.parametrize("load", [MiniMonkeyImageProcessor.from_pretrained, AutoImageProcessor.from_pretrained])
 def test_saved_and_loaded_it_is_the_same(tmp_path, arguments, load):
     processor = MiniMonkeyImageProcessor(**arguments)
+    for name in ("adaptive_tiles", "max_pixels"):  # None is a value, not "take the default"
+        assert (getattr(processor, name) is None) == (arguments.get(name, "default") is None)
     processor.save_pretrained(tmp_path)
     loaded = load(tmp_path)
     assert type(loaded) is MiniMonkeyImageProcessor
