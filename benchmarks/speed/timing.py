@@ -1,0 +1,42 @@
+"""Time functions side by side, so that what else the machine does falls on all of them alike."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+
+
+def compare(functions: dict[str, Callable[[], object]], rounds: int) -> dict:
+    """
+    Call every function once per round, after one round that does not count.
+
+    Args:
+        functions (`dict[str, Callable]`): what to time, by name; the first one is the base of the ratios.
+        rounds (`int`): how often.
+
+    Returns:
+        `dict`: for each name the median in `seconds`, and in `ratio` the median and the quartiles of its time divided
+        by that of the base in the same round.
+    """
+    seconds = {name: [] for name in functions}
+    for round_number in range(rounds + 1):
+        # Turn the order around every time: a function must not always run in the wake of the same other one.
+        order = list(functions) if round_number % 2 else list(reversed(functions))
+        for name in order:
+            gc.collect()
+            start = time.perf_counter()
+            functions[name]()
+            elapsed = time.perf_counter() - start
+            if round_number:
+                seconds[name].append(elapsed)
+    base = next(iter(functions))
+    ratios = {name: [a / b for a, b in zip(times, seconds[base], strict=True)] for name, times in seconds.items()}
+    return {
+        "rounds": rounds,
+        "seconds": {name: statistics.median(times) for name, times in seconds.items()},
+        "ratio": {
+            name: dict(zip(("lower_quartile", "median", "upper_quartile"), statistics.quantiles(r, n=4), strict=True))
+            for name, r in ratios.items()
+            if name != base
+        },
+    }
