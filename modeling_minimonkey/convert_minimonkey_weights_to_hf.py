@@ -180,8 +180,8 @@ class Prompt:
 
 
 PROMPTS = {
-    "internlm2-chat": Prompt("chat_template_internlm2.jinja", "<|im_end|>"),
-    "Hermes-2": Prompt("chat_template_hermes2.jinja", "<|im_end|>"),
+    "internlm2-chat": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
+    "Hermes-2": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
 }
 
 # What has to be in `llm_config`, where Transformers has the same names, and in `vision_config`: their name -> ours.

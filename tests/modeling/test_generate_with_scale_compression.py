@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-import transformers
-from packaging import version
 from transformers import DynamicCache, GenerationConfig, InternVLForConditionalGeneration, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
@@ -132,10 +130,6 @@ class TestWaysToGenerate:
         torch.manual_seed(0)
         assert torch.equal(model.generate(**inputs, **kwargs, keep_ratio=0.5), expected)
 
-    @pytest.mark.skipif(
-        version.parse(transformers.__version__) < version.parse("5.23"),
-        reason="before 5.23 Transformers loses the image features of a prefill in chunks",
-    )
     @pytest.mark.parametrize("prefill_chunk_size", [1, 5, 16, 100])
     def test_chunked_prefill(self, model, inputs, masked, prefill_chunk_size):
         sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, prefill_chunk_size=prefill_chunk_size)

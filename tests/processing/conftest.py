@@ -14,6 +14,7 @@ from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
 
 SPECIAL_TOKENS = ("</s>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>")
 TILE_SIZE = 8
+CHAT_TEMPLATE = Path(processing_minimonkey.__file__).with_name("chat_template_internvl2.jinja")
 TOKENS_PER_TILE = 3
 
 
@@ -42,29 +43,27 @@ def byte_tokenizer(start_token: str | None) -> PreTrainedTokenizerFast:
     )
 
 
-def chat_template(family: str) -> str:
-    return (Path(processing_minimonkey.__file__).parent / f"chat_template_{family}.jinja").read_text("utf-8")
-
-
-def small_processor(family: str, start_token: str | None) -> MiniMonkeyProcessor:
+def small_processor(start_token: str | None) -> MiniMonkeyProcessor:
     return MiniMonkeyProcessor(
         MiniMonkeyImageProcessor(size=TILE_SIZE),
         byte_tokenizer(start_token),
         image_seq_length=TOKENS_PER_TILE,
-        chat_template=chat_template(family),
+        chat_template=(Path(processing_minimonkey.__file__).parent / "chat_template_internvl2.jinja").read_text(
+            "utf-8"
+        ),
     )
 
 
 # Each family's published tokenizer: the first begins every text with <s>, the second with nothing.
-@pytest.fixture(params=[("internlm2", "<s>"), ("hermes2", None)], ids=lambda param: param[0])
+@pytest.fixture(params=["<s>", None], ids=["internlm2", "hermes2"])
 def processor(request) -> MiniMonkeyProcessor:
-    return small_processor(*request.param)
+    return small_processor(request.param)
 
 
 @pytest.fixture(scope="session")
 def shared_processor() -> MiniMonkeyProcessor:
     """For tests that run many examples and change nothing."""
-    return small_processor("internlm2", "<s>")
+    return small_processor("<s>")
 
 
 @pytest.fixture
