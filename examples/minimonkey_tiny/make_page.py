@@ -11,7 +11,7 @@ LINES = [["Fresh", "bread"], ["milk", "25", "eggs"], ["Open", "Sunday"]]
 
 def main() -> None:
     page = draw_page(
-        np.random.default_rng(4), LINES, [(40, 40), (22, 108), (78, 180)], (336, 224), load_font("DejaVuSans", 29)
+        np.random.default_rng(4), LINES, [(40, 34), (22, 84), (90, 172)], (336, 224), load_font("DejaVuSans", 29)
     )
     page.image.save(Path(__file__).parents[1] / "page.png")
     print(page.text)
