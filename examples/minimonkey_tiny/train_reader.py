@@ -107,14 +107,14 @@ def render(kind: str, split: str, index: int) -> Page:
 
 
 class PageDataset(torch.utils.data.Dataset):
-    def __init__(self, kinds: list[str], split: str, samples: int):
-        self.kinds, self.split, self.samples = kinds, split, samples
+    def __init__(self, kinds: list[str], split: str, samples: int, first: int = 0):
+        self.kinds, self.split, self.samples, self.first = kinds, split, samples, first
 
     def __len__(self) -> int:
         return self.samples
 
     def __getitem__(self, index: int) -> Page:
-        return render(self.kinds[index % len(self.kinds)], self.split, index)
+        return render(self.kinds[index % len(self.kinds)], self.split, self.first + index)
 
 
 class Collator:
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--model", help="folder of an earlier stage's model, to go on with")
     parser.add_argument("--output", required=True)
     parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=0, help="first sample, to go on where an earlier run ended")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
@@ -199,7 +200,7 @@ def main() -> None:
             logging_steps=50,
             report_to=[],
         ),
-        train_dataset=PageDataset(kinds, "train", arguments.samples),
+        train_dataset=PageDataset(kinds, "train", arguments.samples, arguments.first),
         eval_dataset=PageDataset(kinds, "held-out", 256),
         data_collator=Collator(processor, **images_kwargs),
         compute_metrics=compute_metrics,
