@@ -1,12 +1,13 @@
-"""Peak memory that scoring the detailed tokens adds, over prompts of about 1k, 2k, 4k and 8k tokens.
+"""Peak memory that scoring and selecting the detailed tokens adds, over prompts of about 1k, 2k, 4k and 8k tokens.
 
-Each length runs in a process of its own, whose high-water mark (Linux: VmHWM) is set back right before scoring.
+Each length runs in a process of its own, whose high-water mark (Linux: VmHWM) is set back right before it starts.
 
     python -m benchmarks.speed.memory TILES        (in such a process; prints tokens and bytes as JSON)
 """
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,15 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed.model import HEADS, TOKENS_PER_TILE, make_model, make_prompt
-from modeling_minimonkey.scale_compression import detailed_images, score_detailed_tokens
+from modeling_minimonkey.scale_compression import compression_mask, detailed_images
 
 
 TILES = (4, 8, 16, 32)
 LIMIT = 1.2  # exponent of the growth: 1 is linear, an N x N matrix gives 2
-REPEATS = 3
+PROCESSES = 3
+# By default glibc keeps part of what was freed. With a fixed threshold every tensor is returned at once, so that the
+# mark shows what is in use.
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 def status(field: str) -> int:
@@ -29,8 +33,8 @@ def status(field: str) -> int:
 
 
 @torch.no_grad()
-def scoring_peak(tiles: int) -> dict:
-    """Tokens of a prompt with `tiles` tiles, five eighths of them detailed, and the bytes that scoring it adds."""
+def compression_peak(tiles: int) -> dict:
+    """Tokens of a prompt with `tiles` tiles, five eighths of them detailed, and the bytes that compressing it adds."""
     model = make_model(layers=2).model
 
     def prepare(tiles):
@@ -39,15 +43,23 @@ def scoring_peak(tiles: int) -> dict:
         embeds, image_mask = model.embed(
             prompt["input_ids"], None, prompt["mm_encoder_outputs"]["image"], past_key_values=None
         )
-        images = detailed_images(image_mask, prompt["tile_levels"], TOKENS_PER_TILE)[0]
-        return embeds, torch.arange(embeds.shape[1])[None], images
+        images = detailed_images(image_mask, prompt["tile_levels"], TOKENS_PER_TILE)
+        return embeds, prompt["attention_mask"], torch.arange(embeds.shape[1])[None], images
 
-    score_detailed_tokens(model.language_model, *prepare(2))  # whatever is allocated once
+    compression_mask(model.language_model, *prepare(2), keep_ratio=0.5, layer=1)  # whatever is allocated once
     inputs = prepare(tiles)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
-    score_detailed_tokens(model.language_model, *inputs)
+    compression_mask(model.language_model, *inputs, keep_ratio=0.5, layer=1)
     return {"tokens": inputs[0].shape[1], "bytes": status("VmHWM") - before}
+
+
+def growth_exponent(x: list[float], y: list[float]) -> float:
+    """Slope of the straight line nearest to the points, both axes logarithmic: `e` of y = c * x**e."""
+    x, y = [math.log(value) for value in x], [math.log(value) for value in y]
+    x_mean, y_mean = sum(x) / len(x), sum(y) / len(y)
+    covariance = sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True))
+    return covariance / sum((a - x_mean) ** 2 for a in x)
 
 
 def measure() -> dict:
@@ -55,19 +67,40 @@ def measure() -> dict:
     for tiles in TILES:
         command = [sys.executable, "-m", "benchmarks.speed.memory", str(tiles)]
         runs = [
-            json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            for _ in range(REPEATS)
+            json.loads(
+                subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | ENVIRONMENT).stdout
+            )
+            for _ in range(PROCESSES)
         ]
-        point = sorted(runs, key=lambda run: run["bytes"])[REPEATS // 2]
+        point = sorted(runs, key=lambda run: run["bytes"])[PROCESSES // 2]
         points.append(point | {"bytes_of_attention_matrices": HEADS * point["tokens"] ** 2 * 4})
-    # Slope of a straight line through the points, both axes logarithmic.
-    x, y = ([math.log(point[name]) for point in points] for name in ("tokens", "bytes"))
-    x_mean, y_mean = sum(x) / len(x), sum(y) / len(y)
-    covariance = sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True))
-    exponent = covariance / sum((a - x_mean) ** 2 for a in x)
-    return {"points": points, "exponent": exponent, "limit": LIMIT, "rounds": REPEATS}
+    exponent = growth_exponent([point["tokens"] for point in points], [point["bytes"] for point in points])
+    return {"points": points, "exponent": exponent, "limit": LIMIT, "processes": PROCESSES}
+
+
+def plot(result: dict, file: Path) -> None:
+    """Draw the measured peaks beside what the attention matrices of one layer would take."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    tokens = [point["tokens"] for point in result["points"]]
+    figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
+    for name, label in (
+        ("bytes_of_attention_matrices", f"{HEADS} matrices N x N in float32 (computed)"),
+        ("bytes", f"scale compression, N^{result['exponent']:.2f} (measured)"),
+    ):
+        axes.loglog(tokens, [point[name] / 2**20 for point in result["points"]], "o-", label=label)
+    axes.set_xticks(tokens, [str(count) for count in tokens])
+    axes.minorticks_off()
+    axes.set(xlabel="N, tokens in the prompt", ylabel="peak, MiB")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=100)
+    pyplot.close(figure)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps(scoring_peak(int(sys.argv[1]))))
+    print(json.dumps(compression_peak(int(sys.argv[1]))))

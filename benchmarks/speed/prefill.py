@@ -43,7 +43,7 @@ def scoring_cost(tokens: int, rows: int) -> float:
     return layer_cost(tokens) + projections + 2 * HIDDEN_SIZE * rows * (tokens - rows / 2)
 
 
-def measure(rounds: int = 9) -> dict:
+def measure(rounds: int = 11) -> dict:
     model, prompt = make_model(LAYERS), make_prompt(DETAILED, ADAPTIVE)
     detailed = DETAILED * TOKENS_PER_TILE
     tokens = prompt["input_ids"].shape[1]

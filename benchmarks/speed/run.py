@@ -1,6 +1,6 @@
-"""`make bench`: measure everything in this folder and write RESULTS.md and results.json.
+"""`make bench`: measure everything in this folder and write RESULTS.md, results.json and memory.png.
 
-    python -m benchmarks.speed.run [--rounds 21]
+    python -m benchmarks.speed.run [--rounds 3] [--output FOLDER]
 
 One thread, whatever the machine has: figures of different machines compare better, and ratios are what is looked at.
 """
@@ -50,8 +50,8 @@ def report(results: dict) -> str:
     lines = [
         "# Speed and memory",
         "",
-        "Written by `make bench`; the numbers behind it are in `results.json`. A ratio is the median over the rounds, in",
-        "each of which both sides ran once, in brackets the quartiles; seconds are medians.",
+        "Written by `make bench`; the numbers behind it are in `results.json`. A ratio is the median over the rounds,",
+        "in each of which both sides ran once, in brackets the quartiles; seconds are medians.",
         "",
         "Machine: " + ", ".join(f"{name} {value}" for name, value in results["machine"].items()) + ".",
         "",
@@ -66,7 +66,7 @@ def report(results: dict) -> str:
             pixel_ratio["median"] <= pixels["limit"],
         ),
         row(
-            f"prefill of {fill['tokens']} tokens with `keep_ratio=0.5` ({fill['kept_tokens']} stay), against all tokens; "
+            f"prefill of {fill['tokens']} tokens with `keep_ratio=0.5` ({fill['kept_tokens']} stay), against all; "
             f"language model {prefill.LAYERS} x {prefill.HIDDEN_SIZE}, sdpa (n = {fill['rounds']})",
             f"{fill_ratio['median']:.2f} ({quartiles.format(**fill_ratio)}); "
             f"{fill['seconds']['keep_ratio 0.5']:.2f} s against {fill['seconds']['keep_ratio 1.0']:.2f} s",
@@ -74,41 +74,50 @@ def report(results: dict) -> str:
             abs(fill["deviation"]) <= fill["limit"],
         ),
         row(
-            f"growth of the peak memory of scoring with the prompt length N (n = {scoring['rounds']} processes each)",
+            "growth with the prompt length N of the peak memory that scale compression adds "
+            f"(n = {scoring['processes']} processes for each N)",
             f"N^{scoring['exponent']:.2f}",
             f"at most N^{scoring['limit']}",
             scoring["exponent"] <= scoring["limit"],
         ),
         "",
-        f"The prediction counts multiplications (`prefill.py`): scoring costs {fill['scoring_layers']:.2f} layers over all "
-        f"{fill['tokens']} tokens,",
+        f"The prediction counts multiplications (`prefill.py`): scoring costs {fill['scoring_layers']:.2f} layers "
+        f"over all {fill['tokens']} tokens,",
         f"which weighs less in a deeper model than in these {prefill.LAYERS} layers.",
         "",
-        "| tokens | scoring adds | one layer's attention matrices would |",
+        "| N | scale compression adds | the attention matrices of one layer would |",
         "|---|---|---|",
         *(
             f"| {point['tokens']} | {point['bytes'] / 2**20:.0f} MiB "
             f"| {point['bytes_of_attention_matrices'] / 2**20:.0f} MiB |"
             for point in scoring["points"]
         ),
+        "",
+        "Peaks are of the resident memory of a process, with an allocator that returns what is freed at once.",
+        "",
+        "![Peak memory over N](memory.png)",
     ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=21, help="rounds of the two timings")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=int, help="rounds of the timings, for a short try (at least 2)")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the files written")
+    arguments = parser.parse_args()
+    rounds = {} if arguments.rounds is None else {"rounds": arguments.rounds}
     torch.set_num_threads(1)
     results = {
         "machine": machine(),
-        "preprocessing": preprocessing.measure(rounds),
-        "prefill": prefill.measure(rounds),
+        "preprocessing": preprocessing.measure(**rounds),
+        "prefill": prefill.measure(**rounds),
         "memory": memory.measure(),
     }
     text = report(results)
-    (FOLDER / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    (FOLDER / "RESULTS.md").write_text(text)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (arguments.output / "RESULTS.md").write_text(text)
+    memory.plot(results["memory"], arguments.output / "memory.png")
     print(text)
 
 
