@@ -1,0 +1,273 @@
+"""
+The Complementary Image Pyramid (CIP) of Mini-Monkey (arXiv 2408.02034, section 3.2): which tiles an image is cut into.
+
+An image is looked at three times, each time as a whole: stretched to a fine grid of tiles (detailed), to a coarser
+grid whose cut lines lie elsewhere (adaptive), and to one tile (global). What one grid cuts in two, the other shows
+whole. This file only decides grids and boxes, from integers; the image processor cuts the pixels.
+"""
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+
+Grid = tuple[int, int]  # (columns, rows)
+
+TILE_GROUPS = ("detailed", "adaptive", "global")  # the position in this tuple is the tile's level
+COMPLEMENTARITIES = ("any", "all", "none", "disjoint")
+MAX_TILES_PER_GROUP = 1024  # the published settings end at 24; beyond this, a range is a mistake
+
+
+def _setting(detailed: Grid, adaptive: Grid, complementarity: str = "any") -> Mapping:
+    return MappingProxyType(
+        {"detailed_tiles": detailed, "adaptive_tiles": adaptive, "complementarity": complementarity}
+    )
+
+
+# What the published code uses, by benchmark; `plan_pyramid` and the processors take a value with `**`.
+PYRAMID_SETTINGS: Mapping[str, Mapping] = MappingProxyType(
+    {
+        "demo": _setting((4, 12), (3, 7)),
+        "default": _setting((12, 24), (3, 5)),  # the evaluation script, for benchmarks it has no own ranges for
+        "textvqa": _setting((12, 24), (3, 5)),
+        "mathvista": _setting((12, 24), (3, 5)),
+        "ai2d": _setting((12, 24), (3, 5)),
+        "seed": _setting((12, 24), (3, 5)),
+        "mmmu": _setting((12, 24), (3, 5)),
+        "chartqa": _setting((4, 12), (1, 3)),
+        "docvqa": _setting((1, 24), (1, 8)),
+        "infovqa": _setting((5, 24), (3, 8)),
+        "ocrbench": _setting((8, 24), (3, 9)),
+        "ccbench": _setting((3, 8), (1, 4)),
+        "realworldqa": _setting((3, 12), (1, 4)),
+        "mme": _setting((3, 9), (1, 4)),
+        "hallusionbench": _setting((3, 9), (1, 4)),
+        "pope": _setting((3, 9), (1, 4)),
+        "multi_image": _setting((12, 24), (3, 5), "none"),  # the evaluation script, several images in one question
+        "train": _setting((1, 8), (1, 4), "all"),
+        "train_lora": _setting((1, 6), (1, 4), "all"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """
+    One tile of a pyramid.
+
+    Attributes:
+        group (`str`): `"detailed"`, `"adaptive"` or `"global"`.
+        number (`int`): position in its group, row by row, from 0.
+        box (`tuple[int, int, int, int]`):
+            Left, top, right, bottom in pixels of the image resized to its group's grid; right, bottom are exclusive.
+    """
+
+    group: str
+    number: int
+    box: tuple[int, int, int, int]
+
+    @property
+    def level(self) -> int:
+        """0 detailed, 1 adaptive, 2 global: the tile's entry in the processor's `tile_levels`."""
+        return TILE_GROUPS.index(self.group)
+
+
+@dataclass(frozen=True)
+class PyramidPlan:
+    """
+    The grids and tiles of one image.
+
+    Attributes:
+        detailed (`tuple[int, int]`): columns and rows of the detailed grid.
+        adaptive (`tuple[int, int]`): columns and rows of the adaptive grid.
+        tile_size (`int`): side of a tile in pixels.
+        tiles (`tuple[Tile, ...]`):
+            Detailed tiles, adaptive tiles, global tile. A group with a 1x1 grid is the global view and has no tiles of
+            its own, so a small image may consist of the global tile alone.
+    """
+
+    detailed: Grid
+    adaptive: Grid
+    tile_size: int
+    tiles: tuple[Tile, ...]
+
+    @property
+    def num_tiles(self) -> int:
+        return len(self.tiles)
+
+    def grid(self, group: str) -> Grid:
+        """Columns and rows of `group`."""
+        return {"detailed": self.detailed, "adaptive": self.adaptive, "global": (1, 1)}[group]
+
+    def canvas_size(self, group: str) -> tuple[int, int]:
+        """Width and height in pixels that the image is resized to before the tiles of `group` are cut."""
+        columns, rows = self.grid(group)
+        return columns * self.tile_size, rows * self.tile_size
+
+    def group_tiles(self, group: str) -> tuple[Tile, ...]:
+        """The tiles of `group`, row by row; empty where the group is left out."""
+        return tuple(tile for tile in self.tiles if tile.group == group)
+
+
+def plan_pyramid(
+    width: int,
+    height: int,
+    *,
+    tile_size: int = 448,
+    detailed_tiles: Sequence[int] = (4, 12),
+    adaptive_tiles: Sequence[int] | None = (3, 7),
+    complementarity: str = "any",
+) -> PyramidPlan:
+    """
+    Choose the detailed and the adaptive grid of an image and list its tiles.
+
+    Each grid is the one, among all with a permitted number of tiles, whose columns / rows is nearest to
+    width / height. The grids are looked at by area, then by columns; on an exact tie a later one wins only if the
+    image has more than half as many pixels as the tiles of that grid together.
+
+    Args:
+        width (`int`): width of the image in pixels.
+        height (`int`): height of the image in pixels.
+        tile_size (`int`, *optional*, defaults to 448): side of the square tiles in pixels.
+        detailed_tiles (`Sequence[int]`, *optional*, defaults to `(4, 12)`): fewest and most detailed tiles.
+        adaptive_tiles (`Sequence[int]`, *optional*, defaults to `(3, 7)`):
+            Fewest and most adaptive tiles. `None` is InternVL's tiling: no adaptive group.
+        complementarity (`str`, *optional*, defaults to `"any"`):
+            Which adaptive grids are ruled out by the detailed one:
+
+            - `"any"` (published inference): those whose columns and rows both divide the detailed ones;
+            - `"all"` (published training): those whose columns or rows divide the detailed ones;
+            - `"none"` (published evaluation with several images): none;
+            - `"disjoint"` (ours): those with an inner cut line in common with the detailed grid. That leaves coprime
+              columns and coprime rows. If no grid of the range is so, those with the fewest common lines stay. The
+              1x1 grid does not compete, since it would leave the image without an adaptive group.
+
+            Where all are ruled out, the adaptive grid is (1, 1) and the group is left out.
+
+    Returns:
+        [`PyramidPlan`]
+
+    Raises:
+        TypeError: a number is not an integer, or a range is not two integers.
+        ValueError: a number or a range is not positive, a range is upside down or above 1024 tiles, or
+            `complementarity` is unknown.
+
+    Example:
+        >>> plan = plan_pyramid(800, 600)
+        >>> plan.detailed, plan.adaptive, plan.num_tiles
+        ((4, 3), (3, 2), 19)
+    """
+    width, height = _positive_integer("width", width), _positive_integer("height", height)
+    return _plan_pyramid(width, height, *check_settings(tile_size, detailed_tiles, adaptive_tiles, complementarity))
+
+
+def check_settings(
+    tile_size: int, detailed_tiles: Sequence[int], adaptive_tiles: Sequence[int] | None, complementarity: str
+) -> tuple[int, Grid, Grid | None, str]:
+    """
+    Return the settings of [`plan_pyramid`] with the ranges as tuples.
+
+    Raises:
+        TypeError, ValueError: see [`plan_pyramid`].
+    """
+    if not isinstance(complementarity, str) or complementarity not in COMPLEMENTARITIES:
+        raise ValueError(f"`complementarity` must be one of {COMPLEMENTARITIES}, got {complementarity!r}.")
+    return (
+        _positive_integer("tile_size", tile_size),
+        _tile_range("detailed_tiles", detailed_tiles),
+        None if adaptive_tiles is None else _tile_range("adaptive_tiles", adaptive_tiles),
+        complementarity,
+    )
+
+
+def _positive_integer(name: str, value: int) -> int:
+    try:
+        integer = operator.index(value)
+    except TypeError:
+        integer = None
+    if integer is None or isinstance(value, bool):
+        raise TypeError(f"`{name}` must be an integer, got {value!r}.")
+    if integer < 1:
+        raise ValueError(f"`{name}` must be at least 1, got {integer}.")
+    return integer
+
+
+def _tile_range(name: str, value: Sequence[int]) -> Grid:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"`{name}` must be two integers, the fewest and the most tiles, got {value!r}.")
+    fewest, most = (_positive_integer(name, number) for number in value)
+    if fewest > most:
+        raise ValueError(f"`{name}` must be (fewest, most), got {fewest} > {most}.")
+    if most > MAX_TILES_PER_GROUP:
+        raise ValueError(f"`{name}` must be at most {MAX_TILES_PER_GROUP} tiles, got {most}.")
+    return fewest, most
+
+
+@lru_cache(maxsize=4096)
+def _plan_pyramid(
+    width: int, height: int, tile_size: int, detailed_tiles: Grid, adaptive_tiles: Grid | None, complementarity: str
+) -> PyramidPlan:
+    detailed = _closest_grid(width, height, tile_size, _candidate_grids(*detailed_tiles))
+    adaptive = (1, 1)
+    if adaptive_tiles is not None:
+        candidates = _complementary_grids(detailed, _candidate_grids(*adaptive_tiles), complementarity)
+        adaptive = _closest_grid(width, height, tile_size, candidates)
+    tiles = [
+        Tile(group, row * columns + column, _box(column, row, tile_size))
+        for group, (columns, rows) in (("detailed", detailed), ("adaptive", adaptive))
+        if (columns, rows) != (1, 1)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    tiles.append(Tile("global", 0, _box(0, 0, tile_size)))
+    return PyramidPlan(detailed, adaptive, tile_size, tuple(tiles))
+
+
+def _box(column: int, row: int, tile_size: int) -> tuple[int, int, int, int]:
+    return column * tile_size, row * tile_size, (column + 1) * tile_size, (row + 1) * tile_size
+
+
+@lru_cache(maxsize=256)
+def _candidate_grids(fewest: int, most: int) -> tuple[Grid, ...]:
+    """All grids with `fewest` to `most` tiles, by area, then by columns."""
+    grids = [
+        (columns, rows)
+        for columns in range(1, most + 1)
+        for rows in range(math.ceil(fewest / columns), most // columns + 1)
+    ]
+    return tuple(sorted(grids, key=lambda grid: (grid[0] * grid[1], grid[0])))
+
+
+def _complementary_grids(detailed: Grid, grids: Sequence[Grid], complementarity: str) -> Sequence[Grid]:
+    """The `grids` that may stand beside the `detailed` one."""
+    columns, rows = detailed
+    if complementarity == "any":
+        return [grid for grid in grids if columns % grid[0] or rows % grid[1]]
+    if complementarity == "all":
+        return [grid for grid in grids if columns % grid[0] and rows % grid[1]]
+    if complementarity == "disjoint":
+        grids = [grid for grid in grids if grid != (1, 1)]
+        fewest = min((_shared_cut_lines(detailed, grid) for grid in grids), default=0)
+        return [grid for grid in grids if _shared_cut_lines(detailed, grid) == fewest]
+    return grids
+
+
+def _shared_cut_lines(first: Grid, second: Grid) -> int:
+    """Number of inner cut lines on which both grids cut the image: gcd - 1 for the columns and for the rows."""
+    return math.gcd(first[0], second[0]) - 1 + math.gcd(first[1], second[1]) - 1
+
+
+def _closest_grid(width: int, height: int, tile_size: int, grids: Sequence[Grid]) -> Grid:
+    """The grid nearest to the image's aspect ratio, (1, 1) if there is none to choose from; ties: [`plan_pyramid`]."""
+    aspect_ratio = width / height
+    closest, smallest = (1, 1), math.inf
+    for columns, rows in grids:
+        # In double precision, as published: exact fractions find other ties and so other grids.
+        difference = abs(aspect_ratio - columns / rows)
+        is_tie_for_large_image = difference == smallest and width * height > 0.5 * tile_size**2 * columns * rows
+        if difference < smallest or is_tie_for_large_image:
+            closest, smallest = (columns, rows), difference
+    return closest

@@ -1,0 +1,165 @@
+# trf-ignore: TRF028 (the license is in the file LICENSE)
+"""Mini-Monkey configuration: InternVL's own, with the defaults of InternVL2-2B and the Scale Compression Mechanism."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, InternVLConfig, InternVLVisionConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+from transformers.utils import auto_docstring
+
+
+# Every auto class a user may try, written into each saved config.json so that the Hub folder loads by itself.
+AUTO_MAP = {
+    "AutoConfig": "configuration_minimonkey.MiniMonkeyConfig",
+    "AutoModel": "modeling_minimonkey.MiniMonkeyModel",
+    "AutoModelForCausalLM": "modeling_minimonkey.MiniMonkeyForConditionalGeneration",
+    "AutoModelForImageTextToText": "modeling_minimonkey.MiniMonkeyForConditionalGeneration",
+    "AutoModelForMultimodalLM": "modeling_minimonkey.MiniMonkeyForConditionalGeneration",
+}
+
+# The language model of InternVL2-2B in Llama's terms, from the `llm_config` of OpenGVLab/InternVL2-2B.
+INTERNLM2_1_8B = {
+    "vocab_size": 92553,
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-5,
+    "max_position_embeddings": 32768,
+    "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1000000.0},
+}
+
+
+def check_keep_ratio(keep_ratio: float) -> None:
+    """Raise `ValueError` unless `keep_ratio` is a number with 0 < `keep_ratio` <= 1 (NaN is refused, too)."""
+    if isinstance(keep_ratio, bool) or not isinstance(keep_ratio, int | float) or not 0.0 < keep_ratio <= 1.0:
+        raise ValueError(
+            f"`keep_ratio` must be a number above 0 and at most 1 (1 = keep every token), got {keep_ratio}."
+        )
+
+
+@auto_docstring(
+    custom_intro="""
+    Settings of the Scale Compression Mechanism (section 3.3 of https://huggingface.co/papers/2408.02034), which drops
+    the detailed image tokens that the rest of the prompt attends to least.
+    """
+)
+@strict
+class ScaleCompressionConfig(PreTrainedConfig):
+    r"""
+    keep_ratio (`float`, *optional*, defaults to 1.0):
+        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens `int(n * keep_ratio)` stay. 1.0
+        turns the mechanism off. The published value is 0.5.
+    layer (`int`, *optional*, defaults to 1):
+        Index of the language model layer whose attention scores the tokens. The layers before it run in full.
+    positions (`str`, *optional*, defaults to `"repack"`):
+        `"repack"` numbers the remaining tokens without gaps, as published; `"keep"` leaves every token its original
+        position id.
+    """
+
+    model_type = "minimonkey_scale_compression"
+    base_config_key = "scale_compression_config"
+
+    keep_ratio: float | int = 1.0
+    layer: int = 1
+    positions: str = "repack"
+
+    def validate_scale_compression(self):
+        check_keep_ratio(self.keep_ratio)
+        if self.layer < 0:
+            raise ValueError(f"`layer` must be the index of a language model layer, 0 or above, got {self.layer}.")
+        if self.positions not in ("repack", "keep"):
+            raise ValueError(f'`positions` must be "repack" or "keep", got {self.positions!r}.')
+
+
+@auto_docstring(
+    custom_intro="""
+    Configuration of [`MiniMonkeyModel`] and [`MiniMonkeyForConditionalGeneration`]. The defaults are those of
+    InternVL2-2B, on which the published Mini-Monkey stands: its vision tower is InternViT-300M at 448 pixels, its
+    language model InternLM2-1.8B written as a Llama. A value that does not fit raises a `StrictDataclassError` that
+    names the argument, what was given and what is allowed.
+    """
+)
+@strict
+class MiniMonkeyConfig(InternVLConfig):
+    r"""
+    image_token_id (`int`, *optional*, defaults to 92546):
+        Id of `<IMG_CONTEXT>`, the placeholder of one image token.
+    image_seq_length (`int`, *optional*, defaults to 256):
+        Image tokens per tile. Must equal what the vision tower and `downsample_ratio` give.
+    downsample_ratio (`float`, *optional*, defaults to 0.5):
+        Factor by which pixel shuffle shortens both sides of the patch grid.
+    tie_word_embeddings (`bool`, *optional*, defaults to `False`):
+        Whether the output layer shares its weights with the input embeddings.
+    scale_compression_config (`dict` or `ScaleCompressionConfig`, *optional*):
+        Settings of the Scale Compression Mechanism, off by default.
+
+    Example:
+
+    ```python
+    >>> from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
+
+    >>> config = MiniMonkeyConfig(scale_compression_config={"keep_ratio": 0.5})
+    >>> model = MiniMonkeyForConditionalGeneration(config)
+    ```"""
+
+    model_type = "minimonkey"
+    sub_configs_defaults = {
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama", init_kwargs=INTERNLM2_1_8B),
+        "vision_config": SubConfigSpec(config_class=InternVLVisionConfig, init_kwargs={"attention_bias": True}),
+        "scale_compression_config": ScaleCompressionConfig,
+    }
+
+    scale_compression_config: dict | PreTrainedConfig | None = None
+    image_token_id: int = 92546
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs):
+        if isinstance(self.vision_config, dict):
+            self.vision_config = {"attention_bias": True} | self.vision_config
+        super().__post_init__(**kwargs)
+
+    def validate_image_seq_length(self):
+        vision_config = self.vision_config
+        rows, columns = (
+            size // patch for size, patch in zip(vision_config.image_size, vision_config.patch_size, strict=True)
+        )
+        shrink = round(1 / self.downsample_ratio) if self.downsample_ratio > 0 else 0
+        if shrink < 1 or 1 / shrink != self.downsample_ratio:
+            raise ValueError(f"`downsample_ratio` must be 1 divided by a whole number, got {self.downsample_ratio}.")
+        if rows != columns or rows == 0 or rows % shrink:
+            raise ValueError(
+                f"`vision_config.image_size` {tuple(vision_config.image_size)} and `patch_size` "
+                f"{tuple(vision_config.patch_size)} give {rows} x {columns} patches per tile; they must form a square "
+                f"whose side is a multiple of {shrink} (1 / `downsample_ratio`)."
+            )
+        expected = (rows // shrink) ** 2
+        if self.image_seq_length != expected:
+            raise ValueError(
+                f"`image_seq_length` is {self.image_seq_length}, but {rows} x {columns} patches at `downsample_ratio` "
+                f"{self.downsample_ratio} give {expected} tokens per tile."
+            )
+
+    def validate_image_token_id(self):
+        vocab_size = self.get_text_config().vocab_size
+        if not 0 <= self.image_token_id < vocab_size:
+            raise ValueError(
+                f"`image_token_id` is {self.image_token_id}, but `text_config.vocab_size` is {vocab_size}: the id of "
+                f"the placeholder must be from 0 to {vocab_size - 1}."
+            )
+
+    def validate_scale_compression_layer(self):
+        layer, layers = self.scale_compression_config.layer, self.text_config.num_hidden_layers
+        if layer >= layers:
+            raise ValueError(
+                f"`scale_compression_config.layer` is {layer}, but the language model has {layers} layers: it must be "
+                f"from 0 to {layers - 1}."
+            )
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        """As every configuration's, and the saved `auto_map` names all auto classes."""
+        self.auto_map = AUTO_MAP | (getattr(self, "auto_map", None) or {})
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+__all__ = ["MiniMonkeyConfig", "ScaleCompressionConfig"]

@@ -1,0 +1,305 @@
+"""Scale Compression Mechanism (SCM): drop the detailed image tokens that the rest of the prompt attends to least.
+
+Section 3.3 of https://huggingface.co/papers/2408.02034. The attention of one early language model layer, averaged over
+its heads and over all tokens that follow an image's detailed tokens, scores those tokens; the best `keep_ratio` of
+them stay, in their order, and everything else stays too. No parameters, no training.
+
+The functions here hold no state and know nothing of `generate` or of training: they turn a prompt into the mask of the
+tokens that stay (`compression_mask`), and a mask into a shorter prompt (`left_pack`).
+"""
+
+import torch
+from transformers import PreTrainedModel
+from transformers.masking_utils import create_masks_for_generate
+
+
+DETAILED_LEVEL = 0  # in `tile_levels`: 0 detailed, 1 adaptive, 2 global
+SUPPORTED_LANGUAGE_MODELS = ("llama", "phi3", "qwen2")
+QUERY_CHUNK = 64  # rows of the attention matrix in memory at once
+
+
+def detailed_images(image_mask: torch.Tensor, tile_levels: torch.Tensor, image_seq_length: int) -> torch.Tensor:
+    """
+    Tell which tokens are detailed, and of which image.
+
+    Args:
+        image_mask (`torch.BoolTensor` of shape `(batch_size, sequence_length)`):
+            True at image tokens. Consecutive ones are one image.
+        tile_levels (`torch.LongTensor` of shape `(tiles,)`):
+            Level of every tile in the order of the image tokens: 0 detailed, 1 adaptive, 2 global.
+        image_seq_length (`int`):
+            Image tokens per tile.
+
+    Returns:
+        `torch.LongTensor` of shape `(batch_size, sequence_length)`: at detailed tokens the number of their image in
+        its row, from 1; elsewhere 0.
+
+    Raises:
+        `ValueError`: a level other than 0, 1 and 2, an image that is not a whole number of tiles, or a number of
+        levels that is not the number of tiles.
+    """
+    if not torch.isin(tile_levels, torch.tensor([0, 1, 2], device=tile_levels.device)).all():
+        raise ValueError(f"`tile_levels` must be 0, 1 or 2 (detailed, adaptive, global), got {tile_levels.tolist()}.")
+    starts = image_mask & ~torch.nn.functional.pad(image_mask, (1, 0))[:, :-1]
+    images = starts.cumsum(dim=1) * image_mask  # number of the image in its row, 0 outside of images
+    for row, image in starts.nonzero().tolist():
+        length = int((images[row] == images[row, image]).sum())
+        if length % image_seq_length:
+            raise ValueError(
+                f"Image {int(images[row, image])} of row {row} has {length} image tokens, which is not a whole number "
+                f"of tiles of {image_seq_length} tokens."
+            )
+    tiles = int(image_mask.sum()) // image_seq_length
+    if tile_levels.shape != (tiles,):
+        raise ValueError(
+            f"`tile_levels` must have one level for each of the {tiles} tiles in `input_ids`, got the shape "
+            f"{tuple(tile_levels.shape)}."
+        )
+    levels = torch.full_like(images, -1)
+    levels[image_mask] = tile_levels.to(levels).repeat_interleave(image_seq_length)
+    return images.masked_fill(levels != DETAILED_LEVEL, 0)
+
+
+@torch.no_grad()
+def compression_mask(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor,
+    position_ids: torch.Tensor,
+    images: torch.Tensor,
+    keep_ratio: float,
+    layer: int,
+) -> torch.Tensor:
+    """
+    Score every row of a batch and select the tokens that stay. Rows run one by one and without their padding: rows of
+    different lengths can't touch each other, and no attention mask of N x N is needed.
+
+    Args:
+        language_model (`PreTrainedModel`):
+            The decoder without its head: a Llama, Phi3 or Qwen2.
+        inputs_embeds (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`):
+            Embeddings with the image features in place.
+        attention_mask (`torch.Tensor` of shape `(batch_size, sequence_length)`):
+            0 at padding.
+        position_ids (`torch.LongTensor` of shape `(batch_size, sequence_length)`):
+            Positions, increasing over the tokens of a row.
+        images (`torch.LongTensor` of shape `(batch_size, sequence_length)`):
+            The detailed tokens, from `detailed_images`.
+        keep_ratio (`float`):
+            Share of each image's detailed tokens that stays.
+        layer (`int`):
+            Index of the layer whose attention scores the tokens.
+
+    Returns:
+        `torch.BoolTensor` of shape `(batch_size, sequence_length)`: False at padding and at dropped tokens.
+    """
+    kept = attention_mask.to(torch.bool, copy=True)
+    for row in images.any(dim=1).nonzero()[:, 0].tolist():
+        tokens = attention_mask[row].nonzero()[:, 0]
+        row_images, positions = images[row, tokens], position_ids[row, tokens]
+        if (positions.diff() <= 0).any():
+            raise ValueError(
+                f"`position_ids` must increase along a row, those of row {row} do not. Scale compression needs "
+                "one sequence per row, not several packed into one."
+            )
+        scores = score_detailed_tokens(
+            language_model, inputs_embeds[row, tokens][None], positions[None], row_images, layer
+        )
+        kept[row, tokens] = select_tokens(scores, row_images, keep_ratio)
+    return kept
+
+
+@torch.no_grad()
+def score_detailed_tokens(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    position_ids: torch.Tensor,
+    images: torch.Tensor,
+    layer: int = 1,
+) -> torch.Tensor:
+    """
+    Mean attention that each detailed token of one sequence gets from the tokens after its image's detailed block.
+
+    The layers before `layer` run in full, with the model's own attention implementation. Of `layer` itself only the
+    norm, the queries after the first detailed block and the keys are computed, and the softmax (in float32) goes over
+    `QUERY_CHUNK` queries at a time: memory grows linearly with the sequence.
+
+    Args:
+        language_model (`PreTrainedModel`):
+            The decoder without its head.
+        inputs_embeds (`torch.Tensor` of shape `(1, sequence_length, hidden_size)`):
+            Embeddings of one sequence without padding.
+        position_ids (`torch.LongTensor` of shape `(1, sequence_length)`):
+            Positions.
+        images (`torch.LongTensor` of shape `(sequence_length,)`):
+            The number of the image at detailed tokens, 0 elsewhere.
+        layer (`int`, *optional*, defaults to 1):
+            Index of the layer whose attention is read.
+
+    Returns:
+        `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed (and where
+        nothing follows the block).
+    """
+    config = language_model.config
+    if config.model_type not in SUPPORTED_LANGUAGE_MODELS:
+        raise ValueError(
+            f"The Scale Compression Mechanism knows the language models {', '.join(SUPPORTED_LANGUAGE_MODELS)}, "
+            f"got {config.model_type!r}."
+        )
+    length = images.shape[0]
+    index = torch.arange(length, device=images.device)
+    # Where the block of each token's image ends; tokens outside of blocks are counted by no query.
+    block_ends = index.new_zeros(length + 1).scatter_reduce(0, images, index, "amax")[images]
+    block_ends = block_ends.masked_fill(images == 0, length)
+    first_query = int(block_ends.min()) + 1
+
+    position_embeddings = language_model.rotary_emb(inputs_embeds, position_ids)
+    hidden_states = _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer)
+    decoder_layer = language_model.layers[layer]
+    query, key = _project(
+        decoder_layer.self_attn, decoder_layer.input_layernorm(hidden_states), position_embeddings, first_query
+    )
+    index, counts = index.to(key.device), (length - 1 - block_ends).clamp(min=1).to(key.device)
+    block_ends, window = block_ends.to(key.device), _sliding_window(config, layer)
+
+    totals = torch.zeros(length, dtype=torch.float32, device=key.device)
+    for start in range(first_query, length, QUERY_CHUNK):
+        stop = min(start + QUERY_CHUNK, length)
+        rows, columns = index[start:stop, None], index[:stop]
+        visible = columns <= rows
+        if window is not None:
+            visible &= columns > rows - window
+        chunk = query[:, :, start - first_query : stop - first_query]
+        with torch.autocast(key.device.type, enabled=False):
+            weights = chunk @ key[:, :, :stop].transpose(2, 3)  # (kv heads, query groups, rows, columns)
+        weights = weights.masked_fill(~visible, -torch.inf).softmax(dim=-1)
+        totals[:stop] += (weights.mean(dim=(0, 1)) * (rows > block_ends[:stop])).sum(dim=0)
+    return (totals / counts).to(images.device)
+
+
+def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer):
+    config = language_model.config
+    # Without position ids, in whose gaps the library would see the seams of packed sequences.
+    masks = create_masks_for_generate(config, inputs_embeds, attention_mask=None, past_key_values=None)
+    hidden_states = inputs_embeds
+    for index, decoder_layer in enumerate(language_model.layers[:layer]):
+        hidden_states = decoder_layer(
+            hidden_states,
+            attention_mask=masks[config.layer_types[index]] if isinstance(masks, dict) else masks,
+            position_ids=position_ids,
+            position_embeddings=position_embeddings,
+            use_cache=False,
+        )
+    return hidden_states
+
+
+def _project(attention, hidden_states, position_embeddings, first_query):
+    """Scaled queries `(kv heads, groups, queries, head_dim)`, keys `(kv heads, 1, length, head_dim)`, in float32."""
+    if attention.config.model_type == "phi3":  # one matrix for queries, keys and values
+        query_size = attention.config.num_attention_heads * attention.head_dim
+        key_size = attention.config.num_key_value_heads * attention.head_dim
+        query, key, _ = attention.qkv_proj(hidden_states).split((query_size, key_size, key_size), dim=-1)
+        query = query[:, first_query:]
+    else:
+        query, key = attention.q_proj(hidden_states[:, first_query:]), attention.k_proj(hidden_states)
+    cos, sin = (embedding[0].to(key.device) for embedding in position_embeddings)  # (length, rotary dim)
+    query, key = (states[0].unflatten(-1, (-1, attention.head_dim)).transpose(0, 1) for states in (query, key))
+    query, key = _rotate(query, cos[first_query:], sin[first_query:]), _rotate(key, cos, sin)
+    query = query.float().unflatten(0, (-1, attention.num_key_value_groups)) * attention.scaling
+    return query, key.float()[:, None]
+
+
+def _rotate(states, cos, sin):
+    rotary, rest = states.split((cos.shape[-1], states.shape[-1] - cos.shape[-1]), dim=-1)
+    first, second = rotary.chunk(2, dim=-1)
+    return torch.cat((rotary * cos + torch.cat((-second, first), dim=-1) * sin, rest), dim=-1)
+
+
+def _sliding_window(config, layer):
+    layer_types = getattr(config, "layer_types", None)  # Llama and Phi3 have none
+    if layer_types is not None and layer_types[layer] != "sliding_attention":
+        return None
+    return getattr(config, "sliding_window", None)
+
+
+def naive_scores(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    position_ids: torch.Tensor,
+    images: torch.Tensor,
+    layer: int = 1,
+) -> torch.Tensor:
+    """
+    `score_detailed_tokens` written as the definition reads: the whole model, its whole N x N attention matrices, one
+    image after the other. Needs `attn_implementation="eager"`. It is here to test the fast version against.
+    """
+    attention_mask = torch.ones_like(position_ids)  # without it gaps in the positions pass for packed sequences
+    outputs = language_model(
+        inputs_embeds=inputs_embeds,
+        attention_mask=attention_mask,
+        position_ids=position_ids,
+        output_attentions=True,
+        use_cache=False,
+    )
+    attentions = outputs.attentions[layer][0]  # (heads, length, length)
+    scores = torch.zeros(images.shape[0])
+    for image in range(1, int(images.max()) + 1):
+        tokens = (images == image).nonzero()[:, 0]
+        if len(tokens) > 0:
+            scores[tokens] = attentions[:, tokens[-1] + 1 :, tokens].mean(dim=1).mean(dim=0).float()
+    return scores
+
+
+def select_tokens(scores: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
+    """
+    Keep the `int(n * keep_ratio)` best of the `n` detailed tokens of each image, the earlier one of equal scores, and
+    every token that is not detailed.
+
+    Args:
+        scores (`torch.Tensor` of shape `(sequence_length,)`):
+            Scores of the detailed tokens.
+        images (`torch.LongTensor` of shape `(sequence_length,)`):
+            The number of the image at detailed tokens, 0 elsewhere.
+        keep_ratio (`float`):
+            Share of the detailed tokens that stays.
+
+    Returns:
+        `torch.BoolTensor` of shape `(sequence_length,)`: True at tokens that stay.
+    """
+    kept = images == 0
+    for image in images[~kept].unique().tolist():
+        tokens = (images == image).nonzero()[:, 0]
+        best = scores[tokens].argsort(descending=True, stable=True)[: int(len(tokens) * keep_ratio)]
+        kept[tokens[best]] = True
+    return kept
+
+
+def left_pack(values: torch.Tensor, kept: torch.Tensor, width: int, padding: int) -> torch.Tensor:
+    """
+    Move the kept tokens of every row to its right end, in their order, and cut the batch to `width`.
+
+    Args:
+        values (`torch.Tensor` of shape `(batch_size, sequence_length)`):
+            Ids, mask or positions.
+        kept (`torch.BoolTensor` of shape `(batch_size, sequence_length)`):
+            True at tokens that stay.
+        width (`int`):
+            Length of the new rows, at least that of the longest one and at most `sequence_length`.
+        padding (`int`):
+            What to put before shorter rows.
+
+    Returns:
+        `torch.Tensor` of shape `(batch_size, width)`.
+    """
+    order = kept.long().argsort(dim=1, stable=True)[:, kept.shape[1] - width :]
+    return values.gather(1, order).masked_fill(~kept.gather(1, order), padding)
+
+
+def compressed_position_ids(position_ids: torch.Tensor, dropped: torch.Tensor, positions: str) -> torch.Tensor:
+    """
+    Positions after dropping, shape `(batch_size, sequence_length)`: with `positions="keep"` as they were, with
+    `"repack"` without the gaps that the dropped tokens leave.
+    """
+    if positions == "keep":
+        return position_ids
+    return (position_ids - dropped.long().cumsum(dim=1)).clamp(min=0)
