@@ -26,7 +26,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python examples/ask.py examples/page.png "Read the text."
+	$(BIN)/python examples/ask.py examples/page.png "Read the text." --keep-ratio 0.75
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)

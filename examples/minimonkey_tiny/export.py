@@ -24,6 +24,7 @@ CHECKPOINT = ROOT / "checkpoints" / "minimonkey-tiny"
 
 def export_model(stages: list[str]) -> None:
     model = MiniMonkeyForConditionalGeneration.from_pretrained(Path(stages[-1], "model"), dtype=torch.bfloat16)
+    model.config.vision_config._name_or_path = ""  # the folder of stage 1, which is nobody's business
     model.save_pretrained(CHECKPOINT)
     make_processor().save_pretrained(CHECKPOINT)
     log = {}

@@ -6,13 +6,11 @@ import numpy as np
 from rendering import draw_page, load_font
 
 
-LINES = [["Fresh", "bread"], ["milk", "25", "eggs"], ["Open", "Sunday"]]
+LINES = [["Fresh", "bread"], ["Open", "Sunday"]]
 
 
 def main() -> None:
-    page = draw_page(
-        np.random.default_rng(4), LINES, [(40, 34), (22, 84), (90, 172)], (336, 224), load_font("DejaVuSans", 29)
-    )
+    page = draw_page(np.random.default_rng(4), LINES, [(40, 60), (90, 160)], (336, 224), load_font("DejaVuSans", 29))
     page.image.save(Path(__file__).parents[1] / "page.png")
     print(page.text)
 
