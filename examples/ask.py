@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
@@ -44,7 +44,7 @@ def main() -> None:
 
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     model = AutoModelForImageTextToText.from_pretrained(arguments.model, trust_remote_code=True, dtype=torch.float32)
-    image = Image.open(arguments.image)
+    image = ImageOps.exif_transpose(Image.open(arguments.image))  # the grids below are those of the upright image
     content = [{"type": "image", "image": image}, {"type": "text", "text": arguments.question}]
     start = time.perf_counter()
     inputs = processor.apply_chat_template(

@@ -144,3 +144,20 @@ def test_readme_quotes_the_evaluation(repository, checkpoint):
     evaluation = json.loads((checkpoint / "evaluation.json").read_text())
     assert f"{evaluation['word: pyramid']['character_accuracy']:.3f} of the characters" in readme
     assert f"only {evaluation['page: pyramid']['words_read']:.3f} of the" in readme
+
+
+def test_ask_prints_the_grids_of_the_upright_image(repository, tmp_path):
+    from PIL import ExifTags, Image
+
+    rotated = Image.open(repository / "examples" / "page.png").transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned by 90 degrees clockwise
+    rotated.save(tmp_path / "rotated.png", exif=exif)
+    output = subprocess.run(
+        [sys.executable, "examples/ask.py", str(tmp_path / "rotated.png")],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "detailed 3 x 2, adaptive 2 x 2" in output
