@@ -155,7 +155,7 @@ def _llm_config(model_type: str, vocab_size: int, key_value_heads: int, queries_
         "vocab_size": vocab_size,
         "hidden_size": heads * HEAD_DIM,
         "intermediate_size": heads * HEAD_DIM + 12,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 2,
         "num_attention_heads": heads,
         "num_key_value_heads": key_value_heads,
         "hidden_act": "silu",
@@ -172,7 +172,7 @@ def _llm_config(model_type: str, vocab_size: int, key_value_heads: int, queries_
             "attention_dropout": 0.0,
             "use_sliding_window": False,
             "sliding_window": 1024,
-            "max_window_layers": 3,
+            "max_window_layers": 2,
             "bos_token_id": 0,
             "pad_token_id": None,
         },
@@ -268,22 +268,19 @@ def random_tensors(config: dict, seed: int = 0) -> dict[str, torch.Tensor]:
     generator, tensors = torch.Generator().manual_seed(seed), {}
     for name, shape in shapes(config).items():
         noise = torch.randn(shape, generator=generator)
-        if name.endswith(("embed_tokens.weight", "tok_embeddings.weight")):
+        if "embed" in name:
             # Small, as in trained models: only so does a wrong epsilon of the norms show.
-            tensors[name] = 0.1 * noise
+            tensors[name] = 0.1 / math.sqrt(math.prod(shape[1:]) if "patch" in name else 1) * noise
         elif name.endswith(("output.weight", "lm_head.weight")):
             tensors[name] = 3 / math.sqrt(shape[1]) * noise
         elif name == "language_model.model.norm.weight" and config["llm_config"]["tie_word_embeddings"]:
             tensors[name] = 5 * (1 + 0.3 * noise)
-        elif "ls" in name.rsplit(".", 1)[-1]:
+        elif name.endswith((".ls1", ".ls2")):
             tensors[name] = 0.7 + 0.3 * noise
         elif len(shape) == 1:
-            is_scale = name.endswith("weight")
-            tensors[name] = is_scale + 0.3 * noise
-        elif name.endswith("_embedding"):
-            tensors[name] = 0.7 * noise
+            tensors[name] = name.endswith("weight") + 0.3 * noise
         else:
-            tensors[name] = 1.5 / math.sqrt(math.prod(shape[1:])) * noise
+            tensors[name] = 1.5 / math.sqrt(shape[1]) * noise
     return tensors
 
 

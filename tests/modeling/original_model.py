@@ -121,20 +121,24 @@ def image_features(tensors: dict, config: dict, pixel_values: torch.Tensor) -> t
     return torch.cat(features)
 
 
-def rotary(llm: dict, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and sine of every position, `(length, head_dim)`; in float32, as published."""
+def rotary(llm: dict, length: int, longest_so_far: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Cosine and sine of every position, `(length, head_dim)`; in float32, as published. Dynamic scaling goes by the
+    longest sequence that the model has seen.
+    """
     dim = llm["hidden_size"] // llm["num_attention_heads"]
     base, stretch, attention_factor = llm["rope_theta"], torch.ones(dim // 2), 1.0
-    positions, longest = torch.arange(length).float(), llm["max_position_embeddings"]
+    positions, maximum = torch.arange(length).float(), llm["max_position_embeddings"]
     scaling = llm.get("rope_scaling") or {"type": None}
     if scaling["type"] == "linear":
         positions = positions / scaling["factor"]
-    if scaling["type"] == "dynamic" and length > longest:
-        base = base * (scaling["factor"] * length / longest - (scaling["factor"] - 1)) ** (dim / (dim - 2))
+    longest = max(length, longest_so_far)
+    if scaling["type"] == "dynamic" and longest > maximum:
+        base = base * (scaling["factor"] * longest / maximum - (scaling["factor"] - 1)) ** (dim / (dim - 2))
     if scaling["type"] in ("su", "yarn"):
         trained = llm["original_max_position_embeddings"]
         stretch = torch.tensor(scaling["long_factor" if length > trained else "short_factor"])
-        scale = max(longest / trained, 1.0)
+        scale = max(maximum / trained, 1.0)
         attention_factor = math.sqrt(1 + math.log(scale) / math.log(trained))
         if scaling["type"] == "yarn":
             attention_factor = 0.1 * math.log(scale) + 1
@@ -197,11 +201,11 @@ def names_of(llm: dict) -> dict[str, str]:
     return INTERNLM2_NAMES if llm["model_type"] == "internlm2" else LLAMA_NAMES
 
 
-def language_model(tensors: dict, config: dict, embeds: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def language_model(tensors, config, embeds, longest_so_far: int = 0) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """`(length, hidden)` -> logits `(length, vocab_size)` and the attention weights of every layer."""
     llm, length = config["llm_config"], len(embeds)
     names, eps = names_of(llm), llm["rms_norm_eps"]
-    cos, sin = rotary(llm, length)
+    cos, sin = rotary(llm, length, longest_so_far)
     rows, columns = torch.arange(length)[:, None], torch.arange(length)
     visible = columns <= rows
     if llm["model_type"] == "phi3" and llm.get("sliding_window"):
@@ -242,10 +246,11 @@ def original_answer(
 ) -> list[int]:
     """
     Greedy answer of `steps` tokens, none an image token. With a `keep_ratio` the first `detailed_tiles` are
-    compressed: those of their tokens stay to which layer 1 pays most attention, on average over the queries after them and over
-    the heads.
+    compressed: of their tokens those stay to which layer 1 pays most attention, on average over the queries after
+    them and over the heads.
     """
     embeds = input_embeds(tensors, config, input_ids, pixel_values, image_token_id)
+    whole_length = len(embeds)
     image_tokens = (input_ids == image_token_id).nonzero()[:, 0]
     detailed = image_tokens[: detailed_tiles * len(image_tokens) // len(pixel_values)]
     if keep_ratio < 1:
@@ -255,7 +260,7 @@ def original_answer(
         embeds = embeds[[token for token in range(len(embeds)) if token not in dropped]]
     answer = []
     for _ in range(steps):
-        logits = language_model(tensors, config, embeds)[0][-1]
+        logits = language_model(tensors, config, embeds, whole_length)[0][-1]
         logits[image_token_id] = -torch.inf
         answer.append(int(logits.argmax()))
         embeds = torch.cat((embeds, input_embeds(tensors, config, torch.tensor(answer[-1:]))))
