@@ -89,9 +89,12 @@ def write_original(
         vision (`str`): `"300m"` (layer norm, bias) or `"6b"` (rms norm, also of queries and keys, no bias).
         key_value_heads, queries_per_head (`int`): Heads of the language model, which set its hidden size.
         bias (`bool`): Bias of the attention of InternLM2 and Llama.
+        tie_word_embeddings (`bool`): Without an output layer of its own.
+        select_layer, downsample_ratio: As in config.json.
         llm_config, vision_config (`dict`): Further entries of these sections.
         llm_lora, backbone_lora (`int`): Rank of the LoRA that wraps this part; 0 for none.
         base_layer (`bool`): False for the names of old PEFT versions, `X.weight` beside `X.lora_A.default.weight`.
+        dtype (`torch.dtype`): Of all weights.
         shards (`int`): Number of weight files, with an index if there are more than one.
         pickle (`bool`): Weights in pytorch_model.bin instead of model.safetensors.
         seed (`int`): Of the weights.
