@@ -96,10 +96,8 @@ class Variant:
     def logits(self, tensors=None, config=None) -> torch.Tensor:
         return original_logits(tensors or self.tensors, config or self.config, *self.prompt)
 
-    def load(self, **kwargs):
-        return load_original(
-            self.folder, dtype=torch.float32, allow_pickle=True, attn_implementation="eager", **kwargs
-        ).eval()
+    def load(self):
+        return load_original(self.folder, dtype=torch.float32, allow_pickle=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
