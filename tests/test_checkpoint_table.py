@@ -1,0 +1,136 @@
+"""docs/checkpoints.md is what its script computes, and the script counts right."""
+
+import json
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+from transformers import DynamicCache
+
+from benchmarks.memory.checkpoints import (
+    FORMATS,
+    cache_bytes,
+    count_parameters,
+    meta_model,
+    read_checkpoints,
+    weight_bytes,
+)
+from benchmarks.memory.document import document
+from benchmarks.memory.prefill import KEEP_RATIOS, PYRAMIDS, make_inputs, prefill_memory
+from benchmarks.memory.run import DOCUMENT, RESULTS, prefill_of, weights_of
+from benchmarks.memory.tracking import LiveMemory, sizes_only
+from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
+
+
+CHECKPOINTS = {checkpoint.short_name: checkpoint for checkpoint in read_checkpoints()}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict:
+    return json.loads(RESULTS.read_text("utf-8"))
+
+
+def small_config(language_model: str = "llama", **text) -> MiniMonkeyConfig:
+    """Small enough to run, large enough that tensors outweigh everything else."""
+    settings = {
+        "model_type": language_model,
+        "vocab_size": 300,
+        "hidden_size": 96,
+        "intermediate_size": 260,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "pad_token_id": 0,
+        "eos_token_id": None,
+    }
+    vision_config = {
+        "image_size": 112,
+        "hidden_size": 64,
+        "intermediate_size": 160,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    return MiniMonkeyConfig(
+        text_config=settings | text, vision_config=vision_config, image_token_id=290, image_seq_length=16
+    )
+
+
+def test_document_is_what_the_results_say(results):
+    assert DOCUMENT.read_text("utf-8") == document(results)
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_results_are_what_the_script_computes_now(results, name):
+    checkpoint = CHECKPOINTS[name]
+    stored = dict(results["checkpoints"][checkpoint.name])
+    prefill = stored.pop("prefill")
+    model = meta_model(checkpoint.config)
+    assert stored == weights_of(model)
+    assert prefill.keys() == {str(pyramid.tiles) for pyramid in PYRAMIDS}
+    if name == "InternVL2-1B":  # of the others it takes minutes
+        for pyramid in (PYRAMIDS[0], PYRAMIDS[-1]):
+            assert prefill[str(pyramid.tiles)] == prefill_of(model, pyramid)
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_parameters_are_those_of_the_model_page(results, name):
+    checkpoint = CHECKPOINTS[name]
+    decimals = len(checkpoint.parameters.partition(".")[2])
+    billions = results["checkpoints"][checkpoint.name]["parameters"] / 1e9
+    assert f"{billions:.{decimals}f}" == checkpoint.parameters
+
+
+def test_pyramids_have_the_tiles_they_are_named_for():
+    assert [pyramid.plan.num_tiles for pyramid in PYRAMIDS] == [5, 9, 13, 17, 25, 33]
+
+
+def test_weights_are_what_the_tensors_take():
+    model = MiniMonkeyForConditionalGeneration(small_config()).to(torch.bfloat16)
+    assert weight_bytes(model, "bf16") == sum(tensor.nbytes for tensor in model.parameters())
+    assert count_parameters(model) == sum(tensor.numel() for tensor in model.parameters())
+
+
+@pytest.mark.parametrize("number_format", FORMATS[1:])
+def test_only_the_layers_of_the_language_model_are_quantized(number_format):
+    # 3 layers: q and o 96 x 96, k and v 32 x 96, gate and up 260 x 96, down 96 x 260
+    weights = 3 * (2 * 96 * 96 + 2 * 32 * 96 + 3 * 260 * 96)
+    outputs = 3 * (2 * 96 + 2 * 32 + 2 * 260 + 96)
+    expected = {"int8": weights + 4 * outputs, "int4": weights // 2 + 4 * weights // 64}[number_format]
+    model = meta_model(small_config())
+    assert weight_bytes(model, "bf16") - weight_bytes(model, number_format) == 2 * weights - expected
+
+
+@pytest.mark.parametrize("language_model, head_dim", [("llama", 24), ("qwen2", None), ("phi3", None)])
+def test_cache_is_as_large_as_a_real_one(language_model, head_dim):
+    config = small_config(language_model, **({"head_dim": head_dim} if head_dim else {}))
+    model = MiniMonkeyForConditionalGeneration(config).to(torch.bfloat16).eval()
+    cache = DynamicCache(config=config.text_config)
+    with torch.no_grad():
+        model(input_ids=torch.full((1, 37), 5), past_key_values=cache, use_cache=True)
+    assert cache_bytes(config, 37) == sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+
+
+def profiled_peak(function) -> int:
+    """The most bytes that PyTorch's CPU allocator has given out at the same time since the start of `function`."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        function()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    current = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        current += event.nbytes()
+        peak = max(peak, current)
+    return peak
+
+
+@pytest.mark.parametrize("keep_ratio", KEEP_RATIOS)
+@pytest.mark.parametrize("language_model", ["llama", "qwen2", "phi3"])
+def test_counted_peak_is_that_of_a_real_run(language_model, keep_ratio):
+    config, levels = small_config(language_model), [0] * 40 + [1] * 6 + [2]
+    counted = prefill_memory(meta_model(config), levels, keep_ratio)
+    model = MiniMonkeyForConditionalGeneration(config).to(torch.bfloat16).eval()
+
+    def run():
+        model.generate(**make_inputs(model, levels), keep_ratio=keep_ratio, max_new_tokens=1, do_sample=False)
+
+    assert max(counted["vision"], counted["language"]) == pytest.approx(profiled_peak(run), rel=0.05)
