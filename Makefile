@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench clean
+.PHONY: help demo test check style bench bench-conversion bench-memory clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -15,6 +15,8 @@ help:
 	@echo "make check   ruff and mlinter, zero findings"
 	@echo "make style   let ruff correct what it can"
 	@echo "make bench   measure the figures of benchmarks/speed"
+	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
+	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
 # Torch comes first: it is by far the largest download, and a failure there should be seen before anything else.
@@ -42,6 +44,12 @@ style: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.speed.run
+
+bench-conversion: $(STAMP)
+	$(BIN)/python -m benchmarks.conversion.run
+
+bench-memory: $(STAMP)
+	$(BIN)/python -m benchmarks.memory.run
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

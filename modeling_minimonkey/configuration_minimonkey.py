@@ -93,6 +93,8 @@ class MiniMonkeyConfig(InternVLConfig):
         Whether the output layer shares its weights with the input embeddings.
     scale_compression_config (`dict` or `ScaleCompressionConfig`, *optional*):
         Settings of the Scale Compression Mechanism, off by default.
+    original_format (`dict`, *optional*):
+        What a converted checkpoint was called in the original `internvl_chat` format, for the converter's way back.
 
     Example:
 
@@ -111,6 +113,7 @@ class MiniMonkeyConfig(InternVLConfig):
     }
 
     scale_compression_config: dict | PreTrainedConfig | None = None
+    original_format: dict | None = None
     image_token_id: int = 92546
     tie_word_embeddings: bool = False
 

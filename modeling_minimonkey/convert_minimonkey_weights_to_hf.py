@@ -1,388 +1,67 @@
 """
 Convert an original checkpoint, in the `internvl_chat` format of `mx262/MiniMonkey` and `OpenGVLab/InternVL2-*`:
 
-    python -m modeling_minimonkey.convert_minimonkey_weights_to_hf SOURCE TARGET
+    convert_minimonkey_weights_to_hf SOURCE TARGET
+    convert_minimonkey_weights_to_hf --reverse SOURCE TARGET
 
 SOURCE is a folder or the id of a Hub repository, TARGET a folder that does not exist yet. TARGET gets everything that
-`AutoModelForImageTextToText` and `AutoProcessor` need, code included. [`load_original`] gives the model without
-writing. Nothing of SOURCE is run: its weights must be safetensors, its remote code is not looked at.
+`AutoModelForImageTextToText` and `AutoProcessor` need, code included; with `--reverse`, what the published code needs
+of a model that was fine-tuned here. [`load_original`] gives the model without writing. Nothing of SOURCE is run.
 """
 
 import argparse
 import functools
+import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from safetensors import SafetensorError, safe_open
-from transformers import (
-    GenerationConfig,
-    LlamaConfig,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-    Qwen2Config,
-    conversion_mapping,
-)
-from transformers.core_model_loading import (
-    Chunk,
-    ConversionOps,
-    WeightConverter,
-    WeightRenaming,
-    WeightTransform,
-    rename_source_key,
-)
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
+from filelock import FileLock, Timeout
+from huggingface_hub import HfApi, snapshot_download
+from PIL import Image
+from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers.dynamic_module_utils import custom_object_save
+from transformers.utils import logging
 
 from processing_minimonkey.complementary_image_pyramid import PYRAMID_SETTINGS
 from processing_minimonkey.image_processing_minimonkey import MiniMonkeyImageProcessor
 from processing_minimonkey.processing_minimonkey import MiniMonkeyProcessor
 
 from .configuration_minimonkey import MiniMonkeyConfig
+from .convert_minimonkey_config import (
+    LANGUAGE_MODEL_FAMILIES,
+    PROMPTS,
+    LanguageModelFamily,
+    Prompt,
+    check_same_model,
+    convert_config,
+    family_of,
+    read_config,
+    revert_config,
+)
+from .convert_minimonkey_files import DTYPES, LazyTensor, open_tensors, read_json, write_tensors
+from .convert_minimonkey_lora import merge_lora
+from .convert_minimonkey_mapping import (
+    check_tensors,
+    conversions_to_original,
+    conversions_to_ours,
+    convert_tensors,
+    vision_and_projector_weights,
+)
 from .convert_minimonkey_tokenizer import load_original_tokenizer
 from .modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
 
-class SplitGroupedQKV(ConversionOps):
-    """
-    Split InternLM2's `wqkv` into query, key and value. Its rows stand in groups, one per key-value head: the query
-    heads that share it, its key, its value.
-    """
+logger = logging.get_logger(__name__)
 
-    @torch.no_grad()
-    def convert(self, input_dict, source_patterns, target_patterns, config, **kwargs):
-        (tensors,) = input_dict.values()
-        packed = tensors[0] if isinstance(tensors, list) else tensors
-        groups, queries, head_dim = _attention_shape(config)
-        packed = packed.unflatten(0, (groups, queries + 2, head_dim))
-        parts = packed.split([queries, 1, 1], dim=1)  # each (groups, heads, head_dim, ...)
-        return {name: part.flatten(0, 2).clone() for name, part in zip(target_patterns, parts, strict=True)}
-
-    @property
-    def reverse_op(self):
-        return MergeGroupedQKV()
-
-
-class MergeGroupedQKV(ConversionOps):
-    """Merge query, key and value into InternLM2's `wqkv`: the reverse of [`SplitGroupedQKV`]."""
-
-    @torch.no_grad()
-    def convert(self, input_dict, source_patterns, target_patterns, config, **kwargs):
-        groups, queries, head_dim = _attention_shape(config)
-        parts = (input_dict[name] for name in source_patterns)
-        parts = (part[0] if isinstance(part, list) else part for part in parts)
-        grouped = [
-            part.unflatten(0, (groups, heads, head_dim)) for part, heads in zip(parts, (queries, 1, 1), strict=True)
-        ]
-        return {target_patterns[0]: torch.cat(grouped, dim=1).flatten(0, 2)}
-
-    @property
-    def reverse_op(self):
-        return SplitGroupedQKV()
-
-
-def _attention_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
-    """Number of key-value heads, of query heads per key-value head, and size of a head."""
-    text_config = config.get_text_config()
-    groups, heads = text_config.num_key_value_heads, text_config.num_attention_heads
-    return groups, heads // groups, text_config.hidden_size // heads
-
-
-def vision_and_projector_weights() -> list[WeightTransform]:
-    """The names of InternViT and of the projector, the same in every original checkpoint."""
-    qkv = [f"attention.{name}_proj" for name in "qkv"]
-    return [
-        WeightRenaming(r"^vision_model\.", "model.vision_tower."),
-        WeightRenaming(r"\.embeddings\.class_embedding", ".embeddings.cls_token"),
-        WeightRenaming(r"\.embeddings\.position_embedding", ".embeddings.position_embeddings"),
-        WeightRenaming(r"\.embeddings\.patch_embedding\.", ".embeddings.patch_embeddings.projection."),
-        WeightRenaming(r"\.encoder\.layers\.", ".encoder.layer."),
-        WeightRenaming(r"\.ls1", ".lambda_1"),
-        WeightRenaming(r"\.ls2", ".lambda_2"),
-        WeightRenaming(r"\.norm1\.", ".layernorm_before."),
-        WeightRenaming(r"\.norm2\.", ".layernorm_after."),
-        WeightRenaming(r"\.attn\.proj\.", ".attention.projection_layer."),
-        WeightRenaming(r"\.attn\.q_norm\.", ".attention.q_norm."),
-        WeightRenaming(r"\.attn\.k_norm\.", ".attention.k_norm."),
-        WeightConverter("attn.qkv.weight", [f"{name}.weight" for name in qkv], operations=[Chunk(dim=0)]),
-        WeightConverter("attn.qkv.bias", [f"{name}.bias" for name in qkv], operations=[Chunk(dim=0)]),
-        WeightRenaming(r"^mlp1\.0\.", "model.multi_modal_projector.layer_norm."),
-        WeightRenaming(r"^mlp1\.1\.", "model.multi_modal_projector.linear_1."),
-        WeightRenaming(r"^mlp1\.3\.", "model.multi_modal_projector.linear_2."),
-    ]
-
-
-def internlm2_weights() -> list[WeightTransform]:
-    """InternLM2's names in Llama's terms. The two models compute the same: w1 is the gate, w3 goes up, w2 down."""
-    qkv = [f"self_attn.{name}_proj" for name in "qkv"]
-    return [
-        WeightRenaming(r"^language_model\.model\.", "model.language_model."),
-        WeightRenaming(r"^language_model\.output\.", "lm_head."),
-        WeightRenaming(r"\.tok_embeddings\.", ".embed_tokens."),
-        WeightRenaming(r"\.attention_norm\.", ".input_layernorm."),
-        WeightRenaming(r"\.ffn_norm\.", ".post_attention_layernorm."),
-        WeightRenaming(r"\.attention\.wo\.", ".self_attn.o_proj."),
-        WeightRenaming(r"\.feed_forward\.w1\.", ".mlp.gate_proj."),
-        WeightRenaming(r"\.feed_forward\.w3\.", ".mlp.up_proj."),
-        WeightRenaming(r"\.feed_forward\.w2\.", ".mlp.down_proj."),
-        WeightConverter("attention.wqkv.weight", [f"{name}.weight" for name in qkv], operations=[SplitGroupedQKV()]),
-        WeightConverter("attention.wqkv.bias", [f"{name}.bias" for name in qkv], operations=[SplitGroupedQKV()]),
-    ]
-
-
-def qwen2_weights() -> list[WeightTransform]:
-    """Qwen2's names are Transformers' own, only the place differs."""
-    return [
-        WeightRenaming(r"^language_model\.model\.", "model.language_model."),
-        WeightRenaming(r"^language_model\.lm_head\.", "lm_head."),
-    ]
-
-
-@dataclass(frozen=True)
-class LanguageModelFamily:
-    """
-    How the language models of one `llm_config.model_type` become models of Transformers.
-
-    Args:
-        config_class: The configuration they get.
-        weights: Makes the list of weight transforms, beside those of the vision tower and the projector.
-        config_names: Names in `llm_config` -> names in `config_class`, beside `TEXT_NAMES`. A name that is absent
-            has the default of `config_class`, which is the original's, too.
-    """
-
-    config_class: type[PreTrainedConfig]
-    weights: Callable[[], list[WeightTransform]]
-    config_names: dict[str, str] = field(default_factory=dict)
-
-
-LANGUAGE_MODEL_FAMILIES = {
-    "internlm2": LanguageModelFamily(LlamaConfig, internlm2_weights, {"bias": "attention_bias"}),
-    "qwen2": LanguageModelFamily(
-        Qwen2Config,
-        qwen2_weights,
-        {name: name for name in ("use_sliding_window", "sliding_window", "max_window_layers", "attention_dropout")},
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """One `template` of config.json: our file in `processing_minimonkey` and the token that ends an answer."""
-
-    file: str
-    end_of_turn: str
-
-
-PROMPTS = {
-    "internlm2-chat": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
-    "Hermes-2": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
-}
-
-# What has to be in `llm_config`, where Transformers has the same names, and in `vision_config`: their name -> ours.
-TEXT_NAMES = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "hidden_act",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "tie_word_embeddings",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-)
-VISION_NAMES = {
-    "hidden_size": "hidden_size",
-    "num_hidden_layers": "num_hidden_layers",
-    "num_attention_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "hidden_act": "hidden_act",
-    "norm_type": "norm_type",
-    "layer_norm_eps": "layer_norm_eps",
-    "qkv_bias": "attention_bias",
-    "qk_normalization": "use_qk_norm",
-    "num_channels": "num_channels",
-    "image_size": "image_size",
-    "patch_size": "patch_size",
-}
-
-
-def read_config(folder: Path) -> dict:
-    """
-    Read the `config.json` of an original checkpoint.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: the checkpoint is of a kind that can't be converted, or lacks a value that the conversion needs.
-    """
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"`source` {folder} has no config.json.")
-    original = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    _require_one_of(original, "model_type", ["internvl_chat"], "config.json")
-    _require(original, ("llm_config", "vision_config", "downsample_ratio", "select_layer"), "config.json")
-    _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODEL_FAMILIES), "llm_config")
-    _require_one_of(original, "template", sorted(PROMPTS), "config.json")
-    # v1 orders the tokens of a tile in another way, which Transformers' InternVL does not have.
-    _require_one_of(original, "ps_version", ["v2"], "config.json")
-    _require(original["llm_config"], (*TEXT_NAMES, "rope_theta"), "llm_config")
-    _require(original["vision_config"], VISION_NAMES, "vision_config")
-    return original
-
-
-def _require(section: dict, names: Iterable[str], where: str) -> None:
-    missing = [name for name in names if name not in section]
-    if missing:
-        raise ValueError(f"`source` has no {missing} in {where}.")
-
-
-def _require_one_of(section: dict, name: str, allowed: list[str], where: str) -> None:
-    if section.get(name) not in allowed:
-        raise ValueError(f"`source` has {section.get(name)!r} as `{name}` in {where}, it must be one of {allowed}.")
-
-
-def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
-    """
-    Convert the content of an original `config.json`, as [`read_config`] gives it.
-
-    Raises:
-        ValueError: a value is one that Transformers' model can't follow.
-    """
-    text_config = _convert_text_config(original["llm_config"])
-    vision_config = {ours: original["vision_config"][name] for name, ours in VISION_NAMES.items()}
-    size, patch_size = vision_config["image_size"], vision_config["patch_size"]
-    if original.get("force_image_size") not in (None, size):
-        raise ValueError(
-            f"`source` has `force_image_size` {original['force_image_size']}, but position embeddings for {size} "
-            "pixels (`vision_config.image_size`); the two must be equal."
-        )
-    return MiniMonkeyConfig(
-        text_config=text_config,
-        vision_config=vision_config,
-        image_token_id=image_token_id,
-        image_seq_length=int((size // patch_size * original["downsample_ratio"]) ** 2),
-        downsample_ratio=original["downsample_ratio"],
-        vision_feature_layer=original["select_layer"],
-        tie_word_embeddings=text_config.tie_word_embeddings,
-    )
-
-
-def _convert_text_config(llm_config: dict) -> PreTrainedConfig:
-    family = LANGUAGE_MODEL_FAMILIES[llm_config["model_type"]]
-    optional = {ours: llm_config[name] for name, ours in family.config_names.items() if name in llm_config}
-    rope_parameters = {"rope_type": "default", "rope_theta": llm_config["rope_theta"]}
-    if scaling := llm_config.get("rope_scaling"):
-        _require(scaling, ("type", "factor"), "llm_config.rope_scaling")
-        _require_one_of(scaling, "type", ["dynamic", "linear"], "llm_config.rope_scaling")
-        rope_parameters |= {"rope_type": scaling["type"], "factor": scaling["factor"]}
-    shared = {name: llm_config[name] for name in TEXT_NAMES}
-    return family.config_class(**shared, **optional, rope_parameters=rope_parameters)
-
-
-def open_tensors(folder: Path) -> dict:
-    """
-    Open the safetensors files of a checkpoint without reading them: key -> slice, which knows its shape and dtype.
-
-    Raises:
-        FileNotFoundError: there are no safetensors files. Pickled weights can run code when read and are refused.
-        ValueError: a file is damaged, the index does not fit the files, or leads out of the folder.
-    """
-    names, index = [SAFE_WEIGHTS_NAME], None
-    if not (folder / SAFE_WEIGHTS_NAME).is_file():
-        if not (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
-            raise FileNotFoundError(
-                f"`source` {folder} has neither {SAFE_WEIGHTS_NAME} nor {SAFE_WEIGHTS_INDEX_NAME}; other formats "
-                "(pytorch_model.bin and the like) can run code when read and are refused."
-            )
-        index = json.loads((folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(index.values()))
-    outside = [name for name in names if Path(name).name != name]
-    if outside:
-        raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} must name files beside it, got {outside}.")
-
-    tensors, places = {}, {}
-    for name in names:
-        try:
-            file = safe_open(folder / name, framework="pt")
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"`source` has an unreadable file {name}: {error}") from error
-        twice = sorted(tensors.keys() & file.keys())
-        if twice:
-            raise ValueError(f"`source` has tensors that stand in more than one file: {twice}.")
-        tensors |= {key: file.get_slice(key) for key in file.keys()}
-        places |= dict.fromkeys(file.keys(), name)
-    if index is not None and index != places:
-        different = sorted(key for key in index.keys() | places.keys() if index.get(key) != places.get(key))
-        raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} and the files beside it differ in {different}.")
-    return tensors
-
-
-def check_keys(tensors: dict, config: MiniMonkeyConfig, mapping: list[WeightTransform]) -> None:
-    """
-    Check, before any tensor is read, that the checkpoint and the model fit one to one.
-
-    Raises:
-        ValueError: names every key of the checkpoint that has no place in the model or the wrong shape, every pair of
-            keys with the same place, and every parameter of the model that gets no value.
-    """
-    with torch.device("meta"):
-        model = MiniMonkeyForConditionalGeneration(config)
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    renamings = [transform for transform in mapping if isinstance(transform, WeightRenaming)]
-    converters = [transform for transform in mapping if isinstance(transform, WeightConverter)]
-    # All operations split along the rows, so that the rows of the parts add up to those of the source.
-    parts_of = {converter.source_patterns[0]: converter.target_patterns for converter in converters}
-
-    unexpected, mismatched, doubled, sources = [], [], [], {}
-    for key, tensor in tensors.items():
-        target, pattern = rename_source_key(key, renamings, converters)
-        parts = [target]
-        if pattern is not None:
-            parts = [target.replace(parts_of[pattern][0], part) for part in parts_of[pattern]]
-        if not all(part in shapes for part in parts):
-            unexpected.append(key)
-            continue
-        expected = tuple(shapes[target])
-        if pattern is not None:
-            expected = (sum(shapes[part][0] for part in parts), *expected[1:])
-        if tuple(tensor.get_shape()) != expected:
-            mismatched.append(f"{key} {tuple(tensor.get_shape())}, expected {expected}")
-        doubled += [f"{sources[part]} and {key}" for part in parts if part in sources]
-        sources |= dict.fromkeys(parts, key)
-    missing = sorted(shapes.keys() - sources.keys() - model.all_tied_weights_keys.keys())
-
-    problems = {
-        "keys with no place in the model": sorted(unexpected),
-        "keys with the wrong shape": sorted(mismatched),
-        "keys with the same place in the model": sorted(set(doubled)),
-        "parameters that no key gives a value": missing,
-    }
-    found = [f"{problem}: {keys}" for problem, keys in problems.items() if keys]
-    if found:
-        raise ValueError("`source` and its config.json do not fit together; " + "; ".join(found) + ".")
-
-
-@contextmanager
-def original_names(mapping: list[WeightTransform]) -> Iterator[None]:
-    """
-    Make Transformers read and write Mini-Monkey's weights under their original names inside the `with` block only:
-    a mapping that stays registered would make every later save use the original names.
-    """
-    model_type = MiniMonkeyConfig.model_type
-    conversion_mapping.register_checkpoint_conversion_mapping(model_type, mapping)
-    try:
-        yield
-    finally:
-        conversion_mapping._checkpoint_conversion_mapping_cache.pop(model_type)
-        conversion_mapping.USER_REGISTERED_MAPPINGS.discard(model_type)
+SMALL_FILES = ["*.json", "*.model", "*.txt"]
+WEIGHT_FILES = ["*.safetensors"]
+PICKLES = ["*.bin"]
 
 
 @dataclass(frozen=True)
@@ -390,24 +69,31 @@ class OriginalCheckpoint:
     """What an original checkpoint says of itself in its small files."""
 
     folder: Path
+    original_config: dict
     family: LanguageModelFamily
     prompt: Prompt
     tokenizer: PreTrainedTokenizerBase
     config: MiniMonkeyConfig
 
 
-def read_checkpoint(source: str | Path, revision: str | None = None) -> OriginalCheckpoint:
+def _local_folder(source: str | Path, revision: str | None, patterns: list[str]) -> Path:
+    if Path(source).is_dir():
+        return Path(source)
+    return Path(snapshot_download(str(source), revision=revision, allow_patterns=patterns))
+
+
+def read_checkpoint(
+    source: str | Path, revision: str | None = None, allow_pickle: bool = False, weights: bool = True
+) -> OriginalCheckpoint:
     """Read everything but the weights of an original checkpoint, see [`load_original`]."""
-    folder = Path(source)
-    if not folder.is_dir():
-        # Neither code nor pickles.
-        patterns = ["*.json", "*.safetensors", "*.model", "*.txt"]
-        folder = Path(snapshot_download(str(source), revision=revision, allow_patterns=patterns))
+    patterns = SMALL_FILES + (WEIGHT_FILES if weights else []) + (PICKLES if weights and allow_pickle else [])
+    folder = _local_folder(source, revision, patterns)
     original = read_config(folder)
     prompt = PROMPTS[original["template"]]
     tokenizer = load_original_tokenizer(folder, original["llm_config"]["vocab_size"], [prompt.end_of_turn])
     return OriginalCheckpoint(
         folder=folder,
+        original_config=original,
         family=LANGUAGE_MODEL_FAMILIES[original["llm_config"]["model_type"]],
         prompt=prompt,
         tokenizer=tokenizer,
@@ -415,8 +101,57 @@ def read_checkpoint(source: str | Path, revision: str | None = None) -> Original
     )
 
 
+def _meta_model(config: MiniMonkeyConfig) -> MiniMonkeyForConditionalGeneration:
+    with torch.device("meta"):
+        return MiniMonkeyForConditionalGeneration(config)
+
+
+def _lazy_state_dict(model: MiniMonkeyForConditionalGeneration) -> dict[str, LazyTensor]:
+    return {name: LazyTensor(tuple(each.shape), each.dtype, each.detach) for name, each in model.state_dict().items()}
+
+
+def _common_dtype(tensors: dict[str, LazyTensor]) -> torch.dtype:
+    return functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors.values()))
+
+
+def _open_as_ours(checkpoint: OriginalCheckpoint, allow_pickle: bool) -> dict[str, LazyTensor]:
+    """The tensors of an original checkpoint under this project's names."""
+    tensors = merge_lora(open_tensors(checkpoint.folder, allow_pickle), checkpoint.original_config)
+    # Computed from the rotary settings; some older files hold it.
+    tensors = {key: tensor for key, tensor in tensors.items() if not key.endswith(".rotary_emb.inv_freq")}
+    model = _meta_model(checkpoint.config)
+    mapping = vision_and_projector_weights() + checkpoint.family.weights()
+    ours = _lazy_state_dict(model)
+    backwards = conversions_to_original(ours, mapping)
+    tied = {
+        name for each in backwards for name in each.targets if set(each.sources) & model.all_tied_weights_keys.keys()
+    }
+    check_tensors(tensors, convert_tensors(ours, backwards, checkpoint.config), optional=tied)
+    converted = convert_tensors(tensors, conversions_to_ours(tensors, mapping), checkpoint.config)
+    for name, twin in model.all_tied_weights_keys.items():
+        if name in converted and not torch.equal(converted.pop(name).read(), converted[twin].read()):
+            raise ValueError(
+                f"`source` has `tie_word_embeddings` true in config.json, but different values in {name} and {twin}."
+            )
+    return converted
+
+
+def _generation_config(checkpoint: OriginalCheckpoint) -> GenerationConfig:
+    tokenizer = checkpoint.tokenizer
+    return GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.convert_tokens_to_ids(checkpoint.prompt.end_of_turn),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
 def load_original(
-    source: str | Path, *, revision: str | None = None, dtype: torch.dtype | None = None, **kwargs
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype | None = None,
+    allow_pickle: bool = False,
+    **kwargs,
 ) -> MiniMonkeyForConditionalGeneration:
     """
     Load an original checkpoint as [`MiniMonkeyForConditionalGeneration`], tensor by tensor. The model is like any
@@ -429,14 +164,23 @@ def load_original(
             Branch, tag or commit of the Hub repository.
         dtype (`torch.dtype`, *optional*):
             By default the dtype of the file; where its tensors differ, one that holds them all.
+        allow_pickle (`bool`, *optional*, defaults to `False`):
+            Whether to read `pytorch_model*.bin` where there are no safetensors.
         kwargs (*optional*):
             Passed on to `from_pretrained`, for example `device_map` or `attn_implementation`.
 
     Raises:
         FileNotFoundError, ValueError: see [`read_config`], [`convert_config`], [`load_original_tokenizer`],
-            [`open_tensors`], [`check_keys`].
+            [`open_tensors`], [`merge_lora`], [`check_tensors`].
     """
-    return _load_model(read_checkpoint(source, revision), dtype, **kwargs)
+    checkpoint = read_checkpoint(source, revision, allow_pickle)
+    tensors = _open_as_ours(checkpoint, allow_pickle)
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(
+        None, config=checkpoint.config, state_dict=tensors, dtype=dtype or _common_dtype(tensors), **kwargs
+    )
+    model.name_or_path = model.config.name_or_path = str(checkpoint.folder)
+    model.generation_config = _generation_config(checkpoint)
+    return model
 
 
 def load_original_processor(source: str | Path, *, revision: str | None = None) -> MiniMonkeyProcessor:
@@ -452,28 +196,7 @@ def load_original_processor(source: str | Path, *, revision: str | None = None) 
     Raises:
         FileNotFoundError, ValueError: see [`read_config`], [`convert_config`], [`load_original_tokenizer`].
     """
-    return _build_processor(read_checkpoint(source, revision))
-
-
-def _load_model(checkpoint: OriginalCheckpoint, dtype=None, **kwargs) -> MiniMonkeyForConditionalGeneration:
-    tensors = open_tensors(checkpoint.folder)
-    mapping = vision_and_projector_weights() + checkpoint.family.weights()
-    check_keys(tensors, checkpoint.config, mapping)
-    if dtype is None:
-        dtype = functools.reduce(torch.promote_types, (tensor[:0].dtype for tensor in tensors.values()))
-    with original_names(mapping):
-        model = MiniMonkeyForConditionalGeneration.from_pretrained(
-            None, config=checkpoint.config, state_dict=tensors, dtype=dtype, **kwargs
-        )
-    model._weight_conversions = []  # else `save_pretrained` would write the original names
-    model.name_or_path = model.config.name_or_path = str(checkpoint.folder)
-    tokenizer = checkpoint.tokenizer
-    model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.convert_tokens_to_ids(checkpoint.prompt.end_of_turn),
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return model
+    return _build_processor(read_checkpoint(source, revision, weights=False))
 
 
 def _build_processor(checkpoint: OriginalCheckpoint) -> MiniMonkeyProcessor:
@@ -486,10 +209,19 @@ def _build_processor(checkpoint: OriginalCheckpoint) -> MiniMonkeyProcessor:
     )
 
 
-def convert(source: str | Path, target: str | Path, *, revision: str | None = None) -> None:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype | None = None,
+    max_shard_size: int | str = "5GB",
+    allow_pickle: bool = False,
+    verify: bool = False,
+) -> str | None:
     """
     Convert an original checkpoint into a folder that loads with `trust_remote_code=True`. `target` appears complete or
-    not at all.
+    not at all, and memory holds one tensor at a time.
 
     Args:
         source (`str` or `Path`):
@@ -498,35 +230,215 @@ def convert(source: str | Path, target: str | Path, *, revision: str | None = No
             Folder to make; it must not exist.
         revision (`str`, *optional*):
             Branch, tag or commit of the Hub repository.
+        dtype (`torch.dtype`, *optional*):
+            By default every tensor keeps its own.
+        max_shard_size (`int` or `str`, *optional*, defaults to `"5GB"`):
+            Most bytes of tensors in one file.
+        allow_pickle (`bool`, *optional*, defaults to `False`):
+            Whether to read `pytorch_model*.bin` where there are no safetensors.
+        verify (`bool`, *optional*, defaults to `False`):
+            Whether to load source and result, one after the other, and compare their logits for an image.
+
+    Returns:
+        `str` or `None`: with `verify`, what [`describe_logits`] says of the result.
 
     Raises:
         FileExistsError: `target` exists.
         FileNotFoundError, ValueError: see [`load_original`]; also if a weight is not a finite number.
+        RuntimeError: another process is writing `target`, or the verified logits differ.
     """
+    with _written_beside(target) as folder:
+        checkpoint = read_checkpoint(source, revision, allow_pickle)
+        tensors = _cast(_open_as_ours(checkpoint, allow_pickle), dtype)
+        _check_space(folder, tensors)
+        config = checkpoint.config
+        for each in (config, *(getattr(config, name) for name in config.sub_configs)):
+            each.dtype = _common_dtype(tensors)
+        config.architectures = [MiniMonkeyForConditionalGeneration.__name__]
+        custom_object_save(_meta_model(config), folder, config=config)
+        config.save_pretrained(folder)
+        _generation_config(checkpoint).save_pretrained(folder)
+        _build_processor(checkpoint).save_pretrained(folder)
+        write_tensors(folder, tensors, max_shard_size)
+        if not verify:
+            return None
+        return _compare(
+            lambda: load_original(source, revision=revision, dtype=config.dtype, allow_pickle=allow_pickle),
+            lambda: MiniMonkeyForConditionalGeneration.from_pretrained(folder),
+            MiniMonkeyProcessor.from_pretrained(folder),
+        )
+
+
+def revert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    original: str | Path | None = None,
+    revision: str | None = None,
+    dtype: torch.dtype | None = None,
+    max_shard_size: int | str = "5GB",
+    allow_pickle: bool = False,
+    verify: bool = False,
+) -> str | None:
+    """
+    Write a converted checkpoint, fine-tuned or not, in the original format: the way back of [`convert`], to which the
+    other arguments, the result and the errors are the same. Adapters that were merged on the way stay merged.
+
+    Args:
+        source (`str` or `Path`):
+            Folder of this project's format, or id of a Hub repository.
+        original (`str` or `Path`, *optional*):
+            The original checkpoint, or another of the same model, as a folder or id of a Hub repository. Everything
+            but its weights is copied: its code, which this project does not have, and its tokenizer. By default
+            config.json and the tokenizer are written anew, and the code is for the user to add.
+    """
+    with _written_beside(target) as folder:
+        source = _local_folder(source, revision, SMALL_FILES + WEIGHT_FILES + (PICKLES if allow_pickle else []))
+        config = _read_our_config(source)
+        tensors = _cast(open_tensors(source, allow_pickle), dtype)
+        model = _meta_model(config)
+        check_tensors(tensors, _lazy_state_dict(model), optional=model.all_tied_weights_keys)
+        config.dtype = _common_dtype(tensors)
+        _write_small_files(source, config, original, folder)
+        mapping = vision_and_projector_weights() + family_of(config).weights()
+        tensors = convert_tensors(tensors, conversions_to_original(tensors, mapping), config)
+        _check_space(folder, tensors)
+        write_tensors(folder, tensors, max_shard_size)
+        if not verify:
+            return None
+        return _compare(
+            lambda: MiniMonkeyForConditionalGeneration.from_pretrained(source, dtype=config.dtype),
+            lambda: load_original(folder, dtype=config.dtype),
+            load_original_processor(folder),
+        )
+
+
+def _read_our_config(folder: Path) -> MiniMonkeyConfig:
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"`source` {folder} has no config.json.")
+    model_type = read_json(folder / "config.json").get("model_type")
+    if model_type != MiniMonkeyConfig.model_type:
+        raise ValueError(
+            f"`source` has {model_type!r} as `model_type` in config.json, it must be {MiniMonkeyConfig.model_type!r}."
+        )
+    return MiniMonkeyConfig.from_pretrained(folder)
+
+
+def _write_small_files(source: Path, config: MiniMonkeyConfig, original: str | Path | None, folder: Path) -> None:
+    """Write config.json and tokenizer of the original format, from `original` where it is given."""
+    if original is None:
+        settings = revert_config(config)
+        save_original_tokenizer(source, folder)  # noqa: F821
+    else:
+        original = _local_folder(original, None, [*SMALL_FILES, "*.py"])
+        settings = read_config(original)
+        check_same_model(settings, config)
+        settings |= {"use_llm_lora": 0, "use_backbone_lora": 0}
+        settings["torch_dtype"] = DTYPES[config.dtype]
+        for path in _without_weights(original):
+            shutil.copyfile(path, folder / path.name)
+    (folder / "config.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_weights(folder: Path) -> Iterable[Path]:
+    weights = (".safetensors", ".bin", ".index.json", ".pt", ".pth")
+    return [
+        path for path in folder.iterdir() if path.is_file() and not path.name.endswith((*weights, ".gitattributes"))
+    ]
+
+
+def _cast(tensors: dict[str, LazyTensor], dtype: torch.dtype | None) -> dict[str, LazyTensor]:
+    return tensors if dtype is None else {name: tensor.to(dtype) for name, tensor in tensors.items()}
+
+
+def _check_space(folder: Path, tensors: dict[str, LazyTensor]) -> None:
+    needed, free = sum(tensor.meta().nbytes for tensor in tensors.values()), shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(f"`target` needs {needed / 1e9:.2f} GB, but its disk has {free / 1e9:.2f} GB left.")
+
+
+@contextmanager
+def _written_beside(target: str | Path) -> Iterator[Path]:
+    """Give a folder beside `target`, on the same disk, that becomes `target` if all goes well and vanishes if not."""
     target = Path(target).absolute()
     if target.exists():
         raise FileExistsError(f"`target` {target} exists already; give a folder that does not.")
-    checkpoint = read_checkpoint(source, revision)
-    processor, model = _build_processor(checkpoint), _load_model(checkpoint)
-    broken = [name for name, weights in model.state_dict().items() if not weights.isfinite().all()]
-    if broken:
-        raise ValueError(f"`source` has weights that are not finite numbers in {broken}.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename on the same disk.
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
-        written = Path(unfinished) / target.name
-        model.save_pretrained(written, save_original_format=False)
-        processor.save_pretrained(written)
-        os.rename(written, target)
+    unfinished, lock = (target.with_name(f".{target.name}.{suffix}") for suffix in ("unfinished", "lock"))
+    try:
+        with FileLock(lock, blocking=False):
+            # The folder of a run that was killed, as nobody else holds the lock.
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            try:
+                yield unfinished
+                unfinished.rename(target)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                lock.unlink(missing_ok=True)
+    except Timeout as error:
+        raise RuntimeError(f"`target` {target} is being written by another process.") from error
+
+
+def _compare(load_before, load_after, processor: MiniMonkeyProcessor) -> str:
+    # One after the other, so that only one model is in memory.
+    before, after = (describe_logits(load(), processor) for load in (load_before, load_after))
+    if before != after:
+        raise RuntimeError(f"`source` and `target` give different logits: {before}; {after}.")
+    return after
+
+
+@torch.no_grad()
+def describe_logits(model: MiniMonkeyForConditionalGeneration, processor: MiniMonkeyProcessor) -> str:
+    """
+    Ask about a drawn image: a checksum of the logits that follow the prompt, and the answer's first tokens. Equal on
+    one machine for equal weights; other machines round differently.
+    """
+    image = Image.merge("RGB", [Image.linear_gradient("L").rotate(angle) for angle in (0, 90, 180)]).resize((640, 480))
+    content = [{"type": "image"}, {"type": "text", "text": "Describe the image."}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    inputs = processor(images=image, text=prompt, return_tensors="pt").to(model.device, model.dtype)
+    logits = model(**inputs, logits_to_keep=1).logits.float().cpu()
+    ids = model.generate(**inputs, max_new_tokens=8, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+    checksum = hashlib.sha256(logits.numpy().tobytes()).hexdigest()[:16]
+    return f"sha256 of {logits.numel()} logits {checksum}, answer {processor.batch_decode(ids)[0]!r}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert an original Mini-Monkey or InternVL2 checkpoint.")
-    parser.add_argument("source", help="folder in the internvl_chat format, or id of a Hub repository")
+    parser.add_argument("source", help="folder or id of a Hub repository, in the internvl_chat format")
     parser.add_argument("target", help="folder to make; it must not exist")
     parser.add_argument("--revision", help="branch, tag or commit of the Hub repository")
+    parser.add_argument("--dtype", choices=list(DTYPES.values()), help="by default that of each tensor")
+    parser.add_argument(
+        "--max-shard-size", default="5GB", help="most bytes of tensors in one file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--allow-pickle", action="store_true", help="read pytorch_model*.bin if there are no safetensors"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="reload, generate and compare the logits with the source's"
+    )
+    parser.add_argument("--push-to-hub", metavar="REPO", help="upload the result to this repository of the Hub")
+    parser.add_argument("--private", action="store_true", help="with --push-to-hub: make a private repository")
+    parser.add_argument("--reverse", action="store_true", help="from this project's format to the original one")
+    parser.add_argument("--original", help="with --reverse: where to take code and tokenizer from (folder or Hub id)")
     arguments = parser.parse_args()
-    convert(arguments.source, arguments.target, revision=arguments.revision)
+    if arguments.original and not arguments.reverse:
+        parser.error("--original goes with --reverse")
+    api = HfApi()
+    if arguments.push_to_hub:  # first, so that a missing permission is seen before the work
+        api.create_repo(arguments.push_to_hub, private=arguments.private, exist_ok=True)
+    options = {name: getattr(arguments, name) for name in ("revision", "max_shard_size", "allow_pickle", "verify")}
+    options["dtype"] = arguments.dtype and getattr(torch, arguments.dtype)
+    if arguments.reverse:
+        found = revert(arguments.source, arguments.target, original=arguments.original, **options)
+    else:
+        found = convert(arguments.source, arguments.target, **options)
+    if found:
+        print(found)
+    if arguments.push_to_hub:
+        print(api.upload_folder(repo_id=arguments.push_to_hub, folder_path=arguments.target, commit_message="Convert"))
 
 
 if __name__ == "__main__":

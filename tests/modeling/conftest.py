@@ -1,6 +1,7 @@
 """Tiny models with random weights that no symmetry can hide behind, and prompts for them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -232,3 +233,9 @@ def naive():
             return tokens
 
     return Naive
+
+
+@pytest.fixture
+def source(golden, tmp_path):
+    """A copy of InternLM2's original checkpoint that a test may change."""
+    return shutil.copytree(golden / "model" / "internlm2" / "checkpoint", tmp_path / "source")

@@ -1,0 +1,331 @@
+"""
+The `config.json` of the original `internvl_chat` format and this project's configuration, in both directions.
+
+A new language model needs an entry in `LANGUAGE_MODEL_FAMILIES`, a new chat format one in `PROMPTS`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config
+from transformers.core_model_loading import WeightTransform
+
+from .configuration_minimonkey import MiniMonkeyConfig
+from .convert_minimonkey_files import read_json
+from .convert_minimonkey_mapping import internlm2_weights, transformers_weights
+
+
+@dataclass(frozen=True)
+class LanguageModelFamily:
+    """
+    How the language models of one `llm_config.model_type` become models of Transformers.
+
+    Args:
+        config_class: The configuration they get.
+        architecture: The name of the published class.
+        weights: Makes the list of weight transforms, beside those of the vision tower and the projector.
+        rope_types: `rope_scaling.type` in `llm_config` -> `rope_type` of Transformers.
+        optional_names: Names in `llm_config` -> names in `config_class`, beside `TEXT_NAMES`. A name that is absent
+            has the default of `config_class`, which is the original's, too.
+    """
+
+    config_class: type[PreTrainedConfig]
+    architecture: str
+    weights: Callable[[], list[WeightTransform]]
+    rope_types: dict[str, str] = field(default_factory=lambda: {"dynamic": "dynamic", "linear": "linear"})
+    optional_names: dict[str, str] = field(default_factory=dict)
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+LANGUAGE_MODEL_FAMILIES = {
+    "internlm2": LanguageModelFamily(
+        LlamaConfig, "InternLM2ForCausalLM", internlm2_weights, optional_names={"bias": "attention_bias"}
+    ),
+    "llama": LanguageModelFamily(
+        LlamaConfig,
+        "LlamaForCausalLM",
+        transformers_weights,
+        optional_names=_same("attention_bias", "attention_dropout", "pretraining_tp"),
+    ),
+    "phi3": LanguageModelFamily(
+        Phi3Config,
+        "Phi3ForCausalLM",
+        transformers_weights,
+        # "su" is the name that LongRoPE had when these models came out.
+        rope_types={"su": "longrope", "longrope": "longrope"},
+        optional_names=_same(
+            "original_max_position_embeddings", "sliding_window", "attention_dropout", "resid_pdrop", "embd_pdrop"
+        ),
+    ),
+    "qwen2": LanguageModelFamily(
+        Qwen2Config,
+        "Qwen2ForCausalLM",
+        transformers_weights,
+        optional_names=_same("use_sliding_window", "sliding_window", "max_window_layers", "attention_dropout"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One `template` of config.json: our file in `processing_minimonkey` and the token that ends an answer."""
+
+    file: str
+    end_of_turn: str
+
+
+PROMPTS = {
+    "internlm2-chat": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
+    "Hermes-2": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
+    "phi3-chat": Prompt("chat_template_phi3.jinja", "<|end|>"),
+}
+
+# What has to be in `llm_config`, where Transformers has the same names, and in `vision_config`: their name -> ours.
+TEXT_NAMES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "hidden_act",
+    "max_position_embeddings",
+    "rms_norm_eps",
+    "tie_word_embeddings",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+)
+VISION_NAMES = {
+    "hidden_size": "hidden_size",
+    "num_hidden_layers": "num_hidden_layers",
+    "num_attention_heads": "num_attention_heads",
+    "intermediate_size": "intermediate_size",
+    "hidden_act": "hidden_act",
+    "norm_type": "norm_type",
+    "layer_norm_eps": "layer_norm_eps",
+    "qkv_bias": "attention_bias",
+    "qk_normalization": "use_qk_norm",
+    "num_channels": "num_channels",
+    "image_size": "image_size",
+    "patch_size": "patch_size",
+}
+# What LongRoPE adds to `rope_scaling`, one number per pair of a head's dimensions.
+LONGROPE_FACTORS = ("short_factor", "long_factor")
+
+# The values of the published config.json files that say nothing about the weights.
+PUBLISHED_DEFAULTS = {
+    "ps_version": "v2",
+    "dynamic_image_size": True,
+    "use_thumbnail": True,
+    "pad2square": False,
+    "min_dynamic_patch": 1,
+    "max_dynamic_patch": 12,
+    "use_backbone_lora": 0,
+    "use_llm_lora": 0,
+}
+# What two configurations of the same model may differ in.
+NOT_OF_THE_MODEL = {
+    "_name_or_path",
+    "architectures",
+    "auto_map",
+    "dtype",
+    "id2label",
+    "label2id",
+    "original_format",
+    "scale_compression_config",
+    "transformers_version",
+    "use_cache",
+}
+
+
+def read_config(folder: Path) -> dict:
+    """
+    Read the `config.json` of an original checkpoint.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, of a kind that can't be converted, or lacks a value that the conversion needs.
+    """
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"`source` {folder} has no config.json.")
+    original = read_json(folder / "config.json")
+    _require_one_of(original, "model_type", ["internvl_chat"], "config.json")
+    _require(original, ("llm_config", "vision_config", "downsample_ratio", "select_layer"), "config.json")
+    for name in ("llm_config", "vision_config"):
+        if not isinstance(original[name], dict):
+            raise ValueError(f"`source` has {original[name]!r} as `{name}` in config.json, it must be an object.")
+    _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODEL_FAMILIES), "llm_config")
+    _require_one_of(original, "template", sorted(PROMPTS), "config.json")
+    if original.get("ps_version") != "v2":
+        raise ValueError(
+            f"`source` has {original.get('ps_version')!r} as `ps_version` in config.json, it must be 'v2': the first "
+            "version of pixel shuffle, which InternVL had before 1.5, puts the tokens of a tile in another order than "
+            "Transformers' InternVL does."
+        )
+    _require(original["llm_config"], (*TEXT_NAMES, "rope_theta"), "llm_config")
+    _require(original["vision_config"], VISION_NAMES, "vision_config")
+    return original
+
+
+def _require(section: dict, names: Iterable[str], where: str) -> None:
+    missing = [name for name in names if name not in section]
+    if missing:
+        raise ValueError(f"`source` has no {missing} in {where}.")
+
+
+def _require_one_of(section: dict, name: str, allowed: list[str], where: str) -> None:
+    if section.get(name) not in allowed:
+        raise ValueError(f"`source` has {section.get(name)!r} as `{name}` in {where}, it must be one of {allowed}.")
+
+
+def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
+    """
+    Convert the content of an original `config.json`, as [`read_config`] gives it.
+
+    Raises:
+        ValueError: a value is one that Transformers' model can't follow.
+    """
+    llm_config, vision_config = original["llm_config"], original["vision_config"]
+    size, patch_size = vision_config["image_size"], vision_config["patch_size"]
+    if original.get("force_image_size") not in (None, size):
+        raise ValueError(
+            f"`source` has `force_image_size` {original['force_image_size']}, but position embeddings for {size} "
+            "pixels (`vision_config.image_size`); the two must be equal."
+        )
+    # Published norms of queries and keys take the value of the others, Transformers' have this one always.
+    if vision_config["qk_normalization"] and vision_config["layer_norm_eps"] != 1e-6:
+        raise ValueError(
+            f"`source` has `layer_norm_eps` {vision_config['layer_norm_eps']} in vision_config, it must be 1e-6 where "
+            "`qk_normalization` is true."
+        )
+    layer, layers = original["select_layer"], vision_config["num_hidden_layers"]
+    if not isinstance(layer, int) or layer == 0 or not -layers <= layer <= layers:
+        raise ValueError(
+            f"`source` has `select_layer` {layer!r}, it must be from 1 to {layers}, the number of vision layers, "
+            f"or from -{layers} to -1."
+        )
+    text_config = _convert_text_config(llm_config)
+    return MiniMonkeyConfig(
+        text_config=text_config,
+        vision_config={ours: vision_config[name] for name, ours in VISION_NAMES.items()},
+        image_token_id=image_token_id,
+        image_seq_length=int((size // patch_size * original["downsample_ratio"]) ** 2),
+        downsample_ratio=original["downsample_ratio"],
+        vision_feature_layer=original["select_layer"],
+        tie_word_embeddings=text_config.tie_word_embeddings,
+        original_format={
+            "architectures": original.get("architectures"),
+            "llm_config.model_type": llm_config["model_type"],
+            "template": original["template"],
+        },
+    )
+
+
+def _convert_text_config(llm_config: dict) -> PreTrainedConfig:
+    family = LANGUAGE_MODEL_FAMILIES[llm_config["model_type"]]
+    optional = {ours: llm_config[name] for name, ours in family.optional_names.items() if name in llm_config}
+    rope_parameters = {"rope_type": "default", "rope_theta": llm_config["rope_theta"]}
+    if scaling := llm_config.get("rope_scaling"):
+        _require_one_of(scaling, "type", list(family.rope_types), "llm_config.rope_scaling")
+        rope_parameters["rope_type"] = family.rope_types[scaling["type"]]
+        names = LONGROPE_FACTORS if rope_parameters["rope_type"] == "longrope" else ("factor",)
+        _require(scaling, names, "llm_config.rope_scaling")
+        rope_parameters |= {name: scaling[name] for name in names}
+    shared = {name: llm_config[name] for name in TEXT_NAMES}
+    return family.config_class(**shared, **optional, rope_parameters=rope_parameters)
+
+
+def family_of(config: MiniMonkeyConfig) -> LanguageModelFamily:
+    """
+    The family whose names and layouts the language model has in the original format.
+
+    Raises:
+        ValueError: the model was not converted from an original checkpoint.
+    """
+    if config.original_format is None:
+        raise ValueError(
+            "`source` was not converted from an original checkpoint (`original_format` in its config.json is null): "
+            "its weights have no names in the original format."
+        )
+    return LANGUAGE_MODEL_FAMILIES[config.original_format["llm_config.model_type"]]
+
+
+def revert_config(config: MiniMonkeyConfig) -> dict:
+    """
+    Give the content of an original `config.json` that says what `config` says: the reverse of [`convert_config`].
+
+    Raises:
+        ValueError: the model was not converted from an original checkpoint, or has a setting that the original format
+            has no place for.
+    """
+    family, text_config, vision_config = family_of(config), config.text_config, config.vision_config
+    llm_config = {name: getattr(text_config, name) for name in TEXT_NAMES}
+    llm_config |= {name: getattr(text_config, ours) for name, ours in family.optional_names.items()}
+    rope = text_config.rope_parameters
+    llm_config |= {"rope_theta": rope["rope_theta"], "rope_scaling": None}
+    types = {ours: name for name, ours in reversed(family.rope_types.items())}
+    if rope["rope_type"] in types:
+        values = {name: rope[name] for name in ("factor", *LONGROPE_FACTORS) if name in rope}
+        llm_config["rope_scaling"] = {"type": types[rope["rope_type"]]} | values
+    vision = {name: getattr(vision_config, ours) for name, ours in VISION_NAMES.items()}
+    vision |= {name: vision[name][0] for name in ("image_size", "patch_size")}
+    original = {
+        "model_type": "internvl_chat",
+        "architectures": config.original_format["architectures"],
+        "template": config.original_format["template"],
+        "select_layer": config.vision_feature_layer,
+        "downsample_ratio": config.downsample_ratio,
+        "force_image_size": vision["image_size"],
+        "torch_dtype": str(config.dtype).removeprefix("torch."),
+        **PUBLISHED_DEFAULTS,
+        "llm_config": {
+            "model_type": config.original_format["llm_config.model_type"],
+            "architectures": [family.architecture],
+            "attn_implementation": "eager",
+            **llm_config,
+        },
+        "vision_config": {
+            "model_type": "intern_vit_6b",
+            "architectures": ["InternVisionModel"],
+            "drop_path_rate": 0.0,
+            "use_flash_attn": False,
+            **vision,
+        },
+    }
+    check_same_model(original, config)
+    return original
+
+
+def check_same_model(original: dict, config: MiniMonkeyConfig) -> None:
+    """
+    Check that an original `config.json` describes the same model as `config`.
+
+    Raises:
+        ValueError: lists the settings that differ, with both values.
+    """
+    wanted = _flatten(config.to_dict())
+    described = _flatten(convert_config(original, config.image_token_id).to_dict())
+    different = {
+        name: (described.get(name), wanted.get(name))
+        for name in sorted(wanted.keys() | described.keys())
+        if described.get(name) != wanted.get(name)
+    }
+    if different:
+        raise ValueError(
+            "The original format can't hold the settings of `source`, setting: (in the original format, in `source`): "
+            f"{different}."
+        )
+
+
+def _flatten(settings: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in settings.items():
+        if name in NOT_OF_THE_MODEL:
+            continue
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

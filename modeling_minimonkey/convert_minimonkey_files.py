@@ -1,0 +1,235 @@
+"""
+The weight files of a checkpoint, read and written one tensor at a time.
+
+A checkpoint is a dictionary of [`LazyTensor`]s throughout its conversion: renaming, splitting or casting it makes
+another dictionary, and nothing is read before [`write_tensors`] or `from_pretrained` asks for a tensor. So memory
+holds one tensor and what it is made of, however large the checkpoint is.
+"""
+
+import functools
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors import SafetensorError, safe_open
+from transformers.modeling_utils import str_to_torch_dtype
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME, logging
+
+
+# Others can't hold weights that are to be trained or converted: quantized ones have lost their originals.
+DTYPES = {
+    dtype: str(dtype).removeprefix("torch.") for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+}
+DTYPE_CODES = {dtype: code for code, dtype in str_to_torch_dtype.items() if dtype in DTYPES}
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """
+    A tensor that is read, or made of others, each time it is asked for.
+
+    Args:
+        shape: Its shape, known beforehand.
+        dtype: Its dtype, known beforehand.
+        read: Gives the tensor, on the CPU.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    read: Callable[[], torch.Tensor]
+
+    def __getitem__(self, index) -> torch.Tensor:
+        """The access that `from_pretrained` makes to the values of a `state_dict`."""
+        return self.read()[index]
+
+    def to(self, dtype: torch.dtype) -> "LazyTensor":
+        return LazyTensor(self.shape, dtype, lambda: self.read().to(dtype))
+
+    def meta(self) -> torch.Tensor:
+        """A tensor of the same shape and dtype without values."""
+        return torch.empty(self.shape, dtype=self.dtype, device="meta")
+
+
+def open_tensors(folder: Path, allow_pickle: bool = False) -> dict[str, LazyTensor]:
+    """
+    Open the weight files of a checkpoint, one file or several with an index: key -> tensor.
+
+    Args:
+        folder (`Path`):
+            Folder with `model.safetensors`, or `model.safetensors.index.json` and the files that it names.
+        allow_pickle (`bool`, *optional*, defaults to `False`):
+            Also read `pytorch_model.bin`, or `pytorch_model.bin.index.json` and its files, where there are no
+            safetensors. They are read with `weights_only=True`, that is without running what else they hold.
+
+    Raises:
+        FileNotFoundError: there are no weight files, or only pickled ones.
+        ValueError: a file is damaged, the index does not fit the files or leads out of the folder, or a tensor is of
+            another dtype than 16 to 64 bit floating point.
+    """
+    file_names, index_name = _weight_files(folder, allow_pickle)
+    tensors, places = {}, {}
+    for name in file_names:
+        found = _open_file(folder / name)
+        twice = sorted(tensors.keys() & found.keys())
+        if twice:
+            raise ValueError(f"`source` has tensors that stand in more than one file: {twice}.")
+        tensors |= found
+        places |= dict.fromkeys(found, name)
+    if index_name is not None:
+        index = _read_index(folder / index_name)
+        different = sorted(key for key in index.keys() | places.keys() if index.get(key) != places.get(key))
+        if different:
+            raise ValueError(f"{index_name} and the files beside it differ in {different}.")
+    wrong = {key: str(tensor.dtype) for key, tensor in tensors.items() if tensor.dtype not in DTYPES}
+    if wrong:
+        raise ValueError(f"`source` has tensors of other dtypes than {list(DTYPES.values())}: {wrong}.")
+    return tensors
+
+
+def _weight_files(folder: Path, allow_pickle: bool) -> tuple[list[str], str | None]:
+    """Names of the files, and of the index that names them."""
+    formats = [(SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME), (WEIGHTS_NAME, WEIGHTS_INDEX_NAME)]
+    for single, index in formats[: 2 if allow_pickle else 1]:
+        if (folder / single).is_file():
+            return [single], None
+        if (folder / index).is_file():
+            names = sorted(set(_read_index(folder / index).values()))
+            outside = [name for name in names if Path(name).name != name]
+            if outside:
+                raise ValueError(f"{index} must name files beside it, got {outside}.")
+            missing = [name for name in names if not (folder / name).is_file()]
+            if missing:
+                raise FileNotFoundError(f"`source` {folder} lacks files that {index} names: {missing}.")
+            return names, index
+    if any((folder / name).is_file() for name in formats[1]):
+        raise FileNotFoundError(
+            f"`source` {folder} has pickled weights only ({WEIGHTS_NAME}), which are refused unless `allow_pickle` "
+            "(`--allow-pickle`) is set; it has neither {} nor {}.".format(*formats[0])
+        )
+    raise FileNotFoundError(
+        f"`source` {folder} has no weights: neither {SAFE_WEIGHTS_NAME} nor {SAFE_WEIGHTS_INDEX_NAME}."
+    )
+
+
+def _read_index(path: Path) -> dict[str, str]:
+    index = read_json(path).get("weight_map")
+    if not isinstance(index, dict) or not all(isinstance(name, str) for name in index.values()):
+        raise ValueError(f"{path} has no `weight_map` from keys to file names.")
+    return index
+
+
+def read_json(path: Path) -> dict:
+    """
+    Read a JSON file that holds an object.
+
+    Raises:
+        ValueError: it is damaged, or holds something else; names the file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of the encoding or of the syntax
+        raise ValueError(f"{path} is not a JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold an object, got {type(content).__name__}.")
+    return content
+
+
+def _open_file(path: Path) -> dict[str, LazyTensor]:
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                slices = {key: file.get_slice(key) for key in file.keys()}
+                return {
+                    key: LazyTensor(
+                        tuple(part.get_shape()),
+                        str_to_torch_dtype.get(part.get_dtype(), part.get_dtype()),
+                        functools.partial(_read_safetensors, path, key),
+                    )
+                    for key, part in slices.items()
+                }
+        tensors = _load_pickle(path)
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"`source` has an unreadable file {path.name}: {error}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise ValueError(f"`source` has a file {path.name} that holds something else than tensors by name.")
+    return {
+        key: LazyTensor(tuple(tensor.shape), tensor.dtype, functools.partial(_read_pickle, path, key))
+        for key, tensor in tensors.items()
+    }
+
+
+# A file is opened anew for every tensor: that costs a millisecond, and what was mapped into memory leaves it with the
+# tensor, where an open file would gather all that was ever read.
+def _read_safetensors(path: Path, key: str) -> torch.Tensor:
+    with safe_open(path, framework="pt") as file:
+        return file.get_tensor(key)
+
+
+def _read_pickle(path: Path, key: str) -> torch.Tensor:
+    return _load_pickle(path)[key]
+
+
+def _load_pickle(path: Path) -> dict:
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def write_tensors(folder: Path, tensors: dict[str, LazyTensor], max_shard_size: int | str = "5GB") -> None:
+    """
+    Write tensors as `model.safetensors`, or as several files with `model.safetensors.index.json`, with a progress bar.
+
+    `safetensors` would want all tensors of a file in memory at the same time; its format asks for their sizes only.
+
+    Args:
+        folder (`Path`):
+            An existing folder.
+        tensors (`dict[str, LazyTensor]`):
+            What to write, in this order.
+        max_shard_size (`int` or `str`, *optional*, defaults to `"5GB"`):
+            Most bytes of tensors in one file. A larger tensor has a file of its own.
+
+    Raises:
+        ValueError: a tensor has a value that is not a finite number.
+    """
+    split = split_torch_state_dict_into_shards(
+        {name: tensor.meta() for name, tensor in tensors.items()},
+        filename_pattern=SAFE_WEIGHTS_NAME.replace(".", "{suffix}."),
+        max_shard_size=max_shard_size,
+    )
+    total = split.metadata["total_size"]
+    with logging.tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1000, desc="Writing") as progress:
+        for name, keys in split.filename_to_tensors.items():
+            _write_file(folder / name, {key: tensors[key] for key in keys}, progress)
+    if split.is_sharded:
+        parameters = sum(tensor.meta().numel() for tensor in tensors.values())
+        index = {
+            "metadata": {"total_parameters": parameters, "total_size": total},
+            "weight_map": split.tensor_to_filename,
+        }
+        (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(
+            json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
+
+
+def _write_file(path: Path, tensors: dict[str, LazyTensor], progress) -> None:
+    """The format: size of the header, header, tensors; https://github.com/huggingface/safetensors#format."""
+    # Wide numbers first, so that every tensor begins at a multiple of the size of its numbers.
+    tensors = dict(sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize))
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.meta().nbytes
+        header[name] = {"dtype": DTYPE_CODES[tensor.dtype], "shape": tensor.shape, "data_offsets": (begin, end)}
+    content = json.dumps(header).encode()
+    content += b" " * (-len(content) % 8)
+    with open(path, "xb") as file:
+        file.write(len(content).to_bytes(8, "little") + content)
+        for name, tensor in tensors.items():
+            values = tensor.read().contiguous()
+            # One pass without a copy: a NaN becomes both the least and the greatest value.
+            if values.numel() and not all(bound.isfinite() for bound in values.aminmax()):
+                raise ValueError(f"{name} has values that are not finite numbers in {DTYPES[tensor.dtype]}.")
+            file.write(values.reshape(-1).view(torch.uint8).numpy())
+            progress.update(values.nbytes)
