@@ -205,8 +205,10 @@ def _method(versions: str) -> str:
 `{COMMAND}` ({versions}), in two minutes on a CPU:
 
 - The published configurations, as far as they matter, are in `benchmarks/memory/checkpoints.json`, each with its
-  source. They go through the converter and become models on PyTorch's meta device, whose tensors have sizes but no
-  values. The parameters agree with the model pages to the last digit that is given there.
+  source. That of InternVL2-1B could be read in full; the others have the published sizes of their language models and
+  vision towers.
+- They go through the converter and become models on PyTorch's meta device, whose tensors have sizes but no values. The
+  parameters of each agree with the model pages to the last digit that is given there.
 - `generate` makes one token from a prompt of the given length, and the bytes of all tensors that are alive at the same
   time are counted. Attention is flash attention, as `sdpa` takes on a GPU for one prompt without padding: memory grows
   in proportion to the prompt. Logits are those of the last token.
