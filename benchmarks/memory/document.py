@@ -104,8 +104,8 @@ def gained(results: dict) -> str:
             for card in CARDS:
                 plain, short = (most_tiles(result, number_format, card, ratio) for ratio in ("1.0", "0.5"))
                 if short > plain:
-                    instead = f"instead of {plain}" if plain else "which did not fit at all"
-                    lines.append(f"- {name} in {number_format} on {card} GB: {short} tiles {instead}")
+                    instead = f" instead of {plain}" if plain else "; without it none of the pyramids fits"
+                    lines.append(f"- {name} in {number_format} on {card} GB: {short} tiles{instead}")
     return "\n".join(lines) or "- On none of these cards."
 
 
@@ -160,6 +160,7 @@ def _cards(results: dict) -> str:
 The largest of the [pyramids below](#what-a-pyramid-adds) with which the first token can be made: one prompt, bf16
 activations, {RESERVE} GiB left over for what is not computed. {largest} means that all of them fit, "-" that none
 does. Where the Scale Compression Mechanism (SCM, here with `keep_ratio=0.5`) makes room for more tiles, it says so.
+Some checkpoints miss a limit, or keep it, by a tenth of a GiB: there, try it out.
 
 {cards_table(results)}
 
@@ -184,7 +185,7 @@ beside those of the tiles. SCM takes half of the detailed tokens out of it, and 
 InternVL2 was trained with contexts of 8k tokens: {largest} tiles without SCM ({long:,} tokens) are beyond it, with SCM
 ({short:,}) they are not.
 
-Beside the weights, in GiB, KV cache + rest of the peak. The cache stays while the answer is written, and each token of
+Beside the weights, in GiB, KV cache + rest of the peak; the sum is the peak. The cache stays while the answer is written, and each token of
 the answer adds to it what the first column says. The rest is needed until the first token is there: pixels, image
 features, activations. A star: the peak is in the vision tower, which sees all tiles in one batch before the cache is
 filled; SCM does not make it cheaper.
