@@ -160,7 +160,7 @@ def _cards(results: dict) -> str:
 The largest of the [pyramids below](#what-a-pyramid-adds) with which the first token can be made: one prompt, bf16
 activations, {RESERVE} GiB left over for what is not computed. {largest} means that all of them fit, "-" that none
 does. Where the Scale Compression Mechanism (SCM, here with `keep_ratio=0.5`) makes room for more tiles, it says so.
-Some checkpoints miss a limit, or keep it, by a tenth of a GiB: there, try it out.
+Some checkpoints miss a limit, or keep it, by a few tenths of a GiB: there, try it out.
 
 {cards_table(results)}
 
@@ -185,10 +185,10 @@ beside those of the tiles. SCM takes half of the detailed tokens out of it, and 
 InternVL2 was trained with contexts of 8k tokens: {largest} tiles without SCM ({long:,} tokens) are beyond it, with SCM
 ({short:,}) they are not.
 
-Beside the weights, in GiB, KV cache + rest of the peak; the sum is the peak. The cache stays while the answer is written, and each token of
-the answer adds to it what the first column says. The rest is needed until the first token is there: pixels, image
-features, activations. A star: the peak is in the vision tower, which sees all tiles in one batch before the cache is
-filled; SCM does not make it cheaper.
+Beside the weights, in GiB, KV cache + rest of the peak; the sum is the peak. The cache stays while the answer is
+written, and each token of the answer adds to it what the first column says. The rest is needed until the first token
+is there: pixels, image features, activations. A star: the peak is in the vision tower, which sees all tiles in one
+batch before the cache is filled; SCM does not make it cheaper.
 
 Without SCM (`keep_ratio=1.0`):
 
