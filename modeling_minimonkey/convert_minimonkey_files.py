@@ -46,12 +46,9 @@ class LazyTensor:
         """The access that `from_pretrained` makes to the values of a `state_dict`."""
         return self.read()[index]
 
-    def to(self, dtype: torch.dtype) -> "LazyTensor":
-        return LazyTensor(self.shape, dtype, lambda: self.read().to(dtype))
-
-    def meta(self) -> torch.Tensor:
-        """A tensor of the same shape and dtype without values."""
-        return torch.empty(self.shape, dtype=self.dtype, device="meta")
+    def meta(self, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """A tensor of the same shape, and dtype if no other is given, without values."""
+        return torch.empty(self.shape, dtype=dtype or self.dtype, device="meta")
 
 
 def open_tensors(folder: Path, allow_pickle: bool = False) -> dict[str, LazyTensor]:
@@ -177,7 +174,12 @@ def _load_pickle(path: Path) -> dict:
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
-def write_tensors(folder: Path, tensors: dict[str, LazyTensor], max_shard_size: int | str = "5GB") -> None:
+def write_tensors(
+    folder: Path,
+    tensors: dict[str, LazyTensor],
+    max_shard_size: int | str = "5GB",
+    dtype: torch.dtype | None = None,
+) -> None:
     """
     Write tensors as `model.safetensors`, or as several files with `model.safetensors.index.json`, with a progress bar.
 
@@ -190,19 +192,21 @@ def write_tensors(folder: Path, tensors: dict[str, LazyTensor], max_shard_size: 
             What to write, in this order.
         max_shard_size (`int` or `str`, *optional*, defaults to `"5GB"`):
             Most bytes of tensors in one file. A larger tensor has a file of its own.
+        dtype (`torch.dtype`, *optional*):
+            By default every tensor keeps its own.
 
     Raises:
         ValueError: a tensor has a value that is not a finite number.
     """
     split = split_torch_state_dict_into_shards(
-        {name: tensor.meta() for name, tensor in tensors.items()},
+        {name: tensor.meta(dtype) for name, tensor in tensors.items()},
         filename_pattern=SAFE_WEIGHTS_NAME.replace(".", "{suffix}."),
         max_shard_size=max_shard_size,
     )
     total = split.metadata["total_size"]
     with logging.tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1000, desc="Writing") as progress:
         for name, keys in split.filename_to_tensors.items():
-            _write_file(folder / name, {key: tensors[key] for key in keys}, progress)
+            _write_file(folder / name, {key: tensors[key] for key in keys}, dtype, progress)
     if split.is_sharded:
         parameters = sum(tensor.meta().numel() for tensor in tensors.values())
         index = {
@@ -214,22 +218,24 @@ def write_tensors(folder: Path, tensors: dict[str, LazyTensor], max_shard_size: 
         )
 
 
-def _write_file(path: Path, tensors: dict[str, LazyTensor], progress) -> None:
+def _write_file(path: Path, tensors: dict[str, LazyTensor], dtype: torch.dtype | None, progress) -> None:
     """The format: size of the header, header, tensors; https://github.com/huggingface/safetensors#format."""
+    dtypes = {name: dtype or tensor.dtype for name, tensor in tensors.items()}
     # Wide numbers first, so that every tensor begins at a multiple of the size of its numbers.
-    tensors = dict(sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize))
+    tensors = dict(sorted(tensors.items(), key=lambda item: -dtypes[item[0]].itemsize))
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name, tensor in tensors.items():
-        begin, end = end, end + tensor.meta().nbytes
-        header[name] = {"dtype": DTYPE_CODES[tensor.dtype], "shape": tensor.shape, "data_offsets": (begin, end)}
+        begin, end = end, end + tensor.meta(dtypes[name]).nbytes
+        header[name] = {"dtype": DTYPE_CODES[dtypes[name]], "shape": tensor.shape, "data_offsets": (begin, end)}
     content = json.dumps(header).encode()
     content += b" " * (-len(content) % 8)
     with open(path, "xb") as file:
         file.write(len(content).to_bytes(8, "little") + content)
         for name, tensor in tensors.items():
-            values = tensor.read().contiguous()
-            # One pass without a copy: a NaN becomes both the least and the greatest value.
-            if values.numel() and not all(bound.isfinite() for bound in values.aminmax()):
-                raise ValueError(f"{name} has values that are not finite numbers in {DTYPES[tensor.dtype]}.")
-            file.write(values.reshape(-1).view(torch.uint8).numpy())
-            progress.update(values.nbytes)
+            # In parts: a cast or a check of the whole would have it in memory twice.
+            for values in tensor.read().reshape(-1).split(2**24):
+                values = values.to(dtypes[name])
+                if values.numel() and not all(bound.isfinite() for bound in values.aminmax()):
+                    raise ValueError(f"{name} has values that are not finite numbers in {DTYPES[dtypes[name]]}.")
+                file.write(values.view(torch.uint8).numpy())
+                progress.update(values.nbytes)

@@ -62,6 +62,8 @@ logger = logging.get_logger(__name__)
 SMALL_FILES = ["*.json", "*.model", "*.txt"]
 WEIGHT_FILES = ["*.safetensors"]
 PICKLES = ["*.bin"]
+# Where a converted folder keeps the small files of its original, for the way back.
+ORIGINAL_FILES = "original"
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _open_as_ours(checkpoint: OriginalCheckpoint, allow_pickle: bool) -> dict[st
             raise ValueError(
                 f"`source` has `tie_word_embeddings` true in config.json, but different values in {name} and {twin}."
             )
-    return converted
+    return _in_order(converted, ours)
 
 
 def _generation_config(checkpoint: OriginalCheckpoint) -> GenerationConfig:
@@ -249,17 +251,18 @@ def convert(
     """
     with _written_beside(target) as folder:
         checkpoint = read_checkpoint(source, revision, allow_pickle)
-        tensors = _cast(_open_as_ours(checkpoint, allow_pickle), dtype)
-        _check_space(folder, tensors)
+        tensors = _open_as_ours(checkpoint, allow_pickle)
+        _check_space(folder, tensors, dtype)
         config = checkpoint.config
         for each in (config, *(getattr(config, name) for name in config.sub_configs)):
-            each.dtype = _common_dtype(tensors)
+            each.dtype = dtype or _common_dtype(tensors)
         config.architectures = [MiniMonkeyForConditionalGeneration.__name__]
         custom_object_save(_meta_model(config), folder, config=config)
         config.save_pretrained(folder)
         _generation_config(checkpoint).save_pretrained(folder)
         _build_processor(checkpoint).save_pretrained(folder)
-        write_tensors(folder, tensors, max_shard_size)
+        _copy_small_files(checkpoint.folder, folder / ORIGINAL_FILES)
+        write_tensors(folder, tensors, max_shard_size, dtype)
         if not verify:
             return None
         return _compare(
@@ -289,21 +292,23 @@ def revert(
             Folder of this project's format, or id of a Hub repository.
         original (`str` or `Path`, *optional*):
             The original checkpoint, or another of the same model, as a folder or id of a Hub repository. Everything
-            but its weights is copied: its code, which this project does not have, and its tokenizer. By default
-            config.json and the tokenizer are written anew, and the code is for the user to add.
+            but its weights is copied, its code, which this project does not have, included. By default the settings
+            and the tokenizer that [`convert`] has kept in `source`; where a later `save_pretrained` left them behind,
+            config.json alone is written, and the rest is for the user to add.
     """
     with _written_beside(target) as folder:
         source = _local_folder(source, revision, SMALL_FILES + WEIGHT_FILES + (PICKLES if allow_pickle else []))
         config = _read_our_config(source)
-        tensors = _cast(open_tensors(source, allow_pickle), dtype)
+        tensors = open_tensors(source, allow_pickle)
         model = _meta_model(config)
-        check_tensors(tensors, _lazy_state_dict(model), optional=model.all_tied_weights_keys)
-        config.dtype = _common_dtype(tensors)
+        ours = _lazy_state_dict(model)
+        check_tensors(tensors, ours, optional=model.all_tied_weights_keys)
+        config.dtype = dtype or _common_dtype(tensors)
         _write_small_files(source, config, original, folder)
         mapping = vision_and_projector_weights() + family_of(config).weights()
-        tensors = convert_tensors(tensors, conversions_to_original(tensors, mapping), config)
-        _check_space(folder, tensors)
-        write_tensors(folder, tensors, max_shard_size)
+        tensors = convert_tensors(tensors, conversions_to_original(_in_order(tensors, ours), mapping), config)
+        _check_space(folder, tensors, dtype)
+        write_tensors(folder, tensors, max_shard_size, dtype)
         if not verify:
             return None
         return _compare(
@@ -325,34 +330,38 @@ def _read_our_config(folder: Path) -> MiniMonkeyConfig:
 
 
 def _write_small_files(source: Path, config: MiniMonkeyConfig, original: str | Path | None, folder: Path) -> None:
-    """Write config.json and tokenizer of the original format, from `original` where it is given."""
+    """Write config.json and tokenizer of the original format, from `original` where there is one."""
+    if original is not None:
+        original = _local_folder(original, None, [*SMALL_FILES, "*.py"])
+    elif (source / ORIGINAL_FILES).is_dir():
+        original = source / ORIGINAL_FILES
     if original is None:
         settings = revert_config(config)
-        save_original_tokenizer(source, folder)  # noqa: F821
+        logger.warning(f"{source} has no tokenizer of the original format: add it, or give `original` (`--original`).")
     else:
-        original = _local_folder(original, None, [*SMALL_FILES, "*.py"])
         settings = read_config(original)
         check_same_model(settings, config)
         settings |= {"use_llm_lora": 0, "use_backbone_lora": 0}
         settings["torch_dtype"] = DTYPES[config.dtype]
-        for path in _without_weights(original):
-            shutil.copyfile(path, folder / path.name)
+        _copy_small_files(original, folder, code=True)
     (folder / "config.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _without_weights(folder: Path) -> Iterable[Path]:
-    weights = (".safetensors", ".bin", ".index.json", ".pt", ".pth")
-    return [
-        path for path in folder.iterdir() if path.is_file() and not path.name.endswith((*weights, ".gitattributes"))
-    ]
+def _copy_small_files(source: Path, target: Path, code: bool = False) -> None:
+    target.mkdir(exist_ok=True)
+    for pattern in [*SMALL_FILES, *(["*.py"] if code else [])]:
+        for path in source.glob(pattern):
+            if not path.name.endswith(".index.json"):
+                shutil.copyfile(path, target / path.name)
 
 
-def _cast(tensors: dict[str, LazyTensor], dtype: torch.dtype | None) -> dict[str, LazyTensor]:
-    return tensors if dtype is None else {name: tensor.to(dtype) for name, tensor in tensors.items()}
+def _in_order(tensors: dict[str, LazyTensor], names: Iterable[str]) -> dict[str, LazyTensor]:
+    """The order of the model, whatever that of the files: a shard holds layers that follow each other."""
+    return {name: tensors[name] for name in names if name in tensors}
 
 
-def _check_space(folder: Path, tensors: dict[str, LazyTensor]) -> None:
-    needed, free = sum(tensor.meta().nbytes for tensor in tensors.values()), shutil.disk_usage(folder).free
+def _check_space(folder: Path, tensors: dict[str, LazyTensor], dtype: torch.dtype | None) -> None:
+    needed, free = sum(tensor.meta(dtype).nbytes for tensor in tensors.values()), shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(f"`target` needs {needed / 1e9:.2f} GB, but its disk has {free / 1e9:.2f} GB left.")
 

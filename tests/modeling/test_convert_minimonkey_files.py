@@ -81,9 +81,16 @@ def test_values_that_are_not_finite_are_refused(tensors, tmp_path, value):
 
 
 def test_a_cast_that_overflows_is_refused(tmp_path):
-    big = lazy({"big": torch.tensor([1.0, 70000.0])})["big"].to(torch.float16)
     with pytest.raises(ValueError, match="big .* float16"):
-        write_tensors(tmp_path, {"big": big})
+        write_tensors(tmp_path, lazy({"big": torch.tensor([1.0, 70000.0])}), dtype=torch.float16)
+
+
+def test_large_tensors_are_cast_and_written_in_parts(tmp_path):
+    torch.manual_seed(0)
+    tensors = {"large": torch.randn(2**12, 2**13), "small": torch.randn(3)}  # two parts and one
+    write_tensors(tmp_path, lazy(tensors), dtype=torch.bfloat16)
+    written = load_file(tmp_path / "model.safetensors")
+    assert same_tensors(written, {name: tensor.bfloat16() for name, tensor in tensors.items()})
 
 
 def test_one_file_and_shards_are_read_alike(tensors, tmp_path):
