@@ -72,16 +72,20 @@ LANGUAGE_MODEL_FAMILIES = {
 
 @dataclass(frozen=True)
 class Prompt:
-    """One `template` of config.json: our file in `processing_minimonkey` and the token that ends an answer."""
+    """
+    One `template` of config.json: our file in `processing_minimonkey`, the token it begins with, the one that ends an
+    answer.
+    """
 
     file: str
+    first_token: str
     end_of_turn: str
 
 
 PROMPTS = {
-    "internlm2-chat": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
-    "Hermes-2": Prompt("chat_template_internvl2.jinja", "<|im_end|>"),
-    "phi3-chat": Prompt("chat_template_phi3.jinja", "<|end|>"),
+    "internlm2-chat": Prompt("chat_template_internvl2.jinja", "<|im_start|>", "<|im_end|>"),
+    "Hermes-2": Prompt("chat_template_internvl2.jinja", "<|im_start|>", "<|im_end|>"),
+    "phi3-chat": Prompt("chat_template_phi3.jinja", "<|system|>", "<|end|>"),
 }
 
 # What has to be in `llm_config`, where Transformers has the same names, and in `vision_config`: their name -> ours.

@@ -4,13 +4,14 @@ The original folders hold slow tokenizers whose classes are remote code. The ids
 with, so every id has to survive: ordinary text, added tokens, bytes outside the vocabulary.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Regex, decoders, normalizers
+from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer, TokenizersBackend
 from transformers.convert_slow_tokenizer import SentencePieceExtractor
+
+from .convert_minimonkey_files import read_json
 
 
 # The names under which InternVL's processors look up the tokens that surround and stand for an image.
@@ -22,22 +23,57 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     Build a BPE tokenizer from `tokenizer.model` and the added tokens of `tokenizer_config.json`.
 
     The library builds the vocabulary, merges and byte fallback, and gives unused pieces the names that
-    `added_tokens_decoder` has for their ids. It leaves out what the slow tokenizers do around that: the beginning of
-    sequence token and the whitespace rules of the file's `normalizer_spec`.
+    `added_tokens_decoder` has for their ids. It leaves out what the slow tokenizers do around that: the tokens at both
+    ends and the whitespace rules, which are those of the file's `normalizer_spec`, or `LlamaTokenizer`'s own where
+    `legacy` is false.
     """
+    config, once = _read_config(folder), _has_prefix_once(folder)
     rules = SentencePieceExtractor(str(folder / "tokenizer.model")).proto.normalizer_spec
+    ends = {"add_bos_token": config.get("add_bos_token", True), "add_eos_token": config.get("add_eos_token", False)}
     # The published code uses the slow tokenizers, so a `tokenizer.json` beside them, which would win, is left alone.
-    tokenizer = TokenizersBackend.from_pretrained(folder, add_bos_token=True, tokenizer_file="", **kwargs)
+    tokenizer = TokenizersBackend.from_pretrained(folder, tokenizer_file="", **ends, **kwargs)
     backend = tokenizer.backend_tokenizer
     steps = [backend.normalizer]  # turns spaces into "▁"
-    if rules.remove_extra_whitespaces:
+    if rules.remove_extra_whitespaces and not once:
         steps += [normalizers.Replace(Regex(r"\A▁+|▁+\z"), ""), normalizers.Replace(Regex("▁{2,}"), "▁")]
-    if rules.add_dummy_prefix:
+    if rules.add_dummy_prefix and not once:
         # Once per run of text between added tokens, as the slow tokenizers call SentencePiece on each run.
         steps.append(normalizers.Prepend("▁"))
+    if once:
+        # Once per text, if it does not begin with an added token or a "▁", see `published_prefix`. The first step puts
+        # a space before what does not begin with one: spaces are "▁" by then, only a "▁" of the text is made a space.
+        mark = "\ufdd0"  # stands in no text
+        steps = [normalizers.Replace(Regex(r"\A▁"), mark), *steps, normalizers.Replace(mark, " ")]
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Metaspace(" ", prepend_scheme="first", split=False),
+                pre_tokenizers.Metaspace("▁", prepend_scheme="never", split=False),
+            ]
+        )
+    if rules.add_dummy_prefix or once:
         backend.decoder = decoders.Sequence([backend.decoder, decoders.Strip(" ", left=1, right=0)])
     backend.normalizer = normalizers.Sequence(steps)
     return tokenizer
+
+
+def _has_prefix_once(folder: Path) -> bool:
+    config = _read_config(folder)
+    return config.get("tokenizer_class") in ("LlamaTokenizer", "LlamaTokenizerFast") and config.get("legacy") is False
+
+
+def published_prefix(folder: Path, token: str) -> str:
+    """
+    What has to stand before a text that begins with `token` to get the ids of the published tokenizer: nothing, or a
+    "▁". `LlamaTokenizer` with `legacy` false puts one before every text and takes it away again only before the tokens
+    that tokenizer_config.json names as special. A fast tokenizer can't put it before an added token by itself.
+    """
+    config = _read_config(folder)
+    if not _has_prefix_once(folder) or token not in _read_added_tokens(folder):
+        return ""
+    named = [config.get(f"{name}_token") for name in ("bos", "eos", "unk", "pad")]
+    named += config.get("additional_special_tokens", [])
+    contents = [each["content"] if isinstance(each, dict) else each for each in named]
+    return "" if token in contents else "▁"
 
 
 def load_byte_level_tokenizer(folder: Path, **kwargs) -> Qwen2Tokenizer:
@@ -45,8 +81,17 @@ def load_byte_level_tokenizer(folder: Path, **kwargs) -> Qwen2Tokenizer:
     return Qwen2Tokenizer.from_pretrained(folder, **kwargs)
 
 
+def load_fast_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
+    """Load Llama 3's tokenizer, which was published as `tokenizer.json` alone."""
+    return TokenizersBackend.from_pretrained(folder, **kwargs)
+
+
 # The first file that is there decides.
-TOKENIZER_LOADERS = {"tokenizer.model": load_sentencepiece_tokenizer, "vocab.json": load_byte_level_tokenizer}
+TOKENIZER_LOADERS = {
+    "tokenizer.model": load_sentencepiece_tokenizer,
+    "vocab.json": load_byte_level_tokenizer,
+    "tokenizer.json": load_fast_tokenizer,
+}
 
 
 def load_original_tokenizer(
@@ -58,34 +103,46 @@ def load_original_tokenizer(
 
     Args:
         folder (`str` or `Path`):
-            Folder with `tokenizer_config.json` and either `tokenizer.model` (InternLM2; needs the packages
-            `sentencepiece` and `protobuf`) or `vocab.json` and `merges.txt` (Qwen2).
+            Folder with `tokenizer_config.json` and either `tokenizer.model` (InternLM2, Phi-3, Yi; needs the packages
+            `sentencepiece` and `protobuf`), `vocab.json` and `merges.txt` (Qwen2) or `tokenizer.json` (Llama 3).
         vocab_size (`int`, *optional*):
             Rows of the model's embedding; every token id must be below it.
         needed_tokens (`Sequence[str]`, *optional*):
             Tokens that must be there beside those of images.
 
     Raises:
-        FileNotFoundError: the folder has no vocabulary that is understood.
-        ValueError: an added token gets another id than the checkpoint says, a needed token is missing, or an id has no
-            row in the embedding.
+        FileNotFoundError: the folder has no vocabulary that is understood, or no tokenizer_config.json.
+        ValueError: a file is damaged, an added token gets another id than the checkpoint says, a needed token is
+            missing, or an id has no row in the embedding.
     """
     folder = Path(folder)
     loader = next((load for name, load in TOKENIZER_LOADERS.items() if (folder / name).is_file()), None)
     if loader is None:
         raise FileNotFoundError(f"`source` {folder} has no tokenizer; it needs one of {list(TOKENIZER_LOADERS)}.")
 
-    tokenizer = loader(folder, padding_side="left", **IMAGE_TOKENS)
+    added_tokens = _read_added_tokens(folder)
+    try:
+        tokenizer = loader(folder, padding_side="left", **IMAGE_TOKENS)
+    except ImportError:
+        raise
+    except Exception as error:  # the libraries raise bare exceptions for damaged files
+        raise ValueError(f"`source` {folder} has a tokenizer that can't be read: {error}") from error
     # It names the published tokenizer's remote code, which ours has no use for.
     tokenizer.init_kwargs.pop("auto_map", None)
-    _check_ids(tokenizer, _read_added_tokens(folder), vocab_size, [*IMAGE_TOKENS.values(), *needed_tokens])
+    _check_ids(tokenizer, added_tokens, vocab_size, [*IMAGE_TOKENS.values(), *needed_tokens])
     return tokenizer
+
+
+def _read_config(folder: Path) -> dict:
+    if not (folder / "tokenizer_config.json").is_file():
+        raise FileNotFoundError(f"`source` {folder} has no tokenizer_config.json.")
+    return read_json(folder / "tokenizer_config.json")
 
 
 def _read_added_tokens(folder: Path) -> dict[str, int]:
     """Read the added tokens of an original folder, token -> id."""
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    return {token["content"]: int(index) for index, token in config.get("added_tokens_decoder", {}).items()}
+    decoder = _read_config(folder).get("added_tokens_decoder", {})
+    return {token["content"]: int(index) for index, token in decoder.items()}
 
 
 def _check_ids(

@@ -53,7 +53,7 @@ from .convert_minimonkey_mapping import (
     convert_tensors,
     vision_and_projector_weights,
 )
-from .convert_minimonkey_tokenizer import load_original_tokenizer
+from .convert_minimonkey_tokenizer import load_original_tokenizer, published_prefix
 from .modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
 
@@ -203,11 +203,14 @@ def load_original_processor(source: str | Path, *, revision: str | None = None) 
 
 def _build_processor(checkpoint: OriginalCheckpoint) -> MiniMonkeyProcessor:
     height, width = checkpoint.config.vision_config.image_size
+    first_token = checkpoint.prompt.first_token
+    prefix = published_prefix(checkpoint.folder, first_token)
+    template = (files("processing_minimonkey") / checkpoint.prompt.file).read_text("utf-8")
     return MiniMonkeyProcessor(
         image_processor=MiniMonkeyImageProcessor(size={"height": height, "width": width}, **PYRAMID_SETTINGS["demo"]),
         tokenizer=checkpoint.tokenizer,
         image_seq_length=checkpoint.config.image_seq_length,
-        chat_template=(files("processing_minimonkey") / checkpoint.prompt.file).read_text("utf-8"),
+        chat_template=template.replace(f"'{first_token}", f"'{prefix}{first_token}", 1),
     )
 
 

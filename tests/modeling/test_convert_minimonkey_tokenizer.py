@@ -1,20 +1,42 @@
 """The ids of the published tokenizers, and SentencePiece itself, are the truth here."""
 
-import io
-import itertools
 import json
 import random
 import re
 import shutil
 
 import pytest
-import sentencepiece
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from modeling_minimonkey.convert_minimonkey_tokenizer import load_original_tokenizer
+from modeling_minimonkey.convert_minimonkey_tokenizer import load_original_tokenizer, published_prefix
+from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
+from tests.modeling.original_checkpoints import write_original
+from tests.modeling.original_tokenizers import (
+    IMAGE_TOKENS,
+    PHI3_TOKENS,
+    TURNS,
+    PublishedByteLevelTokenizer,
+    PublishedTokenizer,
+    sentencepiece_model,
+    write_added_tokens,
+    write_tokenizer,
+)
 
 
-ADDED_TOKENS = ["<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+ADDED_TOKENS = [*TURNS, "<img>", "</img>", "<IMG_CONTEXT>"]
+CONTROL = "<s> </s> <unk> <pad> <0x0A> <|startoftext|> <|begin_of_text|> < | <| |> >".split()
+SPACES = [" ", "  ", "     ", "\n", "\n\n", "\t", "\r\n", "▁", " ▁", "\u00a0", "\u3000", "\u200b", "\ufeff", "\x00"]
+WORDS = "the quick fox scores it's I'LL aaaaaaaaa _ - ... ?! don't x=f(y)".split() + [" ids", " and "]
+NUMBERS = "7 0123 3.14 1,000 ２０".split()
+SCRIPTS = "é e\u0301 ﬁ ß 模 今天天气很好 ， 。 日本 한국 עברית ไทย ـ İ \U00020000".split()
+EMOJI = "😀 👩\u200d👩\u200d👧 🇩🇪 👍🏽 ❤️".split()
+PARTS = [*CONTROL, *SPACES, *WORDS, *NUMBERS, *SCRIPTS, *EMOJI, *PHI3_TOKENS, *TURNS, *IMAGE_TOKENS]
+
+
+def fuzz(number=10_000):
+    rng = random.Random(0)
+    return ["", " ", "▁", *("".join(rng.choices(PARTS, k=rng.randint(1, 14))) for _ in range(number))]
 
 
 @pytest.fixture(params=["internlm2", "qwen2"])
@@ -25,12 +47,6 @@ def family(request, golden):
 def reload(tokenizer, folder):
     tokenizer.save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
-
-
-def write_added_tokens(folder, tokens: dict[int, str], **config):
-    decoder = {str(index): {"content": token, "normalized": False, "special": True} for index, token in tokens.items()}
-    config = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"} | config
-    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"added_tokens_decoder": decoder}))
 
 
 @pytest.mark.parametrize("saved", [False, True], ids=["converted", "saved_and_reloaded"])
@@ -69,39 +85,97 @@ def test_image_tokens_padding_and_special_tokens_survive_saving(family, tmp_path
 
 @pytest.mark.parametrize("add_dummy_prefix", [False, True])
 @pytest.mark.parametrize("remove_extra_whitespaces", [False, True])
-def test_whitespace_rules_of_tokenizer_model_are_followed(
-    add_dummy_prefix, remove_extra_whitespaces, tmp_path, golden
-):
-    corpus = (golden / "model" / "qwen2" / "cases.json").read_text(encoding="utf-8").split("\n")
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus),
-        model_writer=model,
-        model_type="bpe",
-        vocab_size=420,
-        byte_fallback=True,
-        normalization_rule_name="identity",
-        add_dummy_prefix=add_dummy_prefix,
-        remove_extra_whitespaces=remove_extra_whitespaces,
-        minloglevel=2,
-    )
-    (tmp_path / "tokenizer.model").write_bytes(model.getvalue())
+def test_whitespace_rules_of_tokenizer_model_are_followed(add_dummy_prefix, remove_extra_whitespaces, tmp_path):
+    rules = {"add_dummy_prefix": add_dummy_prefix, "remove_extra_whitespaces": remove_extra_whitespaces}
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(**rules))
     write_added_tokens(tmp_path, dict(enumerate(["<unk>", "<s>", "</s>"])) | dict(enumerate(ADDED_TOKENS, start=420)))
-    tokenizer = load_original_tokenizer(tmp_path)
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-
-    def published(text):  # as the slow tokenizers: SentencePiece on each run of text between added tokens
-        runs = [run for run in re.split(f"({'|'.join(map(re.escape, ADDED_TOKENS))})", text) if run]
-        ids = ([420 + ADDED_TOKENS.index(run)] if run in ADDED_TOKENS else processor.encode(run) for run in runs)
-        return [1, *itertools.chain.from_iterable(ids)]
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
 
     rng = random.Random(0)
     parts = [" ", "  ", "\n", "scores", "kept", " ids", "é", "模", "7", *ADDED_TOKENS]
     texts = ["", " ", "   ", *("".join(rng.choices(parts, k=rng.randint(1, 12))) for _ in range(300))]
     for text in texts:
-        assert tokenizer(text)["input_ids"] == published(text), repr(text)
+        assert tokenizer(text)["input_ids"] == published.ids(text), repr(text)
     plain = "kept ids 7 scores"
     assert tokenizer.decode(tokenizer(plain)["input_ids"], skip_special_tokens=True) == plain
+
+
+FAMILIES = {
+    "internlm2": ("internlm2", {}),
+    "phi3": ("phi3", {}),
+    "phi3_legacy": ("phi3", {"legacy": True}),
+    "phi3_by_default": ("phi3", {"legacy": None}),
+    "phi3_with_eos": ("phi3", {"legacy": True, "add_eos_token": True}),
+    "llama": ("llama", {}),
+    "llama_with_bos": ("llama", {"add_bos_token": True}),
+    "llama_not_legacy": ("llama", {"legacy": False}),
+}
+
+
+def edit_tokenizer_config(folder, **values):
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | values), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_ten_thousand_strings_get_the_ids_of_sentencepiece(name, tmp_path):
+    family, values = FAMILIES[name]
+    source = tmp_path / "source"
+    vocab_size = write_tokenizer(source, family)
+    edit_tokenizer_config(source, **values)
+    published = PublishedTokenizer(source)
+    tokenizer = load_original_tokenizer(source, vocab_size)
+    texts = [text for text in fuzz(12_000) if not published.is_beyond_a_fast_tokenizer(text)]
+    assert len(texts) > 10_000
+    ids = tokenizer(texts)["input_ids"]
+    wrong = [(text, got) for text, got in zip(texts, ids, strict=True) if got != published.ids(text)]
+    assert not wrong, wrong[:3]
+    assert reload(tokenizer, tmp_path / "saved")(texts)["input_ids"] == ids
+
+
+def test_ten_thousand_strings_get_the_ids_of_merged_bytes(tmp_path):
+    vocab_size = write_tokenizer(tmp_path / "source", "qwen2")
+    published = PublishedByteLevelTokenizer(tmp_path / "source")
+    tokenizer = load_original_tokenizer(tmp_path / "source", vocab_size)
+    texts = fuzz()
+    ids = tokenizer(texts)["input_ids"]
+    wrong = [(text, got) for text, got in zip(texts, ids, strict=True) if got != published.ids(text)]
+    assert not wrong, wrong[:3]
+    assert reload(tokenizer, tmp_path / "saved")(texts)["input_ids"] == ids
+
+
+def test_ten_thousand_strings_get_the_ids_of_tokenizer_json(tmp_path):
+    vocab_size = write_tokenizer(tmp_path / "source", "llama3")
+    published = Tokenizer.from_file(str(tmp_path / "source" / "tokenizer.json"))
+    tokenizer = load_original_tokenizer(tmp_path / "source", vocab_size)
+    texts = fuzz()
+    ids = tokenizer(texts)["input_ids"]
+    assert ids == [encoding.ids for encoding in published.encode_batch(texts)]
+    assert reload(tokenizer, tmp_path / "saved")(texts)["input_ids"] == ids
+
+
+@pytest.mark.parametrize("family", ["internlm2", "qwen2", "phi3", "llama", "llama3"])
+def test_texts_come_back(family, tmp_path):
+    write_tokenizer(tmp_path / "source", family)
+    tokenizer = reload(load_original_tokenizer(tmp_path / "source"), tmp_path / "saved")
+    for text in ("kept ids 7 scores", "two\nlines", "猕猴看图说话 😀", "a  b"):
+        ids = tokenizer(text)["input_ids"]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text
+        assert tokenizer.decode([*ids, tokenizer.eos_token_id], skip_special_tokens=True) == text
+
+
+def test_a_prefix_before_an_added_token_has_to_be_asked_for(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
+    for token in published.beginnings:
+        text = f"{token}\nread it{token} now"
+        assert published_prefix(tmp_path, token) == "▁"
+        assert tokenizer("▁" + text)["input_ids"] == published.ids(text) != tokenizer(text)["input_ids"]
+    for token in ("<img>", "<s>", "<|endoftext|>", "read"):
+        assert published_prefix(tmp_path, token) == ""
+        assert tokenizer(token + " it")["input_ids"] == published.ids(token + " it")
+    edit_tokenizer_config(tmp_path, legacy=True)
+    assert published_prefix(tmp_path, "<|system|>") == ""
 
 
 def test_a_tokenizer_json_beside_tokenizer_model_is_not_used(golden, tmp_path):
@@ -123,9 +197,41 @@ def test_errors_name_what_is_wrong(golden, tmp_path):
         load_original_tokenizer(source, 521, ["<|end|>"])
 
     shutil.copy(source / "tokenizer.model", tmp_path)
+    with pytest.raises(FileNotFoundError, match="no tokenizer_config.json"):
+        load_original_tokenizer(tmp_path)
     write_added_tokens(tmp_path, {512: "<img>", 513: "</img>"})
     with pytest.raises(ValueError, match=re.escape("lacks ['<IMG_CONTEXT>']")):
         load_original_tokenizer(tmp_path)
     write_added_tokens(tmp_path, {512: "<img>", 513: "</img>", 600: "<IMG_CONTEXT>"})
     with pytest.raises(ValueError, match="<IMG_CONTEXT>.*600"):
         load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "family, name", [("internlm2", "tokenizer.model"), ("qwen2", "vocab.json"), ("llama3", "tokenizer.json")]
+)
+def test_damaged_vocabularies_are_refused(family, name, tmp_path):
+    write_tokenizer(tmp_path, family)
+    whole = (tmp_path / name).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2]):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(ValueError, match="`source` .* has"):
+            load_original_tokenizer(tmp_path)
+    (tmp_path / name).write_bytes(whole)
+    (tmp_path / "tokenizer_config.json").write_text("{")
+    with pytest.raises(ValueError, match="tokenizer_config.json is not a JSON file"):
+        load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("family", ["internlm2", "phi3", "llama"])
+def test_prompts_get_the_published_ids(family, tmp_path):
+    source = write_original(tmp_path, family)
+    tokenizer = load_original_processor(source).tokenizer
+    published = PublishedTokenizer(source)
+    question = {"role": "user", "content": "Read  it.\n你好 <b>7</b>"}
+    processor = load_original_processor(source)
+    prompt = processor.apply_chat_template([question], add_generation_prompt=True)
+    prefix = "▁" if family == "phi3" else ""
+    first = "<|system|>" if family == "phi3" else "<|im_start|>"
+    assert prompt.startswith(prefix + first)
+    assert tokenizer(prompt)["input_ids"] == published.ids(prompt.removeprefix(prefix))

@@ -1,0 +1,228 @@
+"""
+The tokenizer files that original checkpoints have, with small vocabularies, and the ids that the published tokenizers
+give: SentencePiece itself, called as the slow tokenizers of Transformers 4.37 call it, and byte pairs merged naively.
+"""
+
+import functools
+import io
+import json
+import re
+import shutil
+import unicodedata
+from pathlib import Path
+
+import regex
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "model"
+IMAGE_TOKENS = ["<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>"]
+TURNS = ["<|im_start|>", "<|im_end|>"]
+# The tokens that Phi-3 adds to Llama's vocabulary. All but the first swallow the whitespace that follows them.
+PHI3_TOKENS = ["<|endoftext|>", "<|assistant|>", "<|placeholder1|>", "<|system|>", "<|end|>", "<|user|>"]
+# What SentencePiece learns whole, as Yi does, so that it is no added token.
+YI_SYMBOLS = ["<|im_start|>", "<|im_end|>", "<fim_prefix>"]
+
+LEGACY = {"phi3": False, "llama": True}
+
+
+def write_tokenizer(folder: Path, family: str) -> int:
+    """Write the files of one family's tokenizer and return how many rows its embedding needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if family in ("internlm2", "qwen2"):
+        for pattern in ("*token*", "vocab.json", "merges.txt"):
+            for path in (GOLDEN / family / "checkpoint").glob(pattern):
+                shutil.copy(path, folder)
+        decoder = json.loads((folder / "tokenizer_config.json").read_text())["added_tokens_decoder"]
+        return 1 + max(map(int, decoder))
+    return {"phi3": _write_phi3, "llama": _write_yi, "llama3": _write_llama3}[family](folder)
+
+
+@functools.cache
+def corpus() -> list[str]:
+    lines = (GOLDEN / "qwen2" / "cases.json").read_text(encoding="utf-8").split("\n")
+    return lines + ["the quick brown fox 0123456789 jumps over the lazy dog", "猕猴看图说话，今天天气很好。"] * 20
+
+
+@functools.cache
+def sentencepiece_model(**options) -> bytes:
+    model = io.BytesIO()
+    defaults = {"vocab_size": 420, "normalization_rule_name": "identity", "remove_extra_whitespaces": False}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus()),
+        model_writer=model,
+        model_type="bpe",
+        byte_fallback=True,
+        minloglevel=2,
+        **(defaults | options),
+    )
+    return model.getvalue()
+
+
+def write_added_tokens(folder: Path, tokens: dict[int, str | dict], **config) -> None:
+    """Write tokenizer_config.json with `added_tokens_decoder`: ids -> contents, or all fields that are not usual."""
+    usual = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    tokens = {index: token if isinstance(token, dict) else {"content": token} for index, token in tokens.items()}
+    decoder = {str(index): usual | token for index, token in tokens.items()}
+    defaults = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    config = defaults | {"added_tokens_decoder": decoder} | config
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
+
+
+def _write_phi3(folder: Path) -> int:
+    (folder / "tokenizer.model").write_bytes(sentencepiece_model(add_dummy_prefix=True))
+    tokens = dict(enumerate(["<unk>", "<s>", {"content": "</s>", "rstrip": True, "special": False}]))
+    turns = [{"content": token, "rstrip": token != "<|endoftext|>"} for token in PHI3_TOKENS]
+    tokens |= dict(enumerate([*turns, *IMAGE_TOKENS], start=420))
+    write_added_tokens(
+        folder,
+        tokens,
+        tokenizer_class="LlamaTokenizer",
+        legacy=LEGACY["phi3"],
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=IMAGE_TOKENS,
+    )
+    return 1 + max(tokens)
+
+
+def _write_yi(folder: Path) -> int:
+    options = {"add_dummy_prefix": False, "bos_piece": "<|startoftext|>", "eos_piece": "<|endoftext|>"}
+    (folder / "tokenizer.model").write_bytes(sentencepiece_model(user_defined_symbols=",".join(YI_SYMBOLS), **options))
+    tokens = dict(enumerate(["<unk>", "<|startoftext|>", "<|endoftext|>", *TURNS]))
+    tokens |= dict(enumerate(IMAGE_TOKENS, start=420))
+    write_added_tokens(
+        folder,
+        tokens,
+        tokenizer_class="LlamaTokenizer",
+        legacy=LEGACY["llama"],
+        add_bos_token=False,
+        bos_token="<|startoftext|>",
+        eos_token="<|im_end|>",
+        pad_token="<unk>",
+        additional_special_tokens=IMAGE_TOKENS,
+    )
+    return 1 + max(tokens)
+
+
+def _write_llama3(folder: Path) -> int:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|begin_of_text|>", "<|end_of_text|>", *TURNS, *IMAGE_TOKENS]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=[], initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.add_special_tokens(special)
+    begin = tokenizer.token_to_id("<|begin_of_text|>")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", begin)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_added_tokens(
+        folder,
+        {tokenizer.token_to_id(token): token for token in special},
+        tokenizer_class="PreTrainedTokenizerFast",
+        bos_token="<|begin_of_text|>",
+        eos_token="<|im_end|>",
+        pad_token="<|end_of_text|>",
+        unk_token=None,
+    )
+    return tokenizer.get_vocab_size()
+
+
+class PublishedTokenizer:
+    """What `InternLM2Tokenizer` and `LlamaTokenizer`, the slow ones, make of a text."""
+
+    def __init__(self, folder: Path):
+        self.config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        self.added = {token["content"]: (int(i), token) for i, token in self.config["added_tokens_decoder"].items()}
+        by_length = sorted(self.added, key=len, reverse=True)
+        self.split = re.compile(f"({'|'.join(map(re.escape, by_length))})")
+        named = [self.config.get(f"{name}_token") for name in ("bos", "eos", "unk", "pad")]
+        self.special = {*named, *self.config.get("additional_special_tokens", [])}
+        self.once = self.config.get("tokenizer_class") == "LlamaTokenizer" and self.config.get("legacy") is False
+        proto = sentencepiece_model_pb2.ModelProto.FromString((folder / "tokenizer.model").read_bytes())
+        if self.once:
+            proto.normalizer_spec.add_dummy_prefix = False
+        self.model = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+        self.unknown = len(self.model.encode("<unk>"))
+
+    @property
+    def beginnings(self) -> list[str]:
+        """The added tokens that have a "▁" before them at the beginning of a text."""
+        return [token for token in self.added if token not in self.special] if self.once else []
+
+    def is_beyond_a_fast_tokenizer(self, text: str) -> bool:
+        """With `legacy` false: where an added token or a "▁" begins the text, or a "▁" is swallowed by a token."""
+        swallows = [re.escape(content) for content, (_, token) in self.added.items() if token["rstrip"]]
+        swallowed = bool(swallows) and re.search(rf"(?:{'|'.join(swallows)})\s*▁", text) is not None
+        return self.once and (text.startswith(("▁", *self.beginnings)) or swallowed)
+
+    def ids(self, text: str) -> list[int]:
+        if self.once and text:
+            text = "▁" + text.replace("▁", " ")
+        runs = self.split.split(text)  # texts at even places, added tokens between them
+        for place in range(1, len(runs), 2):
+            _, token = self.added[runs[place]]
+            if token["rstrip"]:
+                runs[place + 1] = runs[place + 1].lstrip()
+            if token["lstrip"]:
+                runs[place - 1] = runs[place - 1].rstrip()
+        if self.once and len(runs) > 1 and runs[0] == "▁" and runs[1] in self.special:
+            runs[0] = ""
+        ids = [self.added[self.config["bos_token"]][0]] if self.config.get("add_bos_token", True) else []
+        for place, run in enumerate(runs):
+            ids += [self.added[run][0]] if place % 2 else self._encode(run)
+        return ids + [self.added[self.config["eos_token"]][0]] * self.config.get("add_eos_token", False)
+
+    def _encode(self, run: str) -> list[int]:
+        if self.once and run.startswith(("▁", " ")):
+            return self.model.encode("<unk>" + run)[self.unknown :]
+        return self.model.encode(run)
+
+
+# How Qwen2 cuts a text before it merges bytes, as its configuration says.
+QWEN2_PATTERN = regex.compile(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class PublishedByteLevelTokenizer:
+    """What `Qwen2Tokenizer`, the slow one, makes of a text."""
+
+    def __init__(self, folder: Path):
+        self.vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        merges = (folder / "merges.txt").read_text(encoding="utf-8").strip().split("\n")
+        pairs = [tuple(line.split(" ")) for line in merges if not line.startswith("#version")]
+        self.ranks = {pair: rank for rank, pair in enumerate(pairs)}
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        self.added = {token["content"]: int(i) for i, token in config["added_tokens_decoder"].items()}
+        self.split = re.compile(f"({'|'.join(map(re.escape, sorted(self.added, key=len, reverse=True)))})")
+        printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+        others = [byte for byte in range(256) if byte not in printable]
+        self.letters = {byte: chr(byte) for byte in printable}
+        self.letters |= {byte: chr(256 + place) for place, byte in enumerate(others)}
+
+    def ids(self, text: str) -> list[int]:
+        ids = []
+        for place, run in enumerate(self.split.split(unicodedata.normalize("NFC", text))):
+            if place % 2:
+                ids.append(self.added[run])
+                continue
+            for word in QWEN2_PATTERN.findall(run):
+                ids += [self.vocabulary[piece] for piece in self._merge([self.letters[b] for b in word.encode()])]
+        return ids
+
+    def _merge(self, pieces: list[str]) -> list[str]:
+        while True:
+            ranked = [
+                (self.ranks.get(pair, 10**9), place)
+                for place, pair in enumerate(zip(pieces, pieces[1:], strict=False))
+            ]
+            rank, place = min(ranked, default=(10**9, 0))
+            if rank == 10**9:
+                return pieces
+            pieces = [*pieces[:place], pieces[place] + pieces[place + 1], *pieces[place + 2 :]]
