@@ -201,7 +201,8 @@ def test_a_copy_saved_by_remote_code_answers_the_same(second, truth):
 
 def test_copies_have_the_same_files(first, second, home):
     for copy in (first["copy"], home / "second"):
-        assert {name for name in os.listdir(copy) if name != "__pycache__"} == first["files"]
+        # The original's small files are for the converter alone: `save_pretrained` does not know them.
+        assert {name for name in os.listdir(copy) if name != "__pycache__"} == first["files"] - {"original"}
 
 
 def test_base_model_alone_is_complete(second):

@@ -52,7 +52,8 @@ def test_a_revision_is_converted_and_pushed(hub, golden, tmp_path, repository, m
     assert done.returncode == 0, done.stderr
     assert not list(home.rglob("*.py"))  # code of the original is not even downloaded
     pushed = {sibling.rfilename for sibling in api.model_info("user/converted").siblings}
-    assert pushed - {".gitattributes"} == {path.name for path in target.iterdir()}
+    files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert pushed - {".gitattributes"} == files
     assert api.model_info("user/converted").private
 
     environment = os.environ | hub.env(tmp_path / "empty")

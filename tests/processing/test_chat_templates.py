@@ -55,12 +55,8 @@ def test_several_images_and_turns(repository, family):
 
 def test_the_answers_are_marked_for_training(repository, family):
     end = MARKERS[family][-1]
-    messages = [
-        user("One?"),
-        {"role": "assistant", "content": "1"},
-        user("Two?"),
-        {"role": "assistant", "content": "2"},
-    ]
+    one, two = ({"role": "assistant", "content": answer} for answer in "12")
+    messages = [user("One?"), one, user("Two?"), two]
     prompt, (spans,) = render(repository, family, messages, return_assistant_tokens_mask=True)
     assert [prompt[start:stop] for start, stop in spans] == [f"1{end}", f"2{end}"]
 
@@ -81,12 +77,8 @@ def test_conversations_of_another_form_are_refused(repository, family, messages,
 
 
 def test_the_templates_differ_in_their_markers_alone(repository):
-    ours, others = (
-        (repository / "processing_minimonkey" / f"chat_template_{family}.jinja")
-        .read_text(encoding="utf-8")
-        .split("\n", 1)
-        for family in ("internvl2", "phi3")
-    )
-    exchanged = ours[1].replace("'<|im_start|>system\\n'", "'<|system|>\\n'").replace("<|im_end|>", "<|end|>")
+    files = (repository / "processing_minimonkey" / f"chat_template_{family}.jinja" for family in MARKERS)
+    (_, ours), (_, others) = (file.read_text(encoding="utf-8").split("\n", 1) for file in files)
+    exchanged = ours.replace("'<|im_start|>system\\n'", "'<|system|>\\n'").replace("<|im_end|>", "<|end|>")
     exchanged = exchanged.replace("'<|im_start|>' ~ message['role'] ~ '\\n'", "'<|' ~ message['role'] ~ '|>\\n'")
-    assert exchanged.replace("'<|im_start|>assistant\\n'", "'<|assistant|>\\n'") == others[1]
+    assert exchanged.replace("'<|im_start|>assistant\\n'", "'<|assistant|>\\n'") == others
