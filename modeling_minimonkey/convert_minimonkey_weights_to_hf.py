@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -416,7 +417,7 @@ def describe_logits(model: MiniMonkeyForConditionalGeneration, processor: MiniMo
     return f"sha256 of {logits.numel()} logits {checksum}, answer {processor.batch_decode(ids)[0]!r}"
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Convert an original Mini-Monkey or InternVL2 checkpoint.")
     parser.add_argument("source", help="folder or id of a Hub repository, in the internvl_chat format")
     parser.add_argument("target", help="folder to make; it must not exist")
@@ -435,9 +436,24 @@ def main() -> None:
     parser.add_argument("--private", action="store_true", help="with --push-to-hub: make a private repository")
     parser.add_argument("--reverse", action="store_true", help="from this project's format to the original one")
     parser.add_argument("--original", help="with --reverse: where to take code and tokenizer from (folder or Hub id)")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
     arguments = parser.parse_args()
     if arguments.original and not arguments.reverse:
         parser.error("--original goes with --reverse")
+    try:
+        _run(arguments)
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # of the source, the target or the Hub: what is wrong, not where it was seen
+        sys.exit(f"error: {error}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     api = HfApi()
     if arguments.push_to_hub:  # first, so that a missing permission is seen before the work
         api.create_repo(arguments.push_to_hub, private=arguments.private, exist_ok=True)

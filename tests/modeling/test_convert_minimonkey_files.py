@@ -22,7 +22,7 @@ def tensors():
         "wide": torch.randn(7, 2),
         "number": torch.tensor(2.5),
         "widest": torch.randn(3, dtype=torch.float64),
-        "half": torch.randn(11).half(),
+        "half": torch.randn(12).half(),
         "none": torch.empty(0, 4),
     }
 
@@ -43,7 +43,9 @@ def write_shards(folder, tensors, suffix="safetensors", index="model.safetensors
     return weight_map
 
 
-def test_what_is_written_is_what_safetensors_reads(tensors, tmp_path):
+@pytest.mark.parametrize("name", ["n", "na", "name"])  # headers of other lengths
+def test_what_is_written_is_what_safetensors_reads(tensors, tmp_path, name):
+    tensors[name] = torch.randn(2)
     write_tensors(tmp_path, lazy(tensors))
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
     assert same_tensors(load_file(tmp_path / "model.safetensors"), tensors)

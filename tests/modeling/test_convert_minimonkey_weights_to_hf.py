@@ -403,7 +403,9 @@ def test_the_command_converts_verifies_and_goes_back(source, tmp_path, monkeypat
     assert run("--reverse", "--verify", ours, back).out == shown.out
     rounded = {key: value.bfloat16() for key, value in read_tensors(source).items()}
     assert same_tensors(read_tensors(back), rounded)
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="^error: `target` .* exists already"):
+        run(source, ours)
+    with pytest.raises(SystemExit, match="2"):
         run(source, tmp_path / "other", "--original", source)
 
 
