@@ -1,0 +1,175 @@
+"""The sawtooth benchmark's own arithmetic: views, cuts, inputs, statistics; what models read is no test."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.sawtooth.methods import METHODS, View, grid_view, is_cut, overlap_view
+from benchmarks.sawtooth.page import make_page, word_boxes
+from benchmarks.sawtooth.reading import QUESTION, character_accuracy, edit_distance, make_inputs, read
+from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
+from benchmarks.sawtooth.sweep import GRIDS, SCALES, draw_word, held_out_words, positions
+from examples.minimonkey_tiny.rendering import is_held_out
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
+
+
+TILE = 112
+
+
+@pytest.fixture(scope="module")
+def checkpoint(repository):
+    return repository / "checkpoints" / "minimonkey-tiny"
+
+
+@pytest.fixture(scope="module")
+def processor(checkpoint):
+    return MiniMonkeyProcessor.from_pretrained(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)) for size in ((224, 336), (100, 230), (60, 60))]
+
+
+@pytest.mark.parametrize(
+    "method, settings",
+    [
+        ("pyramid any", {}),
+        ("pyramid all", {"complementarity": "all"}),
+        ("pyramid disjoint", {"complementarity": "disjoint"}),
+        ("detailed + global", {"adaptive_tiles": None}),
+        ("global", {"detailed_tiles": (1, 1), "adaptive_tiles": None}),
+    ],
+)
+def test_inputs_are_those_of_the_processor(processor, images, method, settings):
+    views = [METHODS[method](*image.size, TILE, np.random.default_rng(0)) for image in images]
+    ours = make_inputs(processor, images, views)
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    rows = {"text": [prompt] * 3, "images": [[image] for image in images]}
+    theirs = processor(**rows, padding=True, return_tensors="pt", **settings)
+    for name in ("input_ids", "attention_mask", "tile_levels"):
+        assert torch.equal(ours[name], theirs[name]), name
+    torch.testing.assert_close(ours["pixel_values"], theirs["pixel_values"], atol=1e-6, rtol=0)
+
+
+def test_a_box_is_cut_unless_one_tile_holds_it_all():
+    view = grid_view(0, (2, 1), TILE)
+    assert not is_cut(view, (200, 100), (10, 10, 90, 90))
+    assert not is_cut(view, (200, 100), (0, 0, 100, 100))  # up to the line
+    assert is_cut(view, (200, 100), (90, 10, 110, 20))
+    assert not is_cut(grid_view(2, (1, 1), TILE), (200, 100), (90, 10, 110, 20))
+    assert is_cut(grid_view(0, (1, 2), TILE), (200, 100), (90, 40, 110, 60))
+
+
+def test_views_cut_what_they_say(images):
+    image = images[0]  # 336 x 224 px: resizing to the grid changes nothing
+    pixels = np.asarray(image)
+    tiles = grid_view(0, (3, 2), TILE).cut(image)
+    assert np.array_equal(np.asarray(tiles[4]), pixels[112:224, 112:224])
+    shifted = grid_view(1, (3, 2), TILE, (56, 56))
+    assert len(shifted.boxes) == 12
+    tiles = shifted.cut(image)
+    assert np.array_equal(np.asarray(tiles[5]), pixels[56:168, 56:168])
+    assert (np.asarray(tiles[0])[:56] == 128).all() and np.array_equal(
+        np.asarray(tiles[0])[56:, 56:], pixels[:56, :56]
+    )
+    overlap = overlap_view((3, 2), TILE)
+    assert overlap.canvas == (280, 196) and overlap.boxes[-1] == (168, 84, 280, 196)
+
+
+@pytest.mark.parametrize("size", [(336, 224), (224, 336), (230, 220), (700, 90), (112, 112)])
+def test_methods_cover_the_image_and_keep_their_budget(size):
+    rng = np.random.default_rng(0)
+    tiles = {name: sum(len(view.boxes) for view in views(*size, TILE, rng)) for name, views in METHODS.items()}
+    plan = plan_pyramid(*size, tile_size=TILE, detailed_tiles=(1, 6), adaptive_tiles=(1, 4))
+    assert tiles["pyramid any"] == plan.num_tiles
+    assert tiles["detailed + global, tiles of the pyramid"] <= tiles["pyramid any"]
+    for name, views in METHODS.items():
+        for view in views(*size, TILE, rng):
+            seen = np.zeros(view.canvas[::-1], bool)
+            for left, top, right, bottom in view.boxes:
+                seen[max(top, 0) : bottom, max(left, 0) : right] = True
+            assert seen.all(), (name, view)
+
+
+def test_aligned_grids_share_all_their_lines():
+    views = METHODS["second grid aligned"](336, 224, TILE, np.random.default_rng(0))
+    first, second = (view.canvas for view in views[:2])
+    assert second != first and all(a % b == 0 for a, b in zip(first, second, strict=True))
+
+
+def test_the_word_is_where_the_sweep_says():
+    for grid in GRIDS:
+        for scale in SCALES:
+            for axis in "xy":
+                for center in positions(grid, axis):
+                    image, (left, top, right, bottom) = draw_word("reading", grid, scale, TILE, center)
+                    width, height = image.size
+                    assert plan_pyramid(width, height, tile_size=TILE, detailed_tiles=(1, 6)).detailed == grid
+                    assert (left + right) / 2 / width * grid[0] == pytest.approx(center[0], abs=0.01)
+                    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+                    dark = np.argwhere(np.asarray(image.convert("L")) < 128)
+                    assert dark[:, 1].min() >= left - 1 and dark[:, 1].max() <= right + 1
+
+
+def test_words_of_the_sweep_are_held_out_and_different():
+    words = held_out_words(30)
+    assert len(set(words)) == 30 and all(is_held_out(word) for word in words)
+
+
+def test_word_boxes_hold_the_ink_of_their_words():
+    page = make_page(3, TILE)
+    gray = np.asarray(page.image.convert("L"), float)
+    ink = np.abs(gray - np.median(gray)) > 60
+    inside = np.zeros_like(ink)
+    for _, (left, top, right, bottom) in word_boxes(page):
+        inside[max(0, int(top)) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = True
+    assert ink.sum() > 100 and (ink & inside).sum() > 0.9 * ink.sum()
+
+
+@torch.no_grad()
+def test_a_batch_reads_what_its_rows_read(checkpoint, processor):
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint).eval()
+    drawn = [draw_word(word, (2, 2), (1.0, 1.0), TILE, (0.5, 0.5))[0] for word in ("open", "sunday")]
+    drawn[1] = drawn[1].crop((0, 0, 112, 112))  # fewer tiles, so that a row is padded
+    views = [METHODS["pyramid any"](*image.size, TILE, np.random.default_rng(0)) for image in drawn]
+    together = read(model.float(), processor, drawn, views)
+    assert together == [read(model, processor, [image], [each])[0] for image, each in zip(drawn, views, strict=True)]
+
+
+def test_edit_distance_and_accuracy():
+    assert [edit_distance(*pair) for pair in (("", "ab"), ("kitten", "sitting"), ("same", "same"))] == [2, 3, 0]
+    assert character_accuracy("abcd", "abxd") == 0.75 and character_accuracy("ab", "wxyz") == 0.0
+
+
+def test_the_bootstrap_resamples_clusters():
+    rng = np.random.default_rng(1)
+    clusters = np.repeat(np.arange(50), 20)
+    values = rng.normal(size=50)[clusters]  # all samples of a cluster are equal: 50 values, not 1,000
+    estimate, low, high = bootstrap(clusters, mean(values))
+    assert estimate == pytest.approx(values.mean())
+    expected = 1.96 * values[::20].std() / np.sqrt(50)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.15)
+
+
+def test_a_difference_of_chosen_samples():
+    values = np.array([1.0, 1.0, 0.0, 0.5])
+    first, second = np.array([1, 1, 0, 0], bool), np.array([0, 0, 1, 1], bool)
+    assert difference(values, first, second)(np.ones(4)) == 0.75
+    assert np.isnan(difference(values, first, np.zeros(4, bool))(np.ones(4)))
+
+
+def test_the_period_of_a_cosine_is_found():
+    x = np.arange(0.5, 2.51, 0.125)
+    wave = 0.7 - 0.2 * np.cos(2 * np.pi * x) + np.random.default_rng(0).normal(0, 0.02, len(x))
+    assert period(x, wave, np.arange(0.5, 2.01, 0.05)) == pytest.approx(1.0, abs=0.051)
+
+
+def test_what_lies_outside_of_the_canvas_is_gray():
+    view = View(1, (20, 10), ((-5, -5, 15, 5),))
+    tile = np.asarray(view.cut(Image.new("RGB", (20, 10), "red"))[0])
+    assert (tile[:5] == 128).all() and (tile[5:, :5] == 128).all() and (tile[5:, 5:, 0] == 255).all()
