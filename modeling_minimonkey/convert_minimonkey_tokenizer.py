@@ -28,13 +28,15 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     `legacy` is false.
     """
     config, once = _read_config(folder), _has_prefix_once(folder)
-    rules = SentencePieceExtractor(str(folder / "tokenizer.model")).proto.normalizer_spec
+    model = SentencePieceExtractor(str(folder / "tokenizer.model")).proto
+    rules = model.normalizer_spec
+    _check_rules(model, once)
     ends = {"add_bos_token": config.get("add_bos_token", True), "add_eos_token": config.get("add_eos_token", False)}
     # The published code uses the slow tokenizers, so a `tokenizer.json` beside them, which would win, is left alone.
     tokenizer = TokenizersBackend.from_pretrained(folder, tokenizer_file="", **ends, **kwargs)
     backend = tokenizer.backend_tokenizer
     steps = [backend.normalizer]  # turns spaces into "▁"
-    if rules.remove_extra_whitespaces and not once:
+    if rules.remove_extra_whitespaces:
         steps += [normalizers.Replace(Regex(r"\A▁+|▁+\z"), ""), normalizers.Replace(Regex("▁{2,}"), "▁")]
     if rules.add_dummy_prefix and not once:
         # Once per run of text between added tokens, as the slow tokenizers call SentencePiece on each run.
@@ -54,6 +56,22 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
         backend.decoder = decoders.Sequence([backend.decoder, decoders.Strip(" ", left=1, right=0)])
     backend.normalizer = normalizers.Sequence(steps)
     return tokenizer
+
+
+def _check_rules(model, once: bool) -> None:
+    """Refuse what a fast tokenizer can't do, in a `ModelProto`: some of it would give other ids without an error."""
+    rules, kind = model.normalizer_spec, model.trainer_spec
+    unlike = {
+        "a `model_type` other than BPE": kind.model_type != kind.BPE,
+        "`treat_whitespace_as_suffix` true": kind.treat_whitespace_as_suffix,
+        "`escape_whitespaces` false": not rules.escape_whitespaces,
+        # `normalizers.Precompiled` loses combining characters: https://github.com/huggingface/tokenizers/issues/2334
+        f"the normalization {rules.name!r} instead of 'identity'": bool(rules.precompiled_charsmap),
+        "`remove_extra_whitespaces` true where `legacy` is false": once and rules.remove_extra_whitespaces,
+    }
+    found = [name for name, is_found in unlike.items() if is_found]
+    if found:
+        raise ValueError(f"{', '.join(found)}: a fast tokenizer can't follow that")
 
 
 def _has_prefix_once(folder: Path) -> bool:
@@ -77,7 +95,18 @@ def published_prefix(folder: Path, token: str) -> str:
 
 
 def load_byte_level_tokenizer(folder: Path, **kwargs) -> Qwen2Tokenizer:
-    """Load Qwen2's tokenizer, which is fast already, from `vocab.json` and `merges.txt`."""
+    """
+    Load Qwen2's tokenizer, which is fast already, from `vocab.json` and `merges.txt`. It finds added tokens before it
+    composes characters, the slow one afterwards: the ids differ where a "\u0338" follows a ">" that ends such a token.
+    """
+    if not (folder / "merges.txt").is_file():
+        raise FileNotFoundError(f"`source` {folder} has vocab.json, but no merges.txt.")
+    lines = (folder / "merges.txt").read_text(encoding="utf-8", errors="replace").split("\n")
+    merged = {line.replace(" ", "") for line in lines} | _read_added_tokens(folder).keys()
+    # A file that ends early, even amid a character, can be read, but gives other ids.
+    lost = [piece for piece in read_json(folder / "vocab.json") if len(piece) > 1 and piece not in merged]
+    if lost:
+        raise ValueError(f"merges.txt lacks the merges of {len(lost)} pieces of vocab.json, the first is {lost[0]!r}")
     return Qwen2Tokenizer.from_pretrained(folder, **kwargs)
 
 
@@ -112,21 +141,23 @@ def load_original_tokenizer(
 
     Raises:
         FileNotFoundError: the folder has no vocabulary that is understood, or no tokenizer_config.json.
-        ValueError: a file is damaged, an added token gets another id than the checkpoint says, a needed token is
-            missing, or an id has no row in the embedding.
+        ValueError: a file is damaged, has rules that a fast tokenizer can't follow, an added token gets another id
+            than the checkpoint says, a needed token is missing, or an id has no row in the embedding.
     """
     folder = Path(folder)
-    loader = next((load for name, load in TOKENIZER_LOADERS.items() if (folder / name).is_file()), None)
-    if loader is None:
+    name = next((name for name in TOKENIZER_LOADERS if (folder / name).is_file()), None)
+    if name is None:
         raise FileNotFoundError(f"`source` {folder} has no tokenizer; it needs one of {list(TOKENIZER_LOADERS)}.")
 
     added_tokens = _read_added_tokens(folder)
     try:
-        tokenizer = loader(folder, padding_side="left", **IMAGE_TOKENS)
-    except ImportError:
+        tokenizer = TOKENIZER_LOADERS[name](folder, padding_side="left", **IMAGE_TOKENS)
+    except (ImportError, FileNotFoundError):
         raise
     except Exception as error:  # the libraries raise bare exceptions for damaged files
-        raise ValueError(f"`source` {folder} has a tokenizer that can't be read: {error}") from error
+        raise ValueError(f"`source` {folder} has a tokenizer, {name}, that can't be converted: {error}") from error
+    # That of the language model, which knows neither images nor the published system message.
+    tokenizer.chat_template = None
     # It names the published tokenizer's remote code, which ours has no use for.
     tokenizer.init_kwargs.pop("auto_map", None)
     _check_ids(tokenizer, added_tokens, vocab_size, [*IMAGE_TOKENS.values(), *needed_tokens])
@@ -142,7 +173,13 @@ def _read_config(folder: Path) -> dict:
 def _read_added_tokens(folder: Path) -> dict[str, int]:
     """Read the added tokens of an original folder, token -> id."""
     decoder = _read_config(folder).get("added_tokens_decoder", {})
-    return {token["content"]: int(index) for index, token in decoder.items()}
+    try:
+        return {token["content"]: int(index) for index, token in decoder.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`source` {folder} has a tokenizer_config.json whose `added_tokens_decoder` is not a mapping of ids to "
+            f"tokens with `content`: {error!r}."
+        ) from error
 
 
 def _check_ids(

@@ -50,10 +50,10 @@ def corpus() -> list[str]:
 def sentencepiece_model(**options) -> bytes:
     model = io.BytesIO()
     defaults = {"vocab_size": 420, "normalization_rule_name": "identity", "remove_extra_whitespaces": False}
+    defaults["model_type"] = "bpe"
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(corpus()),
         model_writer=model,
-        model_type="bpe",
         byte_fallback=True,
         minloglevel=2,
         **(defaults | options),
@@ -67,8 +67,24 @@ def write_added_tokens(folder: Path, tokens: dict[int, str | dict], **config) ->
     tokens = {index: token if isinstance(token, dict) else {"content": token} for index, token in tokens.items()}
     decoder = {str(index): usual | token for index, token in tokens.items()}
     defaults = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    defaults["chat_template"] = "{{ 'That of the language model, without images.' }}"
     config = defaults | {"added_tokens_decoder": decoder} | config
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
+    special = [name for name in ("bos_token", "eos_token", "pad_token", "unk_token") if config[name]]
+    special_tokens_map = {name: _without_special(decoder, config[name]) for name in special}
+    special_tokens_map["additional_special_tokens"] = config.get("additional_special_tokens", [])
+    added_tokens = {token["content"]: int(index) for index, token in decoder.items()}
+    # The last two say the same again, as published folders do.
+    for name, content in {
+        "tokenizer_config.json": config,
+        "special_tokens_map.json": special_tokens_map,
+        "added_tokens.json": added_tokens,
+    }.items():
+        (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _without_special(decoder: dict[str, dict], content: str) -> dict | str:
+    fields = next((token for token in decoder.values() if token["content"] == content), None)
+    return {name: value for name, value in fields.items() if name != "special"} if fields else content
 
 
 def _write_phi3(folder: Path) -> int:

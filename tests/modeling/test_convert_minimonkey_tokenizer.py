@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
@@ -62,6 +63,23 @@ def test_ids_and_texts_equal_the_published_tokenizer(family, saved, tmp_path):
     assert len(decoded) > 20
     for row in decoded:
         assert tokenizer.decode(row["ids"], skip_special_tokens=True) == row["text"]
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_ids_equal_those_recorded_from_llama_tokenizer(place, golden, tmp_path):
+    truth = json.loads((golden / "tokenizers" / "ids.json").read_text(encoding="utf-8"))
+    row, source = truth["recorded"][place], tmp_path / "source"
+    assert len(truth["recorded"]) == 6
+    shutil.copytree(golden / "tokenizers" / row["family"], source)
+    edit_tokenizer_config(source, **row["config"])
+    published, tokenizer = PublishedTokenizer(source), load_original_tokenizer(source)
+    kept = 0
+    for text, ids in zip(truth["texts"], row["ids"], strict=True):
+        assert published.ids(text) == ids, repr(text)
+        if not published.is_beyond_a_fast_tokenizer(text):
+            kept += 1
+            assert tokenizer(text)["input_ids"] == ids, repr(text)
+    assert kept > 120
 
 
 def test_image_tokens_padding_and_special_tokens_survive_saving(family, tmp_path):
@@ -208,19 +226,76 @@ def test_errors_name_what_is_wrong(golden, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "family, name", [("internlm2", "tokenizer.model"), ("qwen2", "vocab.json"), ("llama3", "tokenizer.json")]
+    "family, name",
+    [
+        ("internlm2", "tokenizer.model"),
+        ("qwen2", "vocab.json"),
+        ("qwen2", "merges.txt"),
+        ("llama3", "tokenizer.json"),
+    ],
 )
 def test_damaged_vocabularies_are_refused(family, name, tmp_path):
     write_tokenizer(tmp_path, family)
     whole = (tmp_path / name).read_bytes()
     for damaged in (b"", whole[: len(whole) // 2]):
         (tmp_path / name).write_bytes(damaged)
-        with pytest.raises(ValueError, match="`source` .* has"):
+        with pytest.raises(ValueError, match=f"`source` .*{name}"):
             load_original_tokenizer(tmp_path)
     (tmp_path / name).write_bytes(whole)
     (tmp_path / "tokenizer_config.json").write_text("{")
     with pytest.raises(ValueError, match="tokenizer_config.json is not a JSON file"):
         load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "decoder", [None, ["<img>"], {"420": "<img>"}, {"420": {"special": True}}, {"first": {"content": "<img>"}}]
+)
+def test_added_tokens_of_another_form_are_refused(decoder, tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    edit_tokenizer_config(tmp_path, added_tokens_decoder=decoder)
+    with pytest.raises(ValueError, match="tokenizer_config.json whose `added_tokens_decoder`"):
+        load_original_tokenizer(tmp_path)
+
+
+def test_missing_merges_are_named(tmp_path):
+    write_tokenizer(tmp_path, "qwen2")
+    (tmp_path / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match="merges.txt"):
+        load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"normalization_rule_name": "nfkc"}, "'nfkc' instead of 'identity'"),
+        ({"normalization_rule_name": "nmt_nfkc"}, "'nmt_nfkc' instead of 'identity'"),
+        ({"model_type": "unigram"}, "other than BPE"),
+        ({"model_type": "char"}, "other than BPE"),
+        ({"treat_whitespace_as_suffix": True}, "`treat_whitespace_as_suffix` true"),
+        ({"remove_extra_whitespaces": True}, "`remove_extra_whitespaces` true where `legacy` is false"),
+    ],
+)
+def test_rules_beyond_a_fast_tokenizer_are_refused(options, message, tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(**options))
+    with pytest.raises(ValueError, match=f"tokenizer.model, that can't be converted: .*{message}"):
+        load_original_tokenizer(tmp_path)
+
+
+def test_unescaped_spaces_are_refused(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    model = sentencepiece_model_pb2.ModelProto.FromString((tmp_path / "tokenizer.model").read_bytes())
+    model.normalizer_spec.escape_whitespaces = False
+    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="`escape_whitespaces` false"):
+        load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("family", ["phi3", "llama", "llama3"])
+def test_the_language_model_s_own_chat_template_is_left_out(family, tmp_path):
+    write_tokenizer(tmp_path / "source", family)
+    assert load_original_tokenizer(tmp_path / "source").chat_template is None
+    assert reload(load_original_tokenizer(tmp_path / "source"), tmp_path / "saved").chat_template is None
 
 
 @pytest.mark.parametrize("family", ["internlm2", "phi3", "llama"])
