@@ -260,8 +260,17 @@ def test_added_tokens_of_another_form_are_refused(decoder, tmp_path):
 def test_missing_merges_are_named(tmp_path):
     write_tokenizer(tmp_path, "qwen2")
     (tmp_path / "merges.txt").unlink()
-    with pytest.raises(FileNotFoundError, match="merges.txt"):
+    with pytest.raises(FileNotFoundError, match="has vocab.json, but no merges.txt"):
         load_original_tokenizer(tmp_path)
+
+
+def test_added_tokens_in_the_vocabulary_need_no_merges(tmp_path):
+    write_tokenizer(tmp_path, "qwen2")
+    expected = load_original_tokenizer(tmp_path)("Read <img> it")["input_ids"]
+    vocabulary = json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))
+    added = json.loads((tmp_path / "added_tokens.json").read_text(encoding="utf-8"))
+    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary | added), encoding="utf-8")
+    assert load_original_tokenizer(tmp_path)("Read <img> it")["input_ids"] == expected
 
 
 @pytest.mark.parametrize(
