@@ -10,9 +10,12 @@ from pathlib import Path
 from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer, TokenizersBackend
 from transformers.convert_slow_tokenizer import SentencePieceExtractor
+from transformers.utils import logging
 
 from .convert_minimonkey_files import read_json
 
+
+logger = logging.get_logger(__name__)
 
 # The names under which InternVL's processors look up the tokens that surround and stand for an image.
 IMAGE_TOKENS = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
@@ -65,13 +68,17 @@ def _check_rules(model, once: bool) -> None:
         "a `model_type` other than BPE": kind.model_type != kind.BPE,
         "`treat_whitespace_as_suffix` true": kind.treat_whitespace_as_suffix,
         "`escape_whitespaces` false": not rules.escape_whitespaces,
-        # `normalizers.Precompiled` loses combining characters: https://github.com/huggingface/tokenizers/issues/2334
-        f"the normalization {rules.name!r} instead of 'identity'": bool(rules.precompiled_charsmap),
         "`remove_extra_whitespaces` true where `legacy` is false": once and rules.remove_extra_whitespaces,
     }
     found = [name for name, is_found in unlike.items() if is_found]
     if found:
         raise ValueError(f"{', '.join(found)}: a fast tokenizer can't follow that")
+    if rules.precompiled_charsmap:
+        # `normalizers.Precompiled` loses combining characters: https://github.com/huggingface/tokenizers/issues/2334
+        logger.warning(
+            f"tokenizer.model has the normalization {rules.name!r} instead of 'identity'. It is followed, but text with "
+            "combining characters may get other ids than those of the published tokenizer."
+        )
 
 
 def _has_prefix_once(folder: Path) -> bool:

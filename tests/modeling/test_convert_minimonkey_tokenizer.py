@@ -10,6 +10,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
+from modeling_minimonkey import convert_minimonkey_tokenizer as converter
 from modeling_minimonkey.convert_minimonkey_tokenizer import load_original_tokenizer, published_prefix
 from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
 from tests.modeling.original_checkpoints import write_original
@@ -276,8 +277,6 @@ def test_added_tokens_in_the_vocabulary_need_no_merges(tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"normalization_rule_name": "nfkc"}, "'nfkc' instead of 'identity'"),
-        ({"normalization_rule_name": "nmt_nfkc"}, "'nmt_nfkc' instead of 'identity'"),
         ({"model_type": "unigram"}, "other than BPE"),
         ({"model_type": "char"}, "other than BPE"),
         ({"treat_whitespace_as_suffix": True}, "`treat_whitespace_as_suffix` true"),
@@ -289,6 +288,21 @@ def test_rules_beyond_a_fast_tokenizer_are_refused(options, message, tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(**options))
     with pytest.raises(ValueError, match=f"tokenizer.model, that can't be converted: .*{message}"):
         load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nfkc", "nmt_nfkc"])
+def test_other_normalizations_are_followed_with_a_warning(name, tmp_path, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(converter.logger, "warning", warnings.append)
+    write_tokenizer(tmp_path, "phi3")
+    load_original_tokenizer(tmp_path)
+    assert not warnings
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(normalization_rule_name=name))
+    edit_tokenizer_config(tmp_path, legacy=True)
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
+    assert len(warnings) == 1 and f"{name!r} instead of 'identity'" in warnings[0]
+    for text in ("The quick fox, 0123.", "今天天气很好", "ﬁne ２０ ①", "<|user|>\nread it<|end|>"):
+        assert tokenizer(text)["input_ids"] == published.ids(text), text
 
 
 def test_unescaped_spaces_are_refused(tmp_path):

@@ -1,0 +1,178 @@
+"""Draw and tabulate what benchmarks/sawtooth/results holds: RESULTS.md, and two figures per checkpoint.
+
+python -m benchmarks.sawtooth.report
+"""
+
+import csv
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.sawtooth.methods import METHODS
+from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
+from benchmarks.sawtooth.sweep import FOLDER, STEP
+
+
+REPORT = Path(__file__).with_name("RESULTS.md")
+# Near a cut line, and in the middle of a tile: distance of the word's center from the nearest line, in tiles.
+BORDER, CENTER = STEP, 0.5 - STEP
+PERIODS = np.arange(0.5, 2.01, 0.05)
+DRAWN = ("global", "detailed + global", "second grid shifted", "pyramid any", "pyramid disjoint")
+
+
+def load(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a CSV file; numbers and truth values as such."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    for name, values in columns.items():
+        if set(values) <= {"True", "False"}:
+            columns[name] = values == "True"
+        elif name not in ("word", "answer", "method", "axis"):
+            columns[name] = values.astype(float)
+    return columns
+
+
+def choose(columns: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[chosen] for name, values in columns.items()}
+
+
+def distance(position: np.ndarray) -> np.ndarray:
+    """From the nearest cut line of the detailed grid inside the image, in tiles; lines are at whole numbers."""
+    return np.abs(position - np.round(position).clip(min=1))
+
+
+def percent(estimate: tuple[float, float, float]) -> str:
+    return "–" if np.isnan(estimate[0]) else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
+
+
+def sweep_rows(columns: dict[str, np.ndarray]) -> list[str]:
+    rows = []
+    for method in [name for name in METHODS if name in columns["method"]]:
+        found = choose(columns, columns["method"] == method)
+        offset, words = distance(found["position"]), found["word"]
+        exact, accuracy = found["exact"].astype(float), found["accuracy"]
+        near, far = offset <= BORDER + 1e-9, offset >= CENTER - 1e-9
+        rows.append(
+            f"| {method} | {len(words)} | {percent(bootstrap(words, mean(exact)))} | "
+            f"{percent(bootstrap(words, mean(exact, far)))} | {percent(bootstrap(words, mean(exact, near)))} | "
+            f"{percent(bootstrap(words, difference(exact, far, near)))} | "
+            f"{percent(bootstrap(words, difference(accuracy, far, near)))} | {_period(found)} | "
+            f"{100 * found['cut_everywhere'].mean():.0f} |"
+        )
+    return rows
+
+
+def _period(found: dict[str, np.ndarray]) -> str:
+    """Of the sweeps over two lines; with less than two there is nothing to repeat."""
+    long = choose(
+        found, ((found["axis"] == "x") & (found["columns"] > 2)) | ((found["axis"] == "y") & (found["rows"] > 2))
+    )
+    return f"{period(long['position'], long['accuracy'], PERIODS):.2f}" if len(long["word"]) else "–"
+
+
+def page_rows(columns: dict[str, np.ndarray]) -> list[str]:
+    rows = []
+    for method in [name for name in METHODS if name in columns["method"]]:
+        found = choose(columns, columns["method"] == method)
+        read, pages = found["read"].astype(float), found["page"]
+        once, never = found["cut_detailed"] & ~found["cut_everywhere"], ~found["cut_detailed"]
+        rows.append(
+            f"| {method} | {len(read)} | {percent(bootstrap(pages, mean(read)))} | "
+            f"{percent(bootstrap(pages, mean(read, never)))} ({never.sum()}) | "
+            f"{percent(bootstrap(pages, mean(read, once)))} ({once.sum()}) | "
+            f"{percent(bootstrap(pages, mean(read, found['cut_everywhere'])))} ({found['cut_everywhere'].sum()}) |"
+        )
+    return rows
+
+
+def draw_sweep(columns: dict[str, np.ndarray], path: Path) -> None:
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
+    for panel, (axis, length) in zip(axes, (("x", "columns"), ("y", "rows")), strict=True):
+        long = choose(columns, (columns["axis"] == axis) & (columns[length] == 3))
+        for method in DRAWN:
+            found = choose(long, long["method"] == method)
+            steps = np.unique(found["position"])
+            values = [found["accuracy"][found["position"] == step].mean() for step in steps]
+            panel.plot(steps, values, label=method, linewidth=2.2 if method.startswith("pyramid") else 1.4)
+        for line in (1, 2):
+            panel.axvline(line, color="black", linewidth=0.8, linestyle="--")
+        panel.set(xlabel=f"center of the word along {axis} (tiles of the detailed grid)", ylim=(0, 1.02))
+        panel.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("character accuracy")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(DRAWN), frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_pages(columns: dict[str, np.ndarray], path: Path) -> None:
+    methods = [name for name in METHODS if name in columns["method"]]
+    figure, panel = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    for place, method in enumerate(reversed(methods)):
+        found = choose(columns, columns["method"] == method)
+        share, low, high = bootstrap(found["page"], mean(found["read"].astype(float)))
+        color = "tab:orange" if method.startswith("pyramid") else "tab:blue"
+        panel.barh(place, share, color=color, xerr=[[share - low], [high - share]], capsize=3)
+    panel.set(xlabel="share of the words that are read", yticks=range(len(methods)), yticklabels=methods[::-1])
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def section(name: str) -> list[str]:
+    lines = [f"## {name}", ""]
+    if (path := FOLDER / f"sweep-{name}.csv").exists():
+        columns = load(path)
+        draw_sweep(columns, FOLDER / f"sweep-{name}.png")
+        lines += [
+            "### One word, moved",
+            "",
+            f"![Character accuracy of {name} over the place of the word](results/sweep-{name}.png)",
+            "",
+            "*Dashed: cut lines of the detailed grid. Grids of three tiles along the axis.*",
+            "",
+            "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers of tiles minus borders.",
+            "Period: of the cosine that fits best, in tiles. Cut: positions where every grid cuts the word.",
+            "",
+            "| cut by | n | all | centers | borders | depth | depth, characters | period | cut everywhere, % |",
+            "| --- | ---: | --- | --- | --- | --- | --- | ---: | ---: |",
+            *sweep_rows(columns),
+            "",
+        ]
+    if (path := FOLDER / f"page-{name}.csv").exists():
+        columns = load(path)
+        draw_pages(columns, FOLDER / f"page-{name}.png")
+        lines += [
+            "### Pages",
+            "",
+            f"![Share of the words on pages that {name} reads](results/page-{name}.png)",
+            "",
+            "Words that are read, in % with 95% intervals by bootstrap over the pages; in brackets how many words.",
+            "",
+            "| cut by | words | all | not cut by the detailed grid | cut by it, whole elsewhere | cut by every grid |",
+            "| --- | ---: | --- | --- | --- | --- |",
+            *page_rows(columns),
+            "",
+        ]
+    return lines
+
+
+def main() -> None:
+    names = sorted({path.stem.split("-", 1)[1] for path in FOLDER.glob("*.csv")})
+    lines = [
+        "# The sawtooth",
+        "",
+        "Written by `make bench-sawtooth` from the readings in `results/`; change the scripts, not this file.",
+        "",
+        "Does cutting an image into tiles break what stands on the cut lines, and does a second grid mend it? One",
+        "word of four to six letters, never seen in training, is moved over the image in steps of an eighth of a tile",
+        "(`sweep.py`), and pages of a few words are read (`page.py`), cut in eleven ways (`methods.py`).",
+        "",
+        *[line for name in names for line in section(name)],
+    ]
+    REPORT.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
