@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench bench-conversion bench-memory clean
+.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -16,6 +16,7 @@ help:
 	@echo "make style   let ruff correct what it can"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
+	@echo "make bench-sawtooth     let the small checkpoint read over tile borders (about an hour)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
@@ -47,6 +48,14 @@ bench: $(STAMP)
 
 bench-conversion: $(STAMP)
 	$(BIN)/python -m benchmarks.conversion.run
+
+# What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
+bench-sawtooth: $(STAMP)
+	$(BIN)/python -m benchmarks.sawtooth.geometry
+	$(BIN)/python -m benchmarks.sawtooth.sweep checkpoints/minimonkey-tiny
+	$(BIN)/python -m benchmarks.sawtooth.page checkpoints/minimonkey-tiny
+	$(BIN)/python -m benchmarks.sawtooth.compression checkpoints/minimonkey-tiny
+	$(BIN)/python -m benchmarks.sawtooth.report
 
 bench-memory: $(STAMP)
 	$(BIN)/python -m benchmarks.memory.run

@@ -76,8 +76,8 @@ def _check_rules(model, once: bool) -> None:
     if rules.precompiled_charsmap:
         # `normalizers.Precompiled` loses combining characters: https://github.com/huggingface/tokenizers/issues/2334
         logger.warning(
-            f"tokenizer.model has the normalization {rules.name!r} instead of 'identity'. It is followed, but text with "
-            "combining characters may get other ids than those of the published tokenizer."
+            f"tokenizer.model has the normalization {rules.name!r} instead of 'identity'. It is followed, but text "
+            "with combining characters may get other ids than those of the published tokenizer."
         )
 
 

@@ -5,13 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.sawtooth import report
+from benchmarks.sawtooth.compression import SELECTORS, Way, answer_pages, pool, selecting
 from benchmarks.sawtooth.methods import METHODS, View, grid_view, is_cut, overlap_view
 from benchmarks.sawtooth.page import make_page, word_boxes
 from benchmarks.sawtooth.reading import QUESTION, character_accuracy, edit_distance, make_inputs, read
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
 from benchmarks.sawtooth.sweep import GRIDS, SCALES, draw_word, held_out_words, positions
 from examples.minimonkey_tiny.rendering import is_held_out
-from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration, scale_compression
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 
 
@@ -173,3 +175,88 @@ def test_what_lies_outside_of_the_canvas_is_gray():
     view = View(1, (20, 10), ((-5, -5, 15, 5),))
     tile = np.asarray(view.cut(Image.new("RGB", (20, 10), "red"))[0])
     assert (tile[:5] == 128).all() and (tile[5:, :5] == 128).all() and (tile[5:, 5:, 0] == 255).all()
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_selectors_prefer_as_many_tokens_as_are_kept(name):
+    torch.manual_seed(0)
+    images = torch.tensor([0, *[1] * 32, 0, *[2] * 16, 0])  # an image of two detailed tiles, one of one
+    scores = SELECTORS[name](torch.randn(len(images), 8), images, 0.25)
+    kept = scale_compression.select_tokens(scores, images, 0.25)
+    assert [int((kept & (images == image)).sum()) for image in (1, 2)] == [8, 4]
+    if name == "evenly spaced":
+        gaps = (kept & (images == 1)).nonzero()[:, 0].diff()
+        assert gaps.min() >= 4 and gaps.max() <= 5
+    if name == "pooled":
+        tokens = (kept & (images == 2)).nonzero()[:, 0] - 34
+        assert tokens.tolist() == [0, 2, 8, 10]  # upper left corners of a tile of four by four
+
+
+def test_pooling_puts_the_mean_of_four_at_their_corner():
+    features = torch.randn(2, 16, 3, generator=torch.Generator().manual_seed(0))
+    pooled = pool(features, torch.tensor([0, 1]))
+    for corner in (0, 2, 8, 10):
+        torch.testing.assert_close(
+            pooled[0, corner], features[0, [corner, corner + 1, corner + 4, corner + 5]].mean(0)
+        )
+    assert torch.equal(pooled[1], features[1])  # not a detailed tile
+
+
+def test_another_selector_is_used_inside_its_block_alone():
+    original = scale_compression.score_detailed_tokens
+    with pytest.raises(KeyboardInterrupt), selecting(Way("random", 0.5)):
+        assert scale_compression.score_detailed_tokens is not original
+        raise KeyboardInterrupt
+    assert scale_compression.score_detailed_tokens is original
+
+
+def test_compressed_readings_count_their_tokens(checkpoint, processor):
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    pages = [make_page(0, TILE)]
+    full = answer_pages(model, processor, Way("attention", 1.0), pages, None)
+    half = answer_pages(model, processor, Way("attention", 0.5), pages, [full[0].answer])
+    pooled = answer_pages(model, processor, Way("pooled", 0.25), pages, [full[0].answer])
+    assert full[0].loyal and full[0].prompt_tokens > half[0].prompt_tokens > pooled[0].prompt_tokens
+    dropped = full[0].prompt_tokens - half[0].prompt_tokens
+    assert full[0].prompt_tokens - pooled[0].prompt_tokens == 1.5 * dropped
+    assert half[0].kv_bytes == half[0].prompt_tokens * 2 * 4 * 4 * 64 * 4  # key and value, layers, heads, size, bytes
+
+
+def test_the_report_says_what_the_readings_say(tmp_path, monkeypatch):
+    header = "method,columns,rows,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
+    rows = [
+        f"pyramid any,3,2,x,{position},w{word},a,{1 - near * 0.5},{not near},{bool(near)},False"
+        for word in range(4)
+        for position, near in ((0.5, 0), (1.0, 1), (1.5, 0), (2.0, 1), (2.5, 0))
+    ]
+    (tmp_path / "sweep-some.csv").write_text(header + "\n".join(rows) + "\n")
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
+    report.main()
+    text = (tmp_path / "RESULTS.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| pyramid any |")).split(" | ")
+    # 20 readings, 3 of 5 exact; all in the centers, none at the borders; accuracy 1 and a half.
+    assert row[1:4] == ["20", "60.0 [60.0, 60.0]", "100.0 [100.0, 100.0]"]
+    assert row[4:7] == ["0.0 [0.0, 0.0]", "100.0 [100.0, 100.0]", "50.0 [50.0, 50.0]"]
+    assert row[8] == "0 |" and (tmp_path / "sweep-some.png").exists()
+
+
+def test_the_report_compares_at_equal_numbers_of_tokens(tmp_path, monkeypatch):
+    names = "selector,keep_ratio,layer,positions,page,words,words_read,accuracy,exact,loyal,prompt_tokens,kv_bytes"
+    ways = [("attention", 1.0, 8, True, 100), ("attention", 0.5, 6, True, 70), ("random", 0.5, 2, False, 70)]
+    rows = [
+        f"{name},{ratio},1,repack,{page},10,{read},0.5,False,{loyal},{tokens},{tokens * 10},0.1,a"
+        for name, ratio, read, loyal, tokens in ways
+        for page in range(3)
+    ]
+    header = names + ",first_token_seconds,answer\n"
+    (tmp_path / "compression-some.csv").write_text(header + "\n".join(rows) + "\n")
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
+    report.main()
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert (
+        "| attention | 0.5 | 1 | repack | 3 | 60.0 [60.0, 60.0] | 50.0 [50.0, 50.0] | 100 | 70 | 70% | 1.00 |" in text
+    )
+    assert "| random | 0.5 | 1 | repack | 3 | 20.0 [20.0, 20.0] | 50.0 [50.0, 50.0] | 0 | 70 | 70% | 1.00 |" in text
+    assert (tmp_path / "compression-some.png").exists()

@@ -18,6 +18,7 @@ REPORT = Path(__file__).with_name("RESULTS.md")
 # Near a cut line, and in the middle of a tile: distance of the word's center from the nearest line, in tiles.
 BORDER, CENTER = STEP, 0.5 - STEP
 PERIODS = np.arange(0.5, 2.01, 0.05)
+WAY = ("selector", "keep_ratio", "layer", "positions")
 DRAWN = ("global", "detailed + global", "second grid shifted", "pyramid any", "pyramid disjoint")
 
 
@@ -29,7 +30,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
     for name, values in columns.items():
         if set(values) <= {"True", "False"}:
             columns[name] = values == "True"
-        elif name not in ("word", "answer", "method", "axis"):
+        elif name not in ("word", "answer", "method", "axis", "selector", "positions"):
             columns[name] = values.astype(float)
     return columns
 
@@ -120,6 +121,42 @@ def draw_pages(columns: dict[str, np.ndarray], path: Path) -> None:
     plt.close(figure)
 
 
+def compression_rows(columns: dict[str, np.ndarray]) -> list[str]:
+    rows, full = [], columns["keep_ratio"] == 1.0
+    for way in dict.fromkeys(zip(*(columns[name] for name in WAY), strict=True)):
+        found = choose(columns, np.all([columns[name] == value for name, value in zip(WAY, way, strict=True)], axis=0))
+        share = found["words_read"] / found["words"]
+        seconds = np.median(found["first_token_seconds"] / columns["first_token_seconds"][full])
+        rows.append(
+            f"| {way[0]} | {way[1]:g} | {way[2]:g} | {way[3]} | {len(share)} | "
+            f"{percent(bootstrap(found['page'], mean(share)))} | "
+            f"{percent(bootstrap(found['page'], mean(found['accuracy'])))} | {100 * found['loyal'].mean():.0f} | "
+            f"{found['prompt_tokens'].mean():.0f} | {found['kv_bytes'].sum() / columns['kv_bytes'][full].sum():.0%} | "
+            f"{seconds:.2f} |"
+        )
+    return rows
+
+
+def draw_compression(columns: dict[str, np.ndarray], path: Path) -> None:
+    figure, panel = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    usual = choose(columns, (columns["layer"] == 1) & (columns["positions"] == "repack"))
+    for selector in dict.fromkeys(usual["selector"]):
+        of_all = usual["keep_ratio"] == 1.0  # where every way to choose begins
+        found = choose(usual, (usual["selector"] == selector) | of_all)
+        ratios = np.unique(found["keep_ratio"])
+        estimates = [
+            bootstrap(part["page"], mean(part["accuracy"]))
+            for part in (choose(found, found["keep_ratio"] == ratio) for ratio in ratios)
+        ]
+        middle, low, high = np.array(estimates).T
+        panel.errorbar(ratios, middle, [middle - low, high - middle], label=selector, marker="o", capsize=3)
+    panel.set(xlabel="share of the detailed tokens that is kept", ylabel="character accuracy of pages", ylim=(0, None))
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def section(name: str) -> list[str]:
     lines = [f"## {name}", ""]
     if (path := FOLDER / f"sweep-{name}.csv").exists():
@@ -155,7 +192,30 @@ def section(name: str) -> list[str]:
             *page_rows(columns),
             "",
         ]
-    return lines
+    return lines + compression_section(name)
+
+
+def compression_section(name: str) -> list[str]:
+    path = FOLDER / f"compression-{name}.csv"
+    if not path.exists():
+        return []
+    columns = load(path)
+    draw_compression(columns, FOLDER / f"compression-{name}.png")
+    return [
+        "### Scale compression",
+        "",
+        f"![Character accuracy of {name} over the share of tokens that is kept](results/compression-{name}.png)",
+        "",
+        "The same pages under the pyramid, with part of their detailed tokens. Words read and character accuracy in %",
+        "with 95% intervals by bootstrap over the pages. Loyal: answers equal to those with all tokens, in %. Tokens:",
+        "of the prompt. KV: bytes of the cache against all tokens. Time: to the first token, against all tokens on the",
+        "same page, median; below 1 is faster.",
+        "",
+        "| chosen by | keep_ratio | layer | positions | n | words read | characters | loyal | tokens | KV | time |",
+        "| --- | ---: | ---: | --- | ---: | --- | --- | ---: | ---: | ---: | ---: |",
+        *compression_rows(columns),
+        "",
+    ]
 
 
 def main() -> None:
