@@ -245,11 +245,11 @@ def test_the_report_compares_at_equal_numbers_of_tokens(tmp_path, monkeypatch):
     names = "selector,keep_ratio,layer,positions,page,words,words_read,accuracy,exact,loyal,prompt_tokens,kv_bytes"
     ways = [("attention", 1.0, 8, True, 100), ("attention", 0.5, 6, True, 70), ("random", 0.5, 2, False, 70)]
     rows = [
-        f"{name},{ratio},1,repack,{page},10,{read},0.5,False,{loyal},{tokens},{tokens * 10},0.1,a"
+        f"{name},{ratio},1,repack,{page},10,{read},0.5,False,{loyal},{tokens},{tokens * 10},0.1,0.1,a"
         for name, ratio, read, loyal, tokens in ways
         for page in range(3)
     ]
-    header = names + ",first_token_seconds,answer\n"
+    header = names + ",first_token_seconds,full_seconds,answer\n"
     (tmp_path / "compression-some.csv").write_text(header + "\n".join(rows) + "\n")
     monkeypatch.setattr(report, "FOLDER", tmp_path)
     monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
