@@ -8,7 +8,7 @@ whole. This file only decides grids and boxes, from integers; the image processo
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -164,6 +164,34 @@ def plan_pyramid(
     return _plan_pyramid(width, height, *check_settings(tile_size, detailed_tiles, adaptive_tiles, complementarity))
 
 
+def complementary_grid(
+    width: int,
+    height: int,
+    detailed: Grid,
+    *,
+    tile_size: int,
+    adaptive_tiles: Sequence[int],
+    complementarity: str = "any",
+    allowed: Collection[Grid] | None = None,
+) -> Grid:
+    """
+    Choose the adaptive grid that stands beside a given detailed grid, for example one that another model chose.
+
+    Args:
+        detailed (`tuple[int, int]`): columns and rows of the detailed grid.
+        allowed (`Collection[tuple[int, int]]`, *optional*): the only grids to choose from, within `adaptive_tiles`.
+        width, height, tile_size, adaptive_tiles, complementarity: see [`plan_pyramid`].
+
+    Returns:
+        `tuple[int, int]`: columns and rows, (1, 1) if no grid is left to choose from.
+    """
+    candidates = _candidate_grids(*adaptive_tiles)
+    if allowed is not None:
+        candidates = [grid for grid in candidates if grid in allowed]
+    candidates = _complementary_grids(detailed, candidates, complementarity)
+    return _closest_grid(width, height, tile_size, candidates)
+
+
 def check_settings(
     tile_size: int, detailed_tiles: Sequence[int], adaptive_tiles: Sequence[int] | None, complementarity: str
 ) -> tuple[int, Grid, Grid | None, str]:
@@ -213,8 +241,14 @@ def _plan_pyramid(
     detailed = _closest_grid(width, height, tile_size, _candidate_grids(*detailed_tiles))
     adaptive = (1, 1)
     if adaptive_tiles is not None:
-        candidates = _complementary_grids(detailed, _candidate_grids(*adaptive_tiles), complementarity)
-        adaptive = _closest_grid(width, height, tile_size, candidates)
+        adaptive = complementary_grid(
+            width,
+            height,
+            detailed,
+            tile_size=tile_size,
+            adaptive_tiles=adaptive_tiles,
+            complementarity=complementarity,
+        )
     tiles = [
         Tile(group, row * columns + column, _box(column, row, tile_size))
         for group, (columns, rows) in (("detailed", detailed), ("adaptive", adaptive))

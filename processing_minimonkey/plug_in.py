@@ -1,0 +1,315 @@
+"""
+The Complementary Image Pyramid for other models: processors to use in place of a family's own, the model untouched.
+
+The detailed tiles and the global view stay what the family makes of them. A second grid whose cut lines differ joins
+them, cut by the family's own image processor. With `adaptive_tiles=None` the inputs are exactly the family's own.
+
+| Family | where the tiles of the second grid stand |
+|---|---|
+| InternVL | between the detailed tiles and the thumbnail, in one run of image tokens |
+| LLaVA-OneVision | after the first view, as a second image: its own thumbnail, rows that end in newline features |
+| MiniCPM-V 4.6 | after the detailed slices, one line per row, each slice between `<slice>` and `</slice>` |
+
+This file is no part of what is pushed to the Hub with a Mini-Monkey checkpoint, which has the pyramid built in.
+"""
+
+import copy
+import os
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from transformers import AutoProcessor, BatchFeature
+from transformers.image_processing_utils import get_size_dict, select_best_resolution
+from transformers.image_utils import ChannelDimension, ImageInput, SizeDict, make_flat_list_of_images
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
+from transformers.models.internvl.processing_internvl import InternVLProcessor
+from transformers.models.llava_onevision.processing_llava_onevision import LlavaOnevisionProcessor
+from transformers.models.minicpmv4_6.processing_minicpmv4_6 import MiniCPMV4_6Processor
+from transformers.processing_utils import MultiModalData, ProcessorMixin
+
+from .complementary_image_pyramid import Grid, check_settings, complementary_grid
+
+
+class CIPProcessor:
+    """
+    A family's processor that adds the tiles of a complementary grid to every image that the family cuts.
+
+    Make one with [`~CIPProcessor.from_pretrained`] or [`~CIPProcessor.from_processor`]. It is an instance of the
+    family's class, so chat templates, pipelines and `Trainer` take it as they take the original.
+
+    Attributes:
+        adaptive_tiles (`tuple[int, int]`, *optional*, defaults to `(3, 7)`):
+            Fewest and most tiles of the second grid. `None` switches CIP off.
+        complementarity (`str`, *optional*, defaults to `"any"`): see [`plan_pyramid`].
+
+    An image that the family leaves whole gets no second grid: there is nothing to mend.
+
+    Example:
+        >>> processor = CIPProcessor.from_pretrained("llava-hf/llava-onevision-qwen2-0.5b-ov-hf")
+        >>> inputs = processor.apply_chat_template(messages, tokenize=True, return_dict=True, return_tensors="pt")
+        >>> processor.adaptive_tiles = None  # the family's own inputs
+    """
+
+    adaptive_tiles: Grid | None = (3, 7)
+    complementarity: str = "any"
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs) -> "CIPProcessor":
+        """
+        Load the processor of a checkpoint and add CIP to it.
+
+        Args:
+            pretrained_model_name_or_path: folder or Hub repository of the family's checkpoint.
+            adaptive_tiles, complementarity: see [`CIPProcessor`]; by default what was saved with the processor.
+            kwargs: for `AutoProcessor.from_pretrained`.
+
+        Raises:
+            ValueError: the checkpoint is of no family that is known here, or a setting is not permitted.
+        """
+        given = {name: kwargs.pop(name) for name in ("adaptive_tiles", "complementarity") if name in kwargs}
+        saved, _ = ProcessorMixin.get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        processor = AutoProcessor.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        return cls.from_processor(processor, **(saved.get("complementary_image_pyramid", {}) | given))
+
+    @classmethod
+    def from_processor(
+        cls, processor: ProcessorMixin, adaptive_tiles: Grid | None = (3, 7), complementarity: str = "any"
+    ) -> "CIPProcessor":
+        """
+        The same processor with CIP; the tokenizer, the image processor and so on are shared, not copied.
+
+        Raises:
+            TypeError, ValueError: the processor is of no family that is known here, or see [`plan_pyramid`].
+        """
+        families = [family for family in cls._families() if isinstance(processor, family.__mro__[2])]
+        if not families:
+            known = ", ".join(family.__mro__[2].__name__ for family in cls._families())
+            raise ValueError(f"`processor` must be one of {known}, got {type(processor).__name__}.")
+        _, _, adaptive_tiles, complementarity = check_settings(1, (1, 1), adaptive_tiles, complementarity)
+        wrapped = families[0].__new__(families[0])
+        vars(wrapped).update(vars(processor), adaptive_tiles=adaptive_tiles, complementarity=complementarity)
+        return wrapped
+
+    @staticmethod
+    def _families() -> list[type["CIPProcessor"]]:
+        return [CIPInternVLProcessor, CIPLlavaOnevisionProcessor, CIPMiniCPMVProcessor]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is saved: a processor of the family, which loads without this package, and the settings of CIP."""
+        settings = {"adaptive_tiles": self.adaptive_tiles, "complementarity": self.complementarity}
+        family = {"processor_class": type(self).__mro__[2].__name__}
+        return super().to_dict() | family | {"complementary_image_pyramid": settings}
+
+    def _process_images(self, images: ImageInput, **kwargs) -> tuple[BatchFeature, list[str]]:
+        grids = [self._second_grid(image, kwargs) for image in self._arrays(images, kwargs)]
+        if not any(grids):
+            return super()._process_images(images, **kwargs)
+        return self._process_views(images, grids, kwargs)
+
+    def _arrays(self, images: ImageInput, kwargs: dict) -> list[np.ndarray]:
+        """Each image as the family's image processor sees it: (channels, height, width)."""
+        process = self.image_processor.process_image
+        convert = self._setting("do_convert_rgb", kwargs)
+        layout = kwargs.get("input_data_format")
+        return [
+            process(image, do_convert_rgb=convert, input_data_format=layout)
+            for image in make_flat_list_of_images(images)
+        ]
+
+    def _second_grid(self, image: np.ndarray, kwargs: dict) -> Grid | None:
+        height, width = image.shape[-2:]
+        return self._grid_beside(height, width, self._detailed_grid(height, width, kwargs), kwargs)
+
+    def _grid_beside(self, height: int, width: int, detailed: Grid, kwargs: dict) -> Grid | None:
+        if self.adaptive_tiles is None or detailed == (1, 1):
+            return None
+        grid = complementary_grid(
+            width,
+            height,
+            detailed,
+            tile_size=self._tile_size(kwargs),
+            adaptive_tiles=self.adaptive_tiles,
+            complementarity=self.complementarity,
+            allowed=self._allowed_grids(kwargs),
+        )
+        return grid if grid != (1, 1) else None
+
+    def _setting(self, name: str, kwargs: dict) -> Any:
+        value = kwargs.get(name)
+        return getattr(self.image_processor, name) if value is None else value
+
+    def _tile_size(self, kwargs: dict) -> int:
+        size = self._setting("size", kwargs)
+        size = size if isinstance(size, SizeDict) else SizeDict(**get_size_dict(size))
+        return size.height or size.shortest_edge
+
+    def _stretched(self, image: np.ndarray, grid: Grid, kwargs: dict) -> np.ndarray:
+        """The image resized to the canvas of `grid`, (channels, rows * tile, columns * tile)."""
+        columns, rows = grid
+        tile_size = self._tile_size(kwargs)
+        size = SizeDict(height=rows * tile_size, width=columns * tile_size)
+        return self.image_processor.resize(image, size, resample=self._setting("resample", kwargs))
+
+    def _allowed_grids(self, kwargs: dict) -> set[Grid] | None:
+        return None
+
+    @abstractmethod
+    def _detailed_grid(self, height: int, width: int, kwargs: dict) -> Grid:
+        """Columns and rows of the family's own grid; (1, 1): the image stays whole."""
+
+    @abstractmethod
+    def _process_views(
+        self, images: ImageInput, grids: list[Grid | None], kwargs: dict
+    ) -> tuple[BatchFeature, list[str]]:
+        """The inputs with the tiles of the second grids (`None`: no second grid), and a placeholder text per image."""
+
+
+class CIPInternVLProcessor(CIPProcessor, InternVLProcessor):
+    """CIP for InternVL: detailed tiles, tiles of the second grid, thumbnail, in one run of image tokens."""
+
+    def _detailed_grid(self, height: int, width: int, kwargs: dict) -> Grid:
+        most = self._setting("max_patches", kwargs)
+        if not self._setting("crop_to_patches", kwargs) or most == 1:
+            return (1, 1)
+        tile = (self._tile_size(kwargs),) * 2
+        return get_optimal_tiled_canvas((height, width), tile, self._setting("min_patches", kwargs), most)
+
+    def _process_views(self, images, grids, kwargs):
+        processed = self.image_processor(images, **kwargs)
+        tiles, numbers = [], []
+        start = 0
+        for image, grid, number in zip(self._arrays(images, kwargs), grids, processed["num_patches"], strict=True):
+            own = list(processed["pixel_values"][start : start + int(number)])
+            start += int(number)
+            if grid is not None:
+                own[-1:-1] = self._cut(image, grid, kwargs)  # before the thumbnail
+            tiles += own
+            numbers.append(len(own))
+        features = {"pixel_values": tiles, "num_patches": numbers}
+        processed = BatchFeature(features, tensor_type=kwargs.get("return_tensors"))
+        return processed, [self.replace_image_token(processed, index) for index in range(len(numbers))]
+
+    def _cut(self, image: np.ndarray, grid: Grid, kwargs: dict) -> list:
+        """The tiles of `grid`: of all grids with as many tiles, only this one fits the stretched image exactly."""
+        number = grid[0] * grid[1]
+        settings = kwargs | {
+            "min_patches": number,
+            "max_patches": number,
+            "input_data_format": ChannelDimension.FIRST,
+        }
+        pixel_values = self.image_processor(self._stretched(image, grid, kwargs), **settings)["pixel_values"]
+        return list(pixel_values[:number])  # without a second thumbnail
+
+    def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
+        counts = super()._get_num_multimodal_tokens(image_sizes=image_sizes, **kwargs)
+        settings = self._merge_kwargs(**kwargs)["images_kwargs"]
+        for index, (height, width) in enumerate(image_sizes or ()):
+            grid = self._grid_beside(height, width, self._detailed_grid(height, width, settings), settings)
+            if grid is not None:
+                counts["num_image_patches"][index] += grid[0] * grid[1]
+                counts["num_image_tokens"][index] += grid[0] * grid[1] * self.image_seq_length
+        return counts
+
+
+class CIPLlavaOnevisionProcessor(CIPProcessor, LlavaOnevisionProcessor):
+    """
+    CIP for LLaVA-OneVision: the image stretched to the second grid follows as a second image.
+
+    The model adds a thumbnail, which here repeats the global view, and newline features to it as to any image. As in
+    the family, only the images of samples with a single image are cut.
+    """
+
+    def _detailed_grid(self, height: int, width: int, kwargs: dict) -> Grid:
+        tile_size = self._tile_size(kwargs)
+        best = select_best_resolution((height, width), self._setting("image_grid_pinpoints", kwargs))
+        return best[1] // tile_size, best[0] // tile_size
+
+    def _allowed_grids(self, kwargs: dict) -> set[Grid]:
+        tile_size = self._tile_size(kwargs)
+        pinpoints = self._setting("image_grid_pinpoints", kwargs)
+        return {(width // tile_size, height // tile_size) for height, width in pinpoints}
+
+    def _process_views(self, images, grids, kwargs):
+        is_nested = isinstance(images, (list, tuple)) and isinstance(images[0], (list, tuple))
+        lengths = [len(sample) for sample in images if sample] if is_nested else [1] * len(grids)
+        arrays, grids = iter(self._arrays(images, kwargs)), iter(grids)
+        samples, views = [], []  # the sample of each view or group of images; the number of views of each image
+        for length in lengths:
+            sample = [next(arrays) for _ in range(length)]
+            grid = [next(grids) for _ in range(length)][0]
+            samples.append(sample)
+            if length == 1 and grid is not None:
+                samples.append([self._stretched(sample[0], grid, kwargs)])
+                views.append(2)
+            else:
+                views += [1] * length
+        settings = kwargs | {"input_data_format": ChannelDimension.FIRST}
+        processed, replacements = LlavaOnevisionProcessor._process_images(self, samples, **settings)
+        texts = iter(replacements)
+        return processed, ["".join(next(texts) for _ in range(number)) for number in views]
+
+    def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
+        counts = super()._get_num_multimodal_tokens(image_sizes=image_sizes, **kwargs)
+        settings = self._merge_kwargs(**kwargs)["images_kwargs"]
+        tile_size = self._tile_size(settings)
+        for index, (height, width) in enumerate(image_sizes or ()):
+            grid = self._grid_beside(height, width, self._detailed_grid(height, width, settings), settings)
+            if grid is not None:
+                stretched = grid[1] * tile_size, grid[0] * tile_size
+                tokens = self._get_number_of_features(*stretched, tile_size, tile_size)
+                counts["num_image_tokens"][index] += tokens - (self.vision_feature_select_strategy == "default")
+        return counts
+
+
+class CIPMiniCPMVProcessor(CIPProcessor, MiniCPMV4_6Processor):
+    """CIP for MiniCPM-V 4.6: the slices of the second grid follow those of the first, row by row."""
+
+    def _tile_size(self, kwargs: dict) -> int:
+        return self._setting("scale_resolution", kwargs)
+
+    def _detailed_grid(self, height: int, width: int, kwargs: dict) -> Grid:
+        if not self._setting("slice_mode", kwargs):
+            return (1, 1)
+        most = self._setting("max_slice_nums", kwargs)
+        rows, columns = self.image_processor.get_sliced_grid((height, width), most, self._tile_size(kwargs)) or (1, 1)
+        return columns, rows
+
+    def _process_views(self, images, grids, kwargs):
+        pixel_values, target_sizes, numbers, own_grids, texts = [], [], [], [], []
+        settings = kwargs | {"return_tensors": "np", "input_data_format": ChannelDimension.FIRST}
+        for image, grid in zip(self._arrays(images, kwargs), grids, strict=True):
+            processed, (text,) = MiniCPMV4_6Processor._process_images(self, image, **settings)
+            pixels, sizes = [processed["pixel_values"]], [processed["target_sizes"]]
+            if grid is not None:
+                second, second_text = self._slices(image, grid, settings)
+                pixels, sizes = [*pixels, second["pixel_values"]], [*sizes, second["target_sizes"]]
+                text += "\n" + second_text
+            pixel_values += pixels
+            target_sizes += sizes
+            numbers.append(sum(len(size) for size in sizes))
+            own_grids += processed["grids"]
+            texts.append(text)
+        features = {
+            "pixel_values": np.concatenate(pixel_values, axis=-1),  # (1, channels, patch, patch * patches)
+            "target_sizes": np.concatenate(target_sizes),  # (slices, 2)
+            "grids": own_grids,
+            "num_patches_per_image": numbers,
+        }
+        hidden = ["grids", "num_patches_per_image"]
+        tensor_type = kwargs.get("return_tensors")
+        return BatchFeature(features, tensor_type=tensor_type, skip_tensor_conversion=hidden), texts
+
+    def _slices(self, image: np.ndarray, grid: Grid, settings: dict) -> tuple[dict, str]:
+        """The family's own slices of `grid`, without the overview that comes before them, and their text."""
+        forced = copy.copy(self)
+        forced.image_processor = copy.copy(self.image_processor)
+        forced.image_processor.get_sliced_grid = lambda *args, **kwargs: [grid[1], grid[0]]
+        processed, (text,) = MiniCPMV4_6Processor._process_images(forced, image, **settings)
+        sizes = processed["target_sizes"]
+        overview = int(sizes[0].prod()) * self._setting("patch_size", settings)  # columns of pixel_values
+        slices = {"pixel_values": processed["pixel_values"][..., overview:], "target_sizes": sizes[1:]}
+        return slices, text.split(self.image_end_token, 1)[1]
+
+
+__all__ = ["CIPProcessor"]
