@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth clean
+.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -16,7 +16,9 @@ help:
 	@echo "make style   let ruff correct what it can"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
-	@echo "make bench-sawtooth     let the small checkpoint read over tile borders (about an hour)"
+	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
+	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
+	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
@@ -29,7 +31,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python examples/ask.py examples/page.png "Read the text." --keep-ratio 0.75
+	$(BIN)/python examples/ask.py examples/page.png "Read the text." --keep-ratio 0.5
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
@@ -49,13 +51,38 @@ bench: $(STAMP)
 bench-conversion: $(STAMP)
 	$(BIN)/python -m benchmarks.conversion.run
 
+# The small checkpoint, from nothing; stopped at any time, it goes on where it was. SIZE: 3m, 6m or 10m.
+SIZE := 6m
+RUN := runs/$(SIZE)
+STAGE = $(BIN)/python -m examples.minimonkey_tiny.train_reader
+
+train: $(STAMP)
+	$(BIN)/python -m examples.minimonkey_tiny.train_tower --size $(SIZE) --output $(RUN)/tower
+	$(STAGE) words --size $(SIZE) --tower $(RUN)/tower/tower --output $(RUN)/words
+	$(STAGE) pages --model $(RUN)/words/model --output $(RUN)/pages
+	$(STAGE) again --model $(RUN)/pages/model --output $(RUN)/again
+	$(STAGE) pyramid --model $(RUN)/again/model --output $(RUN)/pyramid
+	$(STAGE) control --model $(RUN)/again/model --output $(RUN)/control
+
+# What the benchmark needs of other families, from what `make train` made.
+FAMILY = $(BIN)/python -m benchmarks.sawtooth.train_family --size $(SIZE)
+
+train-families: $(STAMP)
+	$(FAMILY) copy --family internvl --reader $(RUN)/again/model --output runs/internvl/pages
+	$(FAMILY) copy --family internvl --reader $(RUN)/control/model --output runs/internvl/control
+	$(FAMILY) copy --family internvl --reader $(RUN)/pyramid/model --output runs/internvl/pyramid
+	$(FAMILY) tower --source $(RUN)/tower/tower --output runs/siglip
+	for family in llava_onevision minicpmv; do \
+		set -e; R=runs/$$family; \
+		$(FAMILY) words --family $$family --reader $(RUN)/again/model --tower runs/siglip/tower --output $$R/words; \
+		$(FAMILY) pages --family $$family --source $$R/words/model --output $$R/pages; \
+		$(FAMILY) pyramid --family $$family --source $$R/pages/model --output $$R/pyramid; \
+		$(FAMILY) control --family $$family --source $$R/pages/model --output $$R/control; \
+	done
+
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
 bench-sawtooth: $(STAMP)
-	$(BIN)/python -m benchmarks.sawtooth.geometry
-	$(BIN)/python -m benchmarks.sawtooth.sweep checkpoints/minimonkey-tiny
-	$(BIN)/python -m benchmarks.sawtooth.page checkpoints/minimonkey-tiny
-	$(BIN)/python -m benchmarks.sawtooth.compression checkpoints/minimonkey-tiny
-	$(BIN)/python -m benchmarks.sawtooth.report
+	$(BIN)/python -m benchmarks.sawtooth.run
 
 bench-memory: $(STAMP)
 	$(BIN)/python -m benchmarks.memory.run

@@ -7,12 +7,16 @@ from PIL import Image
 
 from benchmarks.sawtooth import report
 from benchmarks.sawtooth.compression import SELECTORS, Way, answer_pages, pool, selecting
+from benchmarks.sawtooth.documents import KINDS, make_page
 from benchmarks.sawtooth.methods import METHODS, View, grid_view, is_cut, overlap_view
-from benchmarks.sawtooth.page import make_page, word_boxes
-from benchmarks.sawtooth.reading import QUESTION, character_accuracy, edit_distance, make_inputs, read
+from benchmarks.sawtooth.overview import verdict
+from benchmarks.sawtooth.page import word_boxes
+from benchmarks.sawtooth.reading import QUESTION, character_accuracy, make_inputs, read
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
+from benchmarks.sawtooth.steering import steer, tokens_on, words_of
 from benchmarks.sawtooth.sweep import GRIDS, SCALES, draw_word, held_out_words, positions
-from examples.minimonkey_tiny.rendering import is_held_out
+from examples.minimonkey_tiny.evaluate import edit_distance
+from examples.minimonkey_tiny.rendering import generator, is_held_out, render_pair
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration, scale_compression
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 
@@ -123,14 +127,26 @@ def test_words_of_the_sweep_are_held_out_and_different():
     assert len(set(words)) == 30 and all(is_held_out(word) for word in words)
 
 
-def test_word_boxes_hold_the_ink_of_their_words():
-    page = make_page(3, TILE)
-    gray = np.asarray(page.image.convert("L"), float)
-    ink = np.abs(gray - np.median(gray)) > 60
-    inside = np.zeros_like(ink)
-    for _, (left, top, right, bottom) in word_boxes(page):
-        inside[max(0, int(top)) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = True
-    assert ink.sum() > 100 and (ink & inside).sum() > 0.9 * ink.sum()
+@pytest.mark.parametrize("kind", KINDS)
+def test_word_boxes_hold_the_ink_of_their_words(kind):
+    for index in range(KINDS.index(kind), 40, len(KINDS)):
+        page = make_page(index, TILE)
+        gray = np.asarray(page.image.convert("L"), float)
+        ink = np.abs(gray - np.median(gray)) > 60
+        inside, starts = np.zeros_like(ink), []
+        for word, (left, top, right, bottom) in word_boxes(page):
+            inside[max(0, int(top)) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = True
+            starts.append((round(top), left))
+            assert is_held_out(word) and 0 <= left < right <= page.image.width + 4
+        assert ink.sum() > 100 and (ink & inside).sum() > 0.9 * ink.sum()
+        assert starts == sorted(starts)  # as the answer is read
+
+
+def test_documents_look_as_their_names_say():
+    receipt, table, sign = (make_page(1 + kind, TILE) for kind in range(3))
+    assert all(len(row) == 2 and row[1].isdigit() for row in receipt.lines)
+    assert len(table.lines) == 2 and len(table.lines[0]) == len(table.lines[1]) >= 2
+    assert all(len(row) == 1 for row in sign.lines) and len(sign.lines) <= 2
 
 
 @torch.no_grad()
@@ -241,6 +257,30 @@ def test_the_report_says_what_the_readings_say(tmp_path, monkeypatch):
     assert row[8] == "0 |" and (tmp_path / "sweep-some.png").exists()
 
 
+def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
+    header = "method,columns,rows,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
+    accuracy = {"detailed + global": (1.0, 0.5), "pyramid any": (1.0, 0.75)}  # in the center, at the line
+    for name, add in (("6m-plain", 0.0), ("6m-control", 0.25)):
+        rows = [
+            f"{method},2,2,x,{position},w{word},a,{min(1, value + add)},False,False,False"
+            for method, values in accuracy.items()
+            for position, value in zip((0.5, 1.0), values, strict=True)
+            for word in range(4)
+        ]
+        (tmp_path / f"sweep-{name}.csv").write_text(header + "\n".join(rows) + "\n")
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
+    report.main()
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert (
+        "| 6m | plain tiling | 8 | 50.0 [50.0, 50.0] | yes | 25.0 [25.0, 25.0] | 25.0 [25.0, 25.0] | yes | "
+        "12.5 [12.5, 12.5] |" in text
+    )
+    assert "| 6m | plain tiling, as long | 8 | 25.0 [25.0, 25.0] | yes | 0.0 [0.0, 0.0] | " in text
+    assert (tmp_path / "overview.png").exists()
+    assert [verdict((0, low, high)) for low, high in ((-1, 1), (0.1, 1), (-2, -1))] == ["not shown", "yes", "reversed"]
+
+
 def test_the_report_compares_at_equal_numbers_of_tokens(tmp_path, monkeypatch):
     names = "selector,keep_ratio,layer,positions,page,words,words_read,accuracy,exact,loyal,prompt_tokens,kv_bytes"
     ways = [("attention", 1.0, 8, True, 100), ("attention", 0.5, 6, True, 70), ("random", 0.5, 2, False, 70)]
@@ -260,3 +300,28 @@ def test_the_report_compares_at_equal_numbers_of_tokens(tmp_path, monkeypatch):
     )
     assert "| random | 0.5 | 1 | repack | 3 | 20.0 [20.0, 20.0] | 50.0 [50.0, 50.0] | 0 | 70 | 70% | 1.00 |" in text
     assert (tmp_path / "compression-some.png").exists()
+
+
+class TestSteering:
+    def test_words_and_their_boxes(self):
+        page = render_pair(generator("steering", 1), held_out=True)
+        (upper, first), (lower, second) = words_of(page)
+        assert page.text in (upper, lower) and upper != lower
+        assert upper + lower == "".join(character.text for character in page.characters)
+        for left, top, right, bottom in (first, second):
+            assert np.asarray(page.image.convert("L").crop((left, top, right, bottom))).std() > 10  # ink
+        assert first[3] < second[1]
+
+    def test_tokens_on_a_box(self):
+        """Tokens of 28 px of a canvas of 2 x 1 tiles, which is twice as large as the image."""
+        on = tokens_on(grid_view(0, (2, 1), TILE), (112, 56), (50, 15, 60, 27))
+        assert on.nonzero()[0].tolist() == [4 + 3, 16 + 4]  # second row: last of tile 0, first of tile 1
+
+    def test_kept_tokens_are_those_of_the_prompt(self, checkpoint, processor):
+        model = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
+        rows = steer(model, processor, 3)
+        assert len(rows) == 8 and {row.asked for row in rows} == {"upper", "lower"}
+        assert rows[0].word == rows[4].other and rows[0].other == rows[4].word
+        for row in rows:
+            assert row.kept_all == pytest.approx(row.keep_ratio, abs=0.02)
+            assert row.exact == (row.answer == row.word)

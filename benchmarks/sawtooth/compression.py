@@ -20,10 +20,10 @@ import torch
 from tqdm import tqdm
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from benchmarks.sawtooth.documents import make_page
 from benchmarks.sawtooth.methods import METHODS
-from benchmarks.sawtooth.page import make_page
 from benchmarks.sawtooth.reading import character_accuracy, make_inputs
-from benchmarks.sawtooth.sweep import FOLDER
+from benchmarks.sawtooth.sweep import FOLDER, append_rows
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration, scale_compression
 from processing_minimonkey import MiniMonkeyProcessor
 
@@ -52,7 +52,7 @@ WAYS = [
     ),
     Way("pooled", 0.25),
     *(Way("attention", 0.5, layer) for layer in (0, 2, 3)),
-    Way("attention", 0.5, positions="keep"),
+    *(Way("attention", ratio, positions="keep") for ratio in RATIOS),
 ]
 
 
@@ -198,6 +198,7 @@ def answer_pages(model, processor, way: Way, pages: list, full: list[str] | None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--name", help="of the results; default: the folder's")
     parser.add_argument("--pages", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -205,7 +206,7 @@ def main() -> None:
     model = MiniMonkeyForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=torch.float32).eval()
     processor = MiniMonkeyProcessor.from_pretrained(arguments.checkpoint)
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"compression-{arguments.checkpoint.name}.csv"
+    path = FOLDER / f"compression-{arguments.name or arguments.checkpoint.name}.csv"
     names, rows = list(Way.__dataclass_fields__), []
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
@@ -216,12 +217,7 @@ def main() -> None:
     for way in tqdm([way for way in WAYS if tuple(str(value) for value in asdict(way).values()) not in done]):
         readings = answer_pages(model, processor, way, pages, full)
         full = full or [reading.answer for reading in readings]
-        new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, PageReading.__dataclass_fields__)
-            if new:
-                writer.writeheader()
-            writer.writerows(asdict(reading) for reading in readings)
+        append_rows(path, readings)
 
 
 if __name__ == "__main__":

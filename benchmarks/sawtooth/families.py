@@ -57,7 +57,7 @@ SPECIAL_TOKENS = {
 
 
 class WithoutVideo:
-    """The families' processors without a video processor, which Transformers can't make where torchvision is missing."""
+    """A family's processor without a video processor, which Transformers can't make where torchvision is missing."""
 
     def check_argument_for_proper_class(self, argument_name, argument):
         if argument_name != "video_processor":
@@ -149,6 +149,7 @@ def family_model(family: str, size: str = "6m") -> PreTrainedModel:
             image_token_id=tokenizer.context_image_token_id,
             image_seq_length=16,
             downsample_ratio=0.5,
+            tie_word_embeddings=False,
         )
         model = InternVLForConditionalGeneration(config)
     elif family == "llava_onevision":
@@ -158,6 +159,7 @@ def family_model(family: str, size: str = "6m") -> PreTrainedModel:
             image_token_id=tokenizer.image_token_id,
             video_token_id=tokenizer.video_token_id,
             vision_feature_layer=-1,
+            tie_word_embeddings=False,
             image_grid_pinpoints=family_processor(family).image_processor.image_grid_pinpoints,
         )
         model = LlavaOnevisionForConditionalGeneration(config)
@@ -170,6 +172,7 @@ def family_model(family: str, size: str = "6m") -> PreTrainedModel:
             insert_layer_id=vision_layers // 2,
             image_size=TILE_SIZE,
             downsample_mode="4x",
+            tie_word_embeddings=False,
         )
         model = MiniCPMV4_6ForConditionalGeneration(config)
     model.generation_config.eos_token_id = tokenizer.eos_token_id

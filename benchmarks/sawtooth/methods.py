@@ -10,15 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from benchmarks.sawtooth.geometry import OVERLAP, budget, together
 from processing_minimonkey import plan_pyramid
 
 
 Grid = tuple[int, int]
 Box = tuple[int, int, int, int]
 
-# Of the small checkpoint. The third range is for methods without a second grid at the same number of tiles.
-DETAILED, ADAPTIVE, BUDGET = (1, 6), (1, 4), (1, 10)
-OVERLAP = 0.25
+DETAILED, ADAPTIVE = (1, 6), (1, 4)  # of the small checkpoint
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,14 @@ def _pyramid(complementarity: str) -> Callable:
     return _with_second(second)
 
 
+def _together(width: int, height: int, tile_size: int, rng: np.random.Generator) -> list[View]:
+    """Both grids chosen together: little distortion, few common cut lines (`together` in `geometry.py`)."""
+    ranges = {"detailed_tiles": DETAILED, "adaptive_tiles": ADAPTIVE}
+    detailed, adaptive = (group.grid for group in together(0.3)((width, height), ranges, rng))
+    found = [grid_view(0, detailed, tile_size)] if detailed != (1, 1) else []
+    return [*found, grid_view(1, adaptive, tile_size), _global(tile_size)]
+
+
 def _random(width, height, tile_size, detailed, rng):
     sizes = range(ADAPTIVE[0], ADAPTIVE[1] + 1)
     grids = [(x, y) for x in sizes for y in sizes if 1 < x * y <= ADAPTIVE[1]]
@@ -122,10 +129,9 @@ def _shifted(width, height, tile_size, detailed, rng):
 
 
 def _budget(width, height, tile_size, rng):
-    """Detailed tiles alone, as many as the pyramid has in both of its grids: smaller pieces of a larger canvas."""
-    detailed, adaptive = _grids(width, height, tile_size, adaptive=ADAPTIVE)
-    tiles = sum(x * y for x, y in (detailed, adaptive) if (x, y) != (1, 1))
-    grid, _ = _grids(width, height, tile_size, detailed=(1, max(tiles, 1)))
+    """Detailed tiles alone, about as many as the pyramid has in both of its grids: pieces of a larger canvas."""
+    grids = _grids(width, height, tile_size, adaptive=ADAPTIVE)
+    grid, _ = _grids(width, height, tile_size, detailed=budget(grids))
     return [*([grid_view(0, grid, tile_size)] if grid != (1, 1) else []), _global(tile_size)]
 
 
@@ -151,6 +157,7 @@ METHODS: dict[str, Callable[[int, int, int, np.random.Generator], list[View]]] =
     "pyramid any": _pyramid("any"),
     "pyramid all": _pyramid("all"),
     "pyramid disjoint": _pyramid("disjoint"),
+    "pyramid together": _together,
 }
 
 

@@ -1,29 +1,30 @@
-"""Task 2: pages of many words. Of the words that are cut by the detailed grid, by every grid, by none: which are read?
+"""Task 2: pages of words. Of the words that are cut by the detailed grid, by every grid, by none: which are read?
 
-    python -m benchmarks.sawtooth.page CHECKPOINT [--pages 100] [--methods ...]
+    python -m benchmarks.sawtooth.page CHECKPOINT [--pages 160] [--methods ...]
 
-Writes a row per word to results/page-NAME.csv; started again, it goes on after the last finished method.
+A quarter each: lines of text, receipts, tables, signs (`documents.py`). Writes a row per word to
+results/page-NAME.csv; started again, it goes on after the last finished method.
 """
 
 import argparse
 import csv
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.sawtooth.documents import KINDS, make_page
 from benchmarks.sawtooth.methods import METHODS, is_cut
 from benchmarks.sawtooth.reading import character_accuracy, read
-from benchmarks.sawtooth.sweep import FOLDER
-from examples.minimonkey_tiny.rendering import FONT_SIZES, Page, generator, random_font, render_page
+from benchmarks.sawtooth.sweep import FOLDER, append_rows
+from examples.minimonkey_tiny.rendering import Character, Page
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
 
 
-GRIDS = [(2, 1), (1, 2), (2, 2), (3, 1), (3, 2), (2, 3)]  # about the size of a page, in tiles
 BATCH_SIZE = 25
 
 
@@ -33,6 +34,7 @@ class WordReading:
 
     method: str
     page: int
+    kind: str
     word: str
     read: bool
     cut_detailed: bool
@@ -40,27 +42,19 @@ class WordReading:
     page_accuracy: float
 
 
-def make_page(index: int, tile_size: int) -> Page:
-    rng = generator("page-sweep", index)
-    grid = GRIDS[rng.integers(len(GRIDS))]
-    while True:
-        size = tuple(round(side * tile_size * rng.uniform(0.85, 1.15)) for side in grid)
-        font = random_font(rng, sizes=(18, min(30, FONT_SIZES[1])))
-        page = render_page(rng, size, font, True, int(rng.integers(2, 7)), int(rng.integers(1, 4)), (1.15, 2.5))
-        if page.lines:
-            return page
-
-
 def word_boxes(page: Page) -> list[tuple[str, tuple[float, float, float, float]]]:
     """Each word with its box in px, from the centers of its characters and the font's size."""
     words, found = [word for line in page.lines for word in line], []
     characters = iter(page.characters)
     for word in words:
-        drawn = [next(characters) for _ in word]
-        half = 0.3 * page.font_size
-        x, y = [character.x for character in drawn], drawn[0].y
-        found.append((word, (min(x) - half, y - 0.45 * page.font_size, max(x) + half, y + 0.45 * page.font_size)))
+        found.append((word, word_box([next(characters) for _ in word], page.font_size)))
     return found
+
+
+def word_box(characters: list[Character], font_size: float) -> tuple[float, float, float, float]:
+    """The box around the characters of one word."""
+    x, y = [character.x for character in characters], characters[0].y
+    return min(x) - 0.3 * font_size, y - 0.45 * font_size, max(x) + 0.3 * font_size, y + 0.45 * font_size
 
 
 def read_pages(model, processor, method: str, pages: list[Page], **generate_kwargs) -> list[WordReading]:
@@ -75,8 +69,9 @@ def read_pages(model, processor, method: str, pages: list[Page], **generate_kwar
             for word, box in word_boxes(page):
                 cuts = {view.level: is_cut(view, page.image.size, box) for view in each if view.level < 2}
                 everywhere = bool(cuts) and all(cuts.values())
+                is_read, kind = left[word] > 0, KINDS[index % len(KINDS)]
                 readings.append(
-                    WordReading(method, index, word, left[word] > 0, cuts.get(0, False), everywhere, accuracy)
+                    WordReading(method, index, kind, word, is_read, cuts.get(0, False), everywhere, accuracy)
                 )
                 left[word] -= 1
     return readings
@@ -85,7 +80,8 @@ def read_pages(model, processor, method: str, pages: list[Page], **generate_kwar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--pages", type=int, default=100)
+    parser.add_argument("--name", help="of the results; default: the folder's")
+    parser.add_argument("--pages", type=int, default=160)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -93,20 +89,14 @@ def main() -> None:
     model = MiniMonkeyForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=torch.float32).eval()
     processor = MiniMonkeyProcessor.from_pretrained(arguments.checkpoint)
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"page-{arguments.checkpoint.name}.csv"
+    path = FOLDER / f"page-{arguments.name or arguments.checkpoint.name}.csv"
     done = set()
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
             done = {row["method"] for row in csv.DictReader(file)}
     pages = [make_page(index, processor.image_processor.size["height"]) for index in range(arguments.pages)]
     for method in tqdm([method for method in arguments.methods if method not in done], desc="reading pages"):
-        readings = read_pages(model, processor, method, pages)
-        new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, WordReading.__dataclass_fields__)
-            if new:
-                writer.writeheader()
-            writer.writerows(asdict(reading) for reading in readings)
+        append_rows(path, read_pages(model, processor, method, pages))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from benchmarks.sawtooth.methods import View
+from examples.minimonkey_tiny.evaluate import edit_distance
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
 
@@ -15,7 +16,10 @@ QUESTION = "Read the text."
 
 
 def make_inputs(
-    processor: MiniMonkeyProcessor, images: Sequence[Image.Image], views: Sequence[Sequence[View]]
+    processor: MiniMonkeyProcessor,
+    images: Sequence[Image.Image],
+    views: Sequence[Sequence[View]],
+    question: str = QUESTION,
 ) -> dict:
     """
     Model inputs of a batch, one image and the question per row: what the processor gives, of any tiles.
@@ -23,13 +27,14 @@ def make_inputs(
     Args:
         images: One per row.
         views: The views of each image, in the order of their tiles.
+        question: The same for all.
     """
     image_processor, tokenizer = processor.image_processor, processor.tokenizer
     tiles = [tile for image, each in zip(images, views, strict=True) for view in each for tile in view.cut(image)]
     levels = [view.level for each in views for view in each for _ in view.boxes]
     mean, std = (np.asarray(each, np.float32) for each in (image_processor.image_mean, image_processor.image_std))
     pixels = np.stack([np.asarray(tile, np.float32) / 255 for tile in tiles])
-    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    content = [{"type": "image"}, {"type": "text", "text": question}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     texts = []
     for each in views:
@@ -60,16 +65,6 @@ def read(
     sequences = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, **generate_kwargs)
     answers = sequences[:, inputs["input_ids"].shape[1] :]
     return processor.batch_decode(answers, skip_special_tokens=True)
-
-
-def edit_distance(first: str, second: str) -> int:
-    """Levenshtein distance, row by row."""
-    row = list(range(len(second) + 1))
-    for i, a in enumerate(first, 1):
-        previous, row = row, [i]
-        for j, b in enumerate(second, 1):
-            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (a != b)))
-    return row[-1]
 
 
 def character_accuracy(text: str, answer: str) -> float:

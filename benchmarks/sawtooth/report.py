@@ -3,52 +3,26 @@
 python -m benchmarks.sawtooth.report
 """
 
-import csv
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from benchmarks.sawtooth.columns import BORDER, CENTER, Columns, choose, distance, load, percent
+from benchmarks.sawtooth.documents import KINDS
 from benchmarks.sawtooth.methods import METHODS
+from benchmarks.sawtooth.overview import overview_section
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
-from benchmarks.sawtooth.sweep import FOLDER, STEP
+from benchmarks.sawtooth.sweep import FOLDER
 
 
 REPORT = Path(__file__).with_name("RESULTS.md")
-# Near a cut line, and in the middle of a tile: distance of the word's center from the nearest line, in tiles.
-BORDER, CENTER = STEP, 0.5 - STEP
 PERIODS = np.arange(0.5, 2.01, 0.05)
 WAY = ("selector", "keep_ratio", "layer", "positions")
 DRAWN = ("global", "detailed + global", "second grid shifted", "pyramid any", "pyramid disjoint")
 
 
-def load(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a CSV file; numbers and truth values as such."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    for name, values in columns.items():
-        if set(values) <= {"True", "False"}:
-            columns[name] = values == "True"
-        elif name not in ("word", "answer", "method", "axis", "selector", "positions"):
-            columns[name] = values.astype(float)
-    return columns
-
-
-def choose(columns: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[chosen] for name, values in columns.items()}
-
-
-def distance(position: np.ndarray) -> np.ndarray:
-    """From the nearest cut line of the detailed grid inside the image, in tiles; lines are at whole numbers."""
-    return np.abs(position - np.round(position).clip(min=1))
-
-
-def percent(estimate: tuple[float, float, float]) -> str:
-    return "–" if np.isnan(estimate[0]) else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
-
-
-def sweep_rows(columns: dict[str, np.ndarray]) -> list[str]:
+def sweep_rows(columns: Columns) -> list[str]:
     rows = []
     for method in [name for name in METHODS if name in columns["method"]]:
         found = choose(columns, columns["method"] == method)
@@ -65,7 +39,7 @@ def sweep_rows(columns: dict[str, np.ndarray]) -> list[str]:
     return rows
 
 
-def _period(found: dict[str, np.ndarray]) -> str:
+def _period(found: Columns) -> str:
     """Of the sweeps over two lines; with less than two there is nothing to repeat."""
     long = choose(
         found, ((found["axis"] == "x") & (found["columns"] > 2)) | ((found["axis"] == "y") & (found["rows"] > 2))
@@ -73,7 +47,7 @@ def _period(found: dict[str, np.ndarray]) -> str:
     return f"{period(long['position'], long['accuracy'], PERIODS):.2f}" if len(long["word"]) else "–"
 
 
-def page_rows(columns: dict[str, np.ndarray]) -> list[str]:
+def page_rows(columns: Columns) -> list[str]:
     rows = []
     for method in [name for name in METHODS if name in columns["method"]]:
         found = choose(columns, columns["method"] == method)
@@ -88,7 +62,19 @@ def page_rows(columns: dict[str, np.ndarray]) -> list[str]:
     return rows
 
 
-def draw_sweep(columns: dict[str, np.ndarray], path: Path) -> None:
+def kind_rows(columns: Columns) -> list[str]:
+    rows = []
+    for method in [name for name in METHODS if name in columns["method"]]:
+        cells = []
+        for kind in KINDS:
+            found = choose(columns, (columns["method"] == method) & (columns["kind"] == kind))
+            share = percent(bootstrap(found["page"], mean(found["read"].astype(float)))) if len(found["page"]) else "–"
+            cells.append(f"{share} ({len(found['page'])})")
+        rows.append(f"| {method} | {' | '.join(cells)} |")
+    return rows
+
+
+def draw_sweep(columns: Columns, path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
     for panel, (axis, length) in zip(axes, (("x", "columns"), ("y", "rows")), strict=True):
         long = choose(columns, (columns["axis"] == axis) & (columns[length] == 3))
@@ -107,7 +93,7 @@ def draw_sweep(columns: dict[str, np.ndarray], path: Path) -> None:
     plt.close(figure)
 
 
-def draw_pages(columns: dict[str, np.ndarray], path: Path) -> None:
+def draw_pages(columns: Columns, path: Path) -> None:
     methods = [name for name in METHODS if name in columns["method"]]
     figure, panel = plt.subplots(figsize=(9, 4.5), layout="constrained")
     for place, method in enumerate(reversed(methods)):
@@ -121,7 +107,7 @@ def draw_pages(columns: dict[str, np.ndarray], path: Path) -> None:
     plt.close(figure)
 
 
-def compression_rows(columns: dict[str, np.ndarray]) -> list[str]:
+def compression_rows(columns: Columns) -> list[str]:
     rows, full = [], columns["keep_ratio"] == 1.0
     for way in dict.fromkeys(zip(*(columns[name] for name in WAY), strict=True)):
         found = choose(columns, np.all([columns[name] == value for name, value in zip(WAY, way, strict=True)], axis=0))
@@ -137,19 +123,21 @@ def compression_rows(columns: dict[str, np.ndarray]) -> list[str]:
     return rows
 
 
-def draw_compression(columns: dict[str, np.ndarray], path: Path) -> None:
+def draw_compression(columns: Columns, path: Path) -> None:
     figure, panel = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-    usual = choose(columns, (columns["layer"] == 1) & (columns["positions"] == "repack"))
-    for selector in dict.fromkeys(usual["selector"]):
+    usual = choose(columns, columns["layer"] == 1)
+    for selector, positions in dict.fromkeys(zip(usual["selector"], usual["positions"], strict=True)):
         of_all = usual["keep_ratio"] == 1.0  # where every way to choose begins
-        found = choose(usual, (usual["selector"] == selector) | of_all)
+        chosen = (usual["selector"] == selector) & (usual["positions"] == positions)
+        found = choose(usual, chosen | of_all)
+        label = f"{selector}, positions kept" if positions == "keep" else selector
         ratios = np.unique(found["keep_ratio"])
         estimates = [
             bootstrap(part["page"], mean(part["accuracy"]))
             for part in (choose(found, found["keep_ratio"] == ratio) for ratio in ratios)
         ]
         middle, low, high = np.array(estimates).T
-        panel.errorbar(ratios, middle, [middle - low, high - middle], label=selector, marker="o", capsize=3)
+        panel.errorbar(ratios, middle, [middle - low, high - middle], label=label, marker="o", capsize=3)
     panel.set(xlabel="share of the detailed tokens that is kept", ylabel="character accuracy of pages", ylim=(0, None))
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False)
@@ -191,8 +179,12 @@ def section(name: str) -> list[str]:
             "| --- | ---: | --- | --- | --- | --- |",
             *page_rows(columns),
             "",
+            f"| cut by | {' | '.join(KINDS)} |",
+            f"| --- |{' --- |' * len(KINDS)}",
+            *kind_rows(columns),
+            "",
         ]
-    return lines + compression_section(name)
+    return lines + compression_section(name) + steering_section(name)
 
 
 def compression_section(name: str) -> list[str]:
@@ -218,6 +210,33 @@ def compression_section(name: str) -> list[str]:
     ]
 
 
+def steering_section(name: str) -> list[str]:
+    path = FOLDER / f"steering-{name}.csv"
+    if not path.exists():
+        return []
+    columns, rows = load(path), []
+    for ratio in sorted(set(columns["keep_ratio"]), reverse=True):
+        found = choose(columns, columns["keep_ratio"] == ratio)
+        pages, difference_ = found["page"], found["kept_asked"] - found["kept_other"]
+        rows.append(
+            f"| {ratio:g} | {len(pages)} | {percent(bootstrap(pages, mean(found['exact'].astype(float))))} | "
+            f"{percent(bootstrap(pages, mean(found['kept_asked'])))} | "
+            f"{percent(bootstrap(pages, mean(found['kept_other'])))} | "
+            f"{percent(bootstrap(pages, mean(difference_)))} | {100 * found['kept_all'].mean():.0f} |"
+        )
+    return [
+        "### Does the question steer what is kept?",
+        "",
+        "Two words on one page, asked for the upper or for the lower one. Exact answers, and the detailed tokens that",
+        "stay on the word asked for and on the other one, in % with 95% intervals by bootstrap over the pages.",
+        "",
+        "| keep_ratio | n | exact | kept on the word asked for | on the other | difference | of all |",
+        "| ---: | ---: | --- | --- | --- | --- | ---: |",
+        *rows,
+        "",
+    ]
+
+
 def main() -> None:
     names = sorted({path.stem.split("-", 1)[1] for path in FOLDER.glob("*.csv")})
     lines = [
@@ -227,8 +246,9 @@ def main() -> None:
         "",
         "Does cutting an image into tiles break what stands on the cut lines, and does a second grid mend it? One",
         "word of four to six letters, never seen in training, is moved over the image in steps of an eighth of a tile",
-        "(`sweep.py`), and pages of a few words are read (`page.py`), cut in eleven ways (`methods.py`).",
+        "(`sweep.py`), and pages of a few words are read (`page.py`), cut in twelve ways (`methods.py`).",
         "",
+        *overview_section(FOLDER),
         *[line for name in names for line in section(name)],
     ]
     REPORT.write_text("\n".join(lines), encoding="utf-8")

@@ -122,9 +122,20 @@ def finished(path: Path) -> set[tuple[str, int, int]]:
         return {(row["method"], int(row["columns"]), int(row["rows"])) for row in csv.DictReader(file)}
 
 
+def append_rows(path: Path, rows: list) -> None:
+    """Add dataclass instances to a CSV file, in one go: an interrupted run leaves no block that is half there."""
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, asdict(rows[0]))
+        if is_new:
+            writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--name", help="of the results; default: the folder's")
     parser.add_argument("--words", type=int, default=24, help="words per position")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--threads", type=int, default=2)
@@ -133,18 +144,11 @@ def main() -> None:
     model = MiniMonkeyForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=torch.float32).eval()
     processor = MiniMonkeyProcessor.from_pretrained(arguments.checkpoint)
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"sweep-{arguments.checkpoint.name}.csv"
+    path = FOLDER / f"sweep-{arguments.name or arguments.checkpoint.name}.csv"
     words, done = held_out_words(arguments.words), finished(path)
     blocks = [(method, grid) for grid in GRIDS for method in arguments.methods if (method, *grid) not in done]
     for method, grid in tqdm(blocks, desc="sweeping"):
-        readings = sweep(model, processor, method, grid, words)
-        new = not path.exists()
-        # A block is written in one go, so that an interrupted run leaves none that is half there.
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, Reading.__dataclass_fields__)
-            if new:
-                writer.writeheader()
-            writer.writerows(asdict(reading) for reading in readings)
+        append_rows(path, sweep(model, processor, method, grid, words))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the tiny checkpoint reads: character accuracy and exact match on held-out words and pages.
 
-    python examples/minimonkey_tiny/evaluate.py checkpoints/minimonkey-tiny
+    python -m examples.minimonkey_tiny.evaluate checkpoints/minimonkey-tiny
 
 Character accuracy is 1 - CER: one minus all edits divided by all reference characters. No word here was seen in
 training (nor was any other case of it). The results go to `evaluation.json` in the checkpoint's folder.
@@ -13,12 +13,13 @@ import json
 from pathlib import Path
 
 import torch
-from rendering import Page
 from tqdm import tqdm
-from train_reader import MESSAGES, render
 from transformers import AutoProcessor
 
+from examples.minimonkey_tiny.rendering import Page
+from examples.minimonkey_tiny.train_reader import messages, render
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import plan_pyramid
 
 
 VARIANTS = {
@@ -43,12 +44,12 @@ def edit_distance(first: str, second: str) -> int:
 def read(
     model, processor, pages: list[Page], images_kwargs: dict, generate_kwargs: dict, batch_size: int = 25
 ) -> list[str]:
-    prompt = processor.apply_chat_template(MESSAGES, add_generation_prompt=True, tokenize=False)
     texts = []
     for start in tqdm(range(0, len(pages), batch_size), desc="reading", leave=False):
         batch = pages[start : start + batch_size]
+        conversations = [messages(page.question) for page in batch]
         inputs = processor(
-            text=[prompt] * len(batch),
+            text=processor.apply_chat_template(conversations, add_generation_prompt=True, tokenize=False),
             images=[[page.image] for page in batch],
             padding=True,
             return_tensors="pt",
@@ -72,6 +73,18 @@ def score(pages: list[Page], texts: list[str]) -> dict:
     }
 
 
+def has_one_tile(page: Page, processor) -> bool:
+    """Whether the detailed grid leaves the image whole."""
+    images = processor.image_processor
+    plan = plan_pyramid(
+        *page.image.size,
+        tile_size=images.size["height"],
+        detailed_tiles=images.detailed_tiles,
+        adaptive_tiles=images.adaptive_tiles,
+    )
+    return plan.detailed == (1, 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -82,8 +95,15 @@ def main() -> None:
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
 
     results: dict[str, dict] = {}
-    for kind, number in (("word", arguments.words), ("page", arguments.pages)):
-        pages = [render(kind, "test", index) for index in range(number)]
+    words = [render("word", "test", index) for index in range(arguments.words)]
+    in_a_tile = [has_one_tile(word, processor) for word in words]
+    samples = {
+        "word in a tile": [word for word, alone in zip(words, in_a_tile, strict=True) if alone],
+        "word over tiles": [word for word, alone in zip(words, in_a_tile, strict=True) if not alone],
+        "pair": [render("pair", "test", index) for index in range(arguments.pages)],
+        "page": [render("page", "test", index) for index in range(arguments.pages)],
+    }
+    for kind, pages in samples.items():
         for name, (images_kwargs, generate_kwargs) in VARIANTS.items():
             texts = read(model, processor, pages, images_kwargs, generate_kwargs)
             results[f"{kind}: {name}"] = score(pages, texts)

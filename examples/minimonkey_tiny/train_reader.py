@@ -1,28 +1,46 @@
-"""Stages 2 and 3 of the tiny checkpoint: projector and language model learn to write down what the tower sees.
+"""Stages 2 to 5 of the tiny checkpoint: projector and language model learn to write down what the tower sees.
 
-Stage 2 (`words`) trains them on single tiles behind a frozen tower, stage 3 (`pages`) all weights on whole pyramids:
+Behind the frozen tower `words` trains them on one or two tiles, `pages` and `again` (the same once more, the rate back
+at its peak) on pages that are tiled once. `pyramid` trains all weights on the Complementary Image Pyramid. `control`
+is as long as `pyramid`, but still tiled once: what it gains is no merit of the pyramid.
 
-    python examples/minimonkey_tiny/train_reader.py words --tower runs/tower/tower --output runs/words
-    python examples/minimonkey_tiny/train_reader.py pages --model runs/words/model --output runs/pages
+    python -m examples.minimonkey_tiny.train_reader words --tower runs/tower/tower --output runs/words
+    python -m examples.minimonkey_tiny.train_reader pages --model runs/words/model --output runs/pages
+    python -m examples.minimonkey_tiny.train_reader again --model runs/pages/model --output runs/again
+    python -m examples.minimonkey_tiny.train_reader pyramid --model runs/again/model --output runs/pyramid
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rendering import TILE_SIZE, Page, generator, random_font, render_page, render_word
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import InternVLVisionModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
+from transformers import InternVLVisionModel, PreTrainedTokenizerFast
 
+from examples.minimonkey_tiny.recipe import SIZES, add_arguments, train
+from examples.minimonkey_tiny.rendering import (
+    FONT_SIZES,
+    TILE_SIZE,
+    Page,
+    generator,
+    random_font,
+    render_page,
+    render_pair,
+    render_word,
+)
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
 
 
-QUESTION = "Read the text."
-MESSAGES = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}]
 PAGE_GRIDS = [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (3, 2), (2, 3)]
+
+
+def messages(question: str = "Read the text.") -> list[dict]:
+    """The conversation, up to the answer."""
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -62,18 +80,19 @@ def make_processor() -> MiniMonkeyProcessor:
     )
 
 
-def make_model(tower_folder: str, tokenizer: PreTrainedTokenizerFast) -> MiniMonkeyForConditionalGeneration:
+def make_model(tower_folder: str, tokenizer: PreTrainedTokenizerFast, size: str) -> MiniMonkeyForConditionalGeneration:
     tower = InternVLVisionModel.from_pretrained(tower_folder)
+    width, layers, heads = SIZES[size][1]
     config = MiniMonkeyConfig(
         vision_config=tower.config.to_dict(),
         text_config={
             "model_type": "llama",
             "vocab_size": len(tokenizer),
-            "hidden_size": 256,
-            "intermediate_size": 768,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 4,
+            "hidden_size": width,
+            "intermediate_size": 3 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "num_key_value_heads": heads,
             "max_position_embeddings": 2048,
             "pad_token_id": tokenizer.pad_token_id,
             "bos_token_id": None,
@@ -90,31 +109,45 @@ def make_model(tower_folder: str, tokenizer: PreTrainedTokenizerFast) -> MiniMon
 
 
 def render(kind: str, split: str, index: int) -> Page:
-    """Sample `index`: a single word, a few lines in one tile, or a page of up to six tiles."""
+    """Sample `index`: a single word, a few lines in one tile, two words of which one is asked for, or a page."""
     rng = generator(f"{kind}-{split}", index)
-    held_out = split != "train"
+    held_out = not split.startswith("train")
     if kind == "mixed":
-        kind = "word" if rng.random() < 0.4 else "page"
+        kind = rng.choice(["word", "pair", "page"], p=[0.3, 0.15, 0.55])
     if kind == "word":
         return render_word(rng, held_out)
+    if kind == "pair":
+        return render_pair(rng, held_out)
     grid = (1, 1) if kind == "lines" else PAGE_GRIDS[rng.integers(len(PAGE_GRIDS))]
     while True:
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.8, 1.15)) for side in grid)
-        font = random_font(rng, sizes=(18, 34))
+        font = random_font(rng, sizes=FONT_SIZES)
         page = render_page(rng, size, font, held_out, int(rng.integers(1, 7)), int(rng.integers(1, 4)), (1.15, 2.5))
         if page.lines:
             return page
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What a stage learns from and how: see `STAGES`."""
+
+    kinds: list[str]
+    images_kwargs: dict
+    batch_size: int
+    learning_rate: float
+    steps: int
+    train_tower: bool = True
+
+
 class PageDataset(torch.utils.data.Dataset):
-    def __init__(self, kinds: list[str], split: str, samples: int, first: int = 0):
-        self.kinds, self.split, self.samples, self.first = kinds, split, samples, first
+    def __init__(self, kinds: list[str], split: str, samples: int):
+        self.kinds, self.split, self.samples = kinds, split, samples
 
     def __len__(self) -> int:
         return self.samples
 
     def __getitem__(self, index: int) -> Page:
-        return render(self.kinds[index % len(self.kinds)], self.split, self.first + index)
+        return render(self.kinds[index % len(self.kinds)], self.split, index)
 
 
 class Collator:
@@ -122,12 +155,14 @@ class Collator:
 
     def __init__(self, processor: MiniMonkeyProcessor, **images_kwargs):
         self.processor, self.images_kwargs = processor, images_kwargs
-        self.prompt = processor.apply_chat_template(MESSAGES, add_generation_prompt=True, tokenize=False)
 
     def __call__(self, pages: list[Page]) -> dict[str, torch.Tensor]:
+        prompts = self.processor.apply_chat_template(
+            [messages(page.question) for page in pages], add_generation_prompt=True, tokenize=False
+        )
         answers = [page.text + self.processor.tokenizer.eos_token for page in pages]
         inputs = self.processor(
-            text=[self.prompt + answer for answer in answers],
+            text=[prompt + answer for prompt, answer in zip(prompts, answers, strict=True)],
             images=[[page.image] for page in pages],
             padding=True,
             return_tensors="pt",
@@ -145,73 +180,55 @@ def compute_metrics(prediction) -> dict[str, float]:
     return {"token_accuracy": float((labels == predicted)[labels != -100].mean())}
 
 
+def predicted_tokens(logits: torch.Tensor | tuple, labels: torch.Tensor) -> torch.Tensor:
+    return (logits[0] if isinstance(logits, tuple) else logits).argmax(-1)
+
+
+# Samples, tiles, batch size, learning rate, updates and whether the tower learns, too
+PLAIN = {"adaptive_tiles": None}
 STAGES = {
-    # kinds of samples, image settings, batch size, learning rate, does the tower learn?
-    "words": (["word", "lines"], {"detailed_tiles": (1, 2), "adaptive_tiles": None}, 32, 1e-3, False),
-    "pages": (["mixed"], {}, 16, 4e-4, True),
+    "words": Stage(["word", "lines"], {"detailed_tiles": (1, 2)} | PLAIN, 32, 1e-3, 1200, train_tower=False),
+    "pages": Stage(["mixed"], PLAIN, 32, 1e-3, 900, train_tower=False),
+    "again": Stage(["mixed"], PLAIN, 32, 1e-3, 900, train_tower=False),
+    "pyramid": Stage(["mixed"], {}, 16, 4e-4, 400),
+    "control": Stage(["mixed"], PLAIN, 16, 4e-4, 400),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--tower", help="folder of stage 1's tower, to begin with")
-    parser.add_argument("--model", help="folder of an earlier stage's model, to go on with")
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--samples", type=int, default=100_000)
-    parser.add_argument("--first", type=int, default=0, help="first sample, to go on where an earlier run ended")
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
+    parser.add_argument("--tower", help="folder of the first stage's tower, for the stage `words`")
+    parser.add_argument("--model", help="folder of an earlier stage's model, for the other stages")
+    add_arguments(parser)
     arguments = parser.parse_args()
-    kinds, images_kwargs, batch_size, learning_rate, train_tower = STAGES[arguments.stage]
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
+    stage = STAGES[arguments.stage]
+    arguments.steps = arguments.steps or stage.steps
+    arguments.learning_rate = arguments.learning_rate or stage.learning_rate
+    torch.manual_seed(arguments.seed)
 
     processor = make_processor()
     if arguments.model:
         model = MiniMonkeyForConditionalGeneration.from_pretrained(arguments.model, dtype=torch.float32)
     else:
-        model = make_model(arguments.tower, processor.tokenizer)
-    if arguments.model and arguments.tower:
-        tower = InternVLVisionModel.from_pretrained(arguments.tower)
-        model.model.vision_tower.load_state_dict(tower.state_dict())
-    model.model.vision_tower.requires_grad_(train_tower)
-    trainer = Trainer(
-        model=model,
-        args=TrainingArguments(
-            output_dir=arguments.output,
-            per_device_train_batch_size=batch_size,
-            per_device_eval_batch_size=batch_size,
-            num_train_epochs=1,
-            learning_rate=arguments.learning_rate or learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=100,
-            weight_decay=0.05,
-            adam_beta2=0.98,
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            dataloader_num_workers=1,
-            remove_unused_columns=False,
-            eval_strategy="steps",
-            eval_steps=250,
-            save_steps=250,
-            save_total_limit=2,
-            logging_steps=50,
-            report_to=[],
-        ),
-        train_dataset=PageDataset(kinds, "train", arguments.samples, arguments.first),
-        eval_dataset=PageDataset(kinds, "held-out", 256),
-        data_collator=Collator(processor, **images_kwargs),
-        compute_metrics=compute_metrics,
-        preprocess_logits_for_metrics=lambda logits, labels: (
-            logits[0].argmax(-1) if isinstance(logits, tuple) else logits.argmax(-1)
-        ),
+        model = make_model(arguments.tower, processor.tokenizer, arguments.size)
+    model.model.vision_tower.requires_grad_(stage.train_tower)
+    trainer_kwargs = {
+        "model": model,
+        "train_dataset": PageDataset(stage.kinds, f"train {arguments.stage}", stage.batch_size * arguments.steps),
+        "eval_dataset": PageDataset(stage.kinds, "held-out", 256),
+        "data_collator": Collator(processor, **stage.images_kwargs),
+        "compute_metrics": compute_metrics,
+        "preprocess_logits_for_metrics": predicted_tokens,
+    }
+    train(
+        trainer_kwargs,
+        arguments,
+        per_device_train_batch_size=stage.batch_size,
+        per_device_eval_batch_size=stage.batch_size,
     )
-    trainer.train(resume_from_checkpoint=arguments.resume)
     model.save_pretrained(f"{arguments.output}/model")
     processor.save_pretrained(f"{arguments.output}/model")
-    trainer.save_state()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A dense auxiliary label does what a caption can't (from pixels to text directly, a tiny model stays on the plateau of
 letter frequencies): per half patch, which character has its center here, and which place it has in its word.
 
-    python examples/minimonkey_tiny/train_tower.py --output runs/tower --samples 200000
+    python -m examples.minimonkey_tiny.train_tower --output runs/tower
 """
 
 from __future__ import annotations
@@ -12,28 +12,40 @@ import argparse
 
 import numpy as np
 import torch
-from rendering import ALPHABET, FONT_SIZES, MAX_WORD, TILE_SIZE, dense_labels, generator, random_font, render_page
 from torch import nn
-from transformers import InternVLVisionConfig, InternVLVisionModel, Trainer, TrainingArguments
+from transformers import InternVLVisionConfig, InternVLVisionModel, PreTrainedModel
+
+from examples.minimonkey_tiny.recipe import SIZES, add_arguments, train
+from examples.minimonkey_tiny.rendering import (
+    ALPHABET,
+    FONT_SIZES,
+    MAX_WORD,
+    TILE_SIZE,
+    dense_labels,
+    generator,
+    random_font,
+    render_page,
+)
 
 
-def vision_config() -> InternVLVisionConfig:
+def vision_config(size: str) -> InternVLVisionConfig:
+    width, layers, heads = SIZES[size][0]
     return InternVLVisionConfig(
-        hidden_size=192,
-        num_hidden_layers=6,
-        num_attention_heads=3,
-        intermediate_size=768,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
         image_size=TILE_SIZE,
         patch_size=14,
         attention_bias=True,
-        layer_scale_init_value=1.0,  # 0.1 is for 24 layers; six learn faster at full scale
+        layer_scale_init_value=1.0,  # 0.1 is for 24 layers; five or six learn faster at full scale
     )
 
 
 class DenseReader(nn.Module):
     """The tower with a linear head per patch: two half patches, each a character and its ordinal."""
 
-    def __init__(self, tower: InternVLVisionModel):
+    def __init__(self, tower: PreTrainedModel):
         super().__init__()
         self.tower = tower
         hidden_size = tower.config.hidden_size
@@ -44,8 +56,8 @@ class DenseReader(nn.Module):
         self.register_buffer("weight", torch.tensor([0.1] + [1.0] * len(ALPHABET)), persistent=False)
 
     def forward(self, pixel_values: torch.Tensor, letters: torch.Tensor, ordinals: torch.Tensor) -> dict:
-        hidden_states = self.tower(pixel_values=pixel_values).last_hidden_state[:, 1:]  # (tiles, patches, hidden)
-        hidden_states = self.norm(hidden_states)
+        hidden_states = self.tower(pixel_values=pixel_values).last_hidden_state  # (tiles, patches, hidden)
+        hidden_states = self.norm(hidden_states[:, -letters.shape[1] :])  # without a class token
         letter_logits = self.letters(hidden_states).unflatten(-1, (2, -1)).float()  # (tiles, patches, 2, alphabet + 1)
         ordinal_logits = self.ordinals(hidden_states).unflatten(-1, (2, -1)).float()
         letter_loss = nn.functional.cross_entropy(letter_logits.flatten(0, 2), letters.flatten(), self.weight)
@@ -102,51 +114,35 @@ def compute_metrics(prediction) -> dict[str, float]:
     }
 
 
+def train_tower(tower: PreTrainedModel, arguments: argparse.Namespace) -> None:
+    """Teach `tower` the dense labels, and save it in the folder `tower` of the output folder."""
+    trainer_kwargs = {
+        "model": DenseReader(tower),
+        "train_dataset": TileDataset("train", 16 * arguments.steps),
+        "eval_dataset": TileDataset("held-out", 64),
+        "data_collator": collate,
+        "compute_metrics": compute_metrics,
+    }
+    train(
+        trainer_kwargs,
+        arguments,
+        per_device_train_batch_size=16,  # pages: up to 64 tiles
+        per_device_eval_batch_size=16,
+        label_names=["letters", "ordinals"],
+    )
+    tower.save_pretrained(f"{arguments.output}/tower")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", default="runs/tower")
-    parser.add_argument("--samples", type=int, default=60_000, help="pages; each gives up to four tiles")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
+    add_arguments(parser)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-
-    tower = InternVLVisionModel(vision_config())
+    arguments.steps = arguments.steps or 2500
+    arguments.learning_rate = arguments.learning_rate or 1e-3
+    torch.manual_seed(arguments.seed)
+    tower = InternVLVisionModel(vision_config(arguments.size))
     nn.init.normal_(tower.embeddings.position_embeddings, std=0.02)
-    trainer = Trainer(
-        model=DenseReader(tower),
-        args=TrainingArguments(
-            output_dir=arguments.output,
-            per_device_train_batch_size=16,  # pages: up to 64 tiles
-            per_device_eval_batch_size=16,
-            num_train_epochs=1,
-            learning_rate=arguments.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=200,
-            weight_decay=0.05,
-            adam_beta2=0.98,
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            dataloader_num_workers=1,
-            remove_unused_columns=False,
-            label_names=["letters", "ordinals"],
-            eval_strategy="steps",
-            eval_steps=500,
-            save_steps=500,
-            save_total_limit=2,
-            logging_steps=50,
-            report_to=[],
-        ),
-        train_dataset=TileDataset("train", arguments.samples),
-        eval_dataset=TileDataset("held-out", 64),
-        data_collator=collate,
-        compute_metrics=compute_metrics,
-    )
-    trainer.train(resume_from_checkpoint=arguments.resume)
-    trainer.model.tower.save_pretrained(f"{arguments.output}/tower")
-    trainer.save_state()
+    train_tower(tower, arguments)
 
 
 if __name__ == "__main__":
