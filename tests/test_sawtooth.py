@@ -259,7 +259,8 @@ def test_the_report_says_what_the_readings_say(tmp_path, monkeypatch):
 
 def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     header = "method,columns,rows,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
-    accuracy = {"detailed + global": (1.0, 0.5), "pyramid any": (1.0, 0.75)}  # in the center, at the line
+    # In the center, at the line
+    accuracy = {"detailed + global": (1.0, 0.5), "pyramid any": (1.0, 0.75), "pyramid all": (0.5, 0.25)}
     for name, add in (("6m-plain", 0.0), ("6m-control", 0.25)):
         rows = [
             f"{method},2,2,x,{position},w{word},a,{min(1, value + add)},False,False,False"
@@ -268,16 +269,29 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
             for word in range(4)
         ]
         (tmp_path / f"sweep-{name}.csv").write_text(header + "\n".join(rows) + "\n")
+    words = [
+        f"{method},{page},lines,w,{read},False,False,1.0"
+        for method, reads in (("detailed + global", (True, False)), ("pyramid any", (True, True)))
+        for page in range(3)
+        for read in reads
+    ]
+    header = "method,page,kind,word,read,cut_detailed,cut_everywhere,page_accuracy\n"
+    (tmp_path / "page-6m-plain.csv").write_text(header + "\n".join(words) + "\n")
     monkeypatch.setattr(report, "FOLDER", tmp_path)
     monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
     report.main()
     text = (tmp_path / "RESULTS.md").read_text()
+    expected = "| 6m | plain tiling | 6 | 50.0 [50.0, 50.0] | 100.0 [100.0, 100.0] | 50.0 [50.0, 50.0] |"
+    assert expected in text.split("## And on pages?")[1]
     assert (
         "| 6m | plain tiling | 8 | 50.0 [50.0, 50.0] | yes | 25.0 [25.0, 25.0] | 25.0 [25.0, 25.0] | yes | "
         "12.5 [12.5, 12.5] |" in text
     )
     assert "| 6m | plain tiling, as long | 8 | 25.0 [25.0, 25.0] | yes | 0.0 [0.0, 0.0] | " in text
     assert (tmp_path / "overview.png").exists()
+    assert "| 6m-plain | pyramid all | -50.0 [-50.0, -50.0] | -50.0 [-50.0, -50.0] |" in text
+    failed = text.split("## What did not work?")[1].split("## ")[0]
+    assert "- 6m-plain, pyramid all: -37.5 [-37.5, -37.5]" in failed and "pyramid any" not in failed
     assert [verdict((0, low, high)) for low, high in ((-1, 1), (0.1, 1), (-2, -1))] == ["not shown", "yes", "reversed"]
 
 
