@@ -17,7 +17,8 @@ from types import MappingProxyType
 Grid = tuple[int, int]  # (columns, rows)
 
 TILE_GROUPS = ("detailed", "adaptive", "global")  # the position in this tuple is the tile's level
-COMPLEMENTARITIES = ("any", "all", "none", "disjoint")
+COMPLEMENTARITIES = ("any", "all", "none", "disjoint", "joint")
+SHARED_LINE_COST = 0.3  # of "joint": a common cut line is as bad as stretching one side by a third (e**0.3 = 1.35)
 MAX_TILES_PER_GROUP = 1024  # the published settings end at 24; beyond this, a range is a mistake
 
 
@@ -143,7 +144,13 @@ def plan_pyramid(
             - `"none"` (published evaluation with several images): none;
             - `"disjoint"` (ours): those with an inner cut line in common with the detailed grid. That leaves coprime
               columns and coprime rows. If no grid of the range is so, those with the fewest common lines stay. The
-              1x1 grid does not compete, since it would leave the image without an adaptive group.
+              1x1 grid does not compete, since it would leave the image without an adaptive group;
+            - `"joint"` (ours): none, but both grids are chosen together, to stretch the image little and to share
+              few inner cut lines: the pair with the least sum of |log(width / height) - log(columns / rows)| over
+              both, plus 0.3 per common line. Unlike the others it may change the detailed grid, too. On a tie: the
+              most detailed tiles with less than twice the image's pixels; then the fewest adaptive tiles, then the
+              fewest columns. The adaptive grid is neither 1x1 nor the detailed one again; the detailed grid is 1x1
+              only where it is so under the other rules, in small images.
 
             Where all are ruled out, the adaptive grid is (1, 1) and the group is left out.
 
@@ -180,7 +187,9 @@ def complementary_grid(
     Args:
         detailed (`tuple[int, int]`): columns and rows of the detailed grid.
         allowed (`Collection[tuple[int, int]]`, *optional*): the only grids to choose from, within `adaptive_tiles`.
-        width, height, tile_size, adaptive_tiles, complementarity: see [`plan_pyramid`].
+        complementarity (`str`, *optional*, defaults to `"any"`):
+            See [`plan_pyramid`]; `"joint"` looks for the best grid beside the given one.
+        width, height, tile_size, adaptive_tiles: see [`plan_pyramid`].
 
     Returns:
         `tuple[int, int]`: columns and rows, (1, 1) if no grid is left to choose from.
@@ -188,6 +197,9 @@ def complementary_grid(
     candidates = _candidate_grids(*adaptive_tiles)
     if allowed is not None:
         candidates = [grid for grid in candidates if grid in allowed]
+    if complementarity == "joint":
+        _, adaptive = _joint_grids(width, height, tile_size, [detailed], candidates)
+        return adaptive
     candidates = _complementary_grids(detailed, candidates, complementarity)
     return _closest_grid(width, height, tile_size, candidates)
 
@@ -238,9 +250,13 @@ def _tile_range(name: str, value: Sequence[int]) -> Grid:
 def _plan_pyramid(
     width: int, height: int, tile_size: int, detailed_tiles: Grid, adaptive_tiles: Grid | None, complementarity: str
 ) -> PyramidPlan:
-    detailed = _closest_grid(width, height, tile_size, _candidate_grids(*detailed_tiles))
-    adaptive = (1, 1)
-    if adaptive_tiles is not None:
+    detailed_grids = _candidate_grids(*detailed_tiles)
+    detailed, adaptive = _closest_grid(width, height, tile_size, detailed_grids), (1, 1)
+    if adaptive_tiles is not None and complementarity == "joint" and detailed != (1, 1):
+        detailed_grids = [grid for grid in detailed_grids if grid != (1, 1)]
+        adaptive_grids = _candidate_grids(*adaptive_tiles)
+        detailed, adaptive = _joint_grids(width, height, tile_size, detailed_grids, adaptive_grids)
+    elif adaptive_tiles is not None:
         adaptive = complementary_grid(
             width,
             height,
@@ -305,3 +321,28 @@ def _closest_grid(width: int, height: int, tile_size: int, grids: Sequence[Grid]
         if difference < smallest or is_tie_for_large_image:
             closest, smallest = (columns, rows), difference
     return closest
+
+
+def _joint_grids(
+    width: int, height: int, tile_size: int, detailed_grids: Sequence[Grid], adaptive_grids: Sequence[Grid]
+) -> tuple[Grid, Grid]:
+    """The pair with the least distortions and shared cut lines; adaptive (1, 1) if there is none to choose from."""
+
+    def distortion(grid: Grid) -> float:
+        return abs(math.log(width / height) - math.log(grid[0] / grid[1]))
+
+    def cost(detailed: Grid, adaptive: Grid) -> tuple:
+        total = distortion(detailed) + distortion(adaptive) + SHARED_LINE_COST * _shared_cut_lines(detailed, adaptive)
+        tiles = detailed[0] * detailed[1]
+        is_too_large = width * height <= 0.5 * tile_size**2 * tiles  # as in `_closest_grid`
+        tiles = tiles if is_too_large else -tiles
+        # Rounded, since sums that should be equal may differ in the last digit
+        return round(total, 9), is_too_large, tiles, adaptive[0] * adaptive[1], detailed, adaptive
+
+    best = (math.inf,)
+    for detailed in sorted(detailed_grids, key=distortion):
+        if distortion(detailed) > best[0] + 1e-6:
+            break  # all further ones are worse, whatever stands beside them
+        beside = [grid for grid in adaptive_grids if grid not in ((1, 1), detailed)] or [(1, 1)]
+        best = min(best, min(cost(detailed, adaptive) for adaptive in beside))
+    return best[-2:]

@@ -41,7 +41,8 @@ class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
     adaptive_tiles (`tuple[int, int]`, *optional*, defaults to `self.adaptive_tiles`):
         Fewest and most adaptive tiles. `None` leaves the adaptive group out.
     complementarity (`str`, *optional*, defaults to `self.complementarity`):
-        `"any"`, `"all"`, `"none"` or `"disjoint"`: which adaptive grids the detailed one rules out.
+        `"any"`, `"all"`, `"none"` or `"disjoint"`: which adaptive grids the detailed one rules out; `"joint"`: both
+        grids are chosen together, see `plan_pyramid`.
     pyramid (`str`, *optional*):
         A published setting by name, one of `PYRAMID_SETTINGS`, in place of the three arguments above.
     tile_order (`tuple[str, str, str]`, *optional*, defaults to `self.tile_order`):

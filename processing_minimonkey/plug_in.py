@@ -41,7 +41,8 @@ class CIPProcessor:
     Attributes:
         adaptive_tiles (`tuple[int, int]`, *optional*, defaults to `(3, 7)`):
             Fewest and most tiles of the second grid. `None` switches CIP off.
-        complementarity (`str`, *optional*, defaults to `"any"`): see [`plan_pyramid`].
+        complementarity (`str`, *optional*, defaults to `"any"`):
+            See [`plan_pyramid`]. The first grid stays that of the family, `"joint"` chooses the best beside it.
 
     An image that the family leaves whole gets no second grid: there is nothing to mend.
 

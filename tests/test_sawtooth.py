@@ -14,7 +14,7 @@ from benchmarks.sawtooth.page import word_boxes
 from benchmarks.sawtooth.reading import QUESTION, character_accuracy, make_inputs, read
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
 from benchmarks.sawtooth.steering import steer, tokens_on, words_of
-from benchmarks.sawtooth.sweep import GRIDS, SCALES, draw_word, held_out_words, positions
+from benchmarks.sawtooth.sweep import GRIDS, SCALES, SIZES, draw_word, held_out_words, positions, unfinished
 from examples.minimonkey_tiny.evaluate import edit_distance
 from examples.minimonkey_tiny.rendering import generator, is_held_out, render_pair
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration, scale_compression
@@ -46,6 +46,7 @@ def images():
         ("pyramid any", {}),
         ("pyramid all", {"complementarity": "all"}),
         ("pyramid disjoint", {"complementarity": "disjoint"}),
+        ("pyramid joint", {"complementarity": "joint"}),
         ("detailed + global", {"adaptive_tiles": None}),
         ("global", {"detailed_tiles": (1, 1), "adaptive_tiles": None}),
     ],
@@ -113,7 +114,7 @@ def test_the_word_is_where_the_sweep_says():
         for scale in SCALES:
             for axis in "xy":
                 for center in positions(grid, axis):
-                    image, (left, top, right, bottom) = draw_word("reading", grid, scale, TILE, center)
+                    image, (left, top, right, bottom) = draw_word("reading", 24, grid, scale, TILE, center)
                     width, height = image.size
                     assert plan_pyramid(width, height, tile_size=TILE, detailed_tiles=(1, 6)).detailed == grid
                     assert (left + right) / 2 / width * grid[0] == pytest.approx(center[0], abs=0.01)
@@ -123,8 +124,21 @@ def test_the_word_is_where_the_sweep_says():
 
 
 def test_words_of_the_sweep_are_held_out_and_different():
-    words = held_out_words(30)
-    assert len(set(words)) == 30 and all(is_held_out(word) for word in words)
+    for size, lengths in SIZES.items():
+        words = held_out_words(30, lengths)
+        assert len(set(words)) == 30 and all(is_held_out(word) and len(word) in lengths for word in words)
+        _, (left, _, right, _) = draw_word("w" * max(lengths), size, (2, 2), (1.0, 1.0), TILE, (0.5, 0.5))
+        assert right - left < 1.35 * TILE  # even of the widest letters; words of usual letters fit a tile
+
+
+def test_a_sweep_goes_on_after_the_last_block(tmp_path):
+    path = tmp_path / "sweep.csv"
+    methods = ["global", "pyramid any"]
+    assert unfinished(path, methods, 24) == [(method, grid) for grid in GRIDS for method in methods]
+    path.write_text("method,columns,rows,size\npyramid any,3,2,24\nglobal,3,2,32\n")
+    assert unfinished(path, methods, 24) == [
+        (method, grid) for grid in GRIDS for method in methods if (method, grid) != ("pyramid any", (3, 2))
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,7 +166,7 @@ def test_documents_look_as_their_names_say():
 @torch.no_grad()
 def test_a_batch_reads_what_its_rows_read(checkpoint, processor):
     model = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint).eval()
-    drawn = [draw_word(word, (2, 2), (1.0, 1.0), TILE, (0.5, 0.5))[0] for word in ("open", "sunday")]
+    drawn = [draw_word(word, 24, (2, 2), (1.0, 1.0), TILE, (0.5, 0.5))[0] for word in ("open", "sunday")]
     drawn[1] = drawn[1].crop((0, 0, 112, 112))  # fewer tiles, so that a row is padded
     views = [METHODS["pyramid any"](*image.size, TILE, np.random.default_rng(0)) for image in drawn]
     together = read(model.float(), processor, drawn, views)
@@ -239,9 +253,9 @@ def test_compressed_readings_count_their_tokens(checkpoint, processor):
 
 
 def test_the_report_says_what_the_readings_say(tmp_path, monkeypatch):
-    header = "method,columns,rows,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
+    header = "method,columns,rows,size,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
     rows = [
-        f"pyramid any,3,2,x,{position},w{word},a,{1 - near * 0.5},{not near},{bool(near)},False"
+        f"pyramid any,3,2,24,x,{position},w{word},a,{1 - near * 0.5},{not near},{bool(near)},False"
         for word in range(4)
         for position, near in ((0.5, 0), (1.0, 1), (1.5, 0), (2.0, 1), (2.5, 0))
     ]
@@ -252,21 +266,22 @@ def test_the_report_says_what_the_readings_say(tmp_path, monkeypatch):
     text = (tmp_path / "RESULTS.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| pyramid any |")).split(" | ")
     # 20 readings, 3 of 5 exact; all in the centers, none at the borders; accuracy 1 and a half.
-    assert row[1:4] == ["20", "60.0 [60.0, 60.0]", "100.0 [100.0, 100.0]"]
-    assert row[4:7] == ["0.0 [0.0, 0.0]", "100.0 [100.0, 100.0]", "50.0 [50.0, 50.0]"]
-    assert row[8] == "0 |" and (tmp_path / "sweep-some.png").exists()
+    assert row[1:5] == ["24", "20", "60.0 [60.0, 60.0]", "100.0 [100.0, 100.0]"]
+    assert row[5:8] == ["0.0 [0.0, 0.0]", "100.0 [100.0, 100.0]", "50.0 [50.0, 50.0]"]
+    assert row[9] == "0 |" and (tmp_path / "sweep-some.png").exists()
 
 
 def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
-    header = "method,columns,rows,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
+    header = "method,columns,rows,size,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
     # In the center, at the line
     accuracy = {"detailed + global": (1.0, 0.5), "pyramid any": (1.0, 0.75), "pyramid all": (0.5, 0.25)}
-    for name, add in (("6m-plain", 0.0), ("6m-control", 0.25)):
+    for name, add in (("6m-plain", 0.0), ("6m-control", 0.25), ("6m-pyramid", 0.5)):
         rows = [
-            f"{method},2,2,x,{position},w{word},a,{min(1, value + add)},False,False,False"
+            f"{method},2,2,24,{axis},{position},w{word},a,{min(1, value + add)},False,False,False"
             for method, values in accuracy.items()
             for position, value in zip((0.5, 1.0), values, strict=True)
             for word in range(4)
+            for axis in "xy"
         ]
         (tmp_path / f"sweep-{name}.csv").write_text(header + "\n".join(rows) + "\n")
     words = [
@@ -281,14 +296,20 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
     report.main()
     text = (tmp_path / "RESULTS.md").read_text()
-    expected = "| 6m | plain tiling | 6 | 50.0 [50.0, 50.0] | 100.0 [100.0, 100.0] | 50.0 [50.0, 50.0] |"
+    expected = "| 6m | plain tiling | 6 | 50.0 [50.0, 50.0] | 100.0 [100.0, 100.0] | 50.0 [50.0, 50.0] | – |"
     assert expected in text.split("## And on pages?")[1]
     assert (
-        "| 6m | plain tiling | 8 | 50.0 [50.0, 50.0] | yes | 25.0 [25.0, 25.0] | 25.0 [25.0, 25.0] | yes | "
+        "| 6m | plain tiling | between rows | 24 | 8 | 50.0 [50.0, 50.0] | yes | 25.0 [25.0, 25.0] | "
+        "25.0 [25.0, 25.0] | yes | "
         "12.5 [12.5, 12.5] |" in text
     )
-    assert "| 6m | plain tiling, as long | 8 | 25.0 [25.0, 25.0] | yes | 0.0 [0.0, 0.0] | " in text
+    assert (
+        "| 6m | plain tiling, as long | between columns | 24 | 8 | 25.0 [25.0, 25.0] | yes | 0.0 [0.0, 0.0] | " in text
+    )
     assert (tmp_path / "overview.png").exists()
+    # With CIP by the one, 1 and 1, without by the other, 1 and 0.75
+    better = "| 6m | pyramid any | one word, lines between rows, 24 px | 8 | 12.5 [12.5, 12.5] | 25.0 [25.0, 25.0] |"
+    assert better in text.split("## Is a model that is trained with CIP the better one?")[1]
     assert "| 6m-plain | pyramid all | -50.0 [-50.0, -50.0] | -50.0 [-50.0, -50.0] |" in text
     failed = text.split("## What did not work?")[1].split("## ")[0]
     assert "- 6m-plain, pyramid all: -37.5 [-37.5, -37.5]" in failed and "pyramid any" not in failed

@@ -158,7 +158,7 @@ def test_the_sweep_of_a_family_knows_its_grids(family):
     for method in COMPLEMENTARITIES:
         processor = make_processor(family, method)
         for grid in GRIDS:
-            for axis, position, _, image, box in samples(["reading"], grid, 112):
+            for axis, position, _, image, box in samples(["reading"], 24, grid, 112):
                 width, height = image.size
                 assert processor._detailed_grid(height, width, {}) == grid
                 second = processor._grid_beside(height, width, grid, {})
@@ -170,7 +170,7 @@ def test_the_sweep_of_a_family_knows_its_grids(family):
 def test_a_family_is_swept():
     torch.manual_seed(0)
     model = family_model("internvl", "3m").eval()
-    readings = sweep(model, make_processor("internvl", "pyramid any"), "pyramid any", (2, 2), ["reading"])
+    readings = sweep(model, make_processor("internvl", "pyramid any"), "pyramid any", (2, 2), 24, ["reading"])
     assert len(readings) == 18 and {reading.axis for reading in readings} == {"x", "y"}
     cut = {reading.position: reading.cut_detailed for reading in readings if reading.axis == "x"}
     assert cut[1.0] and not cut[0.5]

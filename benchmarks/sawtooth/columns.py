@@ -9,8 +9,7 @@ from benchmarks.sawtooth.sweep import STEP
 
 
 Columns = dict[str, np.ndarray]
-# Near a cut line, and in the middle of a tile: distance of the word's center from the nearest line, in tiles.
-BORDER, CENTER = STEP, 0.5 - STEP
+CENTER = 0.5 - STEP  # in the middle of a tile: the least distance from the nearest cut line, in tiles
 
 
 def load(path: Path) -> Columns:
@@ -30,9 +29,25 @@ def choose(columns: Columns, chosen: np.ndarray) -> Columns:
     return {name: values[chosen] for name, values in columns.items()}
 
 
+def stack(*tables: Columns) -> Columns:
+    """Readings of several models one after the other; what one of them lacks is left out."""
+    shared = [name for name in tables[0] if all(name in table for table in tables)]
+    return {name: np.concatenate([table[name] for table in tables]) for name in shared}
+
+
 def distance(position: np.ndarray) -> np.ndarray:
     """From the nearest cut line of the detailed grid inside the image, in tiles; lines are at whole numbers."""
     return np.abs(position - np.round(position).clip(min=1))
+
+
+def on_line(columns: Columns) -> np.ndarray:
+    """Readings of a word whose center is on a cut line of the detailed grid."""
+    return distance(columns["position"]) < 1e-9
+
+
+def in_center(columns: Columns) -> np.ndarray:
+    """Readings of a word in the middle of a tile."""
+    return distance(columns["position"]) >= CENTER - 1e-9
 
 
 def percent(estimate: tuple[float, float, float]) -> str:

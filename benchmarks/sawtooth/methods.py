@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from benchmarks.sawtooth.geometry import OVERLAP, budget, together
+from benchmarks.sawtooth.geometry import OVERLAP, budget
 from processing_minimonkey import plan_pyramid
 
 
@@ -90,19 +90,12 @@ def _with_second(second: Callable) -> Callable:
 
 
 def _pyramid(complementarity: str) -> Callable:
-    def second(width, height, tile_size, detailed, rng):
-        _, adaptive = _grids(width, height, tile_size, adaptive=ADAPTIVE, complementarity=complementarity)
-        return grid_view(1, adaptive, tile_size) if adaptive != (1, 1) else None
+    def views(width: int, height: int, tile_size: int, rng: np.random.Generator) -> list[View]:
+        grids = _grids(width, height, tile_size, adaptive=ADAPTIVE, complementarity=complementarity)
+        found = [grid_view(level, grid, tile_size) for level, grid in enumerate(grids) if grid != (1, 1)]
+        return [*found, _global(tile_size)]
 
-    return _with_second(second)
-
-
-def _together(width: int, height: int, tile_size: int, rng: np.random.Generator) -> list[View]:
-    """Both grids chosen together: little distortion, few common cut lines (`together` in `geometry.py`)."""
-    ranges = {"detailed_tiles": DETAILED, "adaptive_tiles": ADAPTIVE}
-    detailed, adaptive = (group.grid for group in together(0.3)((width, height), ranges, rng))
-    found = [grid_view(0, detailed, tile_size)] if detailed != (1, 1) else []
-    return [*found, grid_view(1, adaptive, tile_size), _global(tile_size)]
+    return views
 
 
 def _random(width, height, tile_size, detailed, rng):
@@ -157,7 +150,7 @@ METHODS: dict[str, Callable[[int, int, int, np.random.Generator], list[View]]] =
     "pyramid any": _pyramid("any"),
     "pyramid all": _pyramid("all"),
     "pyramid disjoint": _pyramid("disjoint"),
-    "pyramid together": _together,
+    "pyramid joint": _pyramid("joint"),
 }
 
 

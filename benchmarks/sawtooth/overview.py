@@ -5,29 +5,31 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.sawtooth.columns import BORDER, CENTER, Columns, choose, distance, load, percent
+from benchmarks.sawtooth.columns import Columns, choose, in_center, load, on_line, percent, stack
 from benchmarks.sawtooth.methods import METHODS
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean
 
 
 PLAIN, CIP = "detailed + global", "pyramid any"
-RULES = ("pyramid all", "pyramid disjoint", "pyramid together")
+JOINT = "pyramid joint"
+RULES = ("pyramid all", "pyramid disjoint", JOINT)
 TRAINED = {"plain": "plain tiling", "control": "plain tiling, as long", "pyramid": "CIP"}
+LINES = {"y": "between rows", "x": "between columns"}  # the cut lines that a word meets when it is moved along an axis
 Estimate = tuple[float, float, float]
 
 
 def depth(columns: Columns, method: str) -> Estimate:
-    """Character accuracy in the centers of tiles minus that at cut lines of the detailed grid."""
+    """Character accuracy in the centers of tiles minus that on cut lines of the detailed grid."""
     found = choose(columns, columns["method"] == method)
-    offset = distance(found["position"])
-    near, far = offset <= BORDER + 1e-9, offset >= CENTER - 1e-9
-    return bootstrap(found["word"], difference(found["accuracy"], far, near))
+    return bootstrap(found["word"], difference(found["accuracy"], in_center(found), on_line(found)))
 
 
 def gain(columns: Columns, method: str, than: str, at_lines: bool = False) -> Estimate:
     """Character accuracy by one method minus that by another, on the same words at the same positions."""
-    chosen = distance(columns["position"]) <= BORDER + 1e-9 if at_lines else np.ones(len(columns["word"]), bool)
-    methods = columns["method"]
+    methods, sizes = columns["method"], columns["size"]
+    chosen = np.isin(sizes, np.intersect1d(sizes[methods == method], sizes[methods == than]))  # read by both
+    if at_lines:
+        chosen &= on_line(columns)
     statistic = difference(columns["accuracy"], chosen & (methods == method), chosen & (methods == than))
     return bootstrap(columns["word"], statistic)
 
@@ -43,19 +45,34 @@ def compared(folder: Path) -> dict[str, Columns]:
     return {name: columns for name, columns in found.items() if {PLAIN, CIP} <= set(columns["method"])}
 
 
+def parts(columns: Columns) -> dict[tuple[str, float], Columns]:
+    """The readings of every axis and size of the letters (px) that were taken with CIP."""
+    sizes = np.unique(columns["size"][columns["method"] == CIP])
+    return {
+        (axis, size): choose(columns, (columns["axis"] == axis) & (columns["size"] == size))
+        for axis in LINES
+        for size in sizes
+    }
+
+
 def draw(models: dict[str, Columns], path: Path) -> None:
-    figure, panel = plt.subplots(figsize=(9, 0.5 * len(models) + 1.5), layout="constrained")
-    for place, columns in enumerate(reversed(models.values())):
-        for offset, method, color in ((0.12, PLAIN, "tab:blue"), (-0.12, CIP, "tab:orange")):
-            middle, low, high = (100 * value for value in depth(columns, method))
-            panel.errorbar(middle, place + offset, xerr=[[middle - low], [high - middle]], fmt="o", color=color)
-    panel.axvline(0, color="black", linewidth=0.8)
-    panel.set(xlabel="sawtooth depth: character accuracy in the centers of tiles minus at cut lines, in %")
-    panel.set(yticks=range(len(models)), yticklabels=[*models][::-1])
-    panel.plot([], [], "o", color="tab:blue", label=PLAIN)
-    panel.plot([], [], "o", color="tab:orange", label=CIP)
-    panel.legend(frameon=False)
-    panel.spines[["top", "right"]].set_visible(False)
+    figure, axes = plt.subplots(
+        1, 2, figsize=(11, 0.5 * len(models) + 1.8), sharex=True, sharey=True, layout="constrained"
+    )
+    for panel, (axis, lines) in zip(axes, LINES.items(), strict=True):
+        for place, columns in enumerate(reversed(models.values())):
+            found = choose(columns, columns["axis"] == axis)
+            for offset, method, color in ((0.12, PLAIN, "tab:blue"), (-0.12, CIP, "tab:orange")):
+                middle, low, high = (100 * value for value in depth(found, method))
+                panel.errorbar(middle, place + offset, xerr=[[middle - low], [high - middle]], fmt="o", color=color)
+        panel.axvline(0, color="black", linewidth=0.8)
+        panel.set_title(f"lines {lines}")
+        panel.set(yticks=range(len(models)), yticklabels=[*models][::-1])
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("sawtooth depth: character accuracy in the centers of tiles minus on cut lines, in %")
+    for label, color in ((PLAIN, "tab:blue"), (CIP, "tab:orange")):
+        axes[1].plot([], [], "o", color=color, label=label)
+    axes[1].legend(frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -65,25 +82,76 @@ def sawtooth_section(models: dict[str, Columns], folder: Path) -> list[str]:
     rows = []
     for name, columns in models.items():
         model, trained = name.rsplit("-", 1)
-        before, after = depth(columns, PLAIN), depth(columns, CIP)
-        at_lines = gain(columns, CIP, PLAIN, at_lines=True)
-        rows.append(
-            f"| {model} | {TRAINED[trained]} | {(columns['method'] == CIP).sum()} | {percent(before)} | "
-            f"{verdict(before)} | {percent(after)} | {percent(at_lines)} | {verdict(at_lines)} | "
-            f"{percent(gain(columns, CIP, PLAIN))} |"
-        )
+        for (axis, size), found in parts(columns).items():
+            before, after = depth(found, PLAIN), depth(found, CIP)
+            at_lines = gain(found, CIP, PLAIN, at_lines=True)
+            rows.append(
+                f"| {model} | {TRAINED[trained]} | {LINES[axis]} | {size:g} | {(found['method'] == CIP).sum()} | "
+                f"{percent(before)} | {verdict(before)} | {percent(after)} | {percent(at_lines)} | "
+                f"{verdict(at_lines)} | {percent(gain(found, CIP, PLAIN))} |"
+            )
     return [
         "## Is there a sawtooth, and does CIP remove it?",
         "",
         "![Depth of the sawtooth with and without CIP, per model](results/overview.png)",
         "",
-        "Character accuracy in % with 95% intervals by bootstrap over the words; n readings per method. Depth: in the",
-        "centers of tiles minus at cut lines of the detailed grid. Gain: CIP (`any`) minus the model's own tiling,",
-        'on the same words at the same places. "Yes": the interval is above zero.',
+        "Character accuracy in % with 95% intervals by bootstrap over the words; n readings per method, letters in px",
+        "of the detailed tiles. Depth: in the centers of tiles minus on cut lines of the detailed grid. Lines between",
+        "rows of tiles halve every letter of a word, those between columns part the word, or one letter. Gain: CIP",
+        "(`any`) minus the model's own tiling, on the same words at the same places. Yes: the interval is above zero.",
         "",
-        "| model | trained with | n | depth without CIP | a sawtooth? | depth with CIP | gain at cut lines | "
-        "does CIP help there? | gain everywhere |",
-        "| --- | --- | ---: | --- | --- | --- | --- | --- | --- |",
+        "| model | trained with | lines | letters | n | depth without CIP | a sawtooth? | depth with CIP | "
+        "gain on lines | does CIP help there? | gain everywhere |",
+        "| --- | --- | --- | ---: | ---: | --- | --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
+
+
+def rivals(folder: Path, task: str) -> dict[str, Columns]:
+    """Per model, the readings with CIP by the model trained so, and those without by the one trained without."""
+    found = {}
+    for path in sorted(folder.glob(f"{task}-*-pyramid.csv")):
+        other = path.with_name(path.name.replace("-pyramid", "-control"))
+        if other.exists():
+            with_cip, without = load(path), load(other)
+            found[path.stem.removeprefix(f"{task}-").removesuffix("-pyramid")] = stack(
+                choose(with_cip, np.isin(with_cip["method"], (CIP, JOINT))),
+                choose(without, without["method"] == PLAIN),
+            )
+    return found
+
+
+def training_section(folder: Path) -> list[str]:
+    """Each model in the way it was trained for, after equally many steps: the question behind all others."""
+    rows = []
+    for name, columns in rivals(folder, "sweep").items():
+        for (axis, size), found in parts(columns).items():
+            for rule in [rule for rule in (CIP, JOINT) if {rule, PLAIN} <= set(found["method"])]:
+                estimates = gain(found, rule, PLAIN), gain(found, rule, PLAIN, at_lines=True)
+                read = f"one word, lines {LINES[axis]}, {size:g} px"
+                number = (found["method"] == rule).sum()
+                rows.append(f"| {name} | {rule} | {read} | {number} | {' | '.join(map(percent, estimates))} |")
+    for name, columns in rivals(folder, "page").items():
+        methods, pages = columns["method"], columns["page"]
+        for rule in [rule for rule in (CIP, JOINT) if rule in methods]:
+            estimates = [
+                bootstrap(pages, difference(columns["read"], chosen & (methods == rule), chosen & (methods == PLAIN)))
+                for chosen in (np.ones(len(methods), bool), columns["cut_detailed"])
+            ]
+            number = (methods == rule).sum()
+            rows.append(f"| {name} | {rule} | words on pages | {number} | {' | '.join(map(percent, estimates))} |")
+    if not rows:
+        return []
+    return [
+        "## Is a model that is trained with CIP the better one?",
+        "",
+        "The model trained on with CIP and read with it, minus the one trained on for as many steps with plain tiling",
+        "and read so, on the same words at the same places: character accuracy of moved words, and words read on",
+        "pages, in points with 95% intervals.",
+        "",
+        "| model | rule | what is read | n | everywhere | cut by the detailed grid |",
+        "| --- | --- | --- | ---: | --- | --- |",
         *rows,
         "",
     ]
@@ -93,14 +161,15 @@ def pages_section(folder: Path) -> list[str]:
     rows = []
     for path in sorted(folder.glob("page-*.csv")):
         columns = load(path)
-        read, methods, pages = columns["read"].astype(float), columns["method"], columns["page"]
+        read, methods, pages = columns["read"], columns["method"], columns["page"]
         if {PLAIN, CIP} <= set(methods):
             model, trained = path.stem.removeprefix("page-").rsplit("-", 1)
             plain, cip = methods == PLAIN, methods == CIP
             rows.append(
                 f"| {model} | {TRAINED[trained]} | {plain.sum()} | {percent(bootstrap(pages, mean(read, plain)))} | "
                 f"{percent(bootstrap(pages, mean(read, cip)))} | "
-                f"{percent(bootstrap(pages, difference(read, cip, plain)))} |"
+                f"{percent(bootstrap(pages, difference(read, cip, plain)))} | "
+                f"{percent(bootstrap(pages, difference(read, methods == JOINT, plain)))} |"
             )
     if not rows:
         return []
@@ -110,8 +179,9 @@ def pages_section(folder: Path) -> list[str]:
         "Words read on lines of text, receipts, tables and signs, in % with 95% intervals by bootstrap over pages.",
         "The figures of the models' own sections show every method.",
         "",
-        "| model | trained with | words | plain tiling | CIP | CIP minus plain tiling |",
-        "| --- | --- | ---: | --- | --- | --- |",
+        "| model | trained with | words | plain tiling | CIP (`any`) | `any` minus plain tiling | "
+        "`joint` minus plain tiling |",
+        "| --- | --- | ---: | --- | --- | --- | --- |",
         *rows,
         "",
     ]
@@ -191,6 +261,7 @@ def overview_section(folder: Path) -> list[str]:
     return [
         *sawtooth_section(models, folder),
         *pages_section(folder),
+        *training_section(folder),
         *complementarity_section(models, folder),
         *failures_section(models),
     ]

@@ -3,12 +3,13 @@
 python -m benchmarks.sawtooth.report
 """
 
+from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.sawtooth.columns import BORDER, CENTER, Columns, choose, distance, load, percent
+from benchmarks.sawtooth.columns import Columns, choose, in_center, load, on_line, percent
 from benchmarks.sawtooth.documents import KINDS
 from benchmarks.sawtooth.methods import METHODS
 from benchmarks.sawtooth.overview import overview_section
@@ -19,18 +20,19 @@ from benchmarks.sawtooth.sweep import FOLDER
 REPORT = Path(__file__).with_name("RESULTS.md")
 PERIODS = np.arange(0.5, 2.01, 0.05)
 WAY = ("selector", "keep_ratio", "layer", "positions")
-DRAWN = ("global", "detailed + global", "second grid shifted", "pyramid any", "pyramid disjoint")
+DRAWN = ("global", "detailed + global", "second grid shifted", "pyramid any", "pyramid joint")
 
 
 def sweep_rows(columns: Columns) -> list[str]:
     rows = []
-    for method in [name for name in METHODS if name in columns["method"]]:
-        found = choose(columns, columns["method"] == method)
-        offset, words = distance(found["position"]), found["word"]
-        exact, accuracy = found["exact"].astype(float), found["accuracy"]
-        near, far = offset <= BORDER + 1e-9, offset >= CENTER - 1e-9
+    for size, method in product(np.unique(columns["size"]), METHODS):
+        found = choose(columns, (columns["method"] == method) & (columns["size"] == size))
+        if not len(found["word"]):
+            continue
+        words, exact, accuracy = found["word"], found["exact"].astype(float), found["accuracy"]
+        near, far = on_line(found), in_center(found)
         rows.append(
-            f"| {method} | {len(words)} | {percent(bootstrap(words, mean(exact)))} | "
+            f"| {method} | {size:g} | {len(words)} | {percent(bootstrap(words, mean(exact)))} | "
             f"{percent(bootstrap(words, mean(exact, far)))} | {percent(bootstrap(words, mean(exact, near)))} | "
             f"{percent(bootstrap(words, difference(exact, far, near)))} | "
             f"{percent(bootstrap(words, difference(accuracy, far, near)))} | {_period(found)} | "
@@ -75,20 +77,28 @@ def kind_rows(columns: Columns) -> list[str]:
 
 
 def draw_sweep(columns: Columns, path: Path) -> None:
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
-    for panel, (axis, length) in zip(axes, (("x", "columns"), ("y", "rows")), strict=True):
-        long = choose(columns, (columns["axis"] == axis) & (columns[length] == 3))
+    sizes = np.unique(columns["size"])
+    figure, axes = plt.subplots(
+        len(sizes), 2, figsize=(11, 3 * len(sizes) + 1), sharey=True, layout="constrained", squeeze=False
+    )
+    for panel, (size, (axis, length)) in zip(
+        axes.flat, product(sizes, (("x", "columns"), ("y", "rows"))), strict=True
+    ):
+        long = choose(columns, (columns["axis"] == axis) & (columns[length] == 3) & (columns["size"] == size))
         for method in DRAWN:
             found = choose(long, long["method"] == method)
+            if not len(found["word"]):
+                continue
             steps = np.unique(found["position"])
             values = [found["accuracy"][found["position"] == step].mean() for step in steps]
             panel.plot(steps, values, label=method, linewidth=2.2 if method.startswith("pyramid") else 1.4)
         for line in (1, 2):
             panel.axvline(line, color="black", linewidth=0.8, linestyle="--")
         panel.set(xlabel=f"center of the word along {axis} (tiles of the detailed grid)", ylim=(0, 1.02))
+        panel.set_title(f"letters of {size:g} px", fontsize=9)
         panel.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("character accuracy")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(DRAWN), frameon=False)
+    figure.supylabel("character accuracy")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(DRAWN), frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -157,11 +167,12 @@ def section(name: str) -> list[str]:
             "",
             "*Dashed: cut lines of the detailed grid. Grids of three tiles along the axis.*",
             "",
-            "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers of tiles minus borders.",
+            "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers minus on lines.",
             "Period: of the cosine that fits best, in tiles. Cut: positions where every grid cuts the word.",
             "",
-            "| cut by | n | all | centers | borders | depth | depth, characters | period | cut everywhere, % |",
-            "| --- | ---: | --- | --- | --- | --- | --- | ---: | ---: |",
+            "| cut by | letters, px | n | all | centers | on a line | depth | depth, characters | period | "
+            "cut everywhere, % |",
+            "| --- | ---: | ---: | --- | --- | --- | --- | --- | ---: | ---: |",
             *sweep_rows(columns),
             "",
         ]
@@ -245,7 +256,7 @@ def main() -> None:
         "Written by `make bench-sawtooth` from the readings in `results/`; change the scripts, not this file.",
         "",
         "Does cutting an image into tiles break what stands on the cut lines, and does a second grid mend it? One",
-        "word of four to six letters, never seen in training, is moved over the image in steps of an eighth of a tile",
+        "short word, never seen in training, is moved over the image in steps of an eighth of a tile",
         "(`sweep.py`), and pages of a few words are read (`page.py`), cut in twelve ways (`methods.py`).",
         "",
         *overview_section(FOLDER),

@@ -1,13 +1,13 @@
 """Task 1: one word moved over the image in steps of an eighth of a tile, everything else constant.
 
-    python -m benchmarks.sawtooth.sweep CHECKPOINT [--words 24] [--methods ...]
+    python -m benchmarks.sawtooth.sweep CHECKPOINT [--words 24] [--size 24] [--methods ...]
 
 Writes a row per reading to results/sweep-NAME.csv; started again, it goes on after the last finished block.
 """
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +25,10 @@ from processing_minimonkey import MiniMonkeyProcessor
 
 FOLDER = Path(__file__).parent / "results"
 STEP = 1 / 8  # of a tile
-FONT, FONT_SIZE = "DejaVuSans", 24  # px of the tile where the image is as large as its canvas
+FONT = "DejaVuSans"
+# Size of the letters in px of the detailed tiles -> lengths of the words, so that the longest fits a tile. Large ones
+# stay legible in the coarser second grid.
+SIZES = {24: range(4, 7), 32: range(3, 6)}
 # Columns and rows of the detailed grid. The image has the size of its canvas or nearly so, as images have.
 GRIDS = [(3, 2), (2, 3), (2, 2)]
 SCALES = [(1.0, 1.0), (0.95, 1.03), (1.05, 0.97)]
@@ -34,11 +37,16 @@ BATCH_SIZE = 48
 
 @dataclass(frozen=True)
 class Reading:
-    """One row of the results. `position` is the word's center in tiles of the detailed grid, along `axis`."""
+    """
+    One row of the results.
+
+    `position` is the word's center in tiles of the detailed grid, along `axis`; `size` that of the letters in px.
+    """
 
     method: str
     columns: int
     rows: int
+    size: int
     axis: str
     position: float
     word: str
@@ -49,7 +57,7 @@ class Reading:
     cut_everywhere: bool
 
 
-def held_out_words(number: int, lengths: range = range(4, 7)) -> list[str]:
+def held_out_words(number: int, lengths: range) -> list[str]:
     """Different words that no training has seen, of lengths that fit a tile."""
     rng, words = generator("sweep", 0), {}
     while len(words) < number:
@@ -66,31 +74,40 @@ def positions(grid: tuple[int, int], axis: str) -> list[tuple[float, float]]:
     return [(float(step), 0.5) if axis == "x" else (0.5, float(step)) for step in steps]
 
 
-def draw_word(word: str, grid: tuple[int, int], scale: tuple[float, float], tile_size: int, center) -> tuple:
+def draw_word(
+    word: str,
+    size: int,
+    grid: tuple[int, int],
+    scale: tuple[float, float],
+    tile_size: int,
+    center: tuple[float, float],
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
     """The image, and the word's box in px. Size and place of the word on the canvas are those of scale 1."""
     canvas = Image.new("RGB", (grid[0] * tile_size, grid[1] * tile_size), "white")
-    draw, font = ImageDraw.Draw(canvas), load_font(FONT, FONT_SIZE)
+    draw, font = ImageDraw.Draw(canvas), load_font(FONT, size)
     middle = (center[0] * tile_size, center[1] * tile_size)
     draw.text(middle, word, fill="black", font=font, anchor="mm")
     left, top, right, bottom = draw.textbbox(middle, word, font=font, anchor="mm")
-    size = tuple(round(side * factor) for side, factor in zip(canvas.size, scale, strict=True))
+    resized = tuple(round(side * factor) for side, factor in zip(canvas.size, scale, strict=True))
     box = (left * scale[0], top * scale[1], right * scale[0], bottom * scale[1])
-    return canvas.resize(size, Image.Resampling.LANCZOS), box
+    return canvas.resize(resized, Image.Resampling.LANCZOS), box
 
 
-def samples(words: list[str], grid: tuple[int, int], tile_size: int) -> Iterator[tuple]:
+def samples(words: list[str], size: int, grid: tuple[int, int], tile_size: int) -> Iterator[tuple]:
     for axis in "xy":
         for center in positions(grid, axis):
             for index, word in enumerate(words):
-                image, box = draw_word(word, grid, SCALES[index % len(SCALES)], tile_size, center)
+                image, box = draw_word(word, size, grid, SCALES[index % len(SCALES)], tile_size, center)
                 yield axis, center[0] if axis == "x" else center[1], word, image, box
 
 
-def sweep(model, processor, method: str, grid: tuple[int, int], words: list[str], **generate_kwargs) -> list[Reading]:
+def sweep(
+    model, processor, method: str, grid: tuple[int, int], size: int, words: list[str], **generate_kwargs
+) -> list[Reading]:
     """All readings of one method on one grid."""
     tile_size = processor.image_processor.size["height"]
     rng = np.random.default_rng(0)
-    todo, readings = list(samples(words, grid, tile_size)), []
+    todo, readings = list(samples(words, size, grid, tile_size)), []
     for start in range(0, len(todo), BATCH_SIZE):
         batch = todo[start : start + BATCH_SIZE]
         images = [image for *_, image, _ in batch]
@@ -102,6 +119,7 @@ def sweep(model, processor, method: str, grid: tuple[int, int], words: list[str]
                 Reading(
                     method,
                     *grid,
+                    size,
                     axis,
                     position,
                     word,
@@ -115,11 +133,14 @@ def sweep(model, processor, method: str, grid: tuple[int, int], words: list[str]
     return readings
 
 
-def finished(path: Path) -> set[tuple[str, int, int]]:
-    if not path.exists():
-        return set()
-    with path.open(encoding="utf-8", newline="") as file:
-        return {(row["method"], int(row["columns"]), int(row["rows"])) for row in csv.DictReader(file)}
+def unfinished(path: Path, methods: Iterable[str], size: int) -> list[tuple[str, tuple[int, int]]]:
+    """Method and grid of the blocks that are not in the file yet."""
+    done = set()
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        done = {(row["method"], (int(row["columns"]), int(row["rows"]))) for row in rows if int(row["size"]) == size}
+    return [(method, grid) for grid in GRIDS for method in methods if (method, grid) not in done]
 
 
 def append_rows(path: Path, rows: list) -> None:
@@ -137,6 +158,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--name", help="of the results; default: the folder's")
     parser.add_argument("--words", type=int, default=24, help="words per position")
+    parser.add_argument("--size", type=int, choices=SIZES, default=24, help="of the letters, in px of the tiles")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -145,10 +167,9 @@ def main() -> None:
     processor = MiniMonkeyProcessor.from_pretrained(arguments.checkpoint)
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"sweep-{arguments.name or arguments.checkpoint.name}.csv"
-    words, done = held_out_words(arguments.words), finished(path)
-    blocks = [(method, grid) for grid in GRIDS for method in arguments.methods if (method, *grid) not in done]
-    for method, grid in tqdm(blocks, desc="sweeping"):
-        append_rows(path, sweep(model, processor, method, grid, words))
+    words = held_out_words(arguments.words, SIZES[arguments.size])
+    for method, grid in tqdm(unfinished(path, arguments.methods, arguments.size), desc="sweeping"):
+        append_rows(path, sweep(model, processor, method, grid, arguments.size, words))
 
 
 if __name__ == "__main__":

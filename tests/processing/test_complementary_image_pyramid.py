@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
-from processing_minimonkey.complementary_image_pyramid import MAX_TILES_PER_GROUP
+from processing_minimonkey.complementary_image_pyramid import MAX_TILES_PER_GROUP, complementary_grid
 
 
 # Names of the recorded settings -> ours.
@@ -32,7 +33,7 @@ RECORDED = {
 
 sides = st.integers(1, 20_000)
 ranges = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(sorted).map(tuple)
-complementarities = st.sampled_from(["any", "all", "none", "disjoint"])
+complementarities = st.sampled_from(["any", "all", "none", "disjoint", "joint"])
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,9 @@ def naive_plan(width, height, tile_size, detailed_tiles, adaptive_tiles, complem
     c, r = naive_grid(width, height, tile_size, grids(*detailed_tiles))
     if adaptive_tiles is None:
         return (c, r), (1, 1)
+    if complementarity == "joint":
+        detailed = {(1, 1)} if (c, r) == (1, 1) else grids(*detailed_tiles) - {(1, 1)}
+        return naive_pair(width, height, tile_size, detailed, grids(*adaptive_tiles))
     candidates = grids(*adaptive_tiles)
     if complementarity == "any":
         candidates = {(i, j) for i, j in candidates if not (c % i == 0 and r % j == 0)}
@@ -72,6 +76,21 @@ def naive_plan(width, height, tile_size, detailed_tiles, adaptive_tiles, complem
     return (c, r), naive_grid(width, height, tile_size, candidates)
 
 
+def naive_pair(width, height, tile_size, detailed_grids, adaptive_grids):
+    """All pairs, sorted by cost; among the cheapest the rule for ties of the docstring, word by word."""
+    pairs = [(d, a) for d, a in itertools.product(detailed_grids, adaptive_grids) if a not in (d, (1, 1))]
+    pairs = pairs or [(d, (1, 1)) for d in detailed_grids]
+    stretches = {grid: abs(math.log(width * grid[1] / (height * grid[0]))) for pair in pairs for grid in pair}
+    costs = [stretches[d] + stretches[a] + 0.3 * common_cut_lines(d, a) for d, a in pairs]
+    cheapest = [pair for pair, cost in zip(pairs, costs, strict=True) if cost < min(costs) + 5e-9]
+    areas = {math.prod(detailed) for detailed, _ in cheapest}
+    fitting = [area for area in areas if area * tile_size**2 < 2 * width * height]
+    area = max(fitting) if fitting else min(areas)
+    cheapest = [(d, a) for d, a in cheapest if math.prod(d) == area]
+    return min(cheapest, key=lambda pair: (math.prod(pair[1]), *pair))
+
+
+@cache
 def common_cut_lines(first, second):
     """Count inner cut lines that lie at the same place, from their places."""
 
@@ -122,6 +141,9 @@ def test_equal_areas_are_looked_at_by_columns():
 @example(1, 20_000, 448, (4, 12), (3, 7), "any")
 @example(20_000, 1, 448, (4, 12), (3, 7), "disjoint")
 @example(300, 300, 448, (36, 36), (1, 4), "disjoint")
+@example(300, 300, 448, (1, 24), (1, 8), "joint")
+@example(3000, 3000, 448, (1, 24), (1, 8), "joint")
+@example(600, 400, 448, (4, 12), (1, 1), "joint")
 def test_plan_equals_the_naive_one_and_is_consistent(
     width, height, tile_size, detailed_tiles, adaptive_tiles, complementarity
 ):
@@ -204,6 +226,33 @@ def test_disjoint_falls_back_to_the_fewest_shared_lines():
     shared = {grid: common_cut_lines((6, 6), grid) for grid in [(1, 4), (2, 2), (4, 1)]}
     assert shared == {(1, 4): 1, (2, 2): 2, (4, 1): 1}
     assert plan.adaptive in ((1, 4), (4, 1))
+
+
+def test_joint_grids_share_few_lines_and_stretch_little():
+    """A page of 2:3 in the demo's ranges: the published rule lets both grids cut the middle, or stretches one."""
+    plan = plan_pyramid(1000, 1500, complementarity="joint")
+    assert (plan.detailed, plan.adaptive) == ((3, 4), (2, 3))
+    assert common_cut_lines(plan.detailed, plan.adaptive) == 0
+    # Among pairs that are equally good, the one that the image has pixels for
+    small, large = (
+        plan_pyramid(side, side, **PYRAMID_SETTINGS["docvqa"] | {"complementarity": "joint"}) for side in (300, 1200)
+    )
+    assert (small.detailed, small.adaptive) == ((1, 1), (2, 2))
+    assert (large.detailed, large.adaptive) == ((3, 3), (2, 2))
+
+
+def test_joint_beside_a_given_grid():
+    given = dict(tile_size=448, adaptive_tiles=(2, 6), complementarity="joint")
+    assert complementary_grid(400, 400, (3, 3), **given) == (2, 2)
+    assert complementary_grid(400, 400, (2, 2), **given) == (2, 3)  # not (2, 2) again
+    assert complementary_grid(400, 400, (3, 3), **given, allowed={(1, 3), (3, 1)}) == (1, 3)
+    assert complementary_grid(400, 400, (3, 3), **given, allowed={(9, 9)}) == (1, 1)
+
+
+def test_joint_is_quick_where_ranges_are_large():
+    """Not all of the 50 million pairs are looked at; without that this takes a minute."""
+    plan = plan_pyramid(1234, 987, detailed_tiles=(1, 1024), adaptive_tiles=(1, 1024), complementarity="joint")
+    assert common_cut_lines(plan.detailed, plan.adaptive) == 0
 
 
 def test_plans_are_values():

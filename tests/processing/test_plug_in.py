@@ -234,6 +234,8 @@ class TestAllFamilies:
         same = inputs(processor, [WIDE])
         processor.complementarity = "disjoint"
         assert same["input_ids"].shape != inputs(processor, [WIDE])["input_ids"].shape
+        processor.complementarity = "joint"
+        assert processor._grid_beside(250, 430, (3, 2), {}) == (2, 1)
 
     def test_chat_template_uses_it(self, processor):
         messages = [{"role": "user", "content": [{"type": "image", "image": WIDE}, {"type": "text", "text": "Read."}]}]
