@@ -139,12 +139,21 @@ def score_detailed_tokens(
     Returns:
         `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed (and where
         nothing follows the block).
+
+    Raises:
+        ValueError: an unknown language model, or one whose weights are divided among processes.
     """
     config = language_model.config
     if config.model_type not in SUPPORTED_LANGUAGE_MODELS:
         raise ValueError(
             f"The Scale Compression Mechanism knows the language models {', '.join(SUPPORTED_LANGUAGE_MODELS)}, "
             f"got {config.model_type!r}."
+        )
+    weight = language_model.layers[layer].input_layernorm.weight
+    if hasattr(weight, "device_mesh") or hasattr(weight, "ds_id"):  # how FSDP2 and ZeRO-3 mark what they divide
+        raise ValueError(
+            "The Scale Compression Mechanism needs whole weights in every process: with FSDP or ZeRO-3, `keep_ratio` "
+            "must be 1.0."
         )
     length = images.shape[0]
     index = torch.arange(length, device=images.device)

@@ -1,5 +1,6 @@
 """A converted folder in processes that can import none of this project's packages, as a user of the Hub has it."""
 
+import itertools
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from tests.hidden import run_hidden
+
 
 CASE = "blobs_demo_evalorder"
 AUTO_MODELS = {
@@ -17,21 +20,6 @@ AUTO_MODELS = {
     "AutoModelForImageTextToText": "MiniMonkeyForConditionalGeneration",
     "AutoModelForMultimodalLM": "MiniMonkeyForConditionalGeneration",
 }
-
-# Hides the packages even where the project is installed; `python -I` hides the working directory and PYTHONPATH.
-PRELUDE = """
-import importlib.abc, json, sys
-
-class Hidden(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("modeling_minimonkey", "processing_minimonkey"):
-            raise ImportError(f"{name} is hidden")
-
-sys.meta_path.insert(0, Hidden())
-arguments = json.loads(sys.argv[1])
-import torch, transformers
-torch.set_num_threads(1)
-"""
 
 ANSWER = """
 def answers(folder):
@@ -102,25 +90,8 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(home):
     """Runs a script in a fresh process with a fresh cache and gives what its last line of output says."""
-    count = 0
-
-    def run(script, **arguments):
-        nonlocal count
-        count += 1
-        keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ}
-        environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(home / f"cache {count}"), "OMP_NUM_THREADS": "1"}
-        process = subprocess.run(
-            [sys.executable, "-I", "-c", PRELUDE + script, json.dumps(arguments)],
-            cwd=home,
-            env=keep | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        assert process.returncode == 0, process.stderr[-4000:]
-        return json.loads(process.stdout.splitlines()[-1])
-
-    return run
+    counter = itertools.count()
+    return lambda script, **arguments: run_hidden(script, home, home / f"cache {next(counter)}", **arguments)
 
 
 @pytest.fixture(scope="module")

@@ -85,13 +85,12 @@ def draw_sweep(columns: Columns, path: Path) -> None:
         axes.flat, product(sizes, (("x", "columns"), ("y", "rows"))), strict=True
     ):
         long = choose(columns, (columns["axis"] == axis) & (columns[length] == 3) & (columns["size"] == size))
-        for method in DRAWN:
+        for number, method in enumerate(DRAWN):
             found = choose(long, long["method"] == method)
-            if not len(found["word"]):
-                continue
             steps = np.unique(found["position"])
             values = [found["accuracy"][found["position"] == step].mean() for step in steps]
-            panel.plot(steps, values, label=method, linewidth=2.2 if method.startswith("pyramid") else 1.4)
+            width = 2.2 if method.startswith("pyramid") else 1.4
+            panel.plot(steps, values, label=method, linewidth=width, color=f"C{number}")
         for line in (1, 2):
             panel.axvline(line, color="black", linewidth=0.8, linestyle="--")
         panel.set(xlabel=f"center of the word along {axis} (tiles of the detailed grid)", ylim=(0, 1.02))

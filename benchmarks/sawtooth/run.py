@@ -21,6 +21,7 @@ READERS = {
     "3m-control": "runs/3m/control/model",
     "3m-pyramid": "runs/3m/pyramid/model",
 }
+LARGE = ("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint")  # methods for letters of 32 px
 FAMILY_STAGES = {"plain": "pages", "control": "control", "pyramid": "pyramid"}
 FAMILIES = ("internvl", "llava_onevision", "minicpmv")
 
@@ -30,6 +31,7 @@ def commands() -> list[list[str]]:
     for name, folder in READERS.items():
         if (ROOT / folder).exists():
             found += [[task, folder, "--name", name] for task in ("sweep", "page", "compression")]
+            found.append(["sweep", folder, "--name", name, "--size", "32", "--methods", *LARGE])
             if not (FOLDER / f"steering-{name}.csv").exists():  # which begins anew every time
                 found.append(["steering", folder, "--name", name])
     for family in FAMILIES:
@@ -37,6 +39,7 @@ def commands() -> list[list[str]]:
             folder = f"runs/{family}/{stage}/model"
             if (ROOT / folder).exists():
                 found.append(["family_sweep", family, folder, "--name", f"{family}-{name}"])
+                found.append([*found[-1], "--size", "32"])
     return [*found, ["report"]]
 
 

@@ -49,7 +49,8 @@ def export_model(stages: list[str]) -> None:
 
 
 def export_code() -> None:
-    """Renew the code files that `save_pretrained` put beside the weights."""
+    """Renew the code files that `save_pretrained` put beside the weights, and the chat template."""
+    shutil.copyfile(Path(__file__).with_name("chat_template.jinja"), CHECKPOINT / "chat_template.jinja")
     for file in CHECKPOINT.glob("*.py"):
         (source,) = [path for path in ROOT.glob(f"*_minimonkey/{file.name}")]
         shutil.copyfile(source, file)

@@ -1,0 +1,147 @@
+"""Fine-tune a Mini-Monkey model on chats with images (`chats.py` says how they are written down).
+
+    python examples/finetune.py --config examples/configs/published.yaml --train_data chats.jsonl --output_dir mine
+
+All options of `TrainingArguments` are there, on the command line or in the file. Run again with the same output
+folder, it goes on after the last checkpoint and ends with the weights of a run that was never stopped. The folder ends
+up with the model, its processor and code, ready for `from_pretrained` and `push.py`, and a figure of the losses.
+
+The same with TRL's trainer: `finetune_sft.py`. Several processes: `accelerate launch examples/finetune.py ...`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+
+
+matplotlib.use("Agg")
+
+from chats import ChatCollator, load_chats
+from datasets import Dataset
+from matplotlib import pyplot as plt
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    Trainer,
+    TrainingArguments,
+)
+from trl import TrlParser
+
+import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
+import processing_minimonkey  # noqa: F401
+
+
+LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+
+
+@dataclass
+class FinetuneArguments:
+    """What is trained on what."""
+
+    train_data: str = field(metadata={"help": "a .jsonl file, or a data set by folder or Hub id"})
+    eval_data: str | None = field(default=None, metadata={"help": "the same, to evaluate on"})
+    eval_samples: int = field(default=0, metadata={"help": "without eval_data: how many of train_data to hold out"})
+    model: str = field(default="checkpoints/minimonkey-tiny", metadata={"help": "folder or Hub id to begin with"})
+    train: str = field(
+        default="full", metadata={"help": "which weights", "choices": ["full", "projector", "language_model", "lora"]}
+    )
+    dtype: str = field(default="float32", metadata={"help": "of the weights; with --bf16 float32 ones train better"})
+    lora_rank: int = field(default=16, metadata={"help": "of the LoRA matrices; their alpha is twice as much"})
+    lora_modules: str = field(default=LANGUAGE_LAYERS, metadata={"help": "which modules, a regular expression"})
+    pyramid: str | None = field(default=None, metadata={"help": "tiles in training: a name of PYRAMID_SETTINGS"})
+    keep_ratio: float | None = field(default=None, metadata={"help": "SCM in training, and the model's from then on"})
+    patience: int | None = field(default=None, metadata={"help": "stop after so many evaluations without progress"})
+
+
+def load_model(arguments: FinetuneArguments) -> PreTrainedModel:
+    """The model with only those weights trainable that `arguments.train` names."""
+    model = AutoModelForImageTextToText.from_pretrained(arguments.model, trust_remote_code=True, dtype=arguments.dtype)
+    if arguments.keep_ratio is not None:
+        model.config.scale_compression_config.keep_ratio = arguments.keep_ratio
+    if arguments.train == "lora":
+        settings = {"r": arguments.lora_rank, "lora_alpha": 2 * arguments.lora_rank}
+        return get_peft_model(model, LoraConfig(target_modules=arguments.lora_modules, **settings))
+    parts = {
+        "full": [model],
+        "projector": [model.model.multi_modal_projector],
+        "language_model": [model.model.language_model, model.lm_head],
+    }
+    model.requires_grad_(False)
+    for part in parts[arguments.train]:
+        part.requires_grad_(True)
+    return model
+
+
+def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset, Dataset | None]:
+    """Chats to train on, and to evaluate on if there are any."""
+    chats = load_chats(arguments.train_data)
+    if arguments.eval_data is not None:
+        return chats, load_chats(arguments.eval_data)
+    if not arguments.eval_samples:
+        return chats, None
+    parts = chats.train_test_split(test_size=arguments.eval_samples, seed=seed)
+    return parts["train"], parts["test"]
+
+
+def last_checkpoint(folder: str) -> str | None:
+    """The newest checkpoint that is whole: a run that was killed while it saved leaves one without trainer_state."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+
+
+def plot_losses(log_history: list[dict], path: Path) -> None:
+    """Draw training and evaluation loss over the steps."""
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    for name, label in (("loss", "training"), ("eval_loss", "evaluation")):
+        points = [(entry["step"], float(entry[name])) for entry in log_history if name in entry]
+        if points:
+            axis.plot(*zip(*points, strict=True), label=label, marker="o" if name == "eval_loss" else None)
+    axis.set(xlabel="step", ylabel="loss of the answers' tokens", ylim=(0, None))
+    if axis.lines:
+        axis.legend(frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def run(trainer: Trainer) -> None:
+    """Train to the end, save what was trained, draw the losses."""
+    output = trainer.args.output_dir
+    trainer.train(resume_from_checkpoint=trainer.args.resume_from_checkpoint or last_checkpoint(output))
+    trainer.save_model()
+    if trainer.is_world_process_zero():
+        trainer.save_state()
+        plot_losses(trainer.state.log_history, Path(output, "loss.png"))
+    if trainer.args.push_to_hub:
+        trainer.push_to_hub()
+
+
+def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:
+    """What both trainers are given: model, processor, chats, batches, early stop."""
+    training.remove_unused_columns = False  # images and messages are no arguments of the model
+    processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
+    images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}
+    train, evaluate = load_data(arguments, training.seed)
+    callbacks = [EarlyStoppingCallback(arguments.patience)] if arguments.patience else []
+    return {
+        "model": load_model(arguments),
+        "args": training,
+        "train_dataset": train,
+        "eval_dataset": evaluate,
+        "data_collator": ChatCollator(processor, **images_kwargs),
+        "processing_class": processor,
+        "callbacks": callbacks,
+    }
+
+
+def main() -> None:
+    arguments, training = TrlParser((FinetuneArguments, TrainingArguments)).parse_args_and_config()
+    run(Trainer(**trainer_arguments(arguments, training)))
+
+
+if __name__ == "__main__":
+    main()
