@@ -403,18 +403,24 @@ class Handler(BaseHTTPRequestHandler):
         self.send_file(path, {"ETag": f'"{sha}"', "Content-Type": "application/octet-stream"})
 
     def cdn_put(self, sha):
+        self.hub.gate.wait()
         self.hub.store.put_lfs(sha, self.chunks())
         self.start(200, {"ETag": f'"{sha}"', "Content-Length": 0})
 
 
 class LocalHub:
-    """`log`: every request as (method, path). `leaked`: CDN requests with an Authorization header, should be empty."""
+    """
+    `log`: every request as (method, path). `leaked`: CDN requests with an Authorization header, should be empty.
+    `gate`: an event; while it is cleared, uploads of large files wait.
+    """
 
     def __init__(self, root=None, port=0, token=None, namespaces=("user",)):
         self._tmp = None if root else tempfile.TemporaryDirectory(prefix="local_hub_")
         self.store = Store(root or self._tmp.name)
         self.token = token or "hf_" + secrets.token_hex(17)
         self.namespaces, self.log, self.leaked = list(namespaces), [], []
+        self.gate = threading.Event()
+        self.gate.set()
         self._servers = [self._server(False, port), self._server(True, 0)]
         # two host names, as on the real Hub: clients must not follow a HEAD, nor send the token, to the second one
         self.url, self.cdn_url = (

@@ -1,0 +1,95 @@
+"""Push a trained folder to the Hub: weights, code, processor and a model card, and nothing else.
+
+    python examples/push.py runs/mine you/mini-monkey-receipts --base-model mx262/MiniMonkey --private
+
+The card is the folder's README.md, or `model_card.md` of this repository with the base model and license filled in.
+Everything lands in one commit: a push that is cut off changes nothing. Optimizer states, pickles and checkpoints of
+the training stay at home, and a folder whose text files hold an access token or a path of this machine is refused.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from huggingface_hub import HfApi, ModelCard
+
+
+TEMPLATE = Path(__file__).resolve().parents[1] / "model_card.md"
+PUSHED = ["*.safetensors", "*.json", "*.jinja", "*.py", "*.model", "README.md"]
+LEFT_OUT = ["trainer_state.json", "all_results.json", "checkpoint-*/*", "original/*"]
+NEEDED = ["config.json", "model*.safetensors", "processor_config.json", "chat_template.jinja", "modeling_*.py"]
+NOT_TO_BE_SEEN = {
+    "an access token": r"\bhf_[A-Za-z0-9]{20,}\b",
+    "a path of this machine": r"(?<![\w/.:])/(?:home|root|Users|tmp|mnt|data|content|workspace)/[\w./-]+|\b[A-Z]:\\\\",
+}
+
+
+def files_to_push(folder: Path) -> list[Path]:
+    """The files that belong into a repository."""
+    found = {path for pattern in PUSHED for path in folder.glob(pattern)}
+    return sorted(path for path in found if path.name not in LEFT_OUT)
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Refuse what can't be loaded, or shouldn't be seen, once it is public.
+
+    Raises:
+        ValueError: the folder lacks a file, holds an adapter alone, or a file holds a token or a local path.
+    """
+    if (folder / "adapter_config.json").exists():
+        raise ValueError(f"{folder} holds an adapter alone: merge it first, `model.merge_and_unload()`.")
+    missing = [pattern for pattern in NEEDED if not list(folder.glob(pattern))]
+    if missing:
+        raise ValueError(f"{folder} lacks {', '.join(missing)}; save model and processor there.")
+    for path in files_to_push(folder):
+        if path.suffix in (".json", ".jinja", ".py", ".md") and path.name != "tokenizer.json":
+            text = path.read_text(encoding="utf-8")
+            for what, pattern in NOT_TO_BE_SEEN.items():
+                if match := re.search(pattern, text):
+                    raise ValueError(f"{path.name} holds {what}: {match[0]!r}.")
+
+
+def make_card(folder: Path, base_model: str | None, license: str | None) -> ModelCard:
+    """The folder's own card or the template, its metadata filled in."""
+    own = folder / "README.md"
+    card = ModelCard.load(own if own.exists() else TEMPLATE)
+    card.data.base_model = base_model or card.data.base_model
+    card.data.license = license or card.data.license
+    card.data.library_name, card.data.pipeline_tag = "transformers", "image-text-to-text"
+    model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    card.data.tags = list(dict.fromkeys([*(card.data.tags or []), model_type, "custom_code"]))
+    return card
+
+
+def push(
+    folder: Path, repository: str, *, base_model: str | None = None, license: str | None = None, private: bool = False
+) -> str:
+    """Check the folder, write its card, and upload it in one commit; returns the commit's hash."""
+    check_folder(folder)
+    api = HfApi()
+    api.create_repo(repository, private=private, exist_ok=True)
+    card = make_card(folder, base_model, license)
+    card.validate()
+    card.save(folder / "README.md")
+    names = [path.name for path in files_to_push(folder)]
+    commit = api.upload_folder(
+        repo_id=repository, folder_path=folder, allow_patterns=names, commit_message="Upload Mini-Monkey"
+    )
+    return commit.oid
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("repository", help="user/name")
+    parser.add_argument("--base-model", help="Hub id of what was fine-tuned or converted")
+    parser.add_argument("--license", help="as the Hub writes it; the base model's binds you, too")
+    parser.add_argument("--private", action="store_true")
+    options = vars(parser.parse_args())
+    print(push(options.pop("folder"), options.pop("repository"), **options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Which tokens the figure of the compression shows as dropped, and where."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import MiniMonkeyProcessor
+from processing_minimonkey.visualization import plot_compression
+
+
+@pytest.fixture(scope="module")
+def checkpoint(repository):
+    folder = repository / "checkpoints" / "minimonkey-tiny"
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    return model, MiniMonkeyProcessor.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def page(repository):
+    return Image.open(repository / "examples" / "page.png")
+
+
+def dropped(figure) -> np.ndarray:
+    """The cells that are dark, (token rows, token columns)."""
+    dark = figure.axes[0].images[1].get_alpha() > 0
+    plt.close(figure)
+    return dark
+
+
+def test_half_of_the_tokens_is_dropped_and_not_those_on_the_text(checkpoint, page):
+    figure = plot_compression(*checkpoint, page, "Read the text.", keep_ratio=0.5)
+    assert figure.axes[0].get_title() == "48 of 96 detailed tokens stay (keep_ratio 0.5)"
+    dark = dropped(figure)
+    assert dark.shape == (8, 12) and dark.sum() == 48  # tiles of 4 x 4 tokens, 3 x 2 of them
+    assert dark[:4, :8].mean() < 0.2 < 0.6 < dark[4:].mean()  # the words stand in the first two tiles
+    assert not dropped(plot_compression(*checkpoint, page, "Read the text.", keep_ratio=1.0)).any()
+
+
+@pytest.mark.parametrize("order", [("detailed", "adaptive", "global"), ("adaptive", "global", "detailed")])
+def test_tokens_stand_where_their_tile_is_cut(checkpoint, page, monkeypatch, order):
+    model, processor = checkpoint
+    monkeypatch.setattr(processor.image_processor, "tile_order", order)
+
+    def compress(embeds, image_mask, levels, attention_mask, position_ids, keep_ratio):
+        kept, tokens = torch.zeros_like(image_mask), image_mask[0].nonzero()[:, 0].view(len(levels), 16)
+        kept[0, tokens[levels == 0][4, 6]] = True  # of the fifth tile the third token of the second row
+        return kept, None
+
+    monkeypatch.setattr(model.model, "compress", compress)
+    dark = dropped(plot_compression(model, processor, page, "Read the text."))
+    assert np.argwhere(~dark).tolist() == [[4 + 1, 4 + 2]]
+
+
+def test_without_detailed_tiles_there_is_nothing_to_show(checkpoint, page):
+    with pytest.raises(ValueError, match="20 x 20 has no detailed tiles"):
+        plot_compression(*checkpoint, page.resize((20, 20)), "Read the text.")
