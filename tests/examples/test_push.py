@@ -91,7 +91,7 @@ def folder(tmp_path) -> Path:
         CHECKPOINT, folder, ignore=shutil.ignore_patterns("__pycache__", "README.md", "*log.json", "eval*")
     )
     (folder / "training_args.bin").write_bytes(b"pickle")
-    (folder / "trainer_state.json").write_text('{"best_model_checkpoint": "/home/me/runs"}')
+    (folder / "trainer_state.json").write_text('{"best_model_checkpoint": "/Users/me/runs"}')
     (folder / "checkpoint-6").mkdir()
     (folder / "checkpoint-6" / "optimizer.pt").write_bytes(b"pickle")
     return folder
@@ -152,7 +152,7 @@ def test_a_push_that_is_cut_off_changes_nothing(api, run, hub, folder):
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("config.json", '{"_name_or_path": "/home/me/secret"}', "a path of this machine: '/home/me/secret'"),
+        ("config.json", '{"_name_or_path": "/Users/me/secret"}', "a path of this machine: '/Users/me/secret'"),
         ("processing_minimonkey.py", "token = 'hf_abcdefghijklmnopqrstuvwxyz'", "an access token"),
         ("adapter_config.json", "{}", "merge it first"),
     ],
