@@ -1,0 +1,19 @@
+"""`transformers serve` for Mini-Monkey models, with its own options; any client of OpenAI's API can ask.
+
+    python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
+
+`transformers serve` by itself looks a model's class up among its own; this names ours to it first. The model's configured
+`keep_ratio` says how much is compressed.
+"""  # noqa: E501
+
+import sys
+
+from transformers.cli.transformers import main
+from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
+
+
+MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.setdefault("minimonkey", "MiniMonkeyForConditionalGeneration")
+
+if __name__ == "__main__":
+    sys.argv.insert(1, "serve")
+    main()
