@@ -1,11 +1,12 @@
-"""What else a Transformers user does with a model, on the small checkpoint: stream, pipe, export."""
+"""What else a Transformers user does with a model, on the small checkpoint: stream, pipe, export, quantize."""
 
 import threading
 
 import pytest
 import torch
 from PIL import Image
-from transformers import TextIteratorStreamer, pipeline
+from torchao.quantization import Int8WeightOnlyConfig
+from transformers import TextIteratorStreamer, TorchAoConfig, pipeline
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
@@ -71,3 +72,18 @@ def test_the_vision_tower_is_exported_for_any_number_of_tiles(model, inputs):
         expected = tower(pixel_values=pixels).last_hidden_state
         found = exported.module()(pixel_values=pixels).last_hidden_state
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_eight_bit_weights_read_the_same(folder, inputs, processor, tmp_path):
+    """With the full names: Transformers passes over a bare "multi_modal_projector" without a word."""
+    whole = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
+    settings = TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=whole)
+    load = MiniMonkeyForConditionalGeneration.from_pretrained
+    model = load(folder, dtype=torch.float32, quantization_config=settings)
+    model.save_pretrained(tmp_path)
+    for quantized in (model, load(tmp_path)):
+        kinds = {name: type(weight.data).__name__ for name, weight in quantized.named_parameters() if weight.ndim == 2}
+        assert {kind for name, kind in kinds.items() if "language_model.layers" in name} == {"Int8Tensor"}
+        assert {kind for name, kind in kinds.items() if "language_model.layers" not in name} == {"Tensor"}
+        sequences = quantized.generate(**inputs, max_new_tokens=40)
+        assert processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True) == ANSWER
