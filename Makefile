@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth train train-families clean
+.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth test-lmms-eval train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
 	@echo "make test    run the tests (pytest arguments: make test ARGS='-k pyramid')"
 	@echo "make check   ruff and mlinter, zero findings"
 	@echo "make style   let ruff correct what it can"
+	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
@@ -35,6 +36,15 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+# The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
+LMMS_EVAL := build/lmms-eval
+LMMS_EVAL_NEEDS := aiohappyeyeballs aiohttp aiosignal attrs certifi charset-normalizer colorama evaluate frozenlist loguru lxml \
+	multidict portalocker propcache pytz requests sacrebleu tabulate tenacity urllib3 yarl
+
+test-lmms-eval: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(LMMS_EVAL) lmms-eval==0.7.3 $(LMMS_EVAL_NEEDS)
+	PYTHONPATH=$(LMMS_EVAL) $(BIN)/python -m pytest tests/modeling/test_lmms_eval_adapter.py
 
 check: $(STAMP)
 	$(BIN)/ruff check --no-cache .
