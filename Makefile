@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth test-lmms-eval train train-families clean
+.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth test-lmms-eval test-torchao test-peer train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -15,6 +15,8 @@ help:
 	@echo "make check   ruff and mlinter, zero findings"
 	@echo "make style   let ruff correct what it can"
 	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
+	@echo "make test-torchao       test 8-bit weights (downloads torchao)"
+	@echo "make test-peer          run Transformers' own common tests on our classes (downloads them)"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
@@ -36,6 +38,16 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-torchao: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/torchao torchao==0.18.0
+	PYTHONPATH=build/torchao $(BIN)/python -m pytest tests/modeling/test_use.py
+
+# Their markers are not among ours, hence other options than everywhere else.
+test-peer: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/peer parameterized==0.9.0
+	$(BIN)/python tests/peer/fetch.py build/peer
+	PYTHONPATH=build/peer $(BIN)/python -m pytest -o addopts="--import-mode=importlib -ra" -m slow tests/peer
 
 # The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
 LMMS_EVAL := build/lmms-eval
