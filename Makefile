@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth test-lmms-eval test-torchao test-peer train train-families clean
+.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth notebooks test-lmms-eval test-torchao test-peer train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
 	@echo "make test-torchao       test 8-bit weights (downloads torchao)"
 	@echo "make test-peer          run Transformers' own common tests on our classes (downloads them)"
+	@echo "make notebooks          execute the notebooks from their sources (NOTEBOOKS='02 05': some)"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
@@ -66,6 +67,9 @@ check: $(STAMP)
 style: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: $(STAMP)
+	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.speed.run

@@ -1,0 +1,100 @@
+"""Execute the notebooks from their sources, each in a clean kernel: `make notebooks`.
+
+    python notebooks/execute.py [02 05]
+
+`NN_name.py` (py:percent) is what people edit; `NN_name.ipynb` is made from it, with all outputs, and so is the index
+`README.md`. A cell that fails, or writes to stderr, ends the run.
+"""
+
+import argparse
+import base64
+import datetime
+import os
+import re
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from tqdm import tqdm
+
+
+FOLDER = Path(__file__).resolve().parent
+SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+INDEX = """\
+# Notebooks
+
+One question each, from the first picture to a service. All of them run from top to bottom on two CPU cores, without
+a network, and are stored with their outputs; the text next to each (`.py`) is the same notebook for editing. They use
+the small checkpoint of this repository, which was trained on rendered text: what is seen is real, and its figures are
+those of a small model.
+
+    pip install -e '.[notebooks]' jupyterlab && jupyter lab notebooks
+    make notebooks                # executes all of them anew
+
+"""
+
+
+def execute(source: Path) -> nbformat.NotebookNode:
+    """The notebook of `source` with outputs, execution counts from 1, and how long it took."""
+    notebook = jupytext.read(source)
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # jupytext's are random
+    resources = {"metadata": {"path": str(FOLDER)}}
+    client = NotebookClient(notebook, timeout=900, record_timing=False, resources=resources)
+    start = time.perf_counter()
+    client.execute(env=os.environ | {"PYTHONWARNINGS": "ignore"})
+    for cell in notebook.cells:
+        noise = [output["text"] for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+        if noise:
+            raise RuntimeError(f"{source.name} writes to stderr:\n{cell.source}\n{''.join(noise)}")
+    today = str(datetime.date.today())
+    notebook.metadata["minimonkey"] = {"seconds": round(time.perf_counter() - start), "verified": today}
+    return notebook
+
+
+def first_figure(notebook: nbformat.NotebookNode) -> tuple[bytes, str]:
+    """The first figure (PNG) of a notebook and its description."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output["data"]["image/png"]), output["metadata"]["image/png"]["alt"]
+    raise ValueError("The notebook has no figure.")
+
+
+def write_index() -> None:
+    """`README.md`: title, first figure, time and lesson of every notebook."""
+    text = INDEX
+    (FOLDER / "images").mkdir(exist_ok=True)
+    for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        first = notebook.cells[0].source
+        title = re.search(r"^# (.+)$", first, flags=re.MULTILINE)[1]
+        lesson = re.search(r"\*\*You will learn\*\*:? *(.+?)(?:\n>? *\n|\n> \*\*|\Z)", first, flags=re.DOTALL)[1]
+        lesson = " ".join(lesson.replace("\n>", " ").split())
+        picture, alt = first_figure(notebook)
+        image = FOLDER / "images" / f"{path.stem}.png"
+        image.write_bytes(picture)
+        seconds = notebook.metadata["minimonkey"]["seconds"]
+        text += f"## [{title}]({path.name})\n\n{lesson} ({seconds} s)\n\n![{alt}](images/{image.name})\n\n"
+    (FOLDER / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("numbers", nargs="*", help="which ones, such as 02; default: all")
+    parser.add_argument("--no-index", action="store_true", help="leave README.md as it is")
+    arguments = parser.parse_args()
+    chosen = [source for source in SOURCES if not arguments.numbers or source.name[:2] in arguments.numbers]
+    for source in (progress := tqdm(chosen)):
+        progress.set_description(source.stem)
+        nbformat.write(execute(source), source.with_suffix(".ipynb"))
+    if not arguments.no_index:
+        write_index()
+
+
+if __name__ == "__main__":
+    main()
