@@ -48,7 +48,7 @@ test-torchao: $(STAMP)
 test-peer: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/peer parameterized==0.9.0
 	$(BIN)/python tests/peer/fetch.py build/peer
-	PYTHONPATH=build/peer $(BIN)/python -m pytest -o addopts="--import-mode=importlib -ra" -m slow tests/peer
+	RUN_SLOW=1 PYTHONPATH=build/peer $(BIN)/python -m pytest -o addopts="--import-mode=importlib -ra" -m slow tests/peer
 
 # The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
 LMMS_EVAL := build/lmms-eval

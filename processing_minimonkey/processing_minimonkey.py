@@ -7,12 +7,14 @@ import numpy as np
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import ImageInput
 from transformers.processing_utils import (
+    AudioKwargs,
     ImagesKwargs,
     MultiModalData,
     ProcessingKwargs,
     ProcessorMixin,
     TextKwargs,
     Unpack,
+    VideosKwargs,
 )
 
 from .image_processing_minimonkey import check_known_arguments
@@ -106,7 +108,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
             ValueError: placeholders and images do not match, a prompt is expanded already, or truncation would cut
                 into an image.
         """
-        known = ProcessingKwargs.__annotations__ | TextKwargs.__annotations__ | ImagesKwargs.__annotations__
+        # Callers that serve every kind of model set video and audio options as well; here they do nothing
+        kinds = (ProcessingKwargs, TextKwargs, ImagesKwargs, VideosKwargs, AudioKwargs)
+        known = [name for kind in kinds for name in kind.__annotations__]
         known = {"common_kwargs", "return_metadata", *known, *self.image_processor.valid_kwargs.__annotations__}
         check_known_arguments(kwargs, known, type(self).__name__)
         if videos is not None or audio is not None:

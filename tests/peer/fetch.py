@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import transformers
+from PIL import Image
 
 
 STAND_INS = {
@@ -24,8 +25,14 @@ STAND_INS = {
     "transformers_tests/utils/__init__.py": "",
     # Only read for configurations without sub-configurations
     "transformers_tests/utils/test_configuration_utils.py": "config_common_kwargs = {}\n",
-    # Of files that a Hub would give
-    "utils/fetch_hub_objects_for_ci.py": "def url_to_local_path(url):\n    return url\n",
+    # One image for all that a Hub would give
+    "utils/fetch_hub_objects_for_ci.py": """\
+from pathlib import Path
+
+
+def url_to_local_path(url):
+    return str(Path(__file__).with_name("image.png"))
+""",
 }
 
 
@@ -47,6 +54,7 @@ def fetch(target: Path) -> None:
     for name, text in STAND_INS.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(text, encoding="utf-8")
+    Image.effect_noise((60, 40), 60).convert("RGB").save(target / "utils" / "image.png")
 
 
 if __name__ == "__main__":

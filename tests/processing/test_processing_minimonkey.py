@@ -362,6 +362,15 @@ def test_wrong_inputs_are_named(processor, arguments, error, message):
         processor(**arguments)
 
 
+def test_options_of_absent_modalities_change_nothing(processor):
+    text = "<IMG_CONTEXT> and a text"
+    options = {"num_frames": 2, "fps": None, "do_sample_frames": False, "sampling_rate": 16000, "videos_kwargs": {}}
+    plain, served = processor(images=PHOTO, text=text), processor(images=PHOTO, text=text, **options)
+    assert plain.keys() == served.keys()
+    for name in plain:
+        np.testing.assert_array_equal(plain[name], served[name])
+
+
 def test_expanded_prompts_are_not_expanded_again(processor):
     processor.image_seq_length = 1
     single_tile = {"detailed_tiles": (1, 1), "adaptive_tiles": None}
