@@ -84,6 +84,7 @@ def show(figure, alt: str, caption: str) -> None:
         alt (`str`): what is to be seen, in a sentence or two.
         caption (`str`): what to look at.
     """
+    import PIL.Image
     from IPython.display import Image, Markdown, display
 
     global figures
@@ -94,9 +95,10 @@ def show(figure, alt: str, caption: str) -> None:
 
         figure.savefig(buffer, format="png", bbox_inches="tight")
         pyplot.close(figure)
-    else:
-        figure.save(buffer, format="png", optimize=True)
-    display(Image(data=buffer.getvalue(), alt=alt))
+        figure = PIL.Image.open(buffer)
+    small = io.BytesIO()  # a palette is a third of the size, and the notebooks are stored with their figures
+    figure.convert("RGB").quantize(64, dither=PIL.Image.Dither.NONE).save(small, format="png", optimize=True)
+    display(Image(data=small.getvalue(), alt=alt))
     display(Markdown(f"*Figure {figures}. {caption}*"))
 
 
