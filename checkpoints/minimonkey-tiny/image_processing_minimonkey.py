@@ -98,8 +98,8 @@ class MiniMonkeyImageProcessor(PilBackend):
         pyramid (`str`, *optional*): one of `PYRAMID_SETTINGS`, such as `"docvqa"`, in place of the three above.
         tile_order (`tuple[str, str, str]`, *optional*, defaults to `("detailed", "adaptive", "global")`):
             Order of the groups in the output.
-        max_pixels (`int`, *optional*, defaults to 89478485):
-            Most pixels of an image; the default is where Pillow begins to warn of decompression bombs.
+        max_pixels (`int`, *optional*, defaults to 100000000):
+            Most pixels of an image; the default is the 10,000 x 10,000 on which vLLM measures its memory.
         published_preprocessing (`bool`, *optional*, defaults to `False`):
             Convert to RGB as the published code does: alpha dropped without blending, EXIF orientation ignored, 16-bit
             values clipped.
@@ -132,7 +132,7 @@ class MiniMonkeyImageProcessor(PilBackend):
     adaptive_tiles = (3, 7)
     complementarity = "any"
     tile_order = TILE_GROUPS
-    max_pixels = 89_478_485
+    max_pixels = 100_000_000
     published_preprocessing = False
 
     def __init__(self, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]):
@@ -140,6 +140,11 @@ class MiniMonkeyImageProcessor(PilBackend):
         kwargs = resolve_pyramid(kwargs)
         super().__init__(**kwargs)
         self._validate_preprocess_kwargs(**{name: getattr(self, name) for name in self.valid_kwargs.__annotations__})
+
+    @classmethod
+    def from_dict(cls, image_processor_dict: dict, **kwargs) -> "MiniMonkeyImageProcessor":
+        """As every image processor's; a `pyramid` among the `kwargs` takes the place of the saved settings."""
+        return super().from_dict(image_processor_dict, **resolve_pyramid(kwargs))
 
     # trf-ignore: TRF057 (as for the class)
     def preprocess(self, images: ImageInput, *args, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]) -> BatchFeature:
