@@ -296,6 +296,13 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "REPORT", tmp_path / "RESULTS.md")
     report.main()
     text = (tmp_path / "RESULTS.md").read_text()
+    short = dict(line[2:-2].split(" | ") for line in text.split("## In short")[1].split("## ")[0].splitlines()[6:-1])
+    # Depths of 50, 25 and 0 in two directions; the pyramid's gain on lines is 25, 25 and 0
+    sawtooth = "yes in 2, not shown in 1 of 3 readings; 0.0 to 50.0 points of character accuracy deep."
+    assert short["Is there a sawtooth?"] == f"Lines between rows: {sawtooth} Lines between columns: {sawtooth}"
+    assert short["Does CIP remove it without training?"] == "6m yes in 2 of 2."
+    assert short["And in a model that is trained with CIP?"] == "6m not shown in 2 of 2."
+    assert short["Which complementarity is best?"] == "No model was read with `joint`."
     expected = "| 6m | plain tiling | 6 | 50.0 [50.0, 50.0] | 100.0 [100.0, 100.0] | 50.0 [50.0, 50.0] | – |"
     assert expected in text.split("## And on pages?")[1]
     assert (

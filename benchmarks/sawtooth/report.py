@@ -14,6 +14,7 @@ from benchmarks.sawtooth.documents import KINDS
 from benchmarks.sawtooth.methods import METHODS
 from benchmarks.sawtooth.overview import overview_section
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
+from benchmarks.sawtooth.summary import summary_section
 from benchmarks.sawtooth.sweep import FOLDER
 
 
@@ -258,6 +259,7 @@ def main() -> None:
         "short word, never seen in training, is moved over the image in steps of an eighth of a tile",
         "(`sweep.py`), and pages of a few words are read (`page.py`), cut in twelve ways (`methods.py`).",
         "",
+        *summary_section(FOLDER),
         *overview_section(FOLDER),
         *[line for name in names for line in section(name)],
     ]
