@@ -7,14 +7,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style bench bench-conversion bench-memory bench-sawtooth notebooks test-lmms-eval test-torchao test-peer train train-families clean
+.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-lmms-eval test-torchao test-peer train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
+	@echo "make app     ask in the browser, at http://127.0.0.1:7860"
 	@echo "make test    run the tests (pytest arguments: make test ARGS='-k pyramid')"
 	@echo "make check   ruff and mlinter, zero findings"
 	@echo "make style   let ruff correct what it can"
 	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
+	@echo "make test-browser       test the app in Chromium, which must be installed"
 	@echo "make test-torchao       test 8-bit weights (downloads torchao)"
 	@echo "make test-peer          run Transformers' own common tests on our classes (downloads them)"
 	@echo "make notebooks          execute the notebooks from their sources (NOTEBOOKS='02 05': some)"
@@ -36,6 +38,27 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/python examples/ask.py examples/page.png "Read the text." --keep-ratio 0.5
+
+# Gradio 6 needs Pillow 12, we test with 13: an environment of its own, with the versions of constraints-app.txt.
+APP := build/app
+APP_STAMP := $(APP)/.installed
+
+$(APP_STAMP): setup.cfg constraints-app.txt
+	$(PYTHON) -m venv $(APP)
+	$(APP)/bin/python -m pip install --constraint constraints-app.txt torch
+	$(APP)/bin/python -m pip install --constraint constraints-app.txt --editable '.[app]' pytest playwright
+	@touch $@
+
+app: $(APP_STAMP)
+	$(APP)/bin/python examples/app.py $(ARGS)
+
+test-browser: $(APP_STAMP)
+	$(APP)/bin/python -m pytest -m "browser or not browser" tests/examples/test_app.py $(ARGS)
+
+# The picture of the README, which the test makes.
+app-figure: $(APP_STAMP)
+	$(MAKE) test-browser ARGS="-k asked_about"
+	cp build/app.png docs/app.png
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
