@@ -1,5 +1,9 @@
 """Mini-Monkey's configuration and models, known to the Auto classes as `minimonkey` once this package is imported."""
 
+from .configuration_minimonkey import MiniMonkeyConfig, ScaleCompressionConfig  # first: checks Transformers' version
+
+
+# isort: split
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -8,7 +12,6 @@ from transformers import (
     AutoModelForMultimodalLM,
 )
 
-from .configuration_minimonkey import MiniMonkeyConfig, ScaleCompressionConfig
 from .modeling_minimonkey import MiniMonkeyForConditionalGeneration, MiniMonkeyModel, MiniMonkeyPreTrainedModel
 
 

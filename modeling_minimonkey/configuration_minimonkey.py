@@ -1,5 +1,13 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
+# ruff: noqa: E402
 """Mini-Monkey configuration: InternVL's own, with the defaults of InternVL2-2B and the Scale Compression Mechanism."""
+
+from transformers.utils.versions import require_version
+
+
+# Before any import of what other releases lack. The next major release is refused, too: it may change the parts of
+# InternVL and `generate` that this code replaces, and tokens could be wrong without an error.
+require_version("transformers>=5.23,<6")
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, InternVLConfig, InternVLVisionConfig, PreTrainedConfig

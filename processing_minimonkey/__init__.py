@@ -1,9 +1,12 @@
 """Mini-Monkey's processors, known to the Auto classes as `minimonkey` once this package is imported."""
 
+from .image_processing_minimonkey import MiniMonkeyImageProcessor  # first: checks Transformers' version
+
+
+# isort: split
 from transformers import AutoImageProcessor, AutoProcessor
 
 from .complementary_image_pyramid import PYRAMID_SETTINGS, PyramidPlan, Tile, plan_pyramid
-from .image_processing_minimonkey import MiniMonkeyImageProcessor
 from .processing_minimonkey import MiniMonkeyProcessor
 
 

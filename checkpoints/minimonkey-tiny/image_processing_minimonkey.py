@@ -1,5 +1,12 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
+# ruff: noqa: E402
 """Pixels of the complementary image pyramid: images of any kind in, normalized tiles out."""
+
+from transformers.utils.versions import require_version
+
+
+# Before all imports of what other releases lack; modeling_minimonkey/configuration_minimonkey.py says why
+require_version("transformers>=5.23,<6")
 
 import base64
 import binascii

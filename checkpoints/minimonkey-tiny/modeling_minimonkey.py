@@ -1,6 +1,10 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """Mini-Monkey: InternVL's vision tower, projector and language model, with the Scale Compression Mechanism (SCM)."""
 
+from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio  # first: checks Transformers' version
+
+
+# isort: split
 import copy
 
 import torch
@@ -17,7 +21,6 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring, torch_compilable_check
 from transformers.utils.generic import can_return_tuple
 
-from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio
 from .scale_compression import DETAILED_LEVEL, compressed_position_ids, compression_mask, detailed_images, left_pack
 
 

@@ -1,6 +1,10 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """Text and images to the inputs of Mini-Monkey: tiles, and prompts with as many image tokens as the tiles need."""
 
+from .image_processing_minimonkey import check_known_arguments  # first: checks Transformers' version
+
+
+# isort: split
 from typing import Any
 
 import numpy as np
@@ -16,8 +20,6 @@ from transformers.processing_utils import (
     Unpack,
     VideosKwargs,
 )
-
-from .image_processing_minimonkey import check_known_arguments
 
 
 # trf-ignore: TRF057 (the docstring below says what the generated one can't: tokens, errors, shapes)
@@ -93,7 +95,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
             kwargs:
                 Arguments of the tokenizer (`padding`, `return_tensors`, ...) and of the image processor
                 (`detailed_tiles`, `pyramid`, ...), flat or in `text_kwargs` and `images_kwargs`. If `padding` asks
-                for it, rows are padded on the left.
+                for it, rows are padded on the left. Options of videos and audio do nothing.
 
         Returns:
             [`BatchFeature`] with
