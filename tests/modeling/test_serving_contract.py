@@ -15,7 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import Image
 from safetensors import safe_open
 from torch import nn
 from transformers import AttentionInterface, AutoConfig, AutoModel, AutoProcessor
@@ -212,19 +212,6 @@ class TestProcessor:
         assert counts[1] >= counts[0]
         image = Image.new("RGB", (10_000, 10_000))
         assert len(processor(images=image, text="<IMG_CONTEXT>")["pixel_values"]) == counts[1]
-
-    def test_turned_photographs_need_the_published_preprocessing(self, processor):
-        """vLLM counts from the stored width and height, and a photograph turned upright may have other tiles."""
-        image = Image.new("RGB", (90, 125))
-        exif = image.getexif()
-        exif[ExifTags.Base.Orientation] = 6
-        image.info["exif"] = exif.tobytes()
-        counted = processor._get_num_multimodal_tokens(image_sizes=[(image.height, image.width)])
-        made = [
-            len(processor(images=image, text="<IMG_CONTEXT>", **options)["pixel_values"])
-            for options in ({}, {"published_preprocessing": True})
-        ]
-        assert made[0] != counted["num_image_patches"][0] == made[1]
 
 
 @torch.no_grad()
