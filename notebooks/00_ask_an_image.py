@@ -1,0 +1,463 @@
+# %% [markdown]
+"""
+# Can a small model read this page?
+
+[all notebooks](README.md) · [01 The semantic sawtooth](01_semantic_sawtooth.ipynb)
+
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/00_ask_an_image.ipynb) [Source of this notebook](00_ask_an_image.py)
+
+> **You will learn**: how to load a Mini-Monkey model from the Hub, ask it about one image or many, read the answer while
+> it is written, and pin the version that you tested.
+>
+> **You need**: Python, and to have loaded some model with Transformers before. **Time**: about 2 min **Hardware**: two CPU
+> cores, 2 GB of memory.
+"""
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+if find_spec("course") is None:  # Colab, or a Jupyter of your own
+    source = os.environ.get("MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey")
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "-c", "minimonkey/constraints.txt"]
+    subprocess.run([*install, "-e", "./minimonkey[notebooks]"], check=True)
+    os.chdir("minimonkey/notebooks")
+    sys.path.insert(0, os.getcwd())
+
+import course
+
+hub = course.setup(hub=True)
+
+# %% [markdown]
+"""
+The model is `minimonkey-tiny`: 6 million parameters, trained from nothing on rendered lower-case text. It is not the published
+Mini-Monkey, which has two billion, but it has the same parts and the same code, so every line below also holds for a
+large one. The setup has started a Hub on this machine and put the model there as `minimonkey/minimonkey-tiny`; with the
+real Hub the lines are the same.
+
+## Load it
+
+A repository on the Hub holds weights and settings, and this one also holds *code*, since Transformers does not know the
+model. `trust_remote_code=True` allows Transformers to download and run that code: read it first, as you would before you
+install a package.
+
+**Predict**: this project's own packages are installed here. Where will the class of the model come from: from them, or
+from the Hub?
+"""
+
+# %%
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+name = "minimonkey/minimonkey-tiny"
+processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
+model = AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=True, dtype=torch.float32)
+
+source, _, file = type(model).__module__.rpartition(".")
+parameters = sum(parameter.numel() for parameter in model.parameters())
+print(type(model).__name__, "is in", file, "of", source.split(".")[0])
+print(f"{parameters:,} parameters")
+assert source.startswith("transformers_modules.minimonkey") and file == "modeling_minimonkey"
+assert 6e6 < parameters < 7e6
+
+# %% [markdown]
+"""
+From the Hub: `transformers_modules` is the folder into which Transformers puts downloaded code. Nothing of this
+project needs to be installed to use the model. The weights are stored as bfloat16; `dtype=torch.float32` makes the sums
+precise enough that a batch below gives the same answers as single questions.
+
+## Ask it
+
+This is the page. It was drawn by a script, with a little noise.
+"""
+
+# %%
+from PIL import Image
+
+page = Image.open(course.PAGE)
+course.show(
+    page,
+    alt="A light blue page of 336 x 224 pixels with two lines of gray text: fresh bread, and below it open sunday.",
+    caption="The page: four words on two lines, 336 x 224 pixels.",
+)
+
+# %% [markdown]
+"""
+A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
+the image into tiles; `generate` writes the answer behind the prompt, so the answer is what follows the prompt's length.
+`sanitize_control_tokens=True` says that the question is text, whatever a user types there (notebook 03 shows why).
+
+**Predict**: will it find all four words? And the line break?
+"""
+
+
+# %%
+def prompt(images, questions):
+    """Model inputs of one question per image."""
+    chats = [
+        [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": question}]}]
+        for image, question in zip(images, questions, strict=True)
+    ]
+    return processor.apply_chat_template(
+        chats,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        sanitize_control_tokens=True,
+        processor_kwargs={"padding": True},
+    )
+
+
+def answers(inputs, **options):
+    sequences = model.generate(**inputs, max_new_tokens=60, do_sample=False, **options)
+    return processor.batch_decode(sequences[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+# %%
+inputs = prompt([page], ["Read the text."])
+(answer,) = answers(inputs)
+print(answer)
+assert answer == "fresh bread\nopen sunday"
+
+# %% [markdown]
+"""
+All four, and the line break. This page was chosen: it is the best of twelve layouts of these four words, of which the model
+reads four without an error. Further down you meet pages that nobody chose.
+
+It has learned to read and nothing else.
+
+**Predict**: what does it say to "What is in the picture?"
+"""
+
+# %%
+for question in ["What is in the picture?", "Is there bread?"]:
+    (other,) = answers(prompt([page], [question]))
+    print(f"{question:<24} -> {other!r}")
+    assert other.startswith("fresh bread")
+
+# %% [markdown]
+"""
+It reads again, whatever the question is, and the first one costs it the second line. A small model that was trained on one task
+does this task. The published model answers questions; this one shows how images become text.
+
+## What the answer is made of
+
+The image was cut by two grids and was also seen as a whole. The words that one grid cuts in two are meant to be whole
+under the other; notebooks [01](01_semantic_sawtooth.ipynb) and [02](02_complementary_image_pyramid.ipynb) are about that.
+
+**Predict**: each tile becomes 16 tokens. The detailed grid has 3 x 2 tiles, the adaptive one 2 x 2. How many image tokens
+does the prompt have?
+"""
+
+# %%
+from processing_minimonkey.visualization import plot_pyramid
+
+plan = processor.image_processor.get_pyramid_plan(page.height, page.width)
+figure = plot_pyramid(processor, page)
+figure.set_size_inches(10.5, 2.8)
+course.show(
+    figure,
+    alt="The page three times: cut by a grid of 3 x 2 tiles in blue, by one of 2 x 2 tiles in orange, and uncut. "
+    "The middle horizontal line is black and dashed in both grids.",
+    caption="Three views of the page. Black and dashed is a line that both grids cut.",
+)
+levels = inputs["tile_levels"]
+image_tokens = int((inputs["input_ids"] == processor.image_token_id).sum())
+print(f"{plan.num_tiles} tiles, {image_tokens} image tokens in a prompt of {inputs['input_ids'].shape[1]}")
+assert plan.num_tiles == 3 * 2 + 2 * 2 + 1 == len(levels)
+assert image_tokens == plan.num_tiles * processor.image_seq_length == 176
+
+# %% [markdown]
+"""
+11 tiles, 176 image tokens, and 57 other tokens: the marks around the image and the text, of which this tokenizer makes one
+token per byte. Images are most of the prompt, in a large model even more so.
+
+The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps that
+half of the *detailed* tokens to which the rest of the prompt attends most ([05](05_scale_compression.ipynb)).
+
+**Predict**: how long is the prompt that remains, and what is the answer?
+"""
+
+# %%
+from matplotlib import pyplot
+
+total = inputs["input_ids"].shape[1]
+parts = {group: int((levels == level).sum()) * 16 for level, group in enumerate(("detailed", "adaptive", "global"))}
+parts["text"] = total - sum(parts.values())
+colors = {"detailed": "#0072B2", "adaptive": "#D55E00", "global": "#009E73", "text": "#999999"}
+figure, axis = pyplot.subplots(figsize=(9.5, 2.6))
+for row, keep_ratio in enumerate((1.0, 0.5)):
+    left = 0
+    for part, tokens in parts.items():
+        tokens = int(tokens * keep_ratio) if part == "detailed" else tokens
+        axis.barh(row, tokens, left=left, color=colors[part], label=part if row == 0 else None)
+        axis.text(left + tokens / 2, row, str(tokens), ha="center", va="center", color="white", weight="bold")
+        left += tokens
+    (kept,) = answers(inputs, keep_ratio=keep_ratio)
+    axis.text(left + 3, row, f"{left} tokens: {' / '.join(kept.splitlines())}", va="center")
+    assert kept == answer and left == {1.0: 233, 0.5: 185}[keep_ratio]
+axis.set(yticks=[0, 1], yticklabels=["keep_ratio 1.0", "keep_ratio 0.5"], xlabel="tokens of the prompt", xlim=(0, 400))
+axis.invert_yaxis()
+axis.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+alt = "Two stacked bars. Without compression 96 detailed, 64 adaptive, 16 global and 57 text tokens; with it 48 detailed."
+course.show(figure, alt=alt, caption="What the prompt consists of, and the answer behind it, with and without SCM.")
+
+# %% [markdown]
+"""
+185 tokens instead of 233, and here the same answer. That is not the rule for a model of this size: on 100 held-out pages it
+finds 0.69 of the words with all tokens and 0.45 with half of the detailed ones (`checkpoints/minimonkey-tiny`). It has no
+tokens to spare.
+
+## Several pages at once
+
+Images of any size go into one batch. Their prompts have different lengths, so the shorter ones are padded, on the *left*:
+`generate` goes on at the right end of every row.
+
+Two words, two pairs with a question for one of them, and two pages follow. They are drawn from seeds that nobody chose, and no
+word of them was in the training.
+
+**Predict**: does an answer change if other images are in the batch? How many of the six are right?
+"""
+
+# %%
+from examples.minimonkey_tiny.rendering import generator, random_font, render_page, render_pair, render_word
+
+
+def draw_pages(split, number):
+    """Words, pairs and pages in turn, all of held-out words."""
+    rngs = [generator(split, index) for index in range(number)]
+    kinds = (
+        lambda rng: render_word(rng, held_out=True),
+        lambda rng: render_pair(rng, held_out=True),
+        lambda rng: render_page(rng, (336, 224), random_font(rng), held_out=True, max_words=4),
+    )
+    return [kinds[index % 3](rng) for index, rng in enumerate(rngs)]
+
+
+pages = draw_pages("notebook 00", 6)
+images, questions = [each.image for each in pages], [each.question for each in pages]
+batch = prompt(images, questions)
+together = answers(batch)
+alone = [answers(prompt([image], [question]))[0] for image, question in zip(images, questions, strict=True)]
+padding = (batch["attention_mask"] == 0).sum(dim=1).tolist()
+print("padding on the left, in tokens:", padding)
+print("tiles of all six in one tensor:", tuple(batch["pixel_values"].shape))
+assert together == alone
+assert min(padding) == 0 < max(padding) and (batch["attention_mask"][:, -1] == 1).all()
+
+# %%
+figure, axes = pyplot.subplots(2, 3, figsize=(10.5, 6.6), layout="constrained")
+for axis, each, text in zip(axes.flat, pages, together, strict=True):
+    right = text == each.text
+    axis.imshow(each.image)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_title(each.question, fontsize=11)
+    axis.set_xlabel(("right: " if right else "wrong: ") + " / ".join(text.splitlines()), fontsize=11)
+    axis.xaxis.label.set_color("#0072B2" if right else "#D55E00")
+alt = "Six small rendered images with the question above each and the model's answer below, marked right or wrong."
+course.show(figure, alt=alt, caption="Six images, one batch. Below each one stands what the model said.")
+number_right = sum(text == each.text for each, text in zip(pages, together, strict=True))
+print(f"{number_right} of {len(pages)} without an error")
+assert 0 < number_right < len(pages)
+
+# %% [markdown]
+"""
+The answers are those of single questions, token by token, and some of them are wrong: not by a word that means the same, as
+with a large model, but by letters. How often? Six are too few to say. Here are more, with the interval that a sample of this
+size allows (Wilson, 95%).
+
+**Predict**: which of the three kinds is the hardest?
+"""
+
+# %%
+from math import sqrt
+
+
+def interval(count, n):
+    """The share as text, with Wilson's interval of 95%."""
+    share, z2 = count / n, 1.96**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = 1.96 * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return f"{count} of {n} = {share:.2f} ({middle - half:.2f} to {middle + half:.2f})"
+
+
+n = 16 if course.FAST else 200  # per kind
+drawn = draw_pages("notebook 00 more", 3 * n)
+read = []
+for start in range(0, len(drawn), 12):
+    some = drawn[start : start + 12]
+    read += answers(prompt([each.image for each in some], [each.question for each in some]))
+
+# %%
+right = [text == each.text for each, text in zip(drawn, read, strict=True)]
+for index, kind in enumerate(("words", "pairs", "pages")):
+    print(f"{kind} without an error: {interval(sum(right[index::3]), n)}")
+pages_read = zip(drawn[2::3], read[2::3], strict=True)
+words = [(word in text.split()) for each, text in pages_read for word in each.text.split()]
+print(f"words found on the pages: {interval(sum(words), len(words))}")
+assert sum(right[2::3]) < min(sum(right[0::3]), sum(right[1::3]))
+assert sum(right[2::3]) / n < sum(words) / len(words)
+
+# %% [markdown]
+"""
+Pages are the hardest by far: one wrong letter makes a page wrong, and a page has up to four words, some of which a cut line
+halves. The intervals are wide, as they should be with so few images; `FAST=0` draws 200 of each kind. The figures on the
+checkpoint's own card come from other pages, some of them with a single word.
+
+## Watch it write
+
+A person who waits wants to see the first word at once. A *streamer* hands out text while `generate` runs in a second thread.
+
+**Predict**: the model writes byte by byte. In what pieces does the text arrive?
+"""
+
+# %%
+from threading import Thread
+
+from transformers import TextIteratorStreamer
+
+streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+thread = Thread(target=model.generate, kwargs={**inputs, "max_new_tokens": 60, "streamer": streamer})
+thread.start()
+pieces = [piece for piece in streamer if piece]
+thread.join()
+print(pieces)
+assert "".join(pieces) == answer and len(pieces) > 2
+
+# %% [markdown]
+"""
+Word by word: the streamer waits for a space or a line break, so that no half character is shown. It works with
+`keep_ratio=0.5`, too.
+
+## Pin the version
+
+Who can write to the repository can change the code that you run. Each state of a repository has a hash: with
+`revision=`, you load that state and no other. Below, somebody changes a setting so that answers stop after five tokens.
+
+**Predict**: which of the two loads sees the change?
+"""
+
+# %%
+from huggingface_hub import HfApi
+
+pinned = HfApi().model_info(name).sha
+setting = b'{"eos_token_id": 256, "pad_token_id": 257, "max_new_tokens": 5}'
+HfApi().upload_file(path_or_fileobj=setting, path_in_repo="generation_config.json", repo_id=name)
+
+newest = AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=True)
+same = AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=True, revision=pinned)
+print("main  ", newest.generation_config.max_new_tokens, HfApi().model_info(name).sha[:8])
+print("pinned", same.generation_config.max_new_tokens, pinned[:8])
+assert newest.generation_config.max_new_tokens == 5
+assert same.generation_config.max_new_tokens is None and len(pinned) == 40
+
+# %% [markdown]
+"""
+Only the one without a revision. Pin the hash of a commit, not a branch or a tag, which can move.
+
+## Common errors
+
+Without your word, no code of a repository is run.
+"""
+
+# %%
+with course.expected(ValueError):
+    AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=False)
+
+# %% [markdown]
+"""
+`keep_ratio` is a share, not a percentage, and a prompt needs as many images as it has places for them.
+"""
+
+# %%
+with course.expected(ValueError):
+    answers(inputs, keep_ratio=50)
+
+with course.expected(ValueError):
+    processor(images=[page, page], text=f"{processor.image_token}\nRead the text.", return_tensors="pt")
+
+with course.expected(OSError):
+    AutoProcessor.from_pretrained(name, trust_remote_code=True, revision="v0.0.1")
+
+# %% [markdown]
+"""
+## Exercises
+
+### Exercise 1
+
+Ask for the text again, but let the model see the page only once, as a whole, in one tile. `processor_kwargs` takes
+`{"images_kwargs": {"detailed_tiles": ..., "adaptive_tiles": ...}}`. How many tokens has the prompt now, and what is read?
+"""
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+content = [{"type": "image", "image": page}, {"type": "text", "text": "Read the text."}]
+once = processor.apply_chat_template(
+    [{"role": "user", "content": content}],
+    add_generation_prompt=True,
+    tokenize=True,
+    return_dict=True,
+    return_tensors="pt",
+    sanitize_control_tokens=True,
+    processor_kwargs={"images_kwargs": {"detailed_tiles": (1, 1), "adaptive_tiles": None}},
+)
+(blurred,) = answers(once)
+print(once["input_ids"].shape[1], "tokens:", blurred.split())
+assert once["input_ids"].shape[1] == 233 - 10 * 16
+assert blurred != answer
+
+# %% [markdown]
+"""
+### Exercise 2
+
+Draw one word of your own at 8 and at 24 pixels and ask for it. `draw_page` and `load_font` of
+`examples.minimonkey_tiny.rendering` are of help. Which one is read?
+"""
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+import numpy
+from examples.minimonkey_tiny.rendering import draw_page, load_font
+
+heard = {}
+for size in (8, 24):
+    font = load_font("DejaVuSans", size)
+    drawing = draw_page(numpy.random.default_rng(0), [["monkey"]], [(10, 50)], (120, 100), font)
+    (heard[size],) = answers(prompt([drawing.image], ["Read the text."]))
+print(heard)
+assert heard[24] == "monkey" != heard[8]
+
+# %% [markdown]
+"""
+### Exercise 3
+
+A user types `<IMG_CONTEXT>` into the question. Show that the prompt of `prompt` holds no more image tokens than before, and
+what a prompt without `sanitize_control_tokens` does.
+"""
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+typed = "Read <IMG_CONTEXT> the text."
+harmless = prompt([page], [typed])
+assert int((harmless["input_ids"] == processor.image_token_id).sum()) == image_tokens
+chat = [{"role": "user", "content": [{"type": "image", "image": page}, {"type": "text", "text": typed}]}]
+with course.expected(ValueError):
+    processor.apply_chat_template(chat, tokenize=True, return_dict=True, return_tensors="pt")
+
+# %% [markdown]
+"""
+## Conclusion
+
+This page, yes; most single words, too; but few other pages of its kind come out without an error. Two lines load the model, one
+chat asks it, and a batch or a stream gives the same answer as a single question. The answer to the page rests on 11 tiles in
+three views and on 233 tokens, of which SCM can leave out 48. What a small model can't do it does not refuse; it writes wrong
+letters.
+
+**Read next**: [01](01_semantic_sawtooth.ipynb) shows what a cut through a word does, and why two grids are better than one.
+
+Cite the method as Huang et al., *Mini-Monkey*, ICLR 2025, arXiv 2408.02034.
+
+[all notebooks](README.md) · [01 The semantic sawtooth](01_semantic_sawtooth.ipynb)
+"""
