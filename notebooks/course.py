@@ -3,10 +3,12 @@
 import contextlib
 import datetime
 import importlib.metadata
+import importlib.util
 import io
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -119,3 +121,10 @@ def working_folder(name: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
+
+
+def need(extra: str, *modules: str) -> None:
+    """Install an extra of this project where one of its `modules` is missing, as on Colab."""
+    if any(importlib.util.find_spec(module) is None for module in modules):
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
+        subprocess.run([*install, "-e", f"{ROOT}[{extra}]"], check=True)
