@@ -60,7 +60,7 @@ test-browser: $(APP_STAMP)
 # The picture of the README, which the test makes.
 app-figure: $(APP_STAMP)
 	$(MAKE) test-browser ARGS="-k asked_about"
-	cp build/app.png docs/app.png
+	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(128, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)

@@ -150,7 +150,10 @@ def check_question(question: str) -> None:
 def build(reader: Reader) -> gr.Blocks:
     """The page, with one event at a time for all visitors: the model is one, and so is pyplot's state."""
     with gr.Blocks(title="Mini-Monkey", delete_cache=(3600, 3600)) as page:
-        gr.Markdown("# Mini-Monkey\nAsk about an image, and see how it was cut and which of its tokens were read.")
+        gr.Markdown(
+            "# Mini-Monkey\nAsk about an image, and see how it was cut and which detailed tokens were read: the dark "
+            "ones left the prompt before the answer."
+        )
         with gr.Row():
             with gr.Column():
                 image = Upload(label="Image", sources=["upload"], height=300, elem_id="image")
