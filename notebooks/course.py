@@ -99,7 +99,8 @@ def show(figure, alt: str, caption: str) -> None:
         pyplot.close(figure)
         figure = PIL.Image.open(buffer)
     small = io.BytesIO()  # a palette is a third of the size, and the notebooks are stored with their figures
-    figure.convert("RGB").quantize(64, dither=PIL.Image.Dither.NONE).save(small, format="png", optimize=True)
+    method, dither = PIL.Image.Quantize.MAXCOVERAGE, PIL.Image.Dither.NONE  # the default loses the color of thin lines
+    figure.convert("RGB").quantize(128, method=method, dither=dither).save(small, format="png", optimize=True)
     display(Image(data=small.getvalue(), alt=alt))
     display(Markdown(f"*Figure {figures}. {caption}*"))
 
