@@ -51,6 +51,8 @@ def setup(hub: bool = False):
     matplotlib.rcParams.update(style)
     if hub:
         _fill_hub()
+    else:
+        import modeling_minimonkey  # noqa: F401  (Auto classes know it: Jupyter isn't asked whether to trust its code)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     print(f"Verified on {datetime.date.today()} with Python {platform.python_version()}, {versions}; seed 0.")
     return server

@@ -1,0 +1,100 @@
+"""JupyterLab itself opens a notebook and runs it, in headless Chromium: `make test-jupyterlab`."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+
+playwright = pytest.importorskip("playwright.sync_api", reason="installed by `make test-jupyterlab`")
+pytest.importorskip("jupyterlab", reason="installed by `make test-jupyterlab`")
+
+pytestmark = pytest.mark.browser
+
+NOTEBOOK = "02_complementary_image_pyramid"
+BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+BROWSER += ["--disable-background-networking", "--disable-component-update"]
+# Without windowing every cell is in the page, seen or not
+SETTINGS = {"@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"}}
+
+
+@pytest.fixture
+def course(repository, tmp_path) -> Path:
+    """The repository with a notebook that was never run."""
+    for name in ("benchmarks", "checkpoints", "examples", "modeling_minimonkey", "processing_minimonkey", "tests"):
+        (tmp_path / name).symlink_to(repository / name)
+    shutil.copytree(repository / "notebooks", tmp_path / "notebooks")
+    path = tmp_path / "notebooks" / f"{NOTEBOOK}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
+    return tmp_path
+
+
+@pytest.fixture
+def address(course):
+    """Where JupyterLab shows the notebook."""
+    for name, settings in SETTINGS.items():
+        path = course / "settings" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(settings))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={course}"]
+    command += [f"--LabApp.user_settings_dir={course / 'settings'}", f"--LabApp.workspaces_dir={course / 'spaces'}"]
+    with (course / "log").open("w") as log:
+        server = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}")
+                break
+            except OSError:
+                assert server.poll() is None, (course / "log").read_text()[-3000:]
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/lab/tree/notebooks/{NOTEBOOK}.ipynb?token={token}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_notebook_runs_and_shows_its_figures(address, course):
+    notebook = nbformat.read(course / "notebooks" / f"{NOTEBOOK}.ipynb", as_version=4)
+    number = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER)
+        page = browser.new_page(viewport={"width": 1300, "height": 1600})
+        page.goto(address)
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        page.locator(".jp-NotebookPanel-toolbar .jp-Toolbar-kernelName", has_text="Python 3").wait_for(timeout=60_000)
+        page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+        error = page.locator("[data-mime-type='application/vnd.jupyter.error']")
+        last = page.locator(".jp-CodeCell .jp-InputPrompt", has_text=f"[{number}]:")
+        last.or_(error.first).first.wait_for(timeout=600_000)
+        assert not error.all_inner_texts()
+        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        figures = page.locator(".jp-OutputArea-output img")
+        widths = figures.evaluate_all("images => images.map(image => image.naturalWidth)")
+        collapsed = page.locator(".jp-CodeCell .jp-InputPlaceholder, .jp-CodeCell .jp-Placeholder").count()
+        figures.first.scroll_into_view_if_needed()
+        page.screenshot(path=course / "jupyterlab.png")
+        browser.close()
+    assert prompts == [f"[{count}]:" for count in range(1, number + 1)]
+    assert len(widths) >= 3 and min(widths) > 300
+    assert collapsed == 3  # the solutions
