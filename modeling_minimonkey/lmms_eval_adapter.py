@@ -15,32 +15,7 @@ from lmms_eval.protocol import ChatMessages
 from tqdm import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-
-# Beginning of a task's name -> published setting (`PYRAMID_SETTINGS`); others: "default"
-SETTINGS = {
-    "ai2d": "ai2d",
-    "ccbench": "ccbench",
-    "chartqa": "chartqa",
-    "docvqa": "docvqa",
-    "hallusion": "hallusionbench",
-    "infovqa": "infovqa",
-    "mathvista": "mathvista",
-    "mme": "mme",
-    "mmmu": "mmmu",
-    "ocrbench": "ocrbench",
-    "pope": "pope",
-    "realworldqa": "realworldqa",
-    "seedbench": "seed",
-    "textvqa": "textvqa",
-}
-MAX_NEW_TOKENS = 512  # where a task doesn't say; the published evaluation's
-
-
-def setting_of(task: str, images: int) -> str:
-    """The published setting for a task with so many images in one question."""
-    if images > 1:
-        return "multi_image"
-    return next((setting for name, setting in SETTINGS.items() if task.startswith(name)), "default")
+from .harness_settings import MAX_NEW_TOKENS, setting_of
 
 
 class MiniMonkeyForLmmsEval(lmms):

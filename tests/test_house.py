@@ -9,7 +9,14 @@ import pytest
 
 
 PACKAGES = ("modeling_minimonkey", "processing_minimonkey")
-NOT_ON_THE_HUB = ("lmms_eval_adapter", "__init__.py", "visualization.py", "convert_")  # how their names begin
+NOT_ON_THE_HUB = (
+    "lmms_eval_adapter",
+    "vlmeval_adapter",
+    "harness_settings",
+    "__init__.py",
+    "visualization.py",
+    "convert_",
+)  # how their names begin
 KNOWS_BOTH_PACKAGES = "convert_minimonkey_weights_to_hf.py"
 ALLOWED_IMPORTS = {"torch", "transformers", "huggingface_hub", "numpy", "PIL"}
 

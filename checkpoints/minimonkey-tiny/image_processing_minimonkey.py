@@ -51,7 +51,8 @@ class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
         `"any"`, `"all"`, `"none"` or `"disjoint"`: which adaptive grids the detailed one rules out; `"joint"`: both
         grids are chosen together, see `plan_pyramid`.
     pyramid (`str`, *optional*):
-        A published setting by name, one of `PYRAMID_SETTINGS`, in place of the three arguments above.
+        A published setting by name, one of `PYRAMID_SETTINGS`, in place of the three arguments above; a
+        `complementarity` of your own may go with it.
     tile_order (`tuple[str, str, str]`, *optional*, defaults to `self.tile_order`):
         Order of the groups in the output. The published demo has `("adaptive", "detailed", "global")`.
     max_pixels (`int`, *optional*, defaults to `self.max_pixels`):
@@ -371,17 +372,20 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], owner: str
 
 
 def resolve_pyramid(kwargs: dict) -> dict:
-    """Replace the name in `pyramid`, if there is one, by the three settings it stands for; `kwargs` stays as it is."""
+    """
+    Replace the name in `pyramid`, if there is one, by the three settings it stands for, of which `complementarity` may
+    be given all the same; `kwargs` stays as it is.
+    """
     kwargs = dict(kwargs)
     name = kwargs.pop("pyramid", None)
     if name is None:
         return kwargs
     if not isinstance(name, str) or name not in PYRAMID_SETTINGS:
         raise ValueError(f"`pyramid` must be one of {', '.join(map(repr, PYRAMID_SETTINGS))}, got {name!r}.")
-    twice = sorted(kwargs.keys() & PYRAMID_SETTINGS[name].keys())
+    twice = sorted(kwargs.keys() & PYRAMID_SETTINGS[name].keys() - {"complementarity"})
     if twice:
         raise ValueError(f"`pyramid` = {name!r} already sets {', '.join(f'`{key}`' for key in twice)}; give only one.")
-    return {**kwargs, **PYRAMID_SETTINGS[name]}
+    return {**PYRAMID_SETTINGS[name], **kwargs}
 
 
 def _tile_size(size: SizeDict) -> int:

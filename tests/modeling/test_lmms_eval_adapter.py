@@ -11,7 +11,8 @@ from lmms_eval.models.registry_v2 import ModelRegistryV2
 from lmms_eval.tasks.docvqa.utils import docvqa_doc_to_visual
 from lmms_eval.tasks.ocrbench.utils import ocrbench_process_results
 
-from modeling_minimonkey.lmms_eval_adapter import SETTINGS, MiniMonkeyForLmmsEval, setting_of
+from modeling_minimonkey.harness_settings import SETTINGS, setting_of
+from modeling_minimonkey.lmms_eval_adapter import MiniMonkeyForLmmsEval
 from processing_minimonkey import PYRAMID_SETTINGS
 
 

@@ -438,6 +438,12 @@ def test_settings_per_call_override_and_do_not_stay():
     by_values = processor(PHOTO, **PYRAMID_SETTINGS["ocrbench"])
     np.testing.assert_array_equal(by_name["pixel_values"], by_values["pixel_values"])
     assert processor.get_pyramid_plan(40, 60, {"pyramid": "ocrbench"}) == plan
+    grids = {name: PYRAMID_SETTINGS["ocrbench"][name] for name in ("detailed_tiles", "adaptive_tiles")}
+    own = {"complementarity": "joint"}
+    assert processor.get_pyramid_plan(40, 60, {"pyramid": "ocrbench", **own}) == processor.get_pyramid_plan(
+        40, 60, grids | own
+    )
+    assert processor.get_pyramid_plan(40, 60, grids | own) != plan
     without = processor(PHOTO, adaptive_tiles=None)
     assert sorted(set(without["tile_levels"].tolist())) == [0, 2]
     assert processor.to_json_string() == before
