@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer train train-families clean
+.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor train train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -20,8 +20,10 @@ help:
 	@echo "make test-torchao       test 8-bit weights (downloads torchao)"
 	@echo "make test-bitsandbytes  test 4-bit weights (downloads bitsandbytes)"
 	@echo "make test-vllm          ask the small checkpoint through vLLM on the CPU (downloads it, 3 GB)"
+	@echo "make test-floor         run the core tests with the oldest versions that setup.cfg permits (FLOOR_TORCH=2.6: torch, too)"
 	@echo "make test-peer          run Transformers' own common tests on our classes (downloads them)"
 	@echo "make notebooks          execute the notebooks from their sources (NOTEBOOKS='02 05': some)"
+	@echo "make test-jupyterlab    run a notebook in JupyterLab and Chromium, which must be installed"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
@@ -95,6 +97,19 @@ test-peer: $(STAMP)
 	$(BIN)/python tests/peer/fetch.py build/peer
 	RUN_SLOW=1 PYTHONPATH=build/peer $(BIN)/python -m pytest -o addopts="--import-mode=importlib -ra" -m slow tests/peer
 
+# The oldest versions that setup.cfg permits. Torch is the tested one all the same: the index has 2.6 for x86 with CUDA only,
+# 3 GB in all. Where it has a build for the CPU (arm64, or an index of such builds): make test-floor FLOOR_TORCH=2.6
+FLOOR := build/floor
+FLOOR_TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+FLOORS := /^\(install_requires\|convert\) =$$/,/^[^ ]* =$$\|^$$/ s/^ *\([a-z0-9-]*\) >=\([0-9.]*\),.*/\1==\2/p
+
+test-floor:
+	$(PYTHON) -m venv $(FLOOR)
+	sed -n '$(FLOORS)' setup.cfg | sed 's/^torch==.*/torch==$(FLOOR_TORCH)/' > $(FLOOR)/floors.txt
+	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt torch
+	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt --editable '.[convert]' pytest hypothesis matplotlib accelerate
+	$(FLOOR)/bin/python -m pytest tests/processing tests/modeling tests/test_remote_code.py $(ARGS)
+
 # The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
 LMMS_EVAL := build/lmms-eval
 LMMS_EVAL_NEEDS := aiohappyeyeballs aiohttp aiosignal attrs certifi charset-normalizer colorama evaluate frozenlist loguru lxml \
@@ -115,6 +130,14 @@ style: $(STAMP)
 
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
+
+# JupyterLab looks for its own files beside the interpreter, unless it is told.
+JUPYTERLAB := $(CURDIR)/build/jupyterlab
+
+test-jupyterlab: $(STAMP)
+	$(BIN)/python -m pip install --quiet --upgrade --target $(JUPYTERLAB) --constraint constraints.txt jupyterlab==4.6.6 playwright==1.65.2
+	JUPYTERLAB_DIR=$(JUPYTERLAB)/share/jupyter/lab JUPYTER_PATH=$(JUPYTERLAB)/share/jupyter PYTHONPATH=$(JUPYTERLAB) \
+		$(BIN)/python -m pytest -m browser tests/test_jupyterlab.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.speed.run
