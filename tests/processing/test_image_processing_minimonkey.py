@@ -5,6 +5,7 @@ import json
 import threading
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,11 +21,18 @@ IMAGES = (
     "noise_120x120 noise_60x60 palette_900x300 rgba_640x480 text_850x1100 tie58_250x400"
 ).split()
 DEMO_ORDER = ("adaptive", "detailed", "global")
+# Resized by Pillow 13, with which all were recorded, in part to other values than by the releases before it
+RESIZED_OTHERWISE_BEFORE = {"blobs_1280x720", "checker_333x1000", "text_850x1100"}
 
 
 @pytest.fixture(scope="module")
 def recorded(golden) -> dict:
     return json.loads((golden / "pixels" / "pixels.json").read_text())
+
+
+def skip_what_this_pillow_resizes_otherwise(name: str) -> None:
+    if name in RESIZED_OTHERWISE_BEFORE and int(PIL.__version__.partition(".")[0]) < 13:
+        pytest.skip("recorded with Pillow 13, which resizes this image otherwise than the releases before it")
 
 
 def ranges_of(recorded: dict, setting: str) -> dict:
@@ -60,6 +68,7 @@ def encoded(image: Image.Image, file_format: str = "PNG", **kwargs) -> bytes:
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_tile_equals_the_published_one(golden, recorded, name):
     assert set(IMAGES) == set(recorded["images"])
+    skip_what_this_pillow_resizes_otherwise(name)
     entry = recorded["images"][name]
     processor = MiniMonkeyImageProcessor(published_preprocessing=True)
     channels, rows, columns = np.array(recorded["sample_positions_448"]).T
@@ -76,6 +85,7 @@ def test_every_tile_equals_the_published_one(golden, recorded, name):
 
 @pytest.mark.parametrize("name", [name for name in IMAGES if name not in ("exif6_260x390", "rgba_640x480")])
 def test_default_differs_from_the_published_code_only_by_exif_and_alpha(golden, recorded, name):
+    skip_what_this_pillow_resizes_otherwise(name)
     entry = recorded["images"][name]
     truth = entry["tile448"]["demo"]
     pixels = MiniMonkeyImageProcessor()(str(golden / "pixels" / entry["file"]))["pixel_values"]
