@@ -1,17 +1,19 @@
-"""What else a Transformers user does with a model, on the small checkpoint: stream, pipe, export, quantize."""
+"""What else a Transformers user does with a model, on the small checkpoint: stream, pipe, offload, quantize."""
 
 import threading
 
 import pytest
 import torch
 from PIL import Image
-from transformers import TextIteratorStreamer, TorchAoConfig, pipeline
+from transformers import BitsAndBytesConfig, CompileConfig, TextIteratorStreamer, TorchAoConfig, pipeline
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
 
 
 ANSWER = "fresh bread\nopen sunday"
+# With the full names: Transformers passes over a bare "multi_modal_projector" without a word
+WHOLE = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,12 @@ def chat(repository):
 def inputs(processor, chat):
     options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
     return processor.apply_chat_template(chat, **options)
+
+
+def answer(model, processor, inputs, **options) -> str:
+    inputs = inputs.to(model.dtype)
+    sequences = model.generate(**inputs, max_new_tokens=40, **options)
+    return processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
@@ -73,12 +81,71 @@ def test_the_vision_tower_is_exported_for_any_number_of_tiles(model, inputs):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
+def test_half_precision_reads_the_same(folder, processor, inputs, dtype, keep_ratio):
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+    assert {weight.dtype for weight in model.parameters()} == {dtype}
+    assert answer(model, processor, inputs, keep_ratio=keep_ratio) == ANSWER
+
+
+@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
+def test_layers_that_do_not_fit_come_from_the_disk(folder, model, processor, inputs, tmp_path, keep_ratio):
+    """`device_map="auto"` with 6 MB of memory for 26 MB of weights; SCM finds layers that aren't there yet."""
+    places = {"device_map": "auto", "max_memory": {"cpu": "6MB"}, "offload_folder": tmp_path}
+    offloaded = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, **places)
+    assert {"cpu", "disk"} == set(offloaded.hf_device_map.values())
+    assert offloaded.hf_device_map["model.language_model"] == "disk"
+    options = {"max_new_tokens": 4, "keep_ratio": keep_ratio}
+    assert offloaded.generate(**inputs, **options).tolist() == model.generate(**inputs, **options).tolist()
+
+
+@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
+def test_a_second_model_proposes_tokens(folder, model, processor, inputs, keep_ratio):
+    assistant = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    proposals = []
+    assistant.register_forward_hook(lambda *_: proposals.append(1))
+    assert answer(model, processor, inputs, keep_ratio=keep_ratio, assistant_model=assistant) == ANSWER
+    assert proposals
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
+def test_the_compiled_decoder_reads_the_same(model, processor, inputs, keep_ratio):
+    settings = CompileConfig(backend="eager", fullgraph=True)
+    settings._compile_all_devices = True  # else compiled only on a GPU
+    torch._dynamo.reset()
+    graphs = torch._dynamo.utils.counters["stats"]
+    options = {"cache_implementation": "static", "compile_config": settings, "keep_ratio": keep_ratio}
+    assert answer(model, processor, inputs, **options) == ANSWER
+    assert graphs["unique_graphs"] >= 1
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_whole_model_compiles_to_one_graph(model, inputs):
+    torch._dynamo.reset()
+    compiled = torch.compile(model.forward, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(**inputs).logits, model(**inputs).logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("quant_type", ["nf4", "fp4"])
+def test_four_bit_weights_read_the_same(folder, processor, inputs, quant_type, keep_ratio):
+    pytest.importorskip("bitsandbytes", reason="not in the everyday environment: make test-bitsandbytes")
+    settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=quant_type, llm_int8_skip_modules=WHOLE)
+    load = MiniMonkeyForConditionalGeneration.from_pretrained
+    model = load(folder, dtype=torch.float32, device_map="cpu", quantization_config=settings)
+    kinds = {name: type(weight).__name__ for name, weight in model.named_parameters() if weight.ndim == 2}
+    assert {kind for name, kind in kinds.items() if "language_model.layers" in name} == {"Params4bit"}
+    assert {kind for name, kind in kinds.items() if "language_model.layers" not in name} == {"Parameter"}
+    assert answer(model, processor, inputs, keep_ratio=keep_ratio) == ANSWER
+
+
 def test_eight_bit_weights_read_the_same(folder, inputs, processor, tmp_path):
-    """With the full names: Transformers passes over a bare "multi_modal_projector" without a word."""
     reason = "torchao writes to stderr wherever it is installed: make test-torchao"
     quantization = pytest.importorskip("torchao.quantization", reason=reason)
-    whole = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
-    settings = TorchAoConfig(quantization.Int8WeightOnlyConfig(), modules_to_not_convert=whole)
+    settings = TorchAoConfig(quantization.Int8WeightOnlyConfig(), modules_to_not_convert=WHOLE)
     load = MiniMonkeyForConditionalGeneration.from_pretrained
     model = load(folder, dtype=torch.float32, quantization_config=settings)
     model.save_pretrained(tmp_path)
@@ -86,5 +153,4 @@ def test_eight_bit_weights_read_the_same(folder, inputs, processor, tmp_path):
         kinds = {name: type(weight.data).__name__ for name, weight in quantized.named_parameters() if weight.ndim == 2}
         assert {kind for name, kind in kinds.items() if "language_model.layers" in name} == {"Int8Tensor"}
         assert {kind for name, kind in kinds.items() if "language_model.layers" not in name} == {"Tensor"}
-        sequences = quantized.generate(**inputs, max_new_tokens=40)
-        assert processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True) == ANSWER
+        assert answer(quantized, processor, inputs) == ANSWER
