@@ -303,6 +303,8 @@ settings = {
     "this checkpoint (112 px, 16 tokens)": (16, {}),
     "pyramid docvqa (448 px, 256 tokens)": (256, {"pyramid": "docvqa"}),
 }
+
+# %%
 figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
 for axis, (title, (per_tile, options)) in zip(axes, settings.items(), strict=True):
     options = options | ({"size": {"height": 448, "width": 448}} if options else {})
@@ -314,11 +316,7 @@ for axis, (title, (per_tile, options)) in zip(axes, settings.items(), strict=Tru
     figure.colorbar(drawn, ax=axis, label="image tokens", shrink=0.8)
     print(f"{title}: {tokens.min()} to {tokens.max()} tokens")
     assert tokens.min() % per_tile == 0 and tokens.max() > tokens.min()
-assert (
-    image_processor.get_pyramid_plan(100, 100).detailed
-    == (1, 1)
-    != image_processor.get_pyramid_plan(300, 300).detailed
-)
+assert [image_processor.get_pyramid_plan(side, side).detailed for side in (100, 300)] == [(1, 1), (2, 2)]
 alt = "Two maps of image tokens over width and height. The colors form rays from the origin: the shape of an image decides."
 course.show(
     figure,
@@ -329,8 +327,8 @@ course.show(
 # %% [markdown]
 """
 No more tokens for a hundred times the pixels. The maps show rays, not steps: what decides is the *shape* of an image, since a
-grid is chosen for its ratio of columns to rows. Size counts only where two grids fit equally well, as on the dotted line of squares:
-the dark beginning there is a detailed grid of 1 x 1, which is left out. So a large photo of small print gets no more tiles than its
+grid is chosen for its ratio of columns to rows. Size counts only where two grids fit equally well, as 1 x 1 and 2 x 2 do along the
+dotted line of squares: small images get the former, which is left out, and so they are dark. A large photo of small print gets no more tiles than its
 thumbnail; ask for more if you need them.
 
 ## Change the budget
