@@ -35,7 +35,7 @@ import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model
 import processing_minimonkey  # noqa: F401
 
 
-LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, those that Phi-3 has in one piece as well
 
 
 @dataclass

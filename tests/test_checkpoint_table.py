@@ -1,6 +1,7 @@
 """docs/checkpoints.md is what its script computes, and the script counts right."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -16,6 +17,15 @@ from benchmarks.memory.checkpoints import (
     weight_bytes,
 )
 from benchmarks.memory.document import document
+from benchmarks.memory.finetuning import (
+    NAMES,
+    PRECISIONS,
+    TRAINED,
+    one_card,
+    per_card,
+    step_memory,
+    trained_parameters,
+)
 from benchmarks.memory.prefill import PYRAMIDS, make_inputs, prefill_memory
 from benchmarks.memory.run import DOCUMENT, RESULTS, prefill_of, weights_of
 from benchmarks.memory.tracking import sizes_only
@@ -160,3 +170,47 @@ def test_masks_that_flash_attention_does_not_take_are_refused():
     inputs["attention_mask"][0, 0] = 0
     with sizes_only(), pytest.raises(ValueError, match="takes no mask"):
         model.generate(**inputs, max_new_tokens=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_weights_are_what_the_script_computes_now(results, name):
+    stored = results["finetuning"][name]
+    model = meta_model(CHECKPOINTS[name].config)
+    assert stored["parameters"] == count_parameters(model) == stored["trained"]["full"]
+    assert stored["trained"] == {trained: trained_parameters(model, trained) for trained in TRAINED}
+
+
+@pytest.mark.parametrize("language_model", ["llama", "phi3"])
+def test_lora_has_the_weights_that_peft_makes(repository, language_model):
+    peft = pytest.importorskip("peft", reason="comes with the extra train")
+    pattern = re.search('LANGUAGE_LAYERS = r"(.*?)"', (repository / "examples" / "finetune.py").read_text("utf-8"))[1]
+    model = MiniMonkeyForConditionalGeneration(small_config(language_model))
+    expected = trained_parameters(model, "lora")
+    peft.get_peft_model(model, peft.LoraConfig(r=16, target_modules=pattern))
+    assert expected == sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def test_states_of_adamw_are_two_of_a_weight():
+    """16 bytes of a weight in float32, 8 in bfloat16; a frozen one has 4 or 2."""
+    result = {"parameters": 100, "trained": {"projector": 10}, "gathered": 0, "before": 0, "after": 0}
+    found = {precision: one_card(result, "projector", precision) for precision in PRECISIONS}
+    assert found == {"bf16": 10 * 8 + 90 * 2, "fp32": 10 * 16 + 90 * 4}
+    assert per_card(result, "projector", "bf16") == found["bf16"] // 8
+
+
+def test_counted_step_is_that_of_a_real_one():
+    """With the plain attention's matrices small beside the rest, and gradients that go as soon as they are there."""
+    config, levels = small_config(), [0] * 2 + [2]
+    counted = max(step_memory(meta_model(config), levels))
+    model = MiniMonkeyForConditionalGeneration(config).to(torch.bfloat16).train()
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(lambda weight: setattr(weight, "grad", None))
+
+    def run():
+        inputs = make_inputs(model, levels)
+        labels = torch.full_like(inputs["input_ids"], -100)
+        labels[:, -60:] = 1
+        model(**inputs, labels=labels, use_cache=False).loss.backward()
+
+    assert counted == pytest.approx(profiled_peak(run), rel=0.1)

@@ -3,12 +3,15 @@
 import textwrap
 
 from benchmarks.memory.checkpoints import BLOCK, FORMATS, read_checkpoints
+from benchmarks.memory.finetuning import CARDS as SHARING_CARDS
+from benchmarks.memory.finetuning import LEVELS, LORA_RANK, PRECISIONS, TRAINED, one_card, per_card
 from benchmarks.memory.prefill import PYRAMIDS, TEXT_AFTER, TEXT_BEFORE
 
 
 GIB = 2**30
 CARDS = (8, 16, 24, 48, 80)  # "GB" on the box, about as many GiB
 RESERVE = 1  # GiB that are left for what is not computed
+FINETUNING_CARD = 24  # of CARDS
 COMMAND = "python -m benchmarks.memory.run"
 
 
@@ -124,8 +127,24 @@ def paragraph(text: str, indent: str = "") -> str:
 def document(results: dict) -> str:
     """The text of docs/checkpoints.md."""
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    results = results["checkpoints"]
-    return "\n".join([_checkpoints(results), _cards(results), _pyramids(results), _method(versions)])
+    finetuning, results = _finetuning(results["finetuning"]), results["checkpoints"]
+    return "\n".join([_checkpoints(results), _cards(results), finetuning, _pyramids(results), _method(versions)])
+
+
+def finetuning_table(results: dict) -> str:
+    def cell(size):
+        return f"**{size / GIB:.1f}**" if size <= (FINETUNING_CARD - RESERVE) * GIB else f"{size / GIB:.1f}"
+
+    rows = []
+    for name, result in results.items():
+        for trained in TRAINED:
+            sizes = [place(result, trained, precision) for precision in PRECISIONS for place in (one_card, per_card)]
+            label = f"`{trained}`, {result['trained'][trained] / 1e6:,.1f} M"
+            rows.append([name.replace("MiniMonkey", "MiniMonkey, InternVL2-2B"), label, *map(cell, sizes)])
+    head = [
+        f"{precision} weights, {cards}" for precision in PRECISIONS for cards in ("1 card", f"{SHARING_CARDS} cards")
+    ]
+    return table(["checkpoint", "`--train`", *head], rows, left=2)
 
 
 def _checkpoints(results: dict) -> str:
@@ -172,6 +191,32 @@ SCM makes room for a larger pyramid here:
 """
 
 
+def _finetuning(results: dict) -> str:
+    tokens = len(LEVELS) * read_checkpoints()[0].config.image_seq_length
+    return f"""## Fine-tuning on a {FINETUNING_CARD} GB card
+
+The worst moment of a training step of `examples/finetune.py`, in GiB on each card; bold: it fits with {RESERVE} GiB
+left over. One image of {len(LEVELS)} tiles ({tokens:,} image tokens) and {TEXT_BEFORE + TEXT_AFTER} tokens of text per
+card, gradient checkpointing, AdamW. With {SHARING_CARDS} cards FSDP2 shares weights, gradients and moments:
+
+{finetuning_table(results)}
+
+- `bf16` is `--dtype bfloat16`: weights, gradients and AdamW's two moments have 2 bytes each. `fp32` is the script's
+  default with `--bf16`: 4 bytes each, frozen weights too, and 2 for the copies of trained weights that autocast keeps.
+- `full` is everything, `language_model` the language model with its head (the authors' recipe), `lora` has rank
+  {LORA_RANK} beside every linear layer of the language model.
+- A forward and a backward pass on the meta device, all weights learning, give the activations; with fewer they need no
+  more than that. Much of it are logits and their gradients in float32: the whole vocabulary for every token. They are
+  those of bf16 weights; under autocast what is kept between layers has 4 bytes, some tenths of a GiB more.
+- All gradients count at the peak of the backward pass. With {SHARING_CARDS} cards the embeddings, the head, the
+  projector and two layers count in one piece, in bf16; buffers for communication don't.
+- No run on a GPU confirms these figures yet.
+
+Configurations: `examples/configs/published.yaml` (language model), `lora.yaml`, and `fsdp2.yaml` or `zero3.yaml` for
+{SHARING_CARDS} cards.
+"""
+
+
 def _pyramids(results: dict) -> str:
     largest, text = PYRAMIDS[-1].tiles, TEXT_BEFORE + TEXT_AFTER
     long, short = (next(iter(results.values()))["prefill"][str(largest)][ratio]["tokens"] for ratio in ("1.0", "0.5"))
@@ -203,7 +248,7 @@ With SCM (`keep_ratio=0.5`), scoring included:
 def _method(versions: str) -> str:
     return f"""## How it was computed
 
-`{COMMAND}` ({versions}), in two minutes on a CPU:
+`{COMMAND}` ({versions}), in five minutes on a CPU:
 
 - The published configurations, as far as they matter, are in `benchmarks/memory/checkpoints.json`, each with its
   source. That of InternVL2-1B could be read in full; the others have the published sizes of their language models and

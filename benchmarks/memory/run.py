@@ -3,7 +3,7 @@ Compute what every published checkpoint needs, and write results.json, docs/chec
 
     python -m benchmarks.memory.run
 
-Takes about two minutes and little memory, since no weights are loaded.
+Takes about five minutes and little memory, since no weights are loaded.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.memory.checkpoints import FORMATS, count_parameters, meta_model, read_checkpoints, weight_bytes
 from benchmarks.memory.document import document
 from benchmarks.memory.figure import draw
+from benchmarks.memory.finetuning import NAMES, finetuning_of
 from benchmarks.memory.prefill import KEEP_RATIOS, PYRAMIDS, prefill_memory
 
 
@@ -41,7 +42,13 @@ def compute() -> dict:
         prefill = {str(pyramid.tiles): prefill_of(model, pyramid) for pyramid in PYRAMIDS}
         results[checkpoint.name] = weights_of(model) | {"prefill": prefill}
         print(checkpoint.name, flush=True)
-    return {"versions": {name: version(name) for name in ("torch", "transformers")}, "checkpoints": results}
+    versions = {name: version(name) for name in ("torch", "transformers")}
+    return {"versions": versions, "checkpoints": results, "finetuning": compute_finetuning()}
+
+
+def compute_finetuning() -> dict:
+    checkpoints = {checkpoint.short_name: checkpoint for checkpoint in read_checkpoints()}
+    return {name: finetuning_of(checkpoints[name]) for name in NAMES}
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from contextlib import contextmanager, nullcontext
 from unittest import mock
 
 import torch
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
@@ -92,29 +91,29 @@ class _ValuesWhereNeeded(TorchDispatchMode):
         return aten._to_copy.default(tensor, **kwargs)
 
 
-class _FlashAttention(TorchFunctionMode):
+_plain_attention = torch.nn.functional.scaled_dot_product_attention
+
+
+def _flash_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **kwargs):
     """
     Scaled dot product attention as on a GPU: flash attention, which makes the output and one float32 per query and
     head. The meta device by itself takes the plain formula with its N x N matrices.
     """
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func is not torch.nn.functional.scaled_dot_product_attention or args[0].device.type != "meta":
-            return func(*args, **kwargs)
-        if kwargs["attn_mask"] is not None:
-            raise ValueError(
-                "Flash attention takes no mask, and the prefill of one prompt without padding needs none."
-            )
-        return aten._scaled_dot_product_flash_attention(
-            *args, dropout_p=kwargs["dropout_p"], is_causal=kwargs["is_causal"], scale=kwargs["scale"]
-        )[0]
+    if query.device.type != "meta":
+        options = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": is_causal, "scale": scale}
+        return _plain_attention(query, key, value, **options, **kwargs)
+    if attn_mask is not None:
+        raise ValueError("Flash attention takes no mask, and the prefill of one prompt without padding needs none.")
+    options = {"dropout_p": dropout_p, "is_causal": is_causal, "scale": scale}
+    return aten._scaled_dot_product_flash_attention(query, key, value, **options)[0]
 
 
 @contextmanager
-def sizes_only():
-    """Let Mini-Monkey, with its weights on the meta device, generate from inputs on the CPU."""
+def sizes_only(gradients: bool = False):
+    """Let Mini-Monkey, with its weights on the meta device, take inputs on the CPU, to generate or to train."""
     # PyTorch's autocast does not know the meta device. Where it is used here it is used to turn it off.
     off = mock.patch("torch.autocast", lambda *args, **kwargs: nullcontext())
-    with torch.no_grad(), off, _FlashAttention(), _ValuesWhereNeeded():
+    # No function mode: a pass that is repeated for gradients would not see it.
+    flash = mock.patch("torch.nn.functional.scaled_dot_product_attention", _flash_attention)
+    with torch.set_grad_enabled(gradients), off, flash, _ValuesWhereNeeded():
         yield
