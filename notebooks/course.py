@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def setup(hub: bool = False):
     """
     sys.path[:0] = [str(ROOT)]
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    warnings.filterwarnings("ignore", message="IProgress not found")  # progress bars of text are fine
     server = _start_hub() if hub else os.environ.update(HF_HUB_OFFLINE="1")
 
     import matplotlib
