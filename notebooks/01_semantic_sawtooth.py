@@ -354,8 +354,8 @@ assert {found["n"] for found in full.values()} == {840}
 - Trained with CIP, the second grid changes 1.0 point on the lines between rows (-1.3 to 3.2): not shown at this size of letters.
 
 With letters of 32 px, which stay legible in the coarser second grid, the depth is 5.0 points instead of 7.9 with CIP, the gain on the
-lines 3.4 (-0.1 to 7.2). These are readers of 6 million parameters; the published claim is about models a thousand times as large, and of
-those the benchmark says nothing. In a MiniCPM-V of the same size lines between columns cost, too, and there CIP helped after training
+lines 3.4 (-0.1 to 7.2). These are readers of 6 million parameters; the published claim is about a model of 2 billion, and of
+that the benchmark says nothing. In a MiniCPM-V of the same size lines between columns cost, too, and there CIP helped after training
 ([07](07_other_models.ipynb)). `benchmarks/sawtooth/RESULTS.md` has all of it.
 """
 
