@@ -7,7 +7,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
+from PIL import Image
 
 from .complementary_image_pyramid import TILE_GROUPS, Grid, PyramidPlan
 
@@ -24,18 +24,18 @@ def plot_pyramid(processor, image: Image.Image, **images_kwargs) -> Figure:
 
     Args:
         processor ([`MiniMonkeyProcessor`] or [`MiniMonkeyImageProcessor`]): gives the grids.
-        image (`PIL.Image.Image`): the image; turned upright by its EXIF orientation first.
+        image (`PIL.Image.Image`): the image; drawn as the processor sees it, upright and in RGB.
         images_kwargs: settings of the image processor for this figure, such as `pyramid="docvqa"`.
 
     Returns:
         [`matplotlib.figure.Figure`] with three axes.
     """
     image_processor = getattr(processor, "image_processor", processor)
-    image = ImageOps.exif_transpose(image)
+    image = image_processor.process_image(image)
     plan = image_processor.get_pyramid_plan(image.height, image.width, images_kwargs)
     height = 4 * image.height / image.width
     figure, axes = plt.subplots(1, 3, figsize=(13, height + 0.6), layout="constrained")
-    pixels = np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image)
     for axis, group in zip(axes, ("detailed", "adaptive", "global"), strict=True):
         axis.imshow(pixels)
         axis.set_axis_off()
@@ -56,7 +56,7 @@ def plot_compression(
     Args:
         model ([`MiniMonkeyForConditionalGeneration`]): scores the tokens.
         processor ([`MiniMonkeyProcessor`]): its processor.
-        image (`PIL.Image.Image`): the image; turned upright by its EXIF orientation first.
+        image (`PIL.Image.Image`): the image; drawn as the processor sees it, upright and in RGB.
         question (`str`): what is asked about the image.
         keep_ratio (`float`, *optional*, defaults to 0.5): share of the detailed tokens that stays.
         images_kwargs: settings of the image processor for this figure, such as `pyramid="docvqa"`.
@@ -67,7 +67,7 @@ def plot_compression(
     Raises:
         ValueError: the image is so small that it has no detailed tiles.
     """
-    image = ImageOps.exif_transpose(image)
+    image = processor.image_processor.process_image(image)
     plan = processor.image_processor.get_pyramid_plan(image.height, image.width, images_kwargs)
     if not plan.group_tiles("detailed"):
         raise ValueError(f"An image of {image.width} x {image.height} has no detailed tiles, nothing is compressed.")
@@ -78,7 +78,7 @@ def plot_compression(
     mosaic = kept.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side)
     figure, axis = plt.subplots(figsize=(8, 8 * image.height / image.width + 0.5), layout="constrained")
     extent = (-0.5, image.width - 0.5, image.height - 0.5, -0.5)
-    axis.imshow(np.asarray(image.convert("RGB")))
+    axis.imshow(np.asarray(image))
     axis.imshow(np.zeros(mosaic.shape), cmap="gray", alpha=np.where(mosaic, 0.0, 0.65), extent=extent)
     _draw_cuts(axis, plan.detailed, (1, 1), COLORS["detailed"], image.size)
     axis.set_axis_off()

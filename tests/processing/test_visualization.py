@@ -8,7 +8,7 @@ from PIL import Image
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
-from processing_minimonkey.visualization import plot_compression
+from processing_minimonkey.visualization import plot_compression, plot_pyramid
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,13 @@ def test_tokens_stand_where_their_tile_is_cut(checkpoint, page, monkeypatch, ord
 def test_without_detailed_tiles_there_is_nothing_to_show(checkpoint, page):
     with pytest.raises(ValueError, match="20 x 20 has no detailed tiles"):
         plot_compression(*checkpoint, page.resize((20, 20)), "Read the text.")
+
+
+@pytest.mark.parametrize("plot", [plot_pyramid, plot_compression])
+def test_a_transparent_image_is_drawn_as_the_model_sees_it(checkpoint, plot):
+    model, processor = checkpoint
+    clear = Image.new("RGBA", (224, 112), (0, 0, 0, 0))
+    figure = plot(processor, clear) if plot is plot_pyramid else plot(model, processor, clear, "Read the text.")
+    drawn = figure.axes[0].images[0].get_array()
+    plt.close(figure)
+    assert drawn.shape == (112, 224, 3) and (drawn == 255).all()
