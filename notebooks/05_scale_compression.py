@@ -429,7 +429,7 @@ assert sorted(at_half, key=at_half.get) == ["evenly spaced", "random", "attentio
 """
 The length of the feature vector, which is known before the language model runs at all, reads 48.7 % at 0.5 where attention reads 31.9 %. Attention
 is better than chance at 0.5, and at 0.1 nothing is. These are a small model and pages without anything but text; a
-model that answers questions about photographs may do otherwise. It is the reason why `keep_ratio` is 1 unless you set it.
+model that answers questions about photographs may do otherwise. `keep_ratio` is 1 unless you set it.
 
 ## One mechanism, two ways to run it
 
@@ -528,8 +528,8 @@ assert all(after == before // 2 for before, after in counts) and counts[0] != co
 ## Conclusion
 
 Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones that the rest attends to
-least. That shortens prompt and cache exactly as counted, is the same in `forward` and `generate`, and on a page with much empty paper
-it is free. On dense pages it is not: at 0.5 this small model loses about a third of the words with kept positions and more with renumbered ones, the
+least. That shortens prompt and cache exactly as counted, is the same in `forward` and `generate`, and the page
+of the demo, with much empty paper, is read the same. On dense pages it is not: at 0.5 this small model loses about a third of the words with kept positions and more with renumbered ones, the
 question doesn't steer what stays, and the length of the features chooses better. Measure it on your own pages before you turn it on.
 
 Read next: [06 The published weights](06_published_weights.ipynb); [11 Speed, memory, serving](11_speed_memory_serving.ipynb) has what it saves; `benchmarks/LOG.md` has the failures.
