@@ -382,7 +382,7 @@ The readings of InternVL are also a check of the code: another processor, anothe
 # %%
 def answers(model):
     table = load(RESULTS / f"sweep-{model}.csv")
-    names = ("method", "columns", "axis", "position", "word", "size", "answer")
+    names = ("method", "columns", "rows", "axis", "position", "word", "size", "answer")
     return {key[:-1]: key[-1] for key in zip(*(table[name] for name in names), strict=True)}
 
 
