@@ -353,7 +353,7 @@ for start, end in ((origin, first), (origin, second), (second, history[rows[2]][
         "", tips[end], tips[start], arrowprops={"arrowstyle": "-|>", "color": "#D55E00", "shrinkA": 8, "shrinkB": 8}
     )
 for commit, label in ((first, "pinned"), (second, "v2, main")):
-    axis.text(tips[commit][0] + 0.25, tips[commit][1] + 0.12, label, color="#D55E00")
+    axis.text(tips[commit][0], tips[commit][1] - 0.5, label, ha="center", color="#D55E00")
 axis.set(xlim=(-0.5, 8), ylim=(-2.6, 0.5))
 axis.set_axis_off()
 alt = "Three rows of commits as dots: the base, our repository with two pushes, and the repository fine-tuned from it."
