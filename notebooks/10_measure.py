@@ -62,8 +62,7 @@ assert len(block) == 2 * 9 * len(words)
 # %% [markdown]
 """
 A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered, the
-scores, and whether the detailed grid, or every grid, cuts the word. The same block is stored, read by the same model before its weights were rounded
-to bfloat16 for the checkpoint, which changes an answer now and then:
+scores, and whether the detailed grid, or every grid, cuts the word. The same block is stored, read by the same model:
 """
 
 # %%
@@ -79,7 +78,7 @@ stored = choose(table, same_block)
 known = dict(zip(zip(stored["axis"], stored["position"], stored["word"], strict=True), stored["answer"], strict=True))
 same = np.mean([reading.answer == known[reading.axis, reading.position, reading.word] for reading in block])
 print(f"{100 * same:.0f} % of {len(block)} answers are the stored ones; the stored block has {len(stored['word'])}")
-assert same > 0.8  # another processor may change a few more
+assert same > 0.95  # another processor may round an answer over an edge
 assert set(table) == set(Reading.__dataclass_fields__)
 
 # %%
