@@ -46,7 +46,9 @@ def execute(source: Path) -> nbformat.NotebookNode:
     resources = {"metadata": {"path": str(FOLDER)}}
     client = NotebookClient(notebook, timeout=900, record_timing=False, resources=resources)
     start = time.perf_counter()
-    client.execute(env=os.environ | {"PYTHONWARNINGS": "ignore"})
+    # Beside other work, threads that spin while they wait cost minutes
+    quiet = {"PYTHONWARNINGS": "ignore", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    client.execute(env=os.environ | quiet)
     for cell in notebook.cells:
         noise = [output["text"] for output in cell.get("outputs", []) if output.get("name") == "stderr"]
         if noise:
