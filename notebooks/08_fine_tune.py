@@ -328,13 +328,13 @@ again = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "merged")
 print(
     f"merged and loaded: within {float((logits(again) - beside).abs().max()):.0e}; without adapter: {float((plain - beside).abs().max()):.2f} away"
 )
-torch.testing.assert_close(logits(merged), beside, atol=1e-5, rtol=0)
-torch.testing.assert_close(logits(again), beside, atol=1e-5, rtol=0)
+torch.testing.assert_close(logits(merged), beside, atol=1e-4, rtol=0)
+torch.testing.assert_close(logits(again), beside, atol=1e-4, rtol=0)
 assert (plain - beside).abs().max() > 0.01
 
 # %% [markdown]
 """
-The same to 1e-5, which is rounding. `python examples/push.py` takes such a folder to the Hub ([09](09_share.ipynb)).
+The same to 1e-5, which is rounding of float32 (asserted is 1e-4: other machines round in another order). `python examples/push.py` takes such a folder to the Hub ([09](09_share.ipynb)).
 
 ## Common errors
 """
