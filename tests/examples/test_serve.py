@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import openai
@@ -21,18 +22,19 @@ def client(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("serve") / "log"
+    folder = tmp_path_factory.mktemp("serve")
+    log, environment = folder / "log", {"OMP_NUM_THREADS": "1", "HF_HOME": str(folder)}  # as on a new machine
     command = [sys.executable, str(ROOT / "examples" / "serve.py"), CHECKPOINT, "--trust-remote-code"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
     with log.open("w") as file:
-        process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=file, stderr=file)
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=file, stderr=file)
     client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0, timeout=60)
     try:
         for _ in range(600):
             try:
-                client.models.list()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health")  # /v1/models fails without a Hub cache
                 break
-            except openai.APIConnectionError:
+            except OSError:
                 assert process.poll() is None, log.read_text()[-3000:]
                 time.sleep(0.1)
         yield client
