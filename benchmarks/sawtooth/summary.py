@@ -78,7 +78,9 @@ def compression_answer(folder: Path) -> str:
             if chosen.any()
         ]
         answers.append(f"{path.stem.removeprefix('compression-')}: {', '.join(estimates)}")
-    return "Words read on pages in % where half of the detailed tokens stay. " + "; ".join(answers) + "." if answers else "Not read."
+    if not answers:
+        return "Not read."
+    return f"Words read on pages in % where half of the detailed tokens stay. {'; '.join(answers)}."
 
 
 def steering_answer(folder: Path) -> str:
