@@ -4,7 +4,8 @@
 
 All options of `TrainingArguments` are there, on the command line or in the file. Run again with the same output
 folder, it goes on after the last checkpoint and ends with the weights of a run that was never stopped. The folder ends
-up with the model, its processor and code, ready for `from_pretrained` and `push.py`, and a figure of the losses.
+up with the model, its processor and code, ready for `from_pretrained` and `push.py`, and a figure of the losses;
+`--push_to_hub true --hub_model_id you/mine` pushes it at the end.
 
 The same with TRL's trainer: `finetune_sft.py`. Several processes: `accelerate launch examples/finetune.py ...`.
 """
@@ -20,7 +21,8 @@ matplotlib.use("Agg")
 from chats import ChatCollator, load_chats
 from datasets import Dataset
 from matplotlib import pyplot as plt
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
+from push import push
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -109,15 +111,24 @@ def plot_losses(log_history: list[dict], path: Path) -> None:
 
 
 def run(trainer: Trainer) -> None:
-    """Train to the end, save what was trained, draw the losses."""
+    """Train to the end, save what was trained, draw the losses; with `push_to_hub` push the folder as `push.py` does.
+
+    Raises:
+        ValueError: `push_to_hub` is set for an adapter, which is merged first.
+    """
     output = trainer.args.output_dir
+    push_to_hub, trainer.args.push_to_hub = trainer.args.push_to_hub, False  # Trainer's own takes pickles along
+    if push_to_hub and isinstance(trainer.model, PeftModel):
+        raise ValueError("`push_to_hub` must be False for an adapter: merge it, then `push.py`.")
     trainer.train(resume_from_checkpoint=trainer.args.resume_from_checkpoint or last_checkpoint(output))
     trainer.save_model()
     if trainer.is_world_process_zero():
         trainer.save_state()
         plot_losses(trainer.state.log_history, Path(output, "loss.png"))
-    if trainer.args.push_to_hub:
-        trainer.push_to_hub()
+        if push_to_hub:
+            base = trainer.model.name_or_path
+            base = None if Path(base).exists() else base
+            push(Path(output), trainer.hub_model_id, base_model=base, private=trainer.args.hub_private_repo)
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:

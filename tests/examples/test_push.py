@@ -149,6 +149,23 @@ def test_a_push_that_is_cut_off_changes_nothing(api, run, hub, folder):
     assert done.returncode == 0 and "model.safetensors" in files(api, "me/third"), done.stderr
 
 
+def test_a_training_pushes_what_push_does(api, run, load, tmp_path):
+    content = [{"type": "image", "image": str(ROOT / "examples" / "page.png")}, {"type": "text", "text": "Read it."}]
+    chat = [{"role": "user", "content": content}, {"role": "assistant", "content": "fresh bread"}]
+    (tmp_path / "chats.jsonl").write_text(json.dumps({"messages": chat}) + "\n")
+    command = [ROOT / "examples" / "finetune.py", "--train_data", tmp_path / "chats.jsonl", "--model", CHECKPOINT]
+    command += ["--output_dir", tmp_path / "mine", "--max_steps", 2, "--save_steps", 1, "--learning_rate", 0]
+    command += ["--use_cpu", "true", "--report_to", "none", "--push_to_hub", "true", "--hub_model_id", "me/trained"]
+    done = run(*command, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {"training_args.bin", "checkpoint-2", "loss.png"} <= {path.name for path in (tmp_path / "mine").iterdir()}
+    names = {path.name for path in CHECKPOINT.iterdir() if path.suffix in (".py", ".json", ".jinja", ".safetensors")}
+    assert files(api, "me/trained") == names - {"evaluation.json", "training_log.json"} | {"README.md"}
+    assert load("me/trained")["answer"].startswith("fresh bread")
+    refused = run(*command, "--train", "lora", PYTHONPATH=str(ROOT))
+    assert refused.returncode != 0 and "must be False for an adapter" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "name, content, message",
     [
