@@ -9,7 +9,7 @@
 > **You will learn**: how to load a Mini-Monkey model from the Hub, ask it about one image or many, read the answer while
 > it is written, and pin the version that you tested.
 >
-> **You need**: Python, and to have loaded some model with Transformers before. **Time**: about 2 min **Hardware**: two CPU
+> **You need**: Python, and to have loaded some model with Transformers before. **Time**: about 1 min **Hardware**: two CPU
 > cores, 2 GB of memory.
 """
 

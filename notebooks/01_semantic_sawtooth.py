@@ -9,7 +9,7 @@
 > **You will learn**: how a model that looks at tiles sees a word on a cut line, how much it reads of it, and what a second
 > grid changed in our measurements, and what it didn't.
 >
-> **You need**: Python and some Transformers. **Time**: about 4 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: Python and some Transformers. **Time**: about 2 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]

@@ -9,7 +9,7 @@
 > **You will learn**: how both grids of the Complementary Image Pyramid (CIP) are chosen, which words stay cut under each
 > rule, what the published settings are, and what a second grid costs in tiles and in distortion.
 >
-> **You need**: Python and what a tile is ([01](01_semantic_sawtooth.ipynb)). **Time**: about 2 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: Python and what a tile is ([01](01_semantic_sawtooth.ipynb)). **Time**: about 1 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]

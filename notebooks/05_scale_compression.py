@@ -9,7 +9,7 @@
 > **You will learn**: how the Scale Compression Mechanism (SCM) scores image tokens by attention, what it takes off the prompt and
 > the cache, what it costs in words read, and why the way positions are numbered matters more than expected.
 >
-> **You need**: what the detailed, adaptive and global tiles are ([02](02_complementary_image_pyramid.ipynb)). **Time**: about 3 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: what the detailed, adaptive and global tiles are ([02](02_complementary_image_pyramid.ipynb)). **Time**: about 1 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]

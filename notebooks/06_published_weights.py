@@ -9,7 +9,7 @@
 > **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers
 > loads, how to see that nothing changed, how to go back bit for bit, and which of them fits on your card.
 >
-> **You need**: Transformers' `from_pretrained`. **Time**: about 3 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: Transformers' `from_pretrained`. **Time**: about 1 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]

@@ -9,7 +9,7 @@
 > **You will learn**: how `CIPProcessor` gives InternVL, LLaVA-OneVision and MiniCPM-V a second grid without touching the model, where
 > the new tiles enter in each, and in which of them it helped small trained models.
 >
-> **You need**: [02](02_complementary_image_pyramid.ipynb) and a rough idea of a processor. **Time**: about 3 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: [02](02_complementary_image_pyramid.ipynb) and a rough idea of a processor. **Time**: about 1 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]

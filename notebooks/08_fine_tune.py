@@ -9,7 +9,7 @@
 > **You will learn**: how to get from a folder of images to a better checkpoint in minutes, how to tell on held-out images whether it is
 > better, what it has forgotten, and how LoRA goes from training to a merged model.
 >
-> **You need**: a model that answers ([00](00_ask_an_image.ipynb)). **Time**: about 7 min **Hardware**: two CPU cores, 3 GB of memory.
+> **You need**: a model that answers ([00](00_ask_an_image.ipynb)). **Time**: about 3 min **Hardware**: two CPU cores, 3 GB of memory.
 """
 
 # %% tags=["setup"]

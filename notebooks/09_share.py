@@ -9,7 +9,7 @@
 > **You will learn**: what of a training folder belongs on the Hub and what does not, how to write the card, how others load your
 > model without this project, and how they stay on the version that they tested.
 >
-> **You need**: a model to share, such as that of [08](08_fine_tune.ipynb); a small one is trained below. **Time**: about 3 min
+> **You need**: a model to share, such as that of [08](08_fine_tune.ipynb); a small one is trained below. **Time**: about 2 min
 > **Hardware**: two CPU cores, 3 GB of memory.
 """
 

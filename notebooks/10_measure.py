@@ -9,7 +9,7 @@
 > **You will learn**: how the sawtooth benchmark takes a reading, what an interval says and how it is easily made too narrow, how
 > harnesses score answers and where their rules surprise, and which published numbers were not measured here.
 >
-> **You need**: [01](01_semantic_sawtooth.ipynb). **Time**: about 4 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: [01](01_semantic_sawtooth.ipynb). **Time**: about 1 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]

@@ -9,7 +9,7 @@
 > **You will learn**: how to count tokens and cache bytes before you run anything, what scale compression saves and costs, how to time both fairly,
 > and how to put the model behind an API that OpenAI's client can ask.
 >
-> **You need**: a processor and a model ([03](03_processor.ipynb), [04](04_model.ipynb)), scale compression ([05](05_scale_compression.ipynb)). **Time**: about 4 min **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: a processor and a model ([03](03_processor.ipynb), [04](04_model.ipynb)), scale compression ([05](05_scale_compression.ipynb)). **Time**: about 1 min **Hardware**: two CPU cores, 2 GB of memory.
 """
 
 # %% tags=["setup"]
