@@ -81,7 +81,8 @@ def write_index() -> None:
         image = FOLDER / "images" / f"{path.stem}.png"
         image.write_bytes(picture)
         seconds = notebook.metadata["minimonkey"]["seconds"]
-        text += f"## [{title}]({path.name})\n\nYou will learn {lesson} ({seconds} s)\n\n![{alt}](images/{image.name})\n\n"
+        text += f"## [{title}]({path.name})\n\nYou will learn {lesson} ({seconds} s)\n\n"
+        text += f"![{alt}](images/{image.name})\n\n"
     (FOLDER / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
 
 

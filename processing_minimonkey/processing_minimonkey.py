@@ -45,6 +45,13 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
     text_kwargs = {"padding_side": "left"}
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> "MiniMonkeyProcessor":
+        """As every processor, but nobody is asked to trust the code of a model whose package is not imported."""
+        # The tokenizer looks the configuration up, does without it, and would ask on the way
+        kwargs.setdefault("trust_remote_code", False)
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
     def __init__(
         self, image_processor=None, tokenizer=None, image_seq_length: int = 256, chat_template=None, **kwargs
     ):

@@ -1,5 +1,7 @@
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -484,3 +486,18 @@ def test_public_names():
         "Tile",
         "plan_pyramid",
     ]
+
+
+def test_nobody_is_asked_to_trust_code_that_is_not_needed(repository):
+    """In a process that has not imported the model's package."""
+    code = """
+import builtins
+asked = []
+builtins.input = lambda question: asked.append(question) or "n"
+from processing_minimonkey import MiniMonkeyProcessor
+MiniMonkeyProcessor.from_pretrained("checkpoints/minimonkey-tiny")
+print(len(asked))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
