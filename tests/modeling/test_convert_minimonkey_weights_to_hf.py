@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from PIL import Image
@@ -69,6 +70,8 @@ def test_model_answers_as_the_published_model(family, model):
 
 
 def test_image_and_question_give_the_published_input_and_answer(family, model, golden):
+    # Recorded with Pillow 13; releases before it round some pixels of these images to the next gray level
+    tolerance = 1e-6 if int(PIL.__version__.partition(".")[0]) >= 13 else 1.01 / 255 / 0.224
     processor = load_original_processor(family / "checkpoint")
     for case in json.loads((family / "cases.json").read_text(encoding="utf-8"))["cases"]:
         truth = np.load(family / f"{case['name']}.npz")
@@ -86,7 +89,7 @@ def test_image_and_question_give_the_published_input_and_answer(family, model, g
                 return_tensors="pt",
             )
         assert inputs["input_ids"][0].tolist() == truth["input_ids"].tolist(), case["name"]
-        assert difference(inputs["pixel_values"], truth["pixel_values"]) < 1e-6, case["name"]
+        assert difference(inputs["pixel_values"], truth["pixel_values"]) < tolerance, case["name"]
         generated = model.generate(**inputs, max_new_tokens=len(truth["greedy_ids"]))
         assert generated[0, inputs["input_ids"].shape[1] :].tolist() == truth["greedy_ids"].tolist(), case["name"]
 

@@ -30,8 +30,12 @@ def recorded(golden) -> dict:
     return json.loads((golden / "pixels" / "pixels.json").read_text())
 
 
+def is_resized_otherwise(name: str) -> bool:
+    return name in RESIZED_OTHERWISE_BEFORE and int(PIL.__version__.partition(".")[0]) < 13
+
+
 def skip_what_this_pillow_resizes_otherwise(name: str) -> None:
-    if name in RESIZED_OTHERWISE_BEFORE and int(PIL.__version__.partition(".")[0]) < 13:
+    if is_resized_otherwise(name):
         pytest.skip("recorded with Pillow 13, which resizes this image otherwise than the releases before it")
 
 
@@ -95,8 +99,9 @@ def test_default_differs_from_the_published_code_only_by_exif_and_alpha(golden, 
 
 def test_small_tiles_equal_the_published_ones_value_by_value(golden, recorded):
     with np.load(golden / "pixels" / "pixels_tile56.npz") as arrays:
-        assert len(arrays.files) > 20
-        for key in arrays.files:
+        keys = [key for key in arrays.files if not is_resized_otherwise(key.split("|")[0])]
+        assert len(keys) >= 18
+        for key in keys:
             name, setting, order = key.split("|")
             processor = MiniMonkeyImageProcessor(
                 size={"height": 56, "width": 56},
