@@ -214,7 +214,9 @@ def main() -> None:
     done = {tuple(row[name] for name in names) for row in rows}
     full = [row["answer"] for row in rows if float(row["keep_ratio"]) == 1.0] or None
     pages = [make_page(index, processor.image_processor.size["height"]) for index in range(arguments.pages)]
-    for way in tqdm([way for way in WAYS if tuple(str(value) for value in asdict(way).values()) not in done]):
+    layers = model.config.text_config.num_hidden_layers
+    ways = [way for way in WAYS if way.layer < layers and tuple(map(str, asdict(way).values())) not in done]
+    for way in tqdm(ways):
         readings = answer_pages(model, processor, way, pages, full)
         full = full or [reading.answer for reading in readings]
         append_rows(path, readings)

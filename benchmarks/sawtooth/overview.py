@@ -14,6 +14,7 @@ PLAIN, CIP = "detailed + global", "pyramid any"
 JOINT = "pyramid joint"
 RULES = ("pyramid all", "pyramid disjoint", JOINT)
 TRAINED = {"plain": "plain tiling", "control": "plain tiling, as long", "pyramid": "CIP"}
+MARKERS = {"plain": "o", "control": "s", "pyramid": "^"}
 LINES = {"y": "between rows", "x": "between columns"}  # the cut lines that a word meets when it is moved along an axis
 Estimate = tuple[float, float, float]
 
@@ -188,23 +189,28 @@ def pages_section(folder: Path) -> list[str]:
 
 
 def draw_gains(models: dict[str, Columns], path: Path) -> None:
-    """Every method against plain tiling: dots with intervals, a color per model."""
+    """Every method against plain tiling, with intervals: a color per model, a marker per way of training."""
     names = [name for name in METHODS if any(name in columns["method"] for columns in models.values())]
     names = [name for name in names if name != PLAIN][::-1]
-    figure, panel = plt.subplots(figsize=(9, 0.45 * len(names) + 1.5), layout="constrained")
-    for number, (model, columns) in enumerate(models.items()):
+    figure, panel = plt.subplots(figsize=(11, 0.55 * len(names) + 1.5), layout="constrained")
+    colors = {
+        model: f"C{number}" for number, model in enumerate(dict.fromkeys(name.rsplit("-", 1)[0] for name in models))
+    }
+    for number, (name, columns) in enumerate(models.items()):
+        model, trained = name.rsplit("-", 1)
+        style = {"color": colors[model], "marker": MARKERS[trained], "linestyle": "none"}
         for place, method in enumerate(names):
             if method in columns["method"]:
                 middle, low, high = (100 * value for value in gain(columns, method, PLAIN))
                 place += 0.5 * (0.5 - (number + 0.5) / len(models))
                 error = [[middle - low], [high - middle]]
-                panel.errorbar(middle, place, xerr=error, fmt="o", markersize=4, color=f"C{number}")
-        panel.plot([], [], "o", color=f"C{number}", label=model)
+                panel.errorbar(middle, place, xerr=error, markersize=4, **style)
+        panel.plot([], [], label=name, **style)
     panel.axvline(0, color="black", linewidth=0.8)
     panel.set_xscale("symlog", linthresh=10)
     panel.set(xlabel=f"character accuracy minus that of {PLAIN}, in points (logarithmic beyond 10)")
     panel.set(yticks=range(len(names)), yticklabels=names)
-    panel.legend(frameon=False)
+    panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
