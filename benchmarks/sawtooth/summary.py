@@ -68,10 +68,11 @@ def compression_answer(folder: Path) -> str:
     answers = []
     for path in sorted(folder.glob("compression-*.csv")):
         columns = load(path)
-        share, usual = columns["words_read"] / columns["words"], columns["positions"] == "repack"
-        half = usual & (columns["keep_ratio"] == 0.5) & (columns["layer"] == 1)
+        share, repacked = columns["words_read"] / columns["words"], columns["positions"] == "repack"
+        half = (columns["keep_ratio"] == 0.5) & (columns["layer"] == 1)
         read = {"all tokens": columns["keep_ratio"] == 1.0}
-        read |= {name: half & (columns["selector"] == name) for name in dict.fromkeys(columns["selector"])}
+        read |= {name: half & repacked & (columns["selector"] == name) for name in dict.fromkeys(columns["selector"])}
+        read["attention, positions kept"] = half & ~repacked & (columns["selector"] == "attention")
         estimates = [
             f"{name} {percent(bootstrap(columns['page'], mean(share, chosen)))}"
             for name, chosen in read.items()
