@@ -302,6 +302,7 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     assert short["Is there a sawtooth?"] == f"Lines between rows: {sawtooth} Lines between columns: {sawtooth}"
     assert short["Does CIP remove it without training?"] == "6m yes in 2 of 2."
     assert short["And in a model that is trained with CIP?"] == "6m not shown in 2 of 2."
+    assert short["Is it better than one grid of as many tiles?"] == "Not read."
     assert short["Which complementarity is best?"] == "No model was read with `joint`."
     expected = "| 6m | plain tiling | 6 | 50.0 [50.0, 50.0] | 100.0 [100.0, 100.0] | 50.0 [50.0, 50.0] | – |"
     assert expected in text.split("## And on pages?")[1]

@@ -6,6 +6,7 @@ detailed tiles, tiles of the second grid, the whole image last.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -121,29 +122,39 @@ def _shifted(width, height, tile_size, detailed, rng):
     return grid_view(1, detailed, tile_size, offset) if any(offset) else None
 
 
-def _budget(width, height, tile_size, rng):
-    """Detailed tiles alone, about as many as the pyramid has in both of its grids: pieces of a larger canvas."""
-    grids = _grids(width, height, tile_size, adaptive=ADAPTIVE)
-    grid, _ = _grids(width, height, tile_size, detailed=budget(grids))
-    return [*([grid_view(0, grid, tile_size)] if grid != (1, 1) else []), _global(tile_size)]
+def _own_grid(width, height, tile_size):
+    return _grids(width, height, tile_size)[0]
 
 
-def _detailed_alone(width, height, tile_size, rng):
-    return [grid_view(0, _grids(width, height, tile_size)[0], tile_size)]
+def _budget_grid(width, height, tile_size):
+    """About as many tiles as the pyramid has in both of its grids: pieces of a larger canvas."""
+    return _grids(width, height, tile_size, detailed=budget(_grids(width, height, tile_size, adaptive=ADAPTIVE)))[0]
 
 
-def _overlapping(width, height, tile_size, rng):
-    detailed, _ = _grids(width, height, tile_size)
-    return [*([overlap_view(detailed, tile_size)] if detailed != (1, 1) else []), _global(tile_size)]
+_detailed_view = partial(grid_view, 0)
+
+
+def _one_grid(choose: Callable, view: Callable = _detailed_view, with_global: bool = True) -> Callable:
+    """A method without a second grid; `choose` gives its grid, `view` cuts it."""
+
+    def views(width: int, height: int, tile_size: int, rng: np.random.Generator) -> list[View]:
+        grid = choose(width, height, tile_size)
+        if not with_global:
+            return [view(grid, tile_size)]
+        return [*([view(grid, tile_size)] if grid != (1, 1) else []), _global(tile_size)]
+
+    return views
 
 
 # Name -> views of an image: method(width, height, tile_size, rng). The sizes are in px.
 METHODS: dict[str, Callable[[int, int, int, np.random.Generator], list[View]]] = {
     "global": lambda width, height, tile_size, rng: [_global(tile_size)],
-    "detailed": _detailed_alone,
-    "detailed + global": _with_second(lambda *arguments: None),
-    "detailed + global, tiles of the pyramid": _budget,
-    "overlap + global": _overlapping,
+    "detailed": _one_grid(_own_grid, with_global=False),
+    "detailed, tiles of the pyramid": _one_grid(_budget_grid, with_global=False),
+    "detailed + global": _one_grid(_own_grid),
+    "detailed + global, tiles of the pyramid": _one_grid(_budget_grid),
+    "overlap + global": _one_grid(_own_grid, overlap_view),
+    "overlap + global, tiles of the pyramid": _one_grid(_budget_grid, overlap_view),
     "second grid aligned": _with_second(_aligned),
     "second grid shifted": _with_second(_shifted),
     "second grid random": _with_second(_random),

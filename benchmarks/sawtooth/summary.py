@@ -19,6 +19,9 @@ from benchmarks.sawtooth.overview import (
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean
 
 
+BUDGET = ", tiles of the pyramid"  # how the names of methods end that have as many tiles
+
+
 def count(verdicts: list[str]) -> str:
     """ "yes in 2, not shown in 1, reversed in 3 of 6"."""
     found = Counter(verdicts)
@@ -94,6 +97,19 @@ def steering_answer(folder: Path) -> str:
     return f"Tokens kept on the word asked for minus those on the other, at 0.5: {found}." if answers else "Not read."
 
 
+def budget_answer(folder: Path) -> str:
+    """CIP against a single grid that has about as many tiles, same weights: words read on pages."""
+    answers = []
+    for path in sorted(folder.glob("page-*.csv")):
+        columns = load(path)
+        methods = columns["method"]
+        for rival in [name for name in (f"{PLAIN}{BUDGET}", f"overlap + global{BUDGET}") if name in methods]:
+            change = bootstrap(columns["page"], difference(columns["read"], methods == CIP, methods == rival))
+            name = path.stem.removeprefix("page-")
+            answers.append(f"{name} minus {rival.removesuffix(BUDGET)} {percent(change)} ({verdict(change)})")
+    return f"Words on pages, `any`: {'; '.join(answers)}." if answers else "Not read."
+
+
 def training_answer(folder: Path) -> str:
     answers = []
     for name, columns in rivals(folder, "page").items():
@@ -113,6 +129,7 @@ def summary_section(folder: Path) -> list[str]:
         "Does CIP remove it without training?": cip_answer(models, "plain"),
         "And in a model that is trained with CIP?": cip_answer(models, "pyramid"),
         "Is a model trained with CIP better than one trained as long without?": training_answer(folder),
+        "Is it better than one grid of as many tiles?": budget_answer(folder),
         "Which complementarity is best?": rule_answer(models),
         "What does SCM keep?": compression_answer(folder),
         "Does the question steer it?": steering_answer(folder),
