@@ -257,7 +257,7 @@ def main() -> None:
         "",
         "Does cutting an image into tiles break what stands on the cut lines, and does a second grid mend it? One",
         "short word, never seen in training, is moved over the image in steps of an eighth of a tile",
-        "(`sweep.py`), and pages of a few words are read (`page.py`), cut in twelve ways (`methods.py`).",
+        "(`sweep.py`), and pages of a few words are read (`page.py`), cut in fourteen ways (`methods.py`).",
         "",
         *summary_section(FOLDER),
         *overview_section(FOLDER),
