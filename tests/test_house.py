@@ -85,7 +85,7 @@ def test_no_file_is_too_long(repository):
 def test_no_path_of_a_machine(repository):
     path = re.compile(r"(?<![\w.])/(?:work|home|root|tmp)/\w")
     for file in tracked(
-        repository, "*.py", "*.md", "*.cfg", "*.toml", "*.txt", "*.json", "Makefile", "*.jinja", "*.yaml"
+        repository, "*.py", "*.md", "*.cfg", "*.toml", "*.txt", "*.json", "Makefile", "*.jinja", "*.yaml", "*.ipynb"
     ):
         match = path.search(file.read_text())
         assert match is None, f"{file.relative_to(repository)}: {match.group()}"
