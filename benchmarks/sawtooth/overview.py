@@ -35,6 +35,13 @@ def gain(columns: Columns, method: str, than: str, at_lines: bool = False) -> Es
     return bootstrap(columns["word"], statistic)
 
 
+def page_gain(columns: Columns, method: str, than: str, chosen: np.ndarray | bool = True) -> Estimate:
+    """Share of the `chosen` words on pages that are read by one method minus that by another."""
+    methods = columns["method"]
+    statistic = difference(columns["read"], chosen & (methods == method), chosen & (methods == than))
+    return bootstrap(columns["page"], statistic)
+
+
 def verdict(estimate: Estimate) -> str:
     """What the interval allows to say."""
     return "yes" if estimate[1] > 0 else "reversed" if estimate[2] < 0 else "not shown"
@@ -134,13 +141,9 @@ def training_section(folder: Path) -> list[str]:
                 number = (found["method"] == rule).sum()
                 rows.append(f"| {name} | {rule} | {read} | {number} | {' | '.join(map(percent, estimates))} |")
     for name, columns in rivals(folder, "page").items():
-        methods, pages = columns["method"], columns["page"]
-        for rule in [rule for rule in (CIP, JOINT) if rule in methods]:
-            estimates = [
-                bootstrap(pages, difference(columns["read"], chosen & (methods == rule), chosen & (methods == PLAIN)))
-                for chosen in (np.ones(len(methods), bool), columns["cut_detailed"])
-            ]
-            number = (methods == rule).sum()
+        for rule in [rule for rule in (CIP, JOINT) if rule in columns["method"]]:
+            estimates = page_gain(columns, rule, PLAIN), page_gain(columns, rule, PLAIN, columns["cut_detailed"])
+            number = (columns["method"] == rule).sum()
             rows.append(f"| {name} | {rule} | words on pages | {number} | {' | '.join(map(percent, estimates))} |")
     if not rows:
         return []
@@ -169,8 +172,7 @@ def pages_section(folder: Path) -> list[str]:
             rows.append(
                 f"| {model} | {TRAINED[trained]} | {plain.sum()} | {percent(bootstrap(pages, mean(read, plain)))} | "
                 f"{percent(bootstrap(pages, mean(read, cip)))} | "
-                f"{percent(bootstrap(pages, difference(read, cip, plain)))} | "
-                f"{percent(bootstrap(pages, difference(read, methods == JOINT, plain)))} |"
+                f"{percent(page_gain(columns, CIP, PLAIN))} | {percent(page_gain(columns, JOINT, PLAIN))} |"
             )
     if not rows:
         return []
@@ -260,8 +262,7 @@ def failures_section(models: dict[str, Columns]) -> list[str]:
     ]
 
 
-def overview_section(folder: Path) -> list[str]:
-    models = compared(folder)
+def overview_section(models: dict[str, Columns], folder: Path) -> list[str]:
     if not models:
         return []
     return [

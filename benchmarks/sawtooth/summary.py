@@ -9,14 +9,14 @@ from benchmarks.sawtooth.overview import (
     JOINT,
     LINES,
     PLAIN,
-    compared,
     depth,
     gain,
+    page_gain,
     parts,
     rivals,
     verdict,
 )
-from benchmarks.sawtooth.statistics import bootstrap, difference, mean
+from benchmarks.sawtooth.statistics import bootstrap, mean
 
 
 BUDGET = ", tiles of the pyramid"  # how the names of methods end that have as many tiles
@@ -102,9 +102,9 @@ def budget_answer(folder: Path) -> str:
     answers = []
     for path in sorted(folder.glob("page-*.csv")):
         columns = load(path)
-        methods = columns["method"]
-        for rival in [name for name in (f"{PLAIN}{BUDGET}", f"overlap + global{BUDGET}") if name in methods]:
-            change = bootstrap(columns["page"], difference(columns["read"], methods == CIP, methods == rival))
+        grids = (f"{PLAIN}{BUDGET}", f"overlap + global{BUDGET}")
+        for rival in [name for name in grids if name in columns["method"]]:
+            change = page_gain(columns, CIP, rival)
             name = path.stem.removeprefix("page-")
             answers.append(f"{name} minus {rival.removesuffix(BUDGET)} {percent(change)} ({verdict(change)})")
     return f"Words on pages, `any`: {'; '.join(answers)}." if answers else "Not read."
@@ -113,15 +113,13 @@ def budget_answer(folder: Path) -> str:
 def training_answer(folder: Path) -> str:
     answers = []
     for name, columns in rivals(folder, "page").items():
-        methods, pages = columns["method"], columns["page"]
-        for rule in [rule for rule in (CIP, JOINT) if rule in methods]:
-            change = bootstrap(pages, difference(columns["read"], methods == rule, methods == PLAIN))
+        for rule in [rule for rule in (CIP, JOINT) if rule in columns["method"]]:
+            change = page_gain(columns, rule, PLAIN)
             answers.append(f"{name} {rule} {percent(change)} ({verdict(change)})")
     return "Words on pages: " + "; ".join(answers) + "." if answers else "No control was trained."
 
 
-def summary_section(folder: Path) -> list[str]:
-    models = compared(folder)
+def summary_section(models: dict[str, Columns], folder: Path) -> list[str]:
     if not models:
         return []
     rows = {
