@@ -128,7 +128,8 @@ def run(trainer: Trainer) -> None:
         if push_to_hub:
             base = trainer.model.name_or_path
             base = None if Path(base).exists() else base
-            push(Path(output), trainer.hub_model_id, base_model=base, private=trainer.args.hub_private_repo)
+            options = {"private": trainer.args.hub_private_repo, "token": trainer.args.hub_token}
+            push(Path(output), trainer.hub_model_id, base_model=base, **options)
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:

@@ -64,11 +64,17 @@ def make_card(folder: Path, base_model: str | None, license: str | None) -> Mode
 
 
 def push(
-    folder: Path, repository: str, *, base_model: str | None = None, license: str | None = None, private: bool = False
+    folder: Path,
+    repository: str,
+    *,
+    base_model: str | None = None,
+    license: str | None = None,
+    private: bool | None = False,
+    token: str | None = None,
 ) -> str:
     """Check the folder, write its card, and upload it in one commit; returns the commit's hash."""
     check_folder(folder)
-    api = HfApi()
+    api = HfApi(token=token)
     api.create_repo(repository, private=private, exist_ok=True)
     card = make_card(folder, base_model, license)
     card.validate()

@@ -39,7 +39,9 @@ def setup(hub: bool = False):
     sys.path[:0] = [str(ROOT)]
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     warnings.filterwarnings("ignore", message="IProgress not found")  # progress bars of text are fine
-    server = _start_hub() if hub else os.environ.update(HF_HUB_OFFLINE="1")
+    server = _start_hub() if hub else None
+    if not hub:
+        os.environ["HF_HUB_OFFLINE"] = "1"
 
     import matplotlib
     import torch
@@ -53,8 +55,6 @@ def setup(hub: bool = False):
     matplotlib.rcParams.update(style)
     if hub:
         _fill_hub()
-    else:
-        import modeling_minimonkey  # noqa: F401  (Auto classes know it: Jupyter isn't asked whether to trust its code)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     print(f"Verified on {datetime.date.today()} with Python {platform.python_version()}, {versions}; seed 0.")
     return server

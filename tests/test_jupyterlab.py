@@ -1,19 +1,17 @@
 """JupyterLab itself opens a notebook and runs it, in headless Chromium: `make test-jupyterlab`."""
 
 import json
-import os
 import re
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from tests.servers import CHROMIUM, free_port, running
 
 
 playwright = pytest.importorskip("playwright.sync_api", reason="installed by `make test-jupyterlab`")
@@ -22,8 +20,6 @@ pytest.importorskip("jupyterlab", reason="installed by `make test-jupyterlab`")
 pytestmark = pytest.mark.browser
 
 NOTEBOOK = "02_complementary_image_pyramid"
-BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-BROWSER += ["--disable-background-networking", "--disable-component-update"]
 # Without windowing every cell is in the page, seen or not
 SETTINGS = {"@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"}}
 
@@ -50,33 +46,19 @@ def address(course):
         path = course / "settings" / name
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(settings))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
+    port, token = free_port(), secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={course}"]
     command += [f"--LabApp.user_settings_dir={course / 'settings'}", f"--LabApp.workspaces_dir={course / 'spaces'}"]
-    with (course / "log").open("w") as log:
-        server = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=log, stderr=log)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}")
-                break
-            except OSError:
-                assert server.poll() is None, (course / "log").read_text()[-3000:]
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/lab/tree/notebooks/{NOTEBOOK}.ipynb?token={token}"
-    finally:
-        server.terminate()
-        server.wait()
+    server = f"http://127.0.0.1:{port}"
+    with running(command, f"{server}/api?token={token}", course / "log"):
+        yield f"{server}/lab/tree/notebooks/{NOTEBOOK}.ipynb?token={token}"
 
 
 def test_a_notebook_runs_and_shows_its_figures(address, course):
     path = course / "notebooks" / f"{NOTEBOOK}.ipynb"
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER)
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
         page = browser.new_page(viewport={"width": 1300, "height": 1600})
         page.goto(address)
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)

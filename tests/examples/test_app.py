@@ -1,25 +1,21 @@
 """The app: its functions, its server, and its page in a real browser (`make test-browser`)."""
 
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.servers import CHROMIUM, free_port, running
+
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "examples" / "page.png"
 ANSWER = "fresh bread\nopen sunday"
-CHROMIUM = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-            "--disable-component-update --disable-sync").split()  # fmt: skip
 
 
 def versions(name: str) -> dict[str, str]:
@@ -143,26 +139,11 @@ def test_an_image_of_one_tile_has_no_figure_of_kept_tokens(reader):
 @pytest.fixture(scope="module")
 def server(app, tmp_path_factory):
     """Address of the running app, and its log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    folder = tmp_path_factory.mktemp("app")
-    options = {"GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": str(folder / "uploads"), "OMP_NUM_THREADS": "1"}
-    with (folder / "log").open("w") as log:
-        command = [sys.executable, str(ROOT / "examples" / "app.py")]
-        process = subprocess.Popen(command, env=os.environ | options, stdout=log, stderr=log, cwd=folder)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5)
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()[-3000:]
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", folder / "log"
-    finally:
-        process.terminate()
-        process.wait()
+    port, folder = free_port(), tmp_path_factory.mktemp("app")
+    address, log = f"http://127.0.0.1:{port}", folder / "log"
+    options = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    with running([sys.executable, str(ROOT / "examples" / "app.py")], address, log, **options):
+        yield address, log
 
 
 def call(address: str, *data) -> list[tuple[str, object]]:

@@ -1,16 +1,13 @@
 """The server, asked by OpenAI's own client."""
 
 import base64
-import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import openai
 import pytest
+
+from tests.servers import free_port, running
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,28 +16,13 @@ CHECKPOINT = str(ROOT / "checkpoints" / "minimonkey-tiny")
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("serve")
-    log, environment = folder / "log", {"OMP_NUM_THREADS": "1", "HF_HOME": str(folder)}  # as on a new machine
+    port, folder = free_port(), tmp_path_factory.mktemp("serve")
     command = [sys.executable, str(ROOT / "examples" / "serve.py"), CHECKPOINT, "--trust-remote-code"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=file, stderr=file)
-    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0, timeout=60)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health")  # /v1/models fails without a Hub cache
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()[-3000:]
-                time.sleep(0.1)
-        yield client
-    finally:
-        process.terminate()
-        process.wait()
+    address = f"http://127.0.0.1:{port}"
+    # A Hub cache as on a new machine, without which /v1/models fails
+    with running(command, f"{address}/health", folder / "log", HF_HOME=str(folder)):
+        yield openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0, timeout=60)
 
 
 def ask(client, **options):
