@@ -10,6 +10,7 @@ up with the model, its processor and code, ready for `from_pretrained` and `push
 The same with TRL's trainer: `finetune_sft.py`. Several processes: `accelerate launch examples/finetune.py ...`.
 """
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,6 +131,9 @@ def run(trainer: Trainer) -> None:
             base = None if Path(base).exists() else base
             options = {"private": trainer.args.hub_private_repo, "token": trainer.args.hub_token}
             push(Path(output), trainer.hub_model_id, base_model=base, **options)
+    if trainer.args.world_size > 1:
+        time.sleep(1)  # gloo's threads need the interpreter to let go of the last collective: without it, exit aborts
+    trainer.end()
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:

@@ -5,6 +5,7 @@ torchrun --nproc_per_node 2 sharded_run.py CHATS CHECKPOINT OUTPUT
 
 import json
 import sys
+import time
 
 import torch
 import torch.distributed as dist
@@ -58,6 +59,7 @@ def main() -> None:
         torch.save({name: weight.clone() for name, weight in weights.items()}, f"{output}/weights.pt")
         with open(f"{output}/result.json", "w") as file:
             json.dump(result, file)
+    time.sleep(1)  # as in `finetune.run`
     dist.destroy_process_group()
 
 
