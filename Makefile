@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor train train-families clean
+.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor train train-longer train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
+	@echo "make train-longer       train it on, with CIP and as long without, after \`make train\`"
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md"
 	@echo "make clean   remove the virtual environment and all caches"
@@ -157,6 +158,11 @@ train: $(STAMP)
 	$(STAGE) again --model $(RUN)/pages/model --output $(RUN)/again
 	$(STAGE) pyramid --model $(RUN)/again/model --output $(RUN)/pyramid
 	$(STAGE) control --model $(RUN)/again/model --output $(RUN)/control
+
+# Three times the last stages, with the grids chosen together and with one grid: is CIP worth its training?
+train-longer: $(STAMP)
+	$(STAGE) joint --model $(RUN)/again/model --output $(RUN)/joint
+	$(STAGE) joint_control --model $(RUN)/again/model --output $(RUN)/joint_control
 
 # What the benchmark needs of other families, from what `make train` made.
 FAMILY = $(BIN)/python -m benchmarks.sawtooth.train_family --size $(SIZE)
