@@ -36,13 +36,15 @@ def running(command: list[str], address: str, log: Path, **options: str) -> Iter
         environment = os.environ | {"OMP_NUM_THREADS": "1"} | options
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, cwd=log.parent)
     try:
-        for _ in range(600):
+        for _ in range(3000):  # five minutes: a busy machine takes one
             try:
                 urllib.request.urlopen(address, timeout=5)
                 break
             except OSError:
                 assert process.poll() is None, log.read_text()[-3000:]
                 time.sleep(0.1)
+        else:
+            raise TimeoutError(log.read_text()[-3000:])
         yield
     finally:
         process.terminate()

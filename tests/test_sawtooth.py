@@ -275,9 +275,10 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     header = "method,columns,rows,size,axis,position,word,answer,accuracy,exact,cut_detailed,cut_everywhere\n"
     # In the center, at the line
     accuracy = {"detailed + global": (1.0, 0.5), "pyramid any": (1.0, 0.75), "pyramid all": (0.5, 0.25)}
+    accuracy["detailed + global, tiles of the pyramid"] = (1.0, 0.6)
     for name, add in (("6m-plain", 0.0), ("6m-control", 0.25), ("6m-pyramid", 0.5)):
         rows = [
-            f"{method},2,2,24,{axis},{position},w{word},a,{min(1, value + add)},False,False,False"
+            f'"{method}",2,2,24,{axis},{position},w{word},a,{min(1, value + add)},False,False,False'
             for method, values in accuracy.items()
             for position, value in zip((0.5, 1.0), values, strict=True)
             for word in range(4)
@@ -316,8 +317,11 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     )
     assert (tmp_path / "overview.png").exists()
     # With CIP by the one, 1 and 1, without by the other, 1 and 0.75
-    better = "| 6m | pyramid any | one word, lines between rows, 24 px | 8 | 12.5 [12.5, 12.5] | 25.0 [25.0, 25.0] |"
-    assert better in text.split("## Is a model that is trained with CIP the better one?")[1]
+    better = text.split("## Is a model that is trained with CIP the better one?")[1]
+    read = "one word, lines between rows, 24 px | 8"
+    assert f"| 6m | pyramid any | detailed + global | {read} | 12.5 [12.5, 12.5] | 25.0 [25.0, 25.0] |" in better
+    # As many tiles: 1 and 0.85
+    assert f"| detailed + global, tiles of the pyramid | {read} | 7.5 [7.5, 7.5] | 15.0 [15.0, 15.0] |" in better
     assert "| 6m-plain | pyramid all | -50.0 [-50.0, -50.0] | -50.0 [-50.0, -50.0] |" in text
     failed = text.split("## What did not work?")[1].split("## ")[0]
     assert "- 6m-plain, pyramid all: -37.5 [-37.5, -37.5]" in failed and "pyramid any" not in failed

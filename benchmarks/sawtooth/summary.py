@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.sawtooth.columns import Columns, choose, load, percent
 from benchmarks.sawtooth.overview import (
+    BUDGET,
     CIP,
     JOINT,
     LINES,
@@ -12,14 +13,12 @@ from benchmarks.sawtooth.overview import (
     depth,
     gain,
     page_gain,
+    pairings,
     parts,
     rivals,
     verdict,
 )
 from benchmarks.sawtooth.statistics import bootstrap, mean
-
-
-BUDGET = ", tiles of the pyramid"  # how the names of methods end that have as many tiles
 
 
 def count(verdicts: list[str]) -> str:
@@ -113,9 +112,9 @@ def budget_answer(folder: Path) -> str:
 def training_answer(folder: Path) -> str:
     answers = []
     for name, columns in rivals(folder, "page").items():
-        for rule in [rule for rule in (CIP, JOINT) if rule in columns["method"]]:
-            change = page_gain(columns, rule, PLAIN)
-            answers.append(f"{name} {rule} {percent(change)} ({verdict(change)})")
+        for rule, than, _ in pairings(columns):
+            change, tiles = page_gain(columns, rule, than), "with as many tiles " if than != PLAIN else ""
+            answers.append(f"{name} {rule} {tiles}{percent(change)} ({verdict(change)})")
     return "Words on pages: " + "; ".join(answers) + "." if answers else "No control was trained."
 
 
