@@ -1,6 +1,6 @@
 """Task 2: pages of words. Of the words that are cut by the detailed grid, by every grid, by none: which are read?
 
-    python -m benchmarks.sawtooth.page CHECKPOINT [--pages 100] [--methods ...]
+    python -m benchmarks.sawtooth.page CHECKPOINT [--pages 500] [--methods ...]
 
 A quarter each: lines of text, receipts, tables, signs (`documents.py`). Writes a row per word to
 results/page-NAME.csv; started again, it goes on after the last finished method.
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--name", help="of the results; default: the folder's")
-    parser.add_argument("--pages", type=int, default=100)
+    parser.add_argument("--pages", type=int, default=500)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -23,7 +23,6 @@ READERS = {
     "3m-long-control": "runs/3m/joint_control/model",  # of `make train-longer`
     "3m-long-pyramid": "runs/3m/joint/model",
 }
-PAGES = {"3m-long-control": "300", "3m-long-pyramid": "300"}  # instead of 100
 LARGE = ("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint")  # methods for letters of 32 px
 FAMILY_STAGES = {"plain": "pages", "control": "control", "pyramid": "pyramid"}
 FAMILIES = ("internvl", "llava_onevision", "minicpmv")
@@ -33,8 +32,7 @@ def commands() -> list[list[str]]:
     found = [["geometry"]]
     for name, folder in READERS.items():
         if (ROOT / folder).exists():
-            found += [[task, folder, "--name", name] for task in ("sweep", "compression")]
-            found.append(["page", folder, "--name", name, "--pages", PAGES.get(name, "100")])
+            found += [[task, folder, "--name", name] for task in ("sweep", "page", "compression")]
             found.append(["sweep", folder, "--name", name, "--size", "32", "--methods", *LARGE])
             if not (FOLDER / f"steering-{name}.csv").exists():  # which begins anew every time
                 found.append(["steering", folder, "--name", name])
