@@ -320,8 +320,11 @@ def test_the_report_sets_the_models_side_by_side(tmp_path, monkeypatch):
     better = text.split("## Is a model that is trained with CIP the better one?")[1]
     read = "one word, lines between rows, 24 px | 8"
     assert f"| 6m | pyramid any | detailed + global | {read} | 12.5 [12.5, 12.5] | 25.0 [25.0, 25.0] |" in better
+    # Read with plain tiling, 1 and 1 as well
+    assert f"| 6m | only in training | detailed + global | {read} | 12.5 [12.5, 12.5] | 25.0 [25.0, 25.0] |" in better
     # As many tiles: 1 and 0.85
-    assert f"| detailed + global, tiles of the pyramid | {read} | 7.5 [7.5, 7.5] | 15.0 [15.0, 15.0] |" in better
+    budget = "detailed + global, tiles of the pyramid"
+    assert f"| 6m | pyramid any | {budget} | {read} | 7.5 [7.5, 7.5] | 15.0 [15.0, 15.0] |" in better
     assert "| 6m-plain | pyramid all | -50.0 [-50.0, -50.0] | -50.0 [-50.0, -50.0] |" in text
     failed = text.split("## What did not work?")[1].split("## ")[0]
     assert "- 6m-plain, pyramid all: -37.5 [-37.5, -37.5]" in failed and "pyramid any" not in failed

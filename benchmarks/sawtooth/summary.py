@@ -8,6 +8,7 @@ from benchmarks.sawtooth.overview import (
     BUDGET,
     CIP,
     JOINT,
+    LEARNED,
     LINES,
     PLAIN,
     depth,
@@ -112,7 +113,7 @@ def budget_answer(folder: Path) -> str:
 def training_answer(folder: Path) -> str:
     answers = []
     for name, columns in rivals(folder, "page").items():
-        for rule, than, _ in pairings(columns):
+        for rule, than, _ in [pairing for pairing in pairings(columns) if pairing[0] != LEARNED]:
             change, tiles = page_gain(columns, rule, than), "with as many tiles " if than != PLAIN else ""
             answers.append(f"{name} {rule} {tiles}{percent(change)} ({verdict(change)})")
     return "Words on pages: " + "; ".join(answers) + "." if answers else "No control was trained."
