@@ -36,7 +36,7 @@ def running(command: list[str], address: str, log: Path, **options: str) -> Iter
         environment = os.environ | {"OMP_NUM_THREADS": "1"} | options
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, cwd=log.parent)
     try:
-        for _ in range(3000):  # five minutes: a busy machine takes one
+        for _ in range(3000):  # five minutes, for a machine that is busy
             try:
                 urllib.request.urlopen(address, timeout=5)
                 break

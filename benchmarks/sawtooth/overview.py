@@ -1,6 +1,7 @@
 """All models side by side, for the report: is there a sawtooth, does CIP remove it, by which rule, what doesn't?"""
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,7 @@ from benchmarks.sawtooth.statistics import bootstrap, difference, mean
 
 PLAIN, CIP = "detailed + global", "pyramid any"
 JOINT = "pyramid joint"
+PAGES = "words on pages"
 LEARNED = "only in training"  # trained with CIP, read with plain tiling
 BUDGET = ", tiles of the pyramid"  # how the names of methods end that have as many tiles
 RULES = ("pyramid all", "pyramid disjoint", JOINT)
@@ -119,6 +121,19 @@ def sawtooth_section(models: dict[str, Columns], folder: Path) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What a model trained with CIP gains, read by `rule`, over one trained as long without, read by `than`."""
+
+    model: str
+    rule: str
+    than: str
+    read: str
+    number: int
+    everywhere: Estimate
+    cut: Estimate
+
+
 def rivals(folder: Path, task: str) -> dict[str, Columns]:
     """Per model, the readings by the model that was trained with CIP, and those without by the one trained without."""
     found = {}
@@ -126,12 +141,10 @@ def rivals(folder: Path, task: str) -> dict[str, Columns]:
         other = path.with_name(path.name.replace("-pyramid", "-control"))
         if other.exists():
             with_cip, without = load(path), load(other)
-            methods = with_cip["method"].astype(object)
-            with_cip["method"] = np.where(methods == PLAIN, LEARNED, methods)
-            found[path.stem.removeprefix(f"{task}-").removesuffix("-pyramid")] = stack(
-                choose(with_cip, np.isin(methods, (PLAIN, CIP, JOINT))),
-                choose(without, np.isin(without["method"], (PLAIN, PLAIN + BUDGET))),
-            )
+            with_cip = choose(with_cip, np.isin(with_cip["method"], (PLAIN, CIP, JOINT)))
+            with_cip["method"] = np.where(with_cip["method"] == PLAIN, LEARNED, with_cip["method"])
+            without = choose(without, np.isin(without["method"], (PLAIN, PLAIN + BUDGET)))
+            found[path.stem.removeprefix(f"{task}-").removesuffix("-pyramid")] = stack(with_cip, without)
     return found
 
 
@@ -142,22 +155,28 @@ def pairings(columns: Columns) -> list[tuple[str, str, int]]:
     return [(rule, than, (methods == rule).sum()) for rule, than in pairs if {rule, than} <= set(methods)]
 
 
-def training_section(folder: Path) -> list[str]:
+def comparisons(folder: Path) -> list[Comparison]:
     """Each model in the way it was trained for, after equally many steps: the question behind all others."""
-    rows = []
-    for name, columns in rivals(folder, "sweep").items():
-        for (axis, size), found in parts(columns).items():
-            for rule, than, number in pairings(found):
-                estimates = gain(found, rule, than), gain(found, rule, than, at_lines=True)
-                read = f"one word, lines {LINES[axis]}, {size:g} px"
-                rows.append(
-                    f"| {name} | {rule} | {than} | {read} | {number} | {' | '.join(map(percent, estimates))} |"
-                )
-    for name, columns in rivals(folder, "page").items():
+    found = []
+    for model, columns in rivals(folder, "sweep").items():
+        for (axis, size), part in parts(columns).items():
+            read = f"one word, lines {LINES[axis]}, {size:g} px"
+            for rule, than, number in pairings(part):
+                gains = gain(part, rule, than), gain(part, rule, than, at_lines=True)
+                found.append(Comparison(model, rule, than, read, number, *gains))
+    for model, columns in rivals(folder, "page").items():
         for rule, than, number in pairings(columns):
-            estimates = page_gain(columns, rule, than), page_gain(columns, rule, than, columns["cut_detailed"])
-            results = " | ".join(map(percent, estimates))
-            rows.append(f"| {name} | {rule} | {than} | words on pages | {number} | {results} |")
+            gains = page_gain(columns, rule, than), page_gain(columns, rule, than, columns["cut_detailed"])
+            found.append(Comparison(model, rule, than, PAGES, number, *gains))
+    return found
+
+
+def training_section(compared_training: list[Comparison]) -> list[str]:
+    rows = [
+        f"| {each.model} | {each.rule} | {each.than} | {each.read} | {each.number} | {percent(each.everywhere)} | "
+        f"{percent(each.cut)} |"
+        for each in compared_training
+    ]
     if not rows:
         return []
     return [
@@ -277,13 +296,13 @@ def failures_section(models: dict[str, Columns]) -> list[str]:
     ]
 
 
-def overview_section(models: dict[str, Columns], folder: Path) -> list[str]:
+def overview_section(models: dict[str, Columns], compared_training: list[Comparison], folder: Path) -> list[str]:
     if not models:
         return []
     return [
         *sawtooth_section(models, folder),
         *pages_section(folder),
-        *training_section(folder),
+        *training_section(compared_training),
         *complementarity_section(models, folder),
         *failures_section(models),
     ]

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.sawtooth.columns import Columns, choose, in_center, load, on_line, percent
 from benchmarks.sawtooth.documents import KINDS
 from benchmarks.sawtooth.methods import METHODS
-from benchmarks.sawtooth.overview import compared, overview_section
+from benchmarks.sawtooth.overview import compared, comparisons, overview_section
 from benchmarks.sawtooth.statistics import bootstrap, difference, mean, period
 from benchmarks.sawtooth.summary import summary_section
 from benchmarks.sawtooth.sweep import FOLDER
@@ -249,7 +249,7 @@ def steering_section(name: str) -> list[str]:
 
 
 def main() -> None:
-    models = compared(FOLDER)
+    models, compared_training = compared(FOLDER), comparisons(FOLDER)
     names = sorted({path.stem.split("-", 1)[1] for path in FOLDER.glob("*.csv")})
     lines = [
         "# The sawtooth",
@@ -260,8 +260,8 @@ def main() -> None:
         "short word, never seen in training, is moved over the image in steps of an eighth of a tile",
         "(`sweep.py`), and pages of a few words are read (`page.py`), cut in fourteen ways (`methods.py`).",
         "",
-        *summary_section(models, FOLDER),
-        *overview_section(models, FOLDER),
+        *summary_section(models, compared_training, FOLDER),
+        *overview_section(models, compared_training, FOLDER),
         *[line for name in names for line in section(name)],
     ]
     REPORT.write_text("\n".join(lines), encoding="utf-8")

@@ -10,13 +10,13 @@ from benchmarks.sawtooth.overview import (
     JOINT,
     LEARNED,
     LINES,
+    PAGES,
     PLAIN,
+    Comparison,
     depth,
     gain,
     page_gain,
-    pairings,
     parts,
-    rivals,
     verdict,
 )
 from benchmarks.sawtooth.statistics import bootstrap, mean
@@ -102,7 +102,7 @@ def budget_answer(folder: Path) -> str:
     answers = []
     for path in sorted(folder.glob("page-*.csv")):
         columns = load(path)
-        grids = (f"{PLAIN}{BUDGET}", f"overlap + global{BUDGET}")
+        grids = (PLAIN + BUDGET, "overlap + global" + BUDGET)
         for rival in [name for name in grids if name in columns["method"]]:
             change = page_gain(columns, CIP, rival)
             name = path.stem.removeprefix("page-")
@@ -110,23 +110,23 @@ def budget_answer(folder: Path) -> str:
     return f"Words on pages, `any`: {'; '.join(answers)}." if answers else "Not read."
 
 
-def training_answer(folder: Path) -> str:
+def training_answer(compared_training: list[Comparison]) -> str:
     answers = []
-    for name, columns in rivals(folder, "page").items():
-        for rule, than, _ in [pairing for pairing in pairings(columns) if pairing[0] != LEARNED]:
-            change, tiles = page_gain(columns, rule, than), "with as many tiles " if than != PLAIN else ""
-            answers.append(f"{name} {rule} {tiles}{percent(change)} ({verdict(change)})")
+    for each in compared_training:
+        if each.read == PAGES and each.rule != LEARNED:
+            tiles = "with as many tiles " if each.than != PLAIN else ""
+            answers.append(f"{each.model} {each.rule} {tiles}{percent(each.everywhere)} ({verdict(each.everywhere)})")
     return "Words on pages: " + "; ".join(answers) + "." if answers else "No control was trained."
 
 
-def summary_section(models: dict[str, Columns], folder: Path) -> list[str]:
+def summary_section(models: dict[str, Columns], compared_training: list[Comparison], folder: Path) -> list[str]:
     if not models:
         return []
     rows = {
         "Is there a sawtooth?": " ".join(sawtooth_answers(models)),
         "Does CIP remove it without training?": cip_answer(models, "plain"),
         "And in a model that is trained with CIP?": cip_answer(models, "pyramid"),
-        "Is a model trained with CIP better than one trained as long without?": training_answer(folder),
+        "Is a model trained with CIP better than one trained as long without?": training_answer(compared_training),
         "Is it better than one grid of as many tiles?": budget_answer(folder),
         "Which complementarity is best?": rule_answer(models),
         "What does SCM keep?": compression_answer(folder),

@@ -3,7 +3,7 @@
 Behind the frozen tower `words` trains them on one or two tiles, `pages` and `again` (the same once more, the rate back
 at its peak) on pages that are tiled once. `pyramid` trains all weights on the Complementary Image Pyramid. `control`
 is as long as `pyramid`, but still tiled once: what it gains is no merit of the pyramid. `joint` and `joint_control`
-are the same three times as long, with both grids chosen together.
+are the same three times as long, `joint` with both grids chosen together.
 
     python -m examples.minimonkey_tiny.train_reader words --tower runs/tower/tower --output runs/words
     python -m examples.minimonkey_tiny.train_reader pages --model runs/words/model --output runs/pages

@@ -5,7 +5,6 @@ import json
 import threading
 
 import numpy as np
-import PIL
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from PIL import ExifTags, Image
 from transformers import AutoImageProcessor
 
 from processing_minimonkey import PYRAMID_SETTINGS, MiniMonkeyImageProcessor, plan_pyramid
+from tests.recorded import PILLOW_RESIZES_AS_RECORDED
 
 
 IMAGES = (
@@ -31,7 +31,7 @@ def recorded(golden) -> dict:
 
 
 def is_resized_otherwise(name: str) -> bool:
-    return name in RESIZED_OTHERWISE_BEFORE and int(PIL.__version__.partition(".")[0]) < 13
+    return name in RESIZED_OTHERWISE_BEFORE and not PILLOW_RESIZES_AS_RECORDED
 
 
 def skip_what_this_pillow_resizes_otherwise(name: str) -> None:
