@@ -175,8 +175,8 @@ class TestSelection:
         kept = select_tokens(torch.full((40,), 0.5), torch.ones(40, dtype=torch.long), keep_ratio=0.3)
         assert kept.nonzero()[:, 0].tolist() == list(range(12))
 
-    @pytest.mark.parametrize(("keep_ratio", "left"), [(0.2, 0), (0.25, 1), (0.99, 3), (1.0, 4)])
-    def test_rounds_down(self, keep_ratio, left):
+    @pytest.mark.parametrize(("keep_ratio", "left"), [(0.2, 1), (0.25, 1), (0.5, 2), (0.99, 3), (1.0, 4)])
+    def test_rounds_down_but_keeps_one(self, keep_ratio, left):
         kept = select_tokens(torch.rand(5), torch.tensor([0, 1, 1, 1, 1]), keep_ratio)
         assert kept[0]
         assert kept[1:].sum() == left
