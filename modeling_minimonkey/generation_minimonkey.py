@@ -1,7 +1,7 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """`generate` with the Scale Compression Mechanism: shorter prompts in, whole conversations out."""
 
-from .transformers_releases import CAN_PREFILL_IMAGES_IN_CHUNKS, take_cache  # first: checks Transformers' version
+from .transformers_releases import CAN_PREFILL_IN_CHUNKS, take_cache  # first: checks Transformers' version
 
 
 # isort: split
@@ -124,8 +124,13 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             return
         if not prompt.has_images and not is_filled(cache) and (prompt.input_ids == self.config.image_token_id).any():
             raise ValueError("The prompt has image tokens, but `pixel_values` are missing.")
-        if prompt.has_images and settings["prefill_chunk_size"] is not None and not CAN_PREFILL_IMAGES_IN_CHUNKS:
-            raise ValueError("`prefill_chunk_size` with images gives wrong tokens before Transformers 5.23.")
+        if CAN_PREFILL_IN_CHUNKS or settings["prefill_chunk_size"] is None:
+            return
+        if prompt.has_images or is_filled(cache):
+            raise ValueError(
+                "`prefill_chunk_size` with images or after a cached beginning gives wrong tokens before Transformers "
+                "5.23: leave it out, or install a later release."
+            )
 
     def _compress_prompt(
         self, whole: Prompt, tile_levels: torch.LongTensor | None, keep_ratio: float, settings: "GenerationSettings"
@@ -161,6 +166,11 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         self, whole: Prompt, beginning: CompressedBeginning, cache: Cache, settings: "GenerationSettings"
     ) -> tuple[Prompt, CompressedBeginning]:
         """A conversation whose compressed beginning is in the cache, in the columns of that cache."""
+        if any(settings[name] is not None for name in ("prompt_lookup_num_tokens", "assistant_model")):
+            raise ValueError(
+                "Assisted decoding after a cached beginning gives wrong tokens in Transformers, with and without scale "
+                "compression: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
+            )
         cached, (rows, length) = int(cache.get_seq_length()), whole.input_ids.shape
         beginning = beginning.for_rows(rows).crop(cached)
         seen = beginning.seen(cached)

@@ -2,7 +2,7 @@
 # ruff: noqa: E402
 """Mini-Monkey: InternVL's vision tower, projector and language model, with the Scale Compression Mechanism (SCM)."""
 
-from .transformers_releases import check_parts, take_cache  # first: checks Transformers' version
+from .transformers_releases import IS_TESTED, check_parts, take_cache  # first: checks Transformers' version
 
 
 # isort: split
@@ -27,6 +27,7 @@ from .compressed_prompt import CompressedBeginning
 from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio
 from .generation_minimonkey import CACHE, ScaleCompressionGenerationMixin, is_filled
 from .scale_compression import check_tile_levels, compressed_position_ids, compression_mask, detailed_images
+from .self_check import check_release
 
 
 class SelectedTokens(NamedTuple):
@@ -88,6 +89,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
                 f"`pixel_values` must have the shape (tiles, {', '.join(map(str, expected))}), "
                 f"got {tuple(pixel_values.shape)}."
             )
+        if not pixel_values.shape[0]:
+            raise ValueError("`pixel_values` has no tiles; leave it out where there are no images.")
         if not pixel_values.is_floating_point():
             raise ValueError(f"`pixel_values` must be normalized floating point numbers, got {pixel_values.dtype}.")
         return super().get_image_features(
@@ -211,6 +214,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             that was filled under compression knows which tokens were dropped: go on with the mask of the whole
             conversation.
         """
+        if not IS_TESTED and not torch.compiler.is_compiling():
+            check_release(MiniMonkeyForConditionalGeneration)
         cache = take_cache(kwargs)
         keep_ratio = self.check_compression(keep_ratio, pixel_values, tile_levels)
         image_outputs = self.encode_images(

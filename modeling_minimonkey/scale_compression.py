@@ -28,8 +28,8 @@ def check_tile_levels(tile_levels: torch.Tensor) -> None:
 
 
 def kept_count(tokens: int, keep_ratio: float) -> int:
-    """How many of an image's detailed tokens stay: `int(tokens * keep_ratio)`, at least one."""
-    return max(int(tokens * keep_ratio), 1)
+    """How many of an image's detailed tokens stay: `int(tokens * keep_ratio)`, at least one if there are any."""
+    return min(tokens, max(int(tokens * keep_ratio), 1))
 
 
 def detailed_images(image_mask: torch.Tensor, tile_levels: torch.Tensor, image_seq_length: int) -> torch.Tensor:

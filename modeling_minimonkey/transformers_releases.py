@@ -27,8 +27,9 @@ except ImportError:
 
 RELEASE = tuple(int(part) for part in transformers.__version__.split(".")[:2])
 IS_TESTED = RELEASE <= tuple(int(part) for part in NEWEST.split("."))
-# Below 5.23 a prompt in chunks gives every chunk the features of all images: wrong tokens, without this code, too.
-CAN_PREFILL_IMAGES_IN_CHUNKS = RELEASE >= (5, 23)
+# Below 5.23 every chunk of a prompt gets the features of all images, and below 5.21 a cached beginning is overwritten:
+# wrong tokens without an error, without this code, too.
+CAN_PREFILL_IN_CHUNKS = RELEASE >= (5, 23)
 
 if not IS_TESTED:  # said once, also if the processor's package says it, too
     logging.get_logger("transformers.minimonkey").warning_once(

@@ -90,8 +90,9 @@ from modeling_minimonkey.scale_compression import detailed_images, naive_scores,
 @torch.no_grad()
 def prompt_of(inputs):
     """Embeddings with the image in place, positions, and the image's number at detailed tokens."""
-    features = model.get_image_features(inputs["pixel_values"], return_dict=True)
-    embeds, image_mask = model.model.embed(inputs["input_ids"], None, features, None)
+    features = model.get_image_features(inputs["pixel_values"], return_dict=True).pooler_output
+    image_mask = inputs["input_ids"] == model.config.image_token_id
+    embeds = model.get_input_embeddings()(inputs["input_ids"]).masked_scatter(image_mask[..., None], features)
     images = detailed_images(image_mask, inputs["tile_levels"], model.config.image_seq_length)
     return embeds, torch.arange(embeds.shape[1])[None], images[0]
 
@@ -517,8 +518,8 @@ content = [
     {"type": "text", "text": "Read."},
 ]
 two = processor.apply_chat_template([{"role": "user", "content": content}], **options, sanitize_control_tokens=True)
-embeds, positions, images = prompt_of(two)
-stays = select_tokens(score_detailed_tokens(model.model.language_model, embeds, positions, images), images, 0.5)
+_, _, images = prompt_of(two)
+stays = model.model.select_tokens(**two, keep_ratio=0.5).kept[0]
 counts = [(int((images == image).sum()), int((stays & (images == image)).sum())) for image in (1, 2)]
 print("detailed tokens and how many stay:", counts)
 assert all(after == before // 2 for before, after in counts) and counts[0] != counts[1]

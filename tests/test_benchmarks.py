@@ -20,7 +20,9 @@ def model():
 @pytest.fixture(scope="module")
 def prompt(model):
     inputs = make_prompt(detailed=1, adaptive=0)
-    embeds, image_mask = model.embed(inputs["input_ids"], None, inputs["mm_encoder_outputs"]["image"], None)
+    image_mask = inputs["input_ids"] == model.config.image_token_id
+    features = inputs["mm_encoder_outputs"]["image"].pooler_output
+    embeds = model.get_input_embeddings()(inputs["input_ids"]).masked_scatter(image_mask[..., None], features)
     return embeds.detach(), detailed_images(image_mask, inputs["tile_levels"], TOKENS_PER_TILE)[0]
 
 

@@ -1,9 +1,10 @@
-"""Outside the range of Transformers, every entrance says so in one sentence, before anything is missed."""
+"""The range of Transformers: refused below, warned about above, tried before the first use where it was never tested."""
 
 import configparser
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,52 @@ for name in sys.argv[1:]:
     except ImportError as error:
         refusals[name] = str(error)
 print(json.dumps(refusals))
+"""
+
+# A release from the future: the installed one under another name, with `change` done to it before anything is imported.
+FUTURE = """
+import json, sys
+import transformers
+{change}
+sys.modules["transformers"].__version__ = "{version}"  # loading a part of the library has put another module there
+import torch
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import MiniMonkeyProcessor
+from tests.modeling.conftest import tiny_config
+try:
+    model = MiniMonkeyForConditionalGeneration(tiny_config())
+    ids = model.generate(torch.tensor([[5, 6, 8]]), max_new_tokens=2, do_sample=False)
+    model.generate(torch.tensor([[5, 6, 8]]), max_new_tokens=2, do_sample=False)
+    print(json.dumps(ids.shape[1]))
+except ImportError as error:
+    print(json.dumps(str(error)))
+"""
+
+NO_CACHE = """
+original = transformers.InternVLForConditionalGeneration.forward
+def forward(self, *args, cache=None, past_key_values=None, **kwargs):
+    return original(self, *args, **kwargs)
+forward.__signature__ = __import__("inspect").signature(original)
+transformers.InternVLForConditionalGeneration.forward = forward
+"""
+
+SHIFTED_FEATURES = """
+original = transformers.InternVLModel.forward
+def forward(self, *args, mm_encoder_outputs=None, **kwargs):
+    if mm_encoder_outputs:
+        features = mm_encoder_outputs["image"]
+        features = type(features)(pooler_output=features.pooler_output.roll(1, dims=-2))
+        mm_encoder_outputs = {"image": features}
+    return original(self, *args, mm_encoder_outputs=mm_encoder_outputs, **kwargs)
+forward.__signature__ = __import__("inspect").signature(original)
+transformers.InternVLModel.forward = forward
+"""
+
+ERROR = """
+def forward(self, *args, **kwargs):
+    raise TypeError("no such argument")
+forward.__signature__ = __import__("inspect").signature(transformers.InternVLModel.forward)
+transformers.InternVLModel.forward = forward
 """
 
 
@@ -44,8 +91,20 @@ def entrances(repository) -> list[str]:
     return ["modeling_minimonkey", "processing_minimonkey", "processing_minimonkey.plug_in", *named]
 
 
-@pytest.mark.parametrize("version", ["4.57.6", "5.22.2", "6.0.0"])
-def test_other_releases_are_refused_before_they_are_missed(repository, supported, entrances, tmp_path, version):
+def test_one_range(repository, supported):
+    """setup.cfg, both packages and the tested pin say the same."""
+    from modeling_minimonkey import transformers_releases
+    from processing_minimonkey import processing_releases
+
+    floor = transformers_releases.FLOOR
+    assert supported == f"transformers>={floor},<6"
+    assert (floor, transformers_releases.NEWEST) == (processing_releases.OLDEST, processing_releases.NEWEST)
+    (pin,) = re.findall(r"^transformers==(.*)$", (repository / "constraints.txt").read_text(), flags=re.MULTILINE)
+    assert pin.startswith(f"{transformers_releases.NEWEST}.")
+
+
+@pytest.mark.parametrize("version", ["4.57.6", "5.18.0"])
+def test_older_releases_are_refused_before_they_are_missed(repository, supported, entrances, tmp_path, version):
     # A release of which nothing but this module exists: an import before the check would be another error
     stand_in = tmp_path / "transformers" / "utils"
     stand_in.mkdir(parents=True)
@@ -61,9 +120,71 @@ def test_other_releases_are_refused_before_they_are_missed(repository, supported
     refusals = json.loads(process.stdout)
     assert refusals.keys() == set(entrances)
     for name, message in refusals.items():
-        assert message.startswith(f"{supported} is required"), name
+        assert message.startswith(f"{supported.removesuffix(',<6')} is required"), name
         assert message.endswith(f"found transformers=={version}."), name
 
 
 def only_code(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if not name.endswith(".py")]
+
+
+@pytest.fixture
+def future(repository):
+    """`future(change, version)`: what a model of the future says, and the warnings that it wrote."""
+
+    def run(change: str = "", version: str = "5.99.0.dev0") -> tuple[int | str, str]:
+        script = FUTURE.replace("{change}", change).replace("{version}", version)
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.run(
+            [sys.executable, "-c", script], cwd=repository, env=environment, capture_output=True, text=True
+        )
+        assert process.returncode == 0, process.stderr[-2000:]
+        return json.loads(process.stdout.splitlines()[-1]), process.stderr
+
+    return run
+
+
+class TestNewerReleases:
+    def test_one_warning_for_both_packages(self, future):
+        answer, warnings = future()
+        assert answer == 5
+        assert warnings.count("newer than the releases that Mini-Monkey was tested with (5.19 to 5.24)") == 1
+
+    @pytest.mark.parametrize("version", ["5.24.0", "5.24.7", "5.19.0"])
+    def test_none_for_a_tested_one(self, future, version):
+        answer, warnings = future(version=version)
+        assert answer == 5
+        assert "newer than" not in warnings
+
+    def test_a_cache_that_does_not_arrive(self, future):
+        answer, _ = future(NO_CACHE)
+        assert answer.startswith("Mini-Monkey does not work with Transformers 5.99.0.dev0: ")
+        assert "generate differs with and without a cache" in answer
+        assert answer.endswith("It is tested with 5.19 to 5.24; please install one of those.")
+
+    def test_features_in_the_wrong_places(self, future):
+        assert "image features do not stand where the image tokens are" in future(SHIFTED_FEATURES)[0]
+
+    def test_an_error_of_the_library(self, future):
+        assert "a tiny model fails with TypeError: no such argument" in future(ERROR)[0]
+
+    def test_a_tested_release_is_not_tried(self, future):
+        """There the same damage goes its way: trying would cost every process a second."""
+        assert future(NO_CACHE, version="5.24.0")[0] == 5
+
+    @pytest.mark.parametrize(
+        ("change", "part"),
+        [
+            (
+                "from transformers import InternVLModel, masking_utils; del masking_utils.create_masks_for_generate",
+                "create_masks_for_generate",
+            ),
+            ("del transformers.InternVLModel.get_placeholder_mask", "InternVLModel.get_placeholder_mask"),
+        ],
+    )
+    def test_a_part_that_is_missing(self, repository, change, part):
+        script = f"import transformers\n{change}\nimport modeling_minimonkey"
+        process = subprocess.run([sys.executable, "-c", script], cwd=repository, capture_output=True, text=True)
+        message = next(line for line in process.stderr.splitlines() if line.startswith("ImportError"))
+        assert message.startswith("ImportError: Mini-Monkey needs `transformers") and part in message
+        assert "does not have. It is tested with Transformers 5.19 to 5.24" in message

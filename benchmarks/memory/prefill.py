@@ -7,6 +7,7 @@ import torch
 from benchmarks.memory.checkpoints import cache_bytes
 from benchmarks.memory.tracking import LiveMemory, sizes_only
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count
 from processing_minimonkey import PYRAMID_SETTINGS, PyramidPlan, plan_pyramid
 
 
@@ -78,8 +79,8 @@ def prefill_memory(model: MiniMonkeyForConditionalGeneration, levels: list[int],
             model.generate(**inputs, keep_ratio=keep_ratio, max_new_tokens=1, do_sample=False)
     finally:
         handle.remove()
-    detailed = levels.count(0) * model.config.image_seq_length
-    tokens = inputs["input_ids"].shape[1] - detailed + int(detailed * keep_ratio)
+    detailed = levels.count(DETAILED_LEVEL) * model.config.image_seq_length
+    tokens = inputs["input_ids"].shape[1] - detailed + kept_count(detailed, keep_ratio)
     return {
         "tokens": tokens,
         "cache": cache_bytes(model.config, tokens),

@@ -90,7 +90,7 @@ def evenly_spaced_scores(embeds: torch.Tensor, images: torch.Tensor, keep_ratio:
     scores = torch.zeros(images.shape)
     for image in images[images > 0].unique().tolist():
         tokens = (images == image).nonzero()[:, 0]
-        number = int(len(tokens) * keep_ratio)
+        number = scale_compression.kept_count(len(tokens), keep_ratio)
         scores[tokens[torch.linspace(0, len(tokens) - 1, number).round().long()]] = 1.0
     return scores
 
@@ -138,7 +138,7 @@ def pool(features: torch.Tensor, tile_levels: torch.Tensor) -> torch.Tensor:
     """Put the mean of every two by two tokens of a detailed tile at all four. `features`: (tiles, tokens, hidden)."""
     grid = features.unflatten(1, (SIDE // 2, 2, SIDE // 2, 2))  # (tiles, rows, 2, columns, 2, hidden)
     means = grid.mean(dim=(2, 4), keepdim=True).expand_as(grid).flatten(1, 4)
-    return torch.where((tile_levels == 0)[:, None, None], means, features)
+    return torch.where((tile_levels == scale_compression.DETAILED_LEVEL)[:, None, None], means, features)
 
 
 def generate(model, inputs: dict, way: Way, max_new_tokens: int) -> torch.Tensor:
@@ -173,8 +173,8 @@ def answer_pages(model, processor, way: Way, pages: list, full: list[str] | None
         seconds = {each: first_token_seconds(model, inputs, each) for each in order}
         ids = generate(model, inputs, way, MAX_NEW_TOKENS)[0, inputs["input_ids"].shape[1] :]
         answer = processor.decode(ids, skip_special_tokens=True)
-        detailed = int((inputs["tile_levels"] == 0).sum()) * processor.image_seq_length
-        tokens = inputs["input_ids"].shape[1] - (detailed - int(detailed * way.keep_ratio))
+        detailed = int((inputs["tile_levels"] == scale_compression.DETAILED_LEVEL).sum()) * processor.image_seq_length
+        tokens = inputs["input_ids"].shape[1] - (detailed - scale_compression.kept_count(detailed, way.keep_ratio))
         words = page.text.split()
         readings.append(
             PageReading(

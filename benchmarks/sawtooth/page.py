@@ -22,6 +22,7 @@ from benchmarks.sawtooth.reading import character_accuracy, read
 from benchmarks.sawtooth.sweep import FOLDER, append_rows
 from examples.minimonkey_tiny.rendering import Character, Page
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 from processing_minimonkey import MiniMonkeyProcessor
 
 
@@ -67,7 +68,7 @@ def read_pages(model, processor, method: str, pages: list[Page], **generate_kwar
         for index, (page, each, answer) in enumerate(zip(batch, views, answers, strict=True), start):
             left, accuracy = Counter(answer.split()), round(character_accuracy(page.text, answer), 4)
             for word, box in word_boxes(page):
-                cuts = {view.level: is_cut(view, page.image.size, box) for view in each if view.level < 2}
+                cuts = {view.level: is_cut(view, page.image.size, box) for view in each if view.level != GLOBAL_LEVEL}
                 everywhere = bool(cuts) and all(cuts.values())
                 is_read, kind = left[word] > 0, KINDS[index % len(KINDS)]
                 readings.append(

@@ -21,6 +21,7 @@ from benchmarks.sawtooth.reading import make_inputs
 from benchmarks.sawtooth.sweep import FOLDER, append_rows
 from examples.minimonkey_tiny.rendering import Page, generator, render_pair
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 from processing_minimonkey import MiniMonkeyProcessor
 
 
@@ -68,14 +69,9 @@ def tokens_on(view: View, size: tuple[int, int], box: tuple[float, float, float,
 @torch.no_grad()
 def kept_tokens(model: MiniMonkeyForConditionalGeneration, inputs: dict, keep_ratio: float) -> np.ndarray:
     """Which of the detailed tokens stay, in their order."""
+    kept, _ = model.model.select_tokens(**inputs, keep_ratio=keep_ratio)
     image_mask = inputs["input_ids"] == model.config.image_token_id
-    features = torch.cat(list(model.get_image_features(inputs["pixel_values"]).pooler_output))
-    embeds = model.get_input_embeddings()(inputs["input_ids"])
-    embeds = embeds.masked_scatter(image_mask[..., None], features)
-    kept, _ = model.model.compress(
-        embeds, image_mask, inputs["tile_levels"], inputs["attention_mask"], None, keep_ratio
-    )
-    detailed = int((inputs["tile_levels"] == 0).sum()) * model.config.image_seq_length
+    detailed = int((inputs["tile_levels"] == DETAILED_LEVEL).sum()) * model.config.image_seq_length
     return kept[0, image_mask[0]][:detailed].numpy()
 
 
@@ -85,7 +81,7 @@ def page_of_two(index: int, tile_size: int) -> tuple[Page, list[View]]:
     while True:
         page = render_pair(rng, held_out=True)
         views = METHODS["pyramid any"](*page.image.size, tile_size, np.random.default_rng(0))
-        if views[0].level == 0:
+        if views[0].level == DETAILED_LEVEL:
             return page, views
 
 

@@ -20,6 +20,7 @@ from benchmarks.sawtooth.methods import METHODS, is_cut
 from benchmarks.sawtooth.reading import character_accuracy, read
 from examples.minimonkey_tiny.rendering import generator, load_font, random_word
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 from processing_minimonkey import MiniMonkeyProcessor
 
 
@@ -114,7 +115,7 @@ def sweep(
         views = [METHODS[method](*image.size, tile_size, rng) for image in images]
         answers = read(model, processor, images, views, **generate_kwargs)
         for (axis, position, word, image, box), each, answer in zip(batch, views, answers, strict=True):
-            cuts = {view.level: is_cut(view, image.size, box) for view in each if view.level < 2}
+            cuts = {view.level: is_cut(view, image.size, box) for view in each if view.level != GLOBAL_LEVEL}
             readings.append(
                 Reading(
                     method,

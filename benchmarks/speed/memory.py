@@ -14,8 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed.model import HEADS, TOKENS_PER_TILE, make_model, make_prompt
-from modeling_minimonkey.scale_compression import compression_mask, detailed_images
+from benchmarks.speed.model import HEADS, make_model, make_prompt
 
 
 TILES = (4, 8, 16, 32)
@@ -39,19 +38,14 @@ def compression_peak(tiles: int) -> dict:
 
     def prepare(tiles):
         detailed = tiles * 5 // 8
-        prompt = make_prompt(detailed, tiles - detailed - 1)
-        embeds, image_mask = model.embed(
-            prompt["input_ids"], None, prompt["mm_encoder_outputs"]["image"], past_key_values=None
-        )
-        images = detailed_images(image_mask, prompt["tile_levels"], TOKENS_PER_TILE)
-        return embeds, prompt["attention_mask"], torch.arange(embeds.shape[1])[None], images
+        return make_prompt(detailed, tiles - detailed - 1)
 
-    compression_mask(model.language_model, *prepare(2), keep_ratio=0.5, layer=1)  # whatever is allocated once
+    model.select_tokens(**prepare(2), keep_ratio=0.5)  # whatever is allocated once
     inputs = prepare(tiles)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
-    compression_mask(model.language_model, *inputs, keep_ratio=0.5, layer=1)
-    return {"tokens": inputs[0].shape[1], "bytes": status("VmHWM") - before}
+    model.select_tokens(**inputs, keep_ratio=0.5)
+    return {"tokens": inputs["input_ids"].shape[1], "bytes": status("VmHWM") - before}
 
 
 def growth_exponent(x: list[float], y: list[float]) -> float:

@@ -5,9 +5,9 @@ multiplications and additions (hidden size h, intermediate size i, keys and valu
 
     layer(n) = n (4 h h + 4 h k + 6 h i) + 2 h n n        (matrices; causal attention)
 
-and scoring runs one layer over all tokens and, of the next one, the keys, the queries of R rows and their products:
+and scoring runs one layer over all tokens and, of the next one, the attention's projections and the products of R rows:
 
-    scoring = layer(N) + 2 N h k + 2 R h h + 2 h R (N - R / 2)
+    scoring = layer(N) + N (4 h h + 4 h k) + 2 h R (N - R / 2)
 
 so with L layers the ratio should be (L layer(K) + scoring) / (L layer(N)).
 """
@@ -39,7 +39,7 @@ def layer_cost(tokens: int) -> float:
 
 def scoring_cost(tokens: int, rows: int) -> float:
     key_value_size = HIDDEN_SIZE * KEY_VALUE_HEADS // HEADS
-    projections = 2 * tokens * HIDDEN_SIZE * key_value_size + 2 * rows * HIDDEN_SIZE**2
+    projections = tokens * (4 * HIDDEN_SIZE**2 + 4 * HIDDEN_SIZE * key_value_size)
     return layer_cost(tokens) + projections + 2 * HIDDEN_SIZE * rows * (tokens - rows / 2)
 
 

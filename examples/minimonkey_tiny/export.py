@@ -13,9 +13,11 @@ import shutil
 from pathlib import Path
 
 import torch
+from transformers.dynamic_module_utils import custom_object_save
 
 from examples.minimonkey_tiny.train_reader import make_processor
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import MiniMonkeyProcessor
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,8 +54,9 @@ def export_code() -> None:
     """Renew the code files that `save_pretrained` put beside the weights, and the chat template."""
     shutil.copyfile(Path(__file__).with_name("chat_template.jinja"), CHECKPOINT / "chat_template.jinja")
     for file in CHECKPOINT.glob("*.py"):
-        (source,) = [path for path in ROOT.glob(f"*_minimonkey/{file.name}")]
-        shutil.copyfile(source, file)
+        file.unlink()
+    for entrance in (MiniMonkeyForConditionalGeneration, MiniMonkeyProcessor):
+        custom_object_save(entrance, CHECKPOINT)
 
 
 def export_card() -> None:

@@ -7,6 +7,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.scale_compression import detailed_images, naive_scores, select_tokens
+from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
 
 
 NEW = {"max_new_tokens": 8, "do_sample": False}
@@ -132,6 +133,10 @@ class TestWaysToGenerate:
 
     @pytest.mark.parametrize("prefill_chunk_size", [1, 5, 16, 100])
     def test_chunked_prefill(self, model, inputs, masked, prefill_chunk_size):
+        if not CAN_PREFILL_IN_CHUNKS:
+            with pytest.raises(ValueError, match="`prefill_chunk_size` .* wrong tokens before Transformers 5.23"):
+                model.generate(**inputs, **NEW, keep_ratio=0.5, prefill_chunk_size=prefill_chunk_size)
+            return
         sequences = model.generate(**inputs, **NEW, keep_ratio=0.5, prefill_chunk_size=prefill_chunk_size)
         assert torch.equal(sequences, model.generate(**masked, **NEW))
 
@@ -142,13 +147,14 @@ class TestWaysToGenerate:
         torch.testing.assert_close(dropped.logits, expected.logits, rtol=0, atol=1e-4)
 
     @pytest.mark.parametrize("positions", ["repack", "keep"])
-    @pytest.mark.parametrize("how", ["prompt lookup", "another model", "the same model"])
+    @pytest.mark.parametrize("how", ["prompt lookup", "long prompt lookup", "another model", "the same model"])
     def test_assisted_decoding(self, tiny_model, make_inputs, how, positions):
         scale_compression_config = {"keep_ratio": 0.5, "positions": positions}
         model = tiny_model(scale_compression_config=scale_compression_config)
         inputs = make_inputs([3, "00012", 4, "002", 6])
         assistant = {
             "prompt lookup": {"prompt_lookup_num_tokens": 3},
+            "long prompt lookup": {"prompt_lookup_num_tokens": 10, "max_matching_ngram_size": 1},
             "another model": {"assistant_model": tiny_model(seed=1, scale_compression_config={"keep_ratio": 0.3})},
             "the same model": {"assistant_model": model},
         }
@@ -232,6 +238,32 @@ class TestWaysToGenerate:
         assert sum(streamer.values, []) == sequences[0].tolist()
         assert streamer.ended
         assert issubclass(TextStreamer, BaseStreamer)  # the class of the library's own streamers
+
+
+class TestPadding:
+    @pytest.mark.parametrize("positions", ["repack", "keep"])
+    @pytest.mark.parametrize("pad_token_id", [-1, 99, 10_000])
+    def test_any_pad_token_id(self, tiny_model, make_inputs, positions, pad_token_id):
+        model = tiny_model(scale_compression_config={"keep_ratio": 0.5, "positions": positions})
+        inputs = make_inputs(*RAGGED)
+        expected = model.generate(**inputs, **NEW)
+        assert torch.equal(model.generate(**inputs, **NEW, pad_token_id=pad_token_id), expected)
+
+    @pytest.mark.parametrize("eos_token_id", [None, 0, [3, 0], 3])
+    def test_without_a_mask_it_is_what_generate_supposes(self, tiny_model, make_inputs, eos_token_id):
+        model = tiny_model()
+        inputs = make_inputs(*RAGGED)
+        model.generation_config.eos_token_id = eos_token_id
+        supposed = inputs["attention_mask"] if eos_token_id in (None, 3) else torch.ones_like(inputs["attention_mask"])
+        expected = model.generate(**inputs | {"attention_mask": supposed}, **NEW, keep_ratio=0.5)
+        del inputs["attention_mask"]
+        assert torch.equal(model.generate(**inputs, **NEW, keep_ratio=0.5), expected)
+
+    def test_an_image_keeps_a_token(self, model, make_inputs, naive):
+        inputs = make_inputs([3, "02", 4])
+        assert len(naive.kept(model, inputs, 0.1)) == inputs["input_ids"].shape[1] - 3
+        sequences = model.generate(**inputs, **NEW, keep_ratio=0.1)
+        assert new_tokens(sequences, inputs)[0] == naive.generate(model, inputs, 0.1)
 
 
 class TestLengths:
@@ -466,6 +498,35 @@ class TestBadInput:
         for call in (model.generate, model, model.model):
             with pytest.raises(ValueError, match=r"each of the 13 tiles in `pixel_values`, got the shape \(12,\)"):
                 call(**inputs, keep_ratio=keep_ratio)
+
+    def test_levels_that_are_none(self, model, inputs):
+        inputs = inputs | {"tile_levels": inputs["tile_levels"] + 3}
+        for call in (model.generate, model, model.model):
+            with pytest.raises(ValueError, match="`tile_levels` must be 0, 1 or 2"):
+                call(**inputs, keep_ratio=0.5)
+
+    def test_a_row_that_is_all_masked(self, model, inputs):
+        attention_mask = inputs["attention_mask"].clone()
+        attention_mask[1] = 0
+        for call in (model.generate, model, model.model):
+            with pytest.raises(ValueError, match="every row needs a token that `attention_mask` does not hide"):
+                call(**inputs | {"attention_mask": attention_mask}, keep_ratio=0.5)
+
+    def test_no_rows(self, model, inputs):
+        inputs = {name: value[:0] for name, value in inputs.items()}
+        for call in (model.generate, model, model.model):
+            with pytest.raises(ValueError, match="`pixel_values` has no tiles"):
+                call(**inputs, keep_ratio=0.5)
+
+    def test_short_position_ids(self, model, inputs):
+        position_ids = torch.arange(inputs["input_ids"].shape[1] - 1)[None]
+        for call in (model.generate, model, model.model):
+            with pytest.raises(ValueError, match=r"`position_ids` must have the shape .* got \(1, "):
+                call(**inputs, position_ids=position_ids, keep_ratio=0.5)
+
+    def test_the_prompt_under_both_names(self, model, inputs):
+        with pytest.raises(ValueError, match="`inputs` or `input_ids`, not both"):
+            model.generate(inputs["input_ids"], **inputs)
 
     def test_attention_mask_of_another_shape(self, model, inputs):
         inputs = inputs | {"attention_mask": inputs["attention_mask"][:, 1:]}
