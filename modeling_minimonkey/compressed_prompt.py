@@ -7,7 +7,8 @@ It says which columns of the conversation the cache holds, so that a later call 
 and mask, as it would without compression.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -237,6 +238,18 @@ class CompressedBeginning:
         if self.width < self.length:
             beginning = left_pack(beginning, self.kept, self.width, padding=pad_token_id)
         return torch.cat((beginning, input_ids[:, self.length :]), dim=1)
+
+
+@contextmanager
+def beginning_aside(cache: Cache | None, beginning: CompressedBeginning | None) -> Iterator[None]:
+    """Let `forward` take its inputs as they are, in the columns of `cache`, which gets `beginning` afterwards."""
+    if cache is not None:
+        cache.compressed_beginning = None
+    try:
+        yield
+    finally:
+        if cache is not None:
+            cache.compressed_beginning = beginning
 
 
 class WholePromptStreamer(BaseStreamer):

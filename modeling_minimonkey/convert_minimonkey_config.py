@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transformers import LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config
-from transformers.core_model_loading import WeightTransform
 
 from .configuration_minimonkey import MiniMonkeyConfig
 from .convert_minimonkey_files import read_json
-from .convert_minimonkey_mapping import internlm2_weights, transformers_weights
+from .convert_minimonkey_mapping import Renaming, internlm2_weights, transformers_weights
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class LanguageModelFamily:
     Args:
         config_class: The configuration they get.
         architecture: The name of the published class.
-        weights: Makes the list of weight transforms, beside those of the vision tower and the projector.
+        weights: Makes the list of renamings of its weights, beside those of the vision tower and the projector.
         rope_types: `rope_scaling.type` in `llm_config` -> `rope_type` of Transformers.
         optional_names: Names in `llm_config` -> names in `config_class`, beside `TEXT_NAMES`. A name that is absent
             has the default of `config_class`, which is the original's, too.
@@ -32,7 +31,7 @@ class LanguageModelFamily:
 
     config_class: type[PreTrainedConfig]
     architecture: str
-    weights: Callable[[], list[WeightTransform]]
+    weights: Callable[[], list[Renaming]]
     rope_types: dict[str, str] = field(default_factory=lambda: {"dynamic": "dynamic", "linear": "linear"})
     optional_names: dict[str, str] = field(default_factory=dict)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
-from transformers.modeling_utils import str_to_torch_dtype
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME, logging
 
 
@@ -24,7 +23,8 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGH
 DTYPES = {
     dtype: str(dtype).removeprefix("torch.") for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 }
-DTYPE_CODES = {dtype: code for code, dtype in str_to_torch_dtype.items() if dtype in DTYPES}
+# Their names in safetensors files.
+DTYPE_CODES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,13 @@ def read_json(path: Path) -> dict:
 def _open_file(path: Path) -> dict[str, LazyTensor]:
     try:
         if path.suffix == ".safetensors":
+            dtypes = {code: dtype for dtype, code in DTYPE_CODES.items()}
             with safe_open(path, framework="pt") as file:
                 slices = {key: file.get_slice(key) for key in file.keys()}
                 return {
                     key: LazyTensor(
                         tuple(part.get_shape()),
-                        str_to_torch_dtype.get(part.get_dtype(), part.get_dtype()),
+                        dtypes.get(part.get_dtype(), part.get_dtype()),
                         functools.partial(_read_safetensors, path, key),
                     )
                     for key, part in slices.items()

@@ -1,64 +1,54 @@
 """
 The names and layouts of the weights in the original `internvl_chat` format and in this project's, in both directions.
 
-Every table is a list of Transformers' own weight transforms (`transformers.core_model_loading`), written from the
-original to ours; the way back is their reverse. They are applied here and never registered: a registered mapping would
-make every later `save_pretrained` write the original names.
+Not by `transformers.core_model_loading`, which does the same for the library's own models: it changes with every
+release, and what is needed here is short.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedConfig
-from transformers.core_model_loading import (
-    Chunk,
-    ConversionOps,
-    WeightConverter,
-    WeightRenaming,
-    WeightTransform,
-    rename_source_key,
-)
 
 from .convert_minimonkey_files import LazyTensor
 
 
-class SplitGroupedQKV(ConversionOps):
+Operation = Callable[[list[torch.Tensor], PreTrainedConfig], list[torch.Tensor]]
+
+
+def keep(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
+    return tensors
+
+
+def split_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
+    """Split InternViT's `qkv` into query, key and value, which stand one after the other."""
+    (packed,) = tensors
+    return [part.clone() for part in packed.chunk(3)]
+
+
+def merge_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
+    return [torch.cat(tensors)]
+
+
+def split_grouped_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
     """
     Split InternLM2's `wqkv` into query, key and value. Its rows stand in groups, one per key-value head: the query
     heads that share it, its key, its value.
     """
-
-    @torch.no_grad()
-    def convert(self, input_dict, source_patterns, target_patterns, config, **kwargs):
-        (tensors,) = input_dict.values()
-        packed = tensors[0] if isinstance(tensors, list) else tensors
-        groups, queries, head_dim = _attention_shape(config)
-        packed = packed.unflatten(0, (groups, queries + 2, head_dim))
-        parts = packed.split([queries, 1, 1], dim=1)  # each (groups, heads, head_dim, ...)
-        return {name: part.flatten(0, 2).clone() for name, part in zip(target_patterns, parts, strict=True)}
-
-    @property
-    def reverse_op(self):
-        return MergeGroupedQKV()
+    (packed,) = tensors
+    groups, queries, head_dim = _attention_shape(config)
+    packed = packed.unflatten(0, (groups, queries + 2, head_dim))
+    parts = packed.split([queries, 1, 1], dim=1)  # each (groups, heads, head_dim, ...)
+    return [part.flatten(0, 2).clone() for part in parts]
 
 
-class MergeGroupedQKV(ConversionOps):
-    """Merge query, key and value into InternLM2's `wqkv`: the reverse of [`SplitGroupedQKV`]."""
-
-    @torch.no_grad()
-    def convert(self, input_dict, source_patterns, target_patterns, config, **kwargs):
-        groups, queries, head_dim = _attention_shape(config)
-        parts = (input_dict[name] for name in source_patterns)
-        parts = (part[0] if isinstance(part, list) else part for part in parts)
-        grouped = [
-            part.unflatten(0, (groups, heads, head_dim)) for part, heads in zip(parts, (queries, 1, 1), strict=True)
-        ]
-        return {target_patterns[0]: torch.cat(grouped, dim=1).flatten(0, 2)}
-
-    @property
-    def reverse_op(self):
-        return SplitGroupedQKV()
+def merge_grouped_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
+    groups, queries, head_dim = _attention_shape(config)
+    grouped = [
+        part.unflatten(0, (groups, heads, head_dim)) for part, heads in zip(tensors, (queries, 1, 1), strict=True)
+    ]
+    return [torch.cat(grouped, dim=1).flatten(0, 2)]
 
 
 def _attention_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
@@ -68,114 +58,121 @@ def _attention_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
     return groups, heads // groups, text_config.hidden_size // heads
 
 
-def vision_and_projector_weights() -> list[WeightTransform]:
+@dataclass(frozen=True)
+class Renaming:
+    """
+    A part of a name in the original format, and in ours. A `^` stands for the beginning of a name.
+
+    Args:
+        original: The original part.
+        ours: What it becomes; several parts where a tensor becomes several.
+        split: Makes these of the original tensor.
+        merge: Makes it of these.
+    """
+
+    original: str
+    ours: tuple[str, ...]
+    split: Operation = keep
+    merge: Operation = keep
+
+
+def _renamings(names: dict[str, str]) -> list[Renaming]:
+    return [Renaming(original, (ours,)) for original, ours in names.items()]
+
+
+def vision_and_projector_weights() -> list[Renaming]:
     """The names of InternViT and of the projector, the same in every original checkpoint."""
-    qkv = [f"attention.{name}_proj" for name in "qkv"]
-    return [
-        WeightRenaming(r"^vision_model\.", "model.vision_tower."),
-        WeightRenaming(r"\.embeddings\.class_embedding", ".embeddings.cls_token"),
-        WeightRenaming(r"\.embeddings\.position_embedding", ".embeddings.position_embeddings"),
-        WeightRenaming(r"\.embeddings\.patch_embedding\.", ".embeddings.patch_embeddings.projection."),
-        WeightRenaming(r"\.encoder\.layers\.", ".encoder.layer."),
-        WeightRenaming(r"\.ls1", ".lambda_1"),
-        WeightRenaming(r"\.ls2", ".lambda_2"),
-        WeightRenaming(r"\.norm1\.", ".layernorm_before."),
-        WeightRenaming(r"\.norm2\.", ".layernorm_after."),
-        WeightRenaming(r"\.attn\.proj\.", ".attention.projection_layer."),
-        WeightRenaming(r"\.attn\.q_norm\.", ".attention.q_norm."),
-        WeightRenaming(r"\.attn\.k_norm\.", ".attention.k_norm."),
-        WeightConverter("attn.qkv.weight", [f"{name}.weight" for name in qkv], operations=[Chunk(dim=0)]),
-        WeightConverter("attn.qkv.bias", [f"{name}.bias" for name in qkv], operations=[Chunk(dim=0)]),
-        WeightRenaming(r"^mlp1\.0\.", "model.multi_modal_projector.layer_norm."),
-        WeightRenaming(r"^mlp1\.1\.", "model.multi_modal_projector.linear_1."),
-        WeightRenaming(r"^mlp1\.3\.", "model.multi_modal_projector.linear_2."),
-    ]
+    names = {
+        "^vision_model.": "^model.vision_tower.",
+        ".embeddings.class_embedding": ".embeddings.cls_token",
+        ".embeddings.position_embedding": ".embeddings.position_embeddings",
+        ".embeddings.patch_embedding.": ".embeddings.patch_embeddings.projection.",
+        ".encoder.layers.": ".encoder.layer.",
+        ".ls1": ".lambda_1",
+        ".ls2": ".lambda_2",
+        ".norm1.": ".layernorm_before.",
+        ".norm2.": ".layernorm_after.",
+        ".attn.proj.": ".attention.projection_layer.",
+        ".attn.q_norm.": ".attention.q_norm.",
+        ".attn.k_norm.": ".attention.k_norm.",
+        "^mlp1.0.": "^model.multi_modal_projector.layer_norm.",
+        "^mlp1.1.": "^model.multi_modal_projector.linear_1.",
+        "^mlp1.3.": "^model.multi_modal_projector.linear_2.",
+    }
+    qkv = tuple(f".attention.{name}_proj." for name in "qkv")
+    return [*_renamings(names), Renaming(".attn.qkv.", qkv, split_qkv, merge_qkv)]
 
 
-def internlm2_weights() -> list[WeightTransform]:
+def internlm2_weights() -> list[Renaming]:
     """InternLM2's names in Llama's terms. The two models compute the same: w1 is the gate, w3 goes up, w2 down."""
-    qkv = [f"self_attn.{name}_proj" for name in "qkv"]
-    return [
-        WeightRenaming(r"^language_model\.model\.", "model.language_model."),
-        WeightRenaming(r"^language_model\.output\.", "lm_head."),
-        WeightRenaming(r"\.tok_embeddings\.", ".embed_tokens."),
-        WeightRenaming(r"\.attention_norm\.", ".input_layernorm."),
-        WeightRenaming(r"\.ffn_norm\.", ".post_attention_layernorm."),
-        WeightRenaming(r"\.attention\.wo\.", ".self_attn.o_proj."),
-        WeightRenaming(r"\.feed_forward\.w1\.", ".mlp.gate_proj."),
-        WeightRenaming(r"\.feed_forward\.w3\.", ".mlp.up_proj."),
-        WeightRenaming(r"\.feed_forward\.w2\.", ".mlp.down_proj."),
-        WeightConverter("attention.wqkv.weight", [f"{name}.weight" for name in qkv], operations=[SplitGroupedQKV()]),
-        WeightConverter("attention.wqkv.bias", [f"{name}.bias" for name in qkv], operations=[SplitGroupedQKV()]),
-    ]
+    names = {
+        "^language_model.model.": "^model.language_model.",
+        "^language_model.output.": "^lm_head.",
+        ".tok_embeddings.": ".embed_tokens.",
+        ".attention_norm.": ".input_layernorm.",
+        ".ffn_norm.": ".post_attention_layernorm.",
+        ".attention.wo.": ".self_attn.o_proj.",
+        ".feed_forward.w1.": ".mlp.gate_proj.",
+        ".feed_forward.w3.": ".mlp.up_proj.",
+        ".feed_forward.w2.": ".mlp.down_proj.",
+    }
+    qkv = tuple(f".self_attn.{name}_proj." for name in "qkv")
+    return [*_renamings(names), Renaming(".attention.wqkv.", qkv, split_grouped_qkv, merge_grouped_qkv)]
 
 
-def transformers_weights() -> list[WeightTransform]:
+def transformers_weights() -> list[Renaming]:
     """Qwen2, Llama and Phi3, whose fused `qkv_proj` and `gate_up_proj` are Transformers' own, only change place."""
-    return [
-        WeightRenaming(r"^language_model\.model\.", "model.language_model."),
-        WeightRenaming(r"^language_model\.lm_head\.", "lm_head."),
-    ]
+    return _renamings({"^language_model.model.": "^model.language_model.", "^language_model.lm_head.": "^lm_head."})
 
 
 @dataclass(frozen=True)
 class Conversion:
     """
-    Tensors that are made of others: by the operations of `converter`, or by a new name alone.
+    Tensors that are made of others.
 
     Args:
-        sources: Names of the tensors that are needed, in the order of the converter's patterns.
+        sources: Names of the tensors that are needed.
         targets: Names of the tensors that are made.
-        converter: Its operations make them; `None` where only the name changes.
+        make: Makes them, in the order of `targets`, of those in the order of `sources`.
+        undo: The way back.
     """
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    converter: WeightConverter | None = None
+    make: Operation = keep
+    undo: Operation = keep
 
     def reverse(self) -> "Conversion":
-        converter = None if self.converter is None else self.converter.reverse_transform()
-        return Conversion(self.targets, self.sources, converter)
-
-    def __call__(self, tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
-        if self.converter is None:
-            return tensors
-        patterns = {
-            "source_patterns": self.converter.source_patterns,
-            "target_patterns": self.converter.target_patterns,
-        }
-        named = dict(zip(patterns["source_patterns"], tensors, strict=True))
-        for operation in self.converter.operations:
-            named = operation.convert(named, **patterns, config=config)
-        return [named[pattern] for pattern in patterns["target_patterns"]]
+        return Conversion(self.targets, self.sources, self.undo, self.make)
 
 
-def conversions_to_ours(names: Iterable[str], mapping: list[WeightTransform]) -> list[Conversion]:
+def conversions_to_ours(names: Iterable[str], mapping: list[Renaming]) -> list[Conversion]:
     """How the tensors of an original checkpoint, given by their `names`, become this project's."""
-    renamings, converters = _by_type(mapping)
-    conversions = []
-    for name in names:
-        target, pattern = rename_source_key(name, renamings, converters)
-        if pattern is None:
-            conversions.append(Conversion((name,), (target,)))
-        else:
-            converter = next(each for each in converters if pattern in each.source_patterns)
-            first, *_ = converter.target_patterns
-            targets = tuple(target.replace(first, part) for part in converter.target_patterns)
-            conversions.append(Conversion((name,), targets, converter))
-    return conversions
+    return [_conversion_to_ours(name, mapping) for name in names]
 
 
-def conversions_to_original(names: Iterable[str], mapping: list[WeightTransform]) -> list[Conversion]:
+def _conversion_to_ours(name: str, mapping: list[Renaming]) -> Conversion:
+    targets, operations = [f"^{name}"], (keep, keep)
+    for each in mapping:
+        if each.original in targets[0]:
+            targets = [target.replace(each.original, part) for target in targets for part in each.ours]
+            if len(each.ours) > 1:
+                operations = (each.split, each.merge)
+    return Conversion((name,), tuple(target.removeprefix("^") for target in targets), *operations)
+
+
+def conversions_to_original(names: Iterable[str], mapping: list[Renaming]) -> list[Conversion]:
     """How this project's tensors, given by their `names`, become those of an original checkpoint."""
-    renamings, converters = _by_type([transform.reverse_transform() for transform in reversed(mapping)])
-    originals = dict.fromkeys(rename_source_key(name, renamings, converters, reverse=True)[0] for name in names)
+    originals = dict.fromkeys(_original_name(name, mapping) for name in names)
     return [conversion.reverse() for conversion in conversions_to_ours(originals, mapping)]
 
 
-def _by_type(mapping: list[WeightTransform]) -> tuple[list[WeightRenaming], list[WeightConverter]]:
-    renamings = [transform for transform in mapping if isinstance(transform, WeightRenaming)]
-    return renamings, [transform for transform in mapping if isinstance(transform, WeightConverter)]
+def _original_name(name: str, mapping: list[Renaming]) -> str:
+    name = f"^{name}"
+    for each in reversed(mapping):
+        for part in each.ours:
+            name = name.replace(part, each.original)
+    return name.removeprefix("^")
 
 
 def convert_tensors(
@@ -185,11 +182,11 @@ def convert_tensors(
     converted = {}
     for conversion in conversions:
         sources = [tensors[name] for name in conversion.sources]
-        parts = conversion([source.meta() for source in sources], config)
+        parts = conversion.make([source.meta() for source in sources], config)
         for index, (target, part) in enumerate(zip(conversion.targets, parts, strict=True)):
 
             def read(conversion=conversion, sources=sources, index=index) -> torch.Tensor:
-                return conversion([source.read() for source in sources], config)[index]
+                return conversion.make([source.read() for source in sources], config)[index]
 
             converted[target] = LazyTensor(tuple(part.shape), part.dtype, read)
     return converted

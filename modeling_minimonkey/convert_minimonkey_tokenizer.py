@@ -4,12 +4,12 @@ The original folders hold slow tokenizers whose classes are remote code. The ids
 with, so every id has to survive: ordinary text, added tokens, bytes outside the vocabulary.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Regex, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer, TokenizersBackend
-from transformers.convert_slow_tokenizer import SentencePieceExtractor
 from transformers.utils import logging
 
 from .convert_minimonkey_files import read_json
@@ -19,56 +19,120 @@ logger = logging.get_logger(__name__)
 
 # The names under which InternVL's processors look up the tokens that surround and stand for an image.
 IMAGE_TOKENS = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+# Settings that the published tokenizers with SentencePiece have by default.
+DEFAULTS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+DEFAULTS |= {"add_bos_token": True, "add_eos_token": False}
+# Where tokenizers differ if they differ: spaces, what looks like a space or a byte to them, what has no piece.
+EDGE_STRINGS = ["", " ", "   ", "▁", " ▁", "a", " a", "a  b ", "\n", "\n\n ", "\t", "\u00a0\u3000", "<0x0A>"]
+EDGE_STRINGS += ["0123 x_1", "猕猴，今天 ", "e\u0301 é", "👩\u200d👧❤️ ", "\U00020000", "עברית ไทย"]
 
 
 def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     """
     Build a BPE tokenizer from `tokenizer.model` and the added tokens of `tokenizer_config.json`.
 
-    The library builds the vocabulary, merges and byte fallback, and gives unused pieces the names that
-    `added_tokens_decoder` has for their ids. It leaves out what the slow tokenizers do around that: the tokens at both
-    ends and the whitespace rules, which are those of the file's `normalizer_spec`, or `LlamaTokenizer`'s own where
-    `legacy` is false.
+    It is built whole, because what the library makes of a `tokenizer.model` differs from release to release. Pieces
+    get the names that `added_tokens_decoder` has for their ids. Whitespace follows the file's `normalizer_spec`, or
+    `LlamaTokenizer`'s own rules where `legacy` is false.
     """
-    config, once = _read_config(folder), _has_prefix_once(folder)
-    model = SentencePieceExtractor(str(folder / "tokenizer.model")).proto
-    rules = model.normalizer_spec
-    _check_rules(model, once)
-    ends = {"add_bos_token": config.get("add_bos_token", True), "add_eos_token": config.get("add_eos_token", False)}
-    # The published code uses the slow tokenizers, so a `tokenizer.json` beside them, which would win, is left alone.
-    tokenizer = TokenizersBackend.from_pretrained(folder, tokenizer_file="", **ends, **kwargs)
-    backend = tokenizer.backend_tokenizer
-    steps = [backend.normalizer]  # turns spaces into "▁"
-    if rules.remove_extra_whitespaces:
-        steps += [normalizers.Replace(Regex(r"\A▁+|▁+\z"), ""), normalizers.Replace(Regex("▁{2,}"), "▁")]
-    if rules.add_dummy_prefix and not once:
-        # Once per run of text between added tokens, as the slow tokenizers call SentencePiece on each run.
-        steps.append(normalizers.Prepend("▁"))
+    config, once, model = _read_config(folder), _has_prefix_once(folder), _read_model(folder)
+    added_tokens = _read_added_tokens(folder)
+    user_defined = [each.piece for each in model.pieces if each.type == each.USER_DEFINED]
+    user_defined = [piece for piece in user_defined if piece not in added_tokens]
+    _check_rules(model, once, user_defined)
+    backend = Tokenizer(_bpe(model, added_tokens))
+    backend.normalizer = _normalizer(model.normalizer_spec, once)
     if once:
         # Once per text, if it does not begin with an added token or a "▁", see `published_prefix`. The first step puts
         # a space before what does not begin with one: spaces are "▁" by then, only a "▁" of the text is made a space.
-        mark = "\ufdd0"  # stands in no text
-        steps = [normalizers.Replace(Regex(r"\A▁"), mark), *steps, normalizers.Replace(mark, " ")]
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Metaspace(" ", prepend_scheme="first", split=False),
                 pre_tokenizers.Metaspace("▁", prepend_scheme="never", split=False),
             ]
         )
-    if rules.add_dummy_prefix or once:
-        backend.decoder = decoders.Sequence([backend.decoder, decoders.Strip(" ", left=1, right=0)])
-    backend.normalizer = normalizers.Sequence(steps)
-    return tokenizer
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    if model.normalizer_spec.add_dummy_prefix or once:
+        steps.append(decoders.Strip(" ", left=1, right=0))
+    backend.decoder = decoders.Sequence(steps)
+    # SentencePiece leaves these pieces whole, wherever they stand.
+    backend.add_tokens([AddedToken(piece, normalized=False) for piece in user_defined])
+    settings = DEFAULTS | {name: config[name] for name in DEFAULTS if name in config}
+    # The slow tokenizers find added tokens in the text as it is, whatever `normalized` says.
+    decoder = {index: token | {"normalized": False} for index, token in config.get("added_tokens_decoder", {}).items()}
+    # Read no file: the slow tokenizers would ignore a `tokenizer.json` beside `tokenizer.model`, too.
+    settings |= {"added_tokens_decoder": decoder, "tokenizer_file": "", "vocab_file": ""}
+    return TokenizersBackend.from_pretrained(folder, tokenizer_object=backend, **settings, **kwargs)
 
 
-def _check_rules(model, once: bool) -> None:
+def _read_model(folder: Path):
+    try:  # here, as only these checkpoints need it
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto
+    except ImportError as error:
+        raise ImportError(
+            f"Reading tokenizer.model needs the packages `sentencepiece` and `protobuf` (`.[convert]`): {error}"
+        ) from error
+    return ModelProto.FromString((folder / "tokenizer.model").read_bytes())
+
+
+def _bpe(model, added_tokens: dict[str, int]) -> models.BPE:
+    """What SentencePiece does: of all neighbors that make a piece, merge those whose piece has the best score."""
+    names = {index: token for token, index in added_tokens.items()}
+    tokens = [names.get(index, each.piece) for index, each in enumerate(model.pieces)]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    if len(vocabulary) < len(tokens):
+        raise ValueError("`added_tokens_decoder` gives an id the name of a piece that has another id")
+    ranks = {
+        each.piece: (-each.score, index)
+        for index, each in enumerate(model.pieces)
+        if each.type == each.NORMAL and each.piece in vocabulary
+    }
+    pairs = [
+        (rank, cut, piece[:cut], piece[cut:])
+        for piece, rank in ranks.items()
+        for cut in range(1, len(piece))
+        if piece[:cut] in ranks and piece[cut:] in ranks
+    ]
+    return models.BPE(
+        vocabulary,
+        [(left, right) for _, _, left, right in sorted(pairs)],
+        unk_token=tokens[model.trainer_spec.unk_id],
+        fuse_unk=True,
+        byte_fallback=model.trainer_spec.byte_fallback,
+    )
+
+
+def _normalizer(rules, once: bool) -> normalizers.Normalizer:
+    """Whitespace as a `NormalizerSpec` asks for, in SentencePiece's order."""
+    steps = [normalizers.Precompiled(rules.precompiled_charsmap)] if rules.precompiled_charsmap else []
+    if once:
+        mark = "\ufdd0"  # stands in no text
+        steps = [normalizers.Replace(Regex(r"\A▁"), mark), *steps]
+        return normalizers.Sequence([*steps, normalizers.Replace(" ", "▁"), normalizers.Replace(mark, " ")])
+    if rules.remove_extra_whitespaces:
+        steps += [normalizers.Replace(Regex(r"\A +"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+    steps.append(normalizers.Replace(" ", "▁"))
+    if rules.add_dummy_prefix:
+        # Once per run of text between added tokens, as the slow tokenizers call SentencePiece on each run.
+        steps.append(normalizers.Prepend("▁"))
+    if rules.remove_extra_whitespaces:
+        steps.append(normalizers.Replace(Regex(r"▁+\z"), ""))
+    return normalizers.Sequence(steps)
+
+
+def _check_rules(model, once: bool, user_defined: list[str]) -> None:
     """Refuse what a fast tokenizer can't do, in a `ModelProto`: some of it would give other ids without an error."""
     rules, kind = model.normalizer_spec, model.trainer_spec
+    # It takes these for added tokens, so that text between two of them is a text of its own.
+    has_spaces = any(" " in piece or "▁" in piece for piece in user_defined)
+    trims = rules.remove_extra_whitespaces or (rules.add_dummy_prefix and not once)
     unlike = {
         "a `model_type` other than BPE": kind.model_type != kind.BPE,
         "`treat_whitespace_as_suffix` true": kind.treat_whitespace_as_suffix,
         "`escape_whitespaces` false": not rules.escape_whitespaces,
         "`remove_extra_whitespaces` true where `legacy` is false": once and rules.remove_extra_whitespaces,
+        f"spaces in user-defined pieces ({user_defined[:3]}) or rules for those beside them": has_spaces
+        or (user_defined and trims),
     }
     found = [name for name, is_found in unlike.items() if is_found]
     if found:
@@ -92,13 +156,19 @@ def published_prefix(folder: Path, token: str) -> str:
     "▁". `LlamaTokenizer` with `legacy` false puts one before every text and takes it away again only before the tokens
     that tokenizer_config.json names as special. A fast tokenizer can't put it before an added token by itself.
     """
-    config = _read_config(folder)
     if not _has_prefix_once(folder) or token not in _read_added_tokens(folder):
         return ""
+    return "" if token in _special_tokens(_read_config(folder)) else "▁"
+
+
+def _special_tokens(config: dict) -> set[str]:
     named = [config.get(f"{name}_token") for name in ("bos", "eos", "unk", "pad")]
     named += config.get("additional_special_tokens", [])
-    contents = [each["content"] if isinstance(each, dict) else each for each in named]
-    return "" if token in contents else "▁"
+    return {_content(token) for token in named if token is not None}
+
+
+def _content(token: str | dict) -> str:
+    return token["content"] if isinstance(token, dict) else token
 
 
 def load_byte_level_tokenizer(folder: Path, **kwargs) -> Qwen2Tokenizer:
@@ -206,3 +276,96 @@ def _check_ids(
     last = max(vocabulary.values())
     if vocab_size is not None and last >= vocab_size:
         raise ValueError(f"`source` has token ids up to {last}, but an embedding of {vocab_size} rows.")
+
+
+def check_ids(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """
+    Compare a converted tokenizer with a second implementation of the original: SentencePiece itself for
+    `tokenizer.model`, the file as `tokenizers` reads it for `tokenizer.json`. `vocab.json` has none here, and passes.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`):
+            The converted tokenizer, best as it was saved and loaded.
+        folder (`Path`):
+            The original. Compared are the ids of `EDGE_STRINGS`, alone and around each of its added tokens; left out
+            are the texts that [`PublishedTokenizer.is_beyond_a_fast_tokenizer`] describes.
+
+    Raises:
+        RuntimeError: names the first text whose ids differ, and both.
+    """
+    texts = EDGE_STRINGS + [text + token + text for token in _read_added_tokens(folder) for text in EDGE_STRINGS]
+    name = next(name for name in TOKENIZER_LOADERS if (folder / name).is_file())
+    if name == "tokenizer.model":
+        published = PublishedTokenizer(folder)
+        expected = {text: published.ids(text) for text in texts if not published.is_beyond_a_fast_tokenizer(text)}
+    elif name == "tokenizer.json":
+        published = Tokenizer.from_file(str(folder / name))
+        expected = {text: published.encode(text).ids for text in texts}
+    else:
+        return
+    for text, ids in expected.items():
+        got = tokenizer(text)["input_ids"]
+        if got != ids:
+            raise RuntimeError(f"The converted tokenizer gives {text!r} the ids {got}, that of `source` {ids}.")
+
+
+class PublishedTokenizer:
+    """
+    What `InternLM2Tokenizer` and `LlamaTokenizer`, the published slow ones, make of a text: SentencePiece itself,
+    called on each run of text between added tokens. It shares no step with the tokenizer that is built above.
+
+    Args:
+        folder (`Path`):
+            Folder with `tokenizer.model` and `tokenizer_config.json`.
+    """
+
+    def __init__(self, folder: Path):
+        from sentencepiece import SentencePieceProcessor
+
+        self.config, self.once, model = DEFAULTS | _read_config(folder), _has_prefix_once(folder), _read_model(folder)
+        if self.once:
+            model.normalizer_spec.add_dummy_prefix = False
+        self.user_defined = [each.piece for each in model.pieces if each.type == each.USER_DEFINED]
+        self.model = SentencePieceProcessor(model_proto=model.SerializeToString())
+        self.unknown = len(self.model.encode("<unk>"))
+        self.special = _special_tokens(self.config)
+        self.added = {token: (self.model.piece_to_id(token), {}) for token in self.special}
+        self.added |= {token["content"]: (int(i), token) for i, token in self.config["added_tokens_decoder"].items()}
+        by_length = sorted(self.added, key=len, reverse=True)
+        self.split = re.compile(f"({'|'.join(map(re.escape, by_length))})")
+
+    @property
+    def beginnings(self) -> list[str]:
+        """The tokens that have a "▁" before them at the beginning of a text."""
+        return [token for token in (*self.added, *self.user_defined) if self.once and token not in self.special]
+
+    def is_beyond_a_fast_tokenizer(self, text: str) -> bool:
+        """With `legacy` false: where such a token or a "▁" begins the text, or a "▁" is swallowed by a token."""
+        swallows = [re.escape(content) for content, (_, token) in self.added.items() if token.get("rstrip")]
+        swallowed = bool(swallows) and re.search(rf"(?:{'|'.join(swallows)})\s*▁", text) is not None
+        return self.once and (text.startswith(("▁", *self.beginnings)) or swallowed)
+
+    def ids(self, text: str) -> list[int]:
+        if self.once and text:
+            text = "▁" + text.replace("▁", " ")
+        runs = self.split.split(text)  # texts at even places, added tokens between them
+        for place in range(1, len(runs), 2):
+            _, token = self.added[runs[place]]
+            if token.get("rstrip"):
+                runs[place + 1] = runs[place + 1].lstrip()
+            if token.get("lstrip"):
+                runs[place - 1] = runs[place - 1].rstrip()
+        if self.once and len(runs) > 1 and runs[0] == "▁" and runs[1] in self.special:
+            runs[0] = ""
+        ids = self._id_of("bos") if self.config["add_bos_token"] else []
+        for place, run in enumerate(runs):
+            ids += [self.added[run][0]] if place % 2 else self._encode(run)
+        return ids + (self._id_of("eos") if self.config["add_eos_token"] else [])
+
+    def _id_of(self, name: str) -> list[int]:
+        return [self.added[_content(self.config[f"{name}_token"])][0]]
+
+    def _encode(self, run: str) -> list[int]:
+        if self.once and run.startswith(("▁", " ")):
+            return self.model.encode("<unk>" + run)[self.unknown :]
+        return self.model.encode(run)

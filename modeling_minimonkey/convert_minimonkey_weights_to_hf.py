@@ -54,7 +54,7 @@ from .convert_minimonkey_mapping import (
     convert_tensors,
     vision_and_projector_weights,
 )
-from .convert_minimonkey_tokenizer import load_original_tokenizer, published_prefix
+from .convert_minimonkey_tokenizer import check_ids, load_original_tokenizer, published_prefix
 from .modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
 
@@ -243,7 +243,7 @@ def convert(
         allow_pickle (`bool`, *optional*, defaults to `False`):
             Whether to read `pytorch_model*.bin` where there are no safetensors.
         verify (`bool`, *optional*, defaults to `False`):
-            Whether to load source and result, one after the other, and compare their logits for an image.
+            Whether to compare the result with the source: ids of texts, see [`check_ids`], and logits for an image.
 
     Returns:
         `str` or `None`: with `verify`, what [`describe_logits`] says of the result.
@@ -251,13 +251,12 @@ def convert(
     Raises:
         FileExistsError: `target` exists.
         FileNotFoundError, ValueError: see [`load_original`]; also if a weight is not a finite number.
-        RuntimeError: another process is writing `target`, or the verified logits differ.
+        RuntimeError: another process is writing `target`, or the verified ids or logits differ.
     """
     with _written_beside(target) as folder:
         checkpoint = read_checkpoint(source, revision, allow_pickle)
-        tensors = _open_as_ours(checkpoint, allow_pickle)
+        tensors, config = _open_as_ours(checkpoint, allow_pickle), checkpoint.config
         _check_space(folder, tensors, dtype)
-        config = checkpoint.config
         for each in (config, *(getattr(config, name) for name in config.sub_configs)):
             each.dtype = dtype or _common_dtype(tensors)
         config.architectures = [MiniMonkeyForConditionalGeneration.__name__]
@@ -273,6 +272,7 @@ def convert(
             lambda: load_original(source, revision=revision, dtype=config.dtype, allow_pickle=allow_pickle),
             lambda: MiniMonkeyForConditionalGeneration.from_pretrained(folder),
             MiniMonkeyProcessor.from_pretrained(folder),
+            checkpoint.folder,
         )
 
 
@@ -319,6 +319,7 @@ def revert(
             lambda: MiniMonkeyForConditionalGeneration.from_pretrained(source, dtype=config.dtype),
             lambda: load_original(folder, dtype=config.dtype),
             load_original_processor(folder),
+            folder,
         )
 
 
@@ -393,7 +394,8 @@ def _written_beside(target: str | Path) -> Iterator[Path]:
         raise RuntimeError(f"`target` {target} is being written by another process.") from error
 
 
-def _compare(load_before, load_after, processor: MiniMonkeyProcessor) -> str:
+def _compare(load_before, load_after, processor: MiniMonkeyProcessor, original: Path) -> str:
+    check_ids(processor.tokenizer, original)
     # One after the other, so that only one model is in memory.
     before, after = (describe_logits(load(), processor) for load in (load_before, load_after))
     if before != after:
@@ -432,7 +434,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--allow-pickle", action="store_true", help="read pytorch_model*.bin if there are no safetensors"
     )
     parser.add_argument(
-        "--verify", action="store_true", help="reload, generate and compare the logits with the source's"
+        "--verify", action="store_true", help="reload, generate and compare ids and logits with the source's"
     )
     parser.add_argument("--push-to-hub", metavar="REPO", help="upload the result to this repository of the Hub")
     parser.add_argument("--private", action="store_true", help="with --push-to-hub: make a private repository")

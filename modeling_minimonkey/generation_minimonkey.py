@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from .compressed_prompt import CompressedBeginning, Prompt, WholePromptStreamer, shorten_prompt
+from .compressed_prompt import CompressedBeginning, Prompt, WholePromptStreamer, beginning_aside, shorten_prompt
 from .scale_compression import DETAILED_LEVEL
 from .transformers_releases import cache_argument
 
@@ -97,20 +97,13 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             # What follows an image token in the prompt are more of them, which stand for nothing in an answer.
             no_image = SuppressTokensLogitsProcessor([self.config.image_token_id], device=self.device)
             logits_processor = LogitsProcessorList([*(logits_processor or []), no_image])
-
         arguments = kwargs | prompt.arguments() | ({} if cache is None else {CACHE: cache})
-        dropped = 0 if beginning is None else whole.input_ids.shape[1] - prompt.input_ids.shape[1]
-        if dropped:
-            generation_config = settings.shorten(arguments, whole.input_ids.shape[1], dropped)
+        if beginning is not None:
+            generation_config = settings.shorten(arguments, whole.input_ids, prompt.input_ids)
             if arguments.get("streamer") is not None:
                 arguments["streamer"] = WholePromptStreamer(arguments["streamer"], whole.input_ids)
-        if cache is not None:
-            cache.compressed_beginning = None  # the steps of this call are those of the short prompt
-        try:
+        with beginning_aside(cache, beginning):
             outputs = super().generate(prompt.input_ids, generation_config, logits_processor, *args, **arguments)
-        finally:
-            if cache is not None:
-                cache.compressed_beginning = beginning
         if beginning is None:
             return outputs
         return self._with_whole_prompt(outputs, whole.input_ids, prompt.input_ids.shape[1], beginning)
@@ -168,8 +161,8 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         """A conversation whose compressed beginning is in the cache, in the columns of that cache."""
         if any(settings[name] is not None for name in ("prompt_lookup_num_tokens", "assistant_model")):
             raise ValueError(
-                "Assisted decoding after a cached beginning gives wrong tokens in Transformers, with and without scale "
-                "compression: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
+                "Assisted decoding after a cached beginning gives wrong tokens in Transformers, with scale compression "
+                "or not: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
             )
         cached, (rows, length) = int(cache.get_seq_length()), whole.input_ids.shape
         beginning = beginning.for_rows(rows).crop(cached)
@@ -238,11 +231,12 @@ class GenerationSettings:
             return torch.ones_like(input_ids)
         return (input_ids != pad_token_id).long()
 
-    def shorten(self, arguments: dict, prompt_length: int, dropped: int) -> GenerationConfig | None:
+    def shorten(self, arguments: dict, whole: torch.LongTensor, short: torch.LongTensor) -> GenerationConfig | None:
         """
-        Take the dropped tokens off `max_length` and `min_length`, which count the prompt, wherever they are set: in
-        `arguments`, or in the configuration that is returned.
+        Take what a prompt is `short` of the `whole` off `max_length` and `min_length`, which count it, wherever they
+        are set: in `arguments`, or in the configuration that is returned.
         """
+        prompt_length, dropped = whole.shape[1], whole.shape[1] - short.shape[1]
         config = copy.deepcopy(self.given)
         for name, takes_precedence in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
             length = self[name]

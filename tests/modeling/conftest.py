@@ -190,7 +190,8 @@ def naive_kept(
     kept = [position for position, image in enumerate(images) if image == 0]
     for number in set(images) - {0}:
         tokens = [position for position, image in enumerate(images) if image == number]
-        kept += sorted(tokens, key=lambda token: (-scores[token].item(), token))[: max(int(len(tokens) * keep_ratio), 1)]
+        best = sorted(tokens, key=lambda token: (-scores[token].item(), token))
+        kept += best[: max(int(len(tokens) * keep_ratio), 1)]
     return sorted(kept)
 
 

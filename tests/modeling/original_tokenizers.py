@@ -1,6 +1,6 @@
 """
-The tokenizer files that original checkpoints have, with small vocabularies, and the ids that the published tokenizers
-give: SentencePiece itself, called as the slow tokenizers of Transformers 4.37 call it, and byte pairs merged naively.
+The tokenizer files that original checkpoints have, with small vocabularies, and the ids that Qwen2's published
+tokenizer gives: byte pairs merged naively. Those of SentencePiece are the converter's `PublishedTokenizer`'s.
 """
 
 import functools
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import regex
 import sentencepiece
-from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 
@@ -50,11 +49,10 @@ def corpus() -> list[str]:
 def sentencepiece_model(**options) -> bytes:
     model = io.BytesIO()
     defaults = {"vocab_size": 420, "normalization_rule_name": "identity", "remove_extra_whitespaces": False}
-    defaults["model_type"] = "bpe"
+    defaults |= {"model_type": "bpe", "byte_fallback": True}
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(corpus()),
         model_writer=model,
-        byte_fallback=True,
         minloglevel=2,
         **(defaults | options),
     )
@@ -147,57 +145,6 @@ def _write_llama3(folder: Path) -> int:
         unk_token=None,
     )
     return tokenizer.get_vocab_size()
-
-
-class PublishedTokenizer:
-    """What `InternLM2Tokenizer` and `LlamaTokenizer`, the slow ones, make of a text."""
-
-    def __init__(self, folder: Path):
-        self.config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        self.added = {token["content"]: (int(i), token) for i, token in self.config["added_tokens_decoder"].items()}
-        by_length = sorted(self.added, key=len, reverse=True)
-        self.split = re.compile(f"({'|'.join(map(re.escape, by_length))})")
-        named = [self.config.get(f"{name}_token") for name in ("bos", "eos", "unk", "pad")]
-        self.special = {*named, *self.config.get("additional_special_tokens", [])}
-        self.once = self.config.get("tokenizer_class") == "LlamaTokenizer" and self.config.get("legacy") is False
-        proto = sentencepiece_model_pb2.ModelProto.FromString((folder / "tokenizer.model").read_bytes())
-        if self.once:
-            proto.normalizer_spec.add_dummy_prefix = False
-        self.model = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
-        self.unknown = len(self.model.encode("<unk>"))
-
-    @property
-    def beginnings(self) -> list[str]:
-        """The added tokens that have a "▁" before them at the beginning of a text."""
-        return [token for token in self.added if token not in self.special] if self.once else []
-
-    def is_beyond_a_fast_tokenizer(self, text: str) -> bool:
-        """With `legacy` false: where an added token or a "▁" begins the text, or a "▁" is swallowed by a token."""
-        swallows = [re.escape(content) for content, (_, token) in self.added.items() if token["rstrip"]]
-        swallowed = bool(swallows) and re.search(rf"(?:{'|'.join(swallows)})\s*▁", text) is not None
-        return self.once and (text.startswith(("▁", *self.beginnings)) or swallowed)
-
-    def ids(self, text: str) -> list[int]:
-        if self.once and text:
-            text = "▁" + text.replace("▁", " ")
-        runs = self.split.split(text)  # texts at even places, added tokens between them
-        for place in range(1, len(runs), 2):
-            _, token = self.added[runs[place]]
-            if token["rstrip"]:
-                runs[place + 1] = runs[place + 1].lstrip()
-            if token["lstrip"]:
-                runs[place - 1] = runs[place - 1].rstrip()
-        if self.once and len(runs) > 1 and runs[0] == "▁" and runs[1] in self.special:
-            runs[0] = ""
-        ids = [self.added[self.config["bos_token"]][0]] if self.config.get("add_bos_token", True) else []
-        for place, run in enumerate(runs):
-            ids += [self.added[run][0]] if place % 2 else self._encode(run)
-        return ids + [self.added[self.config["eos_token"]][0]] * self.config.get("add_eos_token", False)
-
-    def _encode(self, run: str) -> list[int]:
-        if self.once and run.startswith(("▁", " ")):
-            return self.model.encode("<unk>" + run)[self.unknown :]
-        return self.model.encode(run)
 
 
 # How Qwen2 cuts a text before it merges bytes, as its configuration says.

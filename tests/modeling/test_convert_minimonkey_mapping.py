@@ -8,12 +8,13 @@ from transformers import LlamaConfig
 
 from modeling_minimonkey.convert_minimonkey_files import LazyTensor
 from modeling_minimonkey.convert_minimonkey_mapping import (
-    SplitGroupedQKV,
     check_tensors,
     conversions_to_original,
     conversions_to_ours,
     convert_tensors,
     internlm2_weights,
+    merge_grouped_qkv,
+    split_grouped_qkv,
     vision_and_projector_weights,
 )
 
@@ -27,12 +28,26 @@ def test_wqkv_is_split_as_a_loop_over_its_heads_splits_it():
             for _ in range(heads * 2):
                 part.append(packed[row])
                 row += 1
-    names = ["q_proj", "k_proj", "v_proj"]
-    split = SplitGroupedQKV().convert({"wqkv": [packed]}, ["wqkv"], names, config=config)
-    for name, rows in zip(names, (query, key, value), strict=True):
-        assert torch.equal(split[name], torch.stack(rows))
-    merged = SplitGroupedQKV().reverse_op.convert(dict(split), names, ["wqkv"], config=config)
-    assert torch.equal(merged["wqkv"], packed)
+    split = split_grouped_qkv([packed], config)
+    for part, rows in zip(split, (query, key, value), strict=True):
+        assert torch.equal(part, torch.stack(rows))
+    (merged,) = merge_grouped_qkv(split, config)
+    assert torch.equal(merged, packed)
+
+
+def test_qkv_of_the_vision_tower_is_split_in_thirds():
+    name, packed = "vision_model.encoder.layers.3.attn.qkv.bias", torch.arange(12.0)
+    mapping = vision_and_projector_weights()
+    tensors = {name: LazyTensor((12,), torch.float32, lambda: packed)}
+    tensors = convert_tensors(tensors, conversions_to_ours(tensors, mapping), None)
+    prefix = "model.vision_tower.encoder.layer.3.attention."
+    assert {key: tensor.read().tolist() for key, tensor in tensors.items()} == {
+        f"{prefix}q_proj.bias": [0, 1, 2, 3],
+        f"{prefix}k_proj.bias": [4, 5, 6, 7],
+        f"{prefix}v_proj.bias": [8, 9, 10, 11],
+    }
+    back = convert_tensors(tensors, conversions_to_original(tensors, mapping), None)
+    assert list(back) == [name] and torch.equal(back[name].read(), packed)
 
 
 def lazy(**shapes):
@@ -71,8 +86,10 @@ def test_tensors_are_read_when_they_are_asked_for():
 
 def test_names_that_the_tables_do_not_know_stay_as_they_are():
     mapping = vision_and_projector_weights() + internlm2_weights()
-    (conversion,) = conversions_to_ours(["loss.scale"], mapping)
-    assert (conversion.sources, conversion.targets, conversion.converter) == (("loss.scale",), ("loss.scale",), None)
+    for name in ("loss.scale", "module.vision_model.ls", "module.lm_head.weight"):
+        for conversions in (conversions_to_ours, conversions_to_original):
+            (conversion,) = conversions([name], mapping)
+            assert (conversion.sources, conversion.targets) == ((name,), (name,))
 
 
 def test_all_keys_that_do_not_fit_are_listed():

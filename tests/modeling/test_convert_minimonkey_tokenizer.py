@@ -4,14 +4,20 @@ import json
 import random
 import re
 import shutil
+import sys
 
 import pytest
 from sentencepiece import sentencepiece_model_pb2
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer
 
 from modeling_minimonkey import convert_minimonkey_tokenizer as converter
-from modeling_minimonkey.convert_minimonkey_tokenizer import load_original_tokenizer, published_prefix
+from modeling_minimonkey.convert_minimonkey_tokenizer import (
+    PublishedTokenizer,
+    check_ids,
+    load_original_tokenizer,
+    published_prefix,
+)
 from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
 from tests.modeling.original_checkpoints import write_original
 from tests.modeling.original_tokenizers import (
@@ -19,7 +25,6 @@ from tests.modeling.original_tokenizers import (
     PHI3_TOKENS,
     TURNS,
     PublishedByteLevelTokenizer,
-    PublishedTokenizer,
     sentencepiece_model,
     write_added_tokens,
     write_tokenizer,
@@ -27,7 +32,7 @@ from tests.modeling.original_tokenizers import (
 
 
 ADDED_TOKENS = [*TURNS, "<img>", "</img>", "<IMG_CONTEXT>"]
-CONTROL = "<s> </s> <unk> <pad> <0x0A> <|startoftext|> <|begin_of_text|> < | <| |> >".split()
+CONTROL = "<s> </s> <unk> <pad> <0x0A> <|startoftext|> <|begin_of_text|> <fim_prefix> < | <| |> >".split()
 SPACES = [" ", "  ", "     ", "\n", "\n\n", "\t", "\r\n", "▁", " ▁", "\u00a0", "\u3000", "\u200b", "\ufeff", "\x00"]
 WORDS = "the quick fox scores it's I'LL aaaaaaaaa _ - ... ?! don't x=f(y)".split() + [" ids", " and "]
 NUMBERS = "7 0123 3.14 1,000 ２０".split()
@@ -59,6 +64,8 @@ def test_ids_and_texts_equal_the_published_tokenizer(family, saved, tmp_path):
     truth = json.loads((family / "tokenizer_golden.json").read_text(encoding="utf-8"))
     for row in truth["encode"]:
         assert tokenizer(row["text"])["input_ids"] == row["ids"], row["text"]
+        if family.name == "internlm2":
+            assert PublishedTokenizer(family / "checkpoint").ids(row["text"]) == row["ids"], row["text"]
     # Bytes that are not UTF-8 have no one text: SentencePiece and `tokenizers` replace them differently.
     decoded = [row for row in truth["decode_skip_special_tokens"] if not row["has_replacement_char"]]
     assert len(decoded) > 20
@@ -111,12 +118,104 @@ def test_whitespace_rules_of_tokenizer_model_are_followed(add_dummy_prefix, remo
     tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
 
     rng = random.Random(0)
-    parts = [" ", "  ", "\n", "scores", "kept", " ids", "é", "模", "7", *ADDED_TOKENS]
-    texts = ["", " ", "   ", *("".join(rng.choices(parts, k=rng.randint(1, 12))) for _ in range(300))]
+    parts = [" ", "  ", "▁", "\n", "scores", "kept", " ids", "é", "模", "7", *ADDED_TOKENS]
+    texts = ["", " ", "   ", "▁", *("".join(rng.choices(parts, k=rng.randint(1, 12))) for _ in range(300))]
     for text in texts:
         assert tokenizer(text)["input_ids"] == published.ids(text), repr(text)
     plain = "kept ids 7 scores"
     assert tokenizer.decode(tokenizer(plain)["input_ids"], skip_special_tokens=True) == plain
+
+
+def edit_tokenizer_config(folder, **values):
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | values), encoding="utf-8")
+
+
+def edit_model(folder, edit):
+    path = folder / "tokenizer.model"
+    model = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    edit(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def reverse_pieces(model):
+    pieces = sorted(model.pieces, key=lambda each: (each.type == each.NORMAL, each.score))
+    del model.pieces[:]
+    model.pieces.extend(pieces)
+
+
+def test_pieces_are_merged_in_the_order_of_their_scores(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    edit_tokenizer_config(tmp_path, legacy=True)
+    edit_model(tmp_path, reverse_pieces)  # the best have the last ids
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
+    for text in fuzz(1000):
+        assert tokenizer(text)["input_ids"] == published.ids(text), repr(text)
+
+
+def test_without_bytes_what_has_no_piece_is_unknown(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    edit_tokenizer_config(tmp_path, legacy=True)
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(byte_fallback=False))
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
+    assert tokenizer.unk_token_id in tokenizer("\U00020000")["input_ids"]
+    for text in fuzz(1000):
+        assert tokenizer(text)["input_ids"] == published.ids(text), repr(text)
+
+
+def test_control_pieces_are_no_tokens_of_a_text(tmp_path):
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(control_symbols="<sep>"))
+    write_added_tokens(tmp_path, dict(enumerate(ADDED_TOKENS, start=420)))
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
+    assert tokenizer.convert_tokens_to_ids("<sep>") == 3
+    assert tokenizer("read<sep> it")["input_ids"] == published.ids("read<sep> it")
+    assert 3 not in published.ids("read<sep> it")
+
+
+def test_added_tokens_are_found_in_the_text_as_it_is(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    decoder = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))["added_tokens_decoder"]
+    decoder = {index: token | {"normalized": True} for index, token in decoder.items()}
+    edit_tokenizer_config(tmp_path, legacy=True, added_tokens_decoder=decoder)
+    tokenizer, published = load_original_tokenizer(tmp_path), PublishedTokenizer(tmp_path)
+    for text in ("a <img> it", "<img>it", " <img><|user|>\n"):
+        assert tokenizer(text)["input_ids"] == published.ids(text), repr(text)
+
+
+def test_settings_that_are_not_there_are_the_published_defaults(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    for name in ("bos_token", "eos_token", "unk_token"):
+        del config[name]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    tokenizer = load_original_tokenizer(tmp_path)
+    assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token) == ("<s>", "</s>", "<unk>")
+    assert tokenizer("it")["input_ids"] == PublishedTokenizer(tmp_path).ids("it")
+    assert tokenizer("it")["input_ids"][0] == 1
+
+
+def test_named_tokens_may_be_written_with_all_fields(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    fields = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "__type": "AddedToken"}
+    edit_tokenizer_config(tmp_path, bos_token={"content": "<s>", **fields})
+    tokenizer = load_original_tokenizer(tmp_path)
+    assert tokenizer.bos_token == "<s>"
+    assert tokenizer("it")["input_ids"] == PublishedTokenizer(tmp_path).ids("it")
+
+
+def test_packages_that_are_missing_are_named(tmp_path, monkeypatch):
+    write_tokenizer(tmp_path, "phi3")
+    monkeypatch.setitem(sys.modules, "sentencepiece.sentencepiece_model_pb2", None)
+    with pytest.raises(ImportError, match="needs the packages `sentencepiece` and `protobuf`"):
+        load_original_tokenizer(tmp_path)
+
+
+def test_two_ids_of_one_name_are_refused(tmp_path):
+    write_tokenizer(tmp_path, "phi3")
+    edit_model(tmp_path, lambda model: setattr(model.pieces[400], "piece", "<img>"))
+    write_added_tokens(tmp_path, {401: "<img>", 420: "</img>", 421: "<IMG_CONTEXT>"})
+    with pytest.raises(ValueError, match="the name of a piece that has another id"):
+        load_original_tokenizer(tmp_path)
 
 
 FAMILIES = {
@@ -129,11 +228,6 @@ FAMILIES = {
     "llama_with_bos": ("llama", {"add_bos_token": True}),
     "llama_not_legacy": ("llama", {"legacy": False}),
 }
-
-
-def edit_tokenizer_config(folder, **values):
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    (folder / "tokenizer_config.json").write_text(json.dumps(config | values), encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -281,12 +375,22 @@ def test_added_tokens_in_the_vocabulary_need_no_merges(tmp_path):
         ({"model_type": "char"}, "other than BPE"),
         ({"treat_whitespace_as_suffix": True}, "`treat_whitespace_as_suffix` true"),
         ({"remove_extra_whitespaces": True}, "`remove_extra_whitespaces` true where `legacy` is false"),
+        ({"user_defined_symbols": "▁▁"}, "spaces in user-defined pieces .*▁▁"),
+        ({"user_defined_symbols": "a b"}, "spaces in user-defined pieces .*a b"),
     ],
 )
 def test_rules_beyond_a_fast_tokenizer_are_refused(options, message, tmp_path):
     write_tokenizer(tmp_path, "phi3")
     (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model(**options))
     with pytest.raises(ValueError, match=f"tokenizer.model, that can't be converted: .*{message}"):
+        load_original_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("rule", ["add_dummy_prefix", "remove_extra_whitespaces"])
+def test_rules_for_spaces_beside_user_defined_pieces_are_refused(rule, tmp_path):
+    write_tokenizer(tmp_path, "llama")
+    edit_model(tmp_path, lambda model: setattr(model.normalizer_spec, rule, True))
+    with pytest.raises(ValueError, match=r"user-defined pieces \(\['<fim_prefix>'\]\) or rules"):
         load_original_tokenizer(tmp_path)
 
 
@@ -307,9 +411,7 @@ def test_other_normalizations_are_followed_with_a_warning(name, tmp_path, monkey
 
 def test_unescaped_spaces_are_refused(tmp_path):
     write_tokenizer(tmp_path, "phi3")
-    model = sentencepiece_model_pb2.ModelProto.FromString((tmp_path / "tokenizer.model").read_bytes())
-    model.normalizer_spec.escape_whitespaces = False
-    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    edit_model(tmp_path, lambda model: setattr(model.normalizer_spec, "escape_whitespaces", False))
     with pytest.raises(ValueError, match="`escape_whitespaces` false"):
         load_original_tokenizer(tmp_path)
 
@@ -333,3 +435,20 @@ def test_prompts_get_the_published_ids(family, tmp_path):
     first = "<|system|>" if family == "phi3" else "<|im_start|>"
     assert prompt.startswith(prefix + first)
     assert tokenizer(prompt)["input_ids"] == published.ids(prompt.removeprefix(prefix))
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "qwen2", "llama3"])
+def test_ids_are_checked_against_the_original(name, tmp_path):
+    family, values = FAMILIES.get(name, (name, {}))
+    write_tokenizer(tmp_path / "source", family)
+    edit_tokenizer_config(tmp_path / "source", **values)
+    tokenizer = reload(load_original_tokenizer(tmp_path / "source"), tmp_path / "saved")
+    check_ids(tokenizer, tmp_path / "source")
+    if name == "qwen2":  # nothing to compare with
+        return
+    backend = tokenizer.backend_tokenizer
+    steps = [backend.normalizer] if backend.normalizer else []
+    for step in (normalizers.Prepend("▁"), normalizers.Strip(), normalizers.NFD(), normalizers.Replace("▁", "_")):
+        backend.normalizer = normalizers.Sequence([*steps, step])
+        with pytest.raises(RuntimeError, match="gives '.*' the ids .*, that of `source` "):
+            check_ids(tokenizer, tmp_path / "source")

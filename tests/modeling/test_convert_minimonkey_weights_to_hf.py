@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tokenizers import normalizers
 from transformers import AutoModelForImageTextToText, AutoProcessor, conversion_mapping
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
@@ -288,7 +289,7 @@ QKV = "language_model.model.layers.2.attention.wqkv.weight"
             ["no place in the model: ['model.language_model.norm.weight']"],
         ),
         (lambda t: t["mlp1.0.bias"].fill_(torch.nan), ["not finite", "model.multi_modal_projector.layer_norm.bias"]),
-        (lambda t: t.update({"mlp1.0.bias": torch.zeros(128).char()}), ["{'mlp1.0.bias': 'torch.int8'}"]),
+        (lambda t: t.update({"mlp1.0.bias": torch.zeros(128).char()}), ["{'mlp1.0.bias': 'I8'}"]),
     ],
     ids=[
         "missing",
@@ -426,6 +427,23 @@ def test_verify_sees_a_wrong_result(source, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="different logits"):
         convert(source, tmp_path / "target", verify=True)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_verify_sees_wrong_ids(source, tmp_path, monkeypatch):
+    def load_with_a_prefix(*arguments):
+        tokenizer = load(*arguments)
+        backend = tokenizer.backend_tokenizer
+        backend.normalizer = normalizers.Sequence([backend.normalizer, normalizers.Prepend("▁")])
+        return tokenizer
+
+    convert(source, tmp_path / "ours")
+    load = converter.load_original_tokenizer
+    monkeypatch.setattr(converter, "load_original_tokenizer", load_with_a_prefix)
+    with pytest.raises(RuntimeError, match=r"gives ' ' the ids \[1, \d+, \d+\], that of `source` \[1, \d+\]"):
+        convert(source, tmp_path / "target", verify=True)
+    with pytest.raises(RuntimeError, match="gives ' ' the ids"):
+        revert(tmp_path / "ours", tmp_path / "back", verify=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ours", "source"]
 
 
 # Not `resource.getrusage`, whose maximum starts at that of the parent process. The first conversion fills the caches.
