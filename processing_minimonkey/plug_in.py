@@ -43,6 +43,7 @@ class CIPProcessor:
             Fewest and most tiles of the second grid. `None` switches CIP off.
         complementarity (`str`, *optional*, defaults to `"any"`):
             See [`plan_pyramid`]. The first grid stays that of the family, `"joint"` chooses the best beside it.
+        family (`type[ProcessorMixin]`): the family's own class, which is what is saved.
 
     An image that the family leaves whole gets no second grid: there is nothing to mend.
 
@@ -54,6 +55,7 @@ class CIPProcessor:
 
     adaptive_tiles: Grid | None = (3, 7)
     complementarity: str = "any"
+    family: type[ProcessorMixin]
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs) -> "CIPProcessor":
@@ -83,27 +85,24 @@ class CIPProcessor:
         Raises:
             TypeError, ValueError: the processor is of no family that is known here, or see [`plan_pyramid`].
         """
-        families = [family for family in cls._families() if isinstance(processor, family.__mro__[2])]
-        if not families:
-            known = ", ".join(family.__mro__[2].__name__ for family in cls._families())
+        wrapper = next((each for each in CIP_PROCESSORS if isinstance(processor, each.family)), None)
+        if wrapper is None:
+            known = ", ".join(each.family.__name__ for each in CIP_PROCESSORS)
             raise ValueError(f"`processor` must be one of {known}, got {type(processor).__name__}.")
         _, _, adaptive_tiles, complementarity = check_settings(1, (1, 1), adaptive_tiles, complementarity)
-        wrapped = families[0].__new__(families[0])
-        vars(wrapped).update(vars(processor), adaptive_tiles=adaptive_tiles, complementarity=complementarity)
+        wrapped = copy.copy(processor)
+        wrapped.__class__ = wrapper  # not through `__init__`, which wants a video processor, too
+        wrapped.adaptive_tiles, wrapped.complementarity = adaptive_tiles, complementarity
         return wrapped
-
-    @staticmethod
-    def _families() -> list[type["CIPProcessor"]]:
-        return [CIPInternVLProcessor, CIPLlavaOnevisionProcessor, CIPMiniCPMVProcessor]
 
     def to_dict(self) -> dict[str, Any]:
         """What is saved: a processor of the family, which loads without this package, and the settings of CIP."""
         settings = {"adaptive_tiles": self.adaptive_tiles, "complementarity": self.complementarity}
-        family = {"processor_class": type(self).__mro__[2].__name__}
+        family = {"processor_class": self.family.__name__}
         return super().to_dict() | family | {"complementary_image_pyramid": settings}
 
     def _process_images(self, images: ImageInput, **kwargs) -> tuple[BatchFeature, list[str]]:
-        grids = [self._second_grid(image, kwargs) for image in self._arrays(images, kwargs)]
+        grids = [self._second_grid(*image.shape[-2:], kwargs) for image in self._arrays(images, kwargs)]
         if not any(grids):
             return super()._process_images(images, **kwargs)
         return self._process_views(images, grids, kwargs)
@@ -118,8 +117,7 @@ class CIPProcessor:
             for image in make_flat_list_of_images(images)
         ]
 
-    def _second_grid(self, image: np.ndarray, kwargs: dict) -> Grid | None:
-        height, width = image.shape[-2:]
+    def _second_grid(self, height: int, width: int, kwargs: dict) -> Grid | None:
         return self._grid_beside(height, width, self._detailed_grid(height, width, kwargs), kwargs)
 
     def _grid_beside(self, height: int, width: int, detailed: Grid, kwargs: dict) -> Grid | None:
@@ -169,6 +167,8 @@ class CIPProcessor:
 class CIPInternVLProcessor(CIPProcessor, InternVLProcessor):
     """CIP for InternVL: detailed tiles, tiles of the second grid, thumbnail, in one run of image tokens."""
 
+    family = InternVLProcessor
+
     def _detailed_grid(self, height: int, width: int, kwargs: dict) -> Grid:
         most = self._setting("max_patches", kwargs)
         if not self._setting("crop_to_patches", kwargs) or most == 1:
@@ -203,14 +203,16 @@ class CIPInternVLProcessor(CIPProcessor, InternVLProcessor):
         return list(pixel_values[:number])  # without a second thumbnail
 
     def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
-        counts = super()._get_num_multimodal_tokens(image_sizes=image_sizes, **kwargs)
-        settings = self._merge_kwargs(**kwargs)["images_kwargs"]
-        for index, (height, width) in enumerate(image_sizes or ()):
-            grid = self._grid_beside(height, width, self._detailed_grid(height, width, settings), settings)
-            if grid is not None:
-                counts["num_image_patches"][index] += grid[0] * grid[1]
-                counts["num_image_tokens"][index] += grid[0] * grid[1] * self.image_seq_length
-        return counts
+        if image_sizes is None:
+            return MultiModalData()
+        settings = {"crop_to_patches": True} | _images_arguments(kwargs)  # the processor's default, not the cutter's
+        numbers = []
+        for height, width in image_sizes:
+            columns, rows = self._second_grid(height, width, settings) or (0, 0)
+            own = self.image_processor.get_number_of_image_patches(height, width, settings)
+            numbers.append(own + columns * rows)
+        tokens = [2 + self.image_seq_length * number for number in numbers]
+        return MultiModalData(num_image_tokens=tokens, num_image_patches=numbers)
 
 
 class CIPLlavaOnevisionProcessor(CIPProcessor, LlavaOnevisionProcessor):
@@ -220,6 +222,8 @@ class CIPLlavaOnevisionProcessor(CIPProcessor, LlavaOnevisionProcessor):
     The model adds a thumbnail, which here repeats the global view, and newline features to it as to any image. As in
     the family, only the images of samples with a single image are cut.
     """
+
+    family = LlavaOnevisionProcessor
 
     def _detailed_grid(self, height: int, width: int, kwargs: dict) -> Grid:
         tile_size = self._tile_size(kwargs)
@@ -251,20 +255,22 @@ class CIPLlavaOnevisionProcessor(CIPProcessor, LlavaOnevisionProcessor):
         return processed, ["".join(next(texts) for _ in range(number)) for number in views]
 
     def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
-        counts = super()._get_num_multimodal_tokens(image_sizes=image_sizes, **kwargs)
-        settings = self._merge_kwargs(**kwargs)["images_kwargs"]
+        settings = _images_arguments(kwargs)
+        counts = super()._get_num_multimodal_tokens(image_sizes=image_sizes, **settings)
         tile_size = self._tile_size(settings)
         for index, (height, width) in enumerate(image_sizes or ()):
-            grid = self._grid_beside(height, width, self._detailed_grid(height, width, settings), settings)
+            grid = self._second_grid(height, width, settings)
             if grid is not None:
                 stretched = grid[1] * tile_size, grid[0] * tile_size
-                tokens = self._get_number_of_features(*stretched, tile_size, tile_size)
-                counts["num_image_tokens"][index] += tokens - (self.vision_feature_select_strategy == "default")
+                second = super()._get_num_multimodal_tokens(image_sizes=[stretched], **settings)
+                counts["num_image_tokens"][index] += second["num_image_tokens"][0]
         return counts
 
 
 class CIPMiniCPMVProcessor(CIPProcessor, MiniCPMV4_6Processor):
     """CIP for MiniCPM-V 4.6: the slices of the second grid follow those of the first, row by row."""
+
+    family = MiniCPMV4_6Processor
 
     def _tile_size(self, kwargs: dict) -> int:
         return self._setting("scale_resolution", kwargs)
@@ -303,14 +309,28 @@ class CIPMiniCPMVProcessor(CIPProcessor, MiniCPMV4_6Processor):
 
     def _slices(self, image: np.ndarray, grid: Grid, settings: dict) -> tuple[dict, str]:
         """The family's own slices of `grid`, without the overview that comes before them, and their text."""
-        forced = copy.copy(self)
-        forced.image_processor = copy.copy(self.image_processor)
-        forced.image_processor.get_sliced_grid = lambda *args, **kwargs: [grid[1], grid[0]]
-        processed, (text,) = MiniCPMV4_6Processor._process_images(forced, image, **settings)
+        columns, rows = grid
+
+        def second_grid(*args, **kwargs) -> list[int]:
+            """In place of `get_sliced_grid`, with which the family's image processor chooses the first grid."""
+            return [rows, columns]
+
+        copied = copy.copy(self)
+        copied.image_processor = copy.copy(self.image_processor)
+        copied.image_processor.get_sliced_grid = second_grid
+        processed, (text,) = MiniCPMV4_6Processor._process_images(copied, image, **settings)
         sizes = processed["target_sizes"]
         overview = int(sizes[0].prod()) * self._setting("patch_size", settings)  # columns of pixel_values
         slices = {"pixel_values": processed["pixel_values"][..., overview:], "target_sizes": sizes[1:]}
         return slices, text.split(self.image_end_token, 1)[1]
+
+
+def _images_arguments(kwargs: dict) -> dict:
+    """Arguments for the image processor, flat or in `images_kwargs`."""
+    return kwargs.get("images_kwargs", {}) | {name: value for name, value in kwargs.items() if name != "images_kwargs"}
+
+
+CIP_PROCESSORS = (CIPInternVLProcessor, CIPLlavaOnevisionProcessor, CIPMiniCPMVProcessor)
 
 
 __all__ = ["CIPProcessor"]

@@ -99,11 +99,9 @@ def _kept_tokens(model, processor, image, question, keep_ratio, images_kwargs) -
         sanitize_control_tokens=True,
         processor_kwargs={"images_kwargs": images_kwargs},
     ).to(model.device, model.dtype)
-    features = model.get_image_features(inputs["pixel_values"], return_dict=True)
-    embeds, image_mask = model.model.embed(inputs["input_ids"], None, features, None)
     levels = inputs["tile_levels"]
-    kept, _ = model.model.compress(embeds, image_mask, levels, inputs["attention_mask"], None, keep_ratio)
-    tiles = kept[image_mask].view(len(levels), processor.image_seq_length)
+    kept, _ = model.model.select_tokens(**inputs, keep_ratio=keep_ratio)
+    tiles = kept[inputs["input_ids"] == processor.image_token_id].view(len(levels), processor.image_seq_length)
     return tiles[levels == TILE_GROUPS.index("detailed")].cpu().numpy()
 
 

@@ -432,6 +432,13 @@ def test_decompression_bombs_keep_their_class(monkeypatch):
         ({"rescale_factor": 0.0}, ValueError, "`rescale_factor` must be above 0"),
         ({"pyramid": "docvq"}, ValueError, "`pyramid` must be one of .*'docvqa'.* got 'docvq'"),
         ({"pyramid": "docvqa", "adaptive_tiles": (1, 3)}, ValueError, "already sets `adaptive_tiles`"),
+        ({"crop_to_patches": 1}, ValueError, "`crop_to_patches` must be True or False, got 1"),
+        ({"crop_to_patches": False, "adaptive_tiles": (1, 3)}, ValueError, "= False already sets `adaptive_tiles`"),
+        ({"crop_to_patches": False, "pyramid": "demo"}, ValueError, "= False already sets `adaptive_tiles`, `detail"),
+        ({"size": None}, ValueError, "size"),
+        ({"resample": None}, ValueError, "`resample` must be one of Pillow's filters, got None"),
+        ({"rescale_factor": None}, ValueError, "`rescale_factor` must be above 0, got None"),
+        ({"image_mean": None}, ValueError, "`image_mean` must be a number or three numbers, got None"),
         ({"detailed_tile": (4, 12)}, TypeError, "no argument `detailed_tile`. Did you mean `detailed_tiles`"),
         ({"max_patchs": 12}, TypeError, "no argument `max_patchs`"),
     ],
@@ -442,6 +449,11 @@ def test_wrong_settings_are_named_at_construction_and_per_call(arguments, error,
         MiniMonkeyImageProcessor(**arguments)
     with pytest.raises(error, match=message):
         MiniMonkeyImageProcessor()(PHOTO, **arguments)
+
+
+def test_types_of_common_settings_are_checked_by_the_library():
+    with pytest.raises(Exception, match="do_rescale"):  # huggingface-hub's own kind of error
+        MiniMonkeyImageProcessor()(PHOTO, do_rescale="yes")
 
 
 def test_settings_per_call_override_and_do_not_stay():
@@ -462,6 +474,25 @@ def test_settings_per_call_override_and_do_not_stay():
     without = processor(PHOTO, adaptive_tiles=None)
     assert sorted(set(without["tile_levels"].tolist())) == [0, 2]
     assert processor.to_json_string() == before
+
+
+def test_crop_to_patches_is_that_of_internvl(make_image):
+    """`True` is what trainers pass to every tile-based model, with rows of images, to count the tiles of each."""
+    processor = MiniMonkeyImageProcessor(size=8)
+    rows = [[make_image(40, 30)], None, [make_image(20, 90), make_image(8, 8)]]
+    plain, cut = (processor(images=rows, return_tensors="pt", **more) for more in ({}, {"crop_to_patches": True}))
+    assert torch.equal(plain["pixel_values"], cut["pixel_values"])
+    assert cut["num_patches"].tolist() == [
+        len(processor(image)["pixel_values"]) for row in rows for image in row or ()
+    ]
+    whole = processor(images=rows, crop_to_patches=False)
+    assert whole["num_patches"] == [1, 1, 1]
+    np.testing.assert_array_equal(whole["pixel_values"], plain["pixel_values"][plain["tile_levels"] == 2])
+    assert processor.get_number_of_image_patches(30, 40, {"crop_to_patches": True}) == plain["num_patches"][0] > 1
+    assert processor.get_number_of_image_patches(30, 40, {"crop_to_patches": False}) == 1
+    built = MiniMonkeyImageProcessor(size=8, crop_to_patches=False)
+    assert (built.detailed_tiles, built.adaptive_tiles) == ((1, 1), None)
+    assert "crop_to_patches" not in built.to_dict()
 
 
 @pytest.mark.parametrize(
@@ -496,7 +527,7 @@ def test_arguments_at_loading_override_the_saved_ones(tmp_path):
 
 def test_saved_settings_of_another_class_are_refused(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text('{"crop_to_patches": true, "max_patches": 12}')
-    with pytest.raises(TypeError, match="no argument `crop_to_patches`"):
+    with pytest.raises(TypeError, match="no argument `max_patches`"):
         MiniMonkeyImageProcessor.from_pretrained(tmp_path)
 
 

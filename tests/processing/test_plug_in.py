@@ -121,6 +121,14 @@ class TestInternVL:
         assert fewer.shape[0] < own_tiles.shape[0]
         assert whole["pixel_values"].shape[0] == 1
 
+    def test_counts_are_those_of_a_call(self, processor):
+        processor.image_processor.crop_to_patches = False  # the family's processor says otherwise in every call
+        few = {"max_patches": 2}
+        for settings in ({}, few, {"images_kwargs": few}, {"crop_to_patches": False}):
+            counted = processor._get_num_multimodal_tokens([WIDE.size[::-1]], **settings)
+            made = processor(text="<IMG_CONTEXT>", images=WIDE, return_tensors="pt", **settings)
+            assert counted["num_image_patches"] == [made["pixel_values"].shape[0]]
+
     def test_without_return_tensors(self, processor):
         listed = processor(text="<IMG_CONTEXT>", images=WIDE)["pixel_values"]
         stacked = processor(text="<IMG_CONTEXT>", images=WIDE, return_tensors="pt")["pixel_values"]
@@ -270,14 +278,15 @@ class TestAllFamilies:
         frame = 2 if family == "internvl" else 0  # <img> and </img>
         assert counted["num_image_tokens"] == [number + frame for number in tokens]
 
-    def test_save_and_load(self, own, processor, tmp_path, monkeypatch):
+    def test_save_and_load(self, family, own, processor, tmp_path, monkeypatch):
         processor.complementarity = "disjoint"
         attributes = ["image_processor", "tokenizer"]  # a video processor needs torchvision
         vars(processor).pop("video_processor", None)
         monkeypatch.setattr(type(processor), "get_attributes", classmethod(lambda cls: attributes))
         processor.save_pretrained(tmp_path)
         saved = json.loads((tmp_path / "processor_config.json").read_text())
-        assert saved["processor_class"] == type(processor).__mro__[2].__name__  # loads without this package
+        names = {"internvl": "InternVL", "llava_onevision": "LlavaOnevision", "minicpmv": "MiniCPMV4_6"}
+        assert saved["processor_class"] == f"{names[family]}Processor"  # loads without this package
         assert len(AutoTokenizer.from_pretrained(tmp_path)) == len(family_tokenizer())
         # Transformers itself can't load these families where torchvision is missing
         monkeypatch.setattr(AutoProcessor, "from_pretrained", lambda path, **kwargs: own)

@@ -14,35 +14,11 @@ from transformers import AutoProcessor, AutoTokenizer
 import processing_minimonkey
 from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
+from tests.processing.chats import PHOTO, SANITIZES, assistant, image_block, text_of, tokenized, user
 
 
 SYSTEM = "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。"
 CASE = "blobs_demo_evalorder"
-
-
-def user(*content) -> dict:
-    blocks = [
-        {"type": "text", "text": block} if isinstance(block, str) else {"type": "image", "image": block}
-        for block in content
-    ]
-    return {"role": "user", "content": blocks}
-
-
-def assistant(text: str) -> dict:
-    return {"role": "assistant", "content": text}
-
-
-def tokenized(processor, conversation, **kwargs):
-    kwargs = {"add_generation_prompt": True, "return_tensors": "pt", **kwargs}
-    return processor.apply_chat_template(conversation, tokenize=True, return_dict=True, **kwargs)
-
-
-def text_of(processor, ids) -> str:
-    return processor.decode(ids, skip_special_tokens=False)
-
-
-def image_block(num_tokens: int) -> str:
-    return "<img>" + "<IMG_CONTEXT>" * num_tokens + "</img>"
 
 
 # The published prompts, for both published families of language models.
@@ -202,9 +178,6 @@ def test_assistant_tokens_are_masked_behind_expanded_images(processor):
 # Tokens of images.
 
 
-PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8))
-
-
 def test_each_image_becomes_its_tokens_and_tiles(processor, make_image):
     images = [make_image(50, 30), make_image(8, 90), make_image(5, 5)]
     text = "x<IMG_CONTEXT>y<IMG_CONTEXT><IMG_CONTEXT>"
@@ -222,6 +195,18 @@ def test_each_image_becomes_its_tokens_and_tiles(processor, make_image):
     expected = processor.image_processor(images, return_tensors="pt")
     assert torch.equal(inputs["pixel_values"], expected["pixel_values"])
     assert torch.equal(inputs["tile_levels"], expected["tile_levels"])
+
+
+def test_levels_can_be_left_out(processor, tmp_path):
+    """For trainers that hand on each input by its name and know no such one; the saved processor is the same."""
+    text = "<IMG_CONTEXT>"
+    whole = processor(images=PHOTO, text=text)
+    processor.unused_input_names = ("num_patches", "tile_levels")
+    assert sorted(processor(images=PHOTO, text=text)) == ["attention_mask", "input_ids", "pixel_values"]
+    assert sorted(processor.model_input_names) == ["attention_mask", "input_ids", "pixel_values"]
+    processor.save_pretrained(tmp_path)
+    loaded = MiniMonkeyProcessor.from_pretrained(tmp_path)
+    assert loaded(images=PHOTO, text=text).keys() == whole.keys()
 
 
 def test_rows_of_a_batch_equal_single_rows(processor, make_image):
@@ -248,9 +233,24 @@ def test_rows_of_a_batch_equal_single_rows(processor, make_image):
     assert torch.equal(flat["input_ids"], batch["input_ids"])
 
 
-def test_padding_side_can_be_chosen(processor):
-    inputs = processor(text=["a", "abc"], padding=True, padding_side="right", return_tensors="pt")
-    assert inputs["attention_mask"][0].tolist()[-2:] == [0, 0]
+@pytest.mark.parametrize("empty", [[], None], ids=str)
+def test_rows_may_have_no_image(processor, empty):
+    without = processor(text=["a", "b"])
+    assert processor(text=["a", "b"], images=[empty, empty]).data == without.data
+    mixed = processor(text=["a", "b<IMG_CONTEXT>"], images=[empty, [PHOTO]])
+    assert mixed["input_ids"][0] == without["input_ids"][0]
+    assert len(mixed["pixel_values"]) == len(processor.image_processor(PHOTO)["pixel_values"])
+
+
+@pytest.mark.parametrize("options", [{"padding_side": "right"}, {"text_kwargs": {"padding_side": "right"}}])
+def test_padding_side_can_be_chosen(processor, options):
+    def mask(**options):
+        return processor(text=["a", "abc"], padding=True, **options)["attention_mask"][0]
+
+    assert mask(**options)[-2:] == [0, 0]
+    assert mask()[:2] == [0, 0]
+    processor.tokenizer.init_kwargs["padding_side"] = processor.tokenizer.padding_side = "right"  # as it was saved
+    assert mask()[-2:] == [0, 0]
 
 
 sides = st.integers(1, 20_000)
@@ -278,6 +278,15 @@ def test_nothing_is_counted_without_sizes(processor):
     assert processor._get_num_multimodal_tokens().num_image_tokens is None
 
 
+def test_settings_of_a_count_are_those_of_a_call(processor):
+    sizes = [(30, 50)]
+    flat, default = (processor._get_num_multimodal_tokens(sizes, **more) for more in ({"pyramid": "train"}, {}))
+    nested = processor._get_num_multimodal_tokens(sizes, images_kwargs={"pyramid": "train"}, padding=True, fps=2)
+    assert flat.num_image_patches == nested.num_image_patches != default.num_image_patches
+    with pytest.raises(TypeError, match="no argument `pyramids`. Did you mean `pyramid`"):
+        processor._get_num_multimodal_tokens(sizes, pyramids="train")
+
+
 def test_offsets_of_replacements_are_given_to_runtimes(processor):
     offsets = processor(images=PHOTO, text="a<IMG_CONTEXT>b", return_text_replacement_offsets=True)
     (replacement,) = offsets["text_replacement_offsets"][0]
@@ -285,40 +294,48 @@ def test_offsets_of_replacements_are_given_to_runtimes(processor):
     assert replacement["replacement"].startswith("<img><IMG_CONTEXT>")
 
 
-# Text that holds control tokens.
+# Arguments.
 
 
-@pytest.mark.parametrize("token", ["<IMG_CONTEXT>", "<img>", "</img>", "<|im_end|>", "<|im_start|>", "<s>", "</s>"])
-def test_control_tokens_of_users_are_plain_text_when_sanitized(processor, token):
-    question = f"what is {token} here"
-    inputs = tokenized(processor, [user(PHOTO, question)], sanitize_control_tokens=True)
-    ids = inputs["input_ids"][0].tolist()
-    # The same prompt with a word for the token: all else is alike, and the token is spelled by its bytes.
-    other = tokenized(processor, [user(PHOTO, "what is @ here")], sanitize_control_tokens=True)["input_ids"][
-        0
-    ].tolist()
-    position = other.index(processor.tokenizer.convert_tokens_to_ids("@"))
-    spelled = processor.tokenizer.encode(token, add_special_tokens=False, split_special_tokens=True)
-    assert len(spelled) == len(token)
-    assert ids == other[:position] + spelled + other[position + 1 :]
+def test_arguments_may_be_flat_or_in_dictionaries(processor):
+    conversations = [[user(PHOTO, "a")], [user("longer than the other one", PHOTO)]]
+    nested = {"text_kwargs": {"padding": True}, "images_kwargs": {"pyramid": "train"}}
+    expected = tokenized(processor, conversations, processor_kwargs={**nested})
+    mixed = tokenized(processor, conversations, padding=True, processor_kwargs={"pyramid": "train"})
+    given = {"images": [[PHOTO], [PHOTO]], "return_tensors": "pt"}
+    prompts = processor.apply_chat_template(conversations, add_generation_prompt=True)
+    for other in (mixed, processor(text=prompts, **given, **nested)):
+        assert expected.keys() == other.keys()
+        for name in expected:
+            assert torch.equal(expected[name], other[name])
+    default = processor(text=prompts, padding=True, **given)
+    assert len(default["pixel_values"]) != len(expected["pixel_values"])
 
 
-def test_sanitizing_changes_nothing_else(processor):
-    conversation = [user(PHOTO, "What?\n\nAnd 你好"), assistant("a fox"), user("\nmore")]
-    plain, sanitized = (
-        tokenized(processor, conversation),
-        tokenized(processor, conversation, sanitize_control_tokens=True),
-    )
-    assert sorted(plain) == sorted(sanitized)
-    for name in plain:
-        assert torch.equal(plain[name], sanitized[name])
+@pytest.mark.parametrize("message", [{"content": None}, {}, {"content": [], "name": None}], ids=str)
+def test_message_without_content_is_empty_as_tokens(processor, message):
+    """As text, the template refuses the first two."""
+    expected = tokenized(processor, [{"role": "user", "content": ""}])["input_ids"]
+    assert torch.equal(tokenized(processor, [{"role": "user", **message}])["input_ids"], expected)
 
 
-def test_image_binds_to_the_slot_of_the_template(processor):
-    inputs = tokenized(processor, [user("<IMG_CONTEXT> and <img>", PHOTO)], sanitize_control_tokens=True)
-    number = len(inputs["tile_levels"]) * processor.image_seq_length
-    assert inputs["input_ids"][0].tolist().count(processor.image_token_id) == number
-    assert f"user\n<IMG_CONTEXT> and <img>{image_block(number)}\n" in text_of(processor, inputs["input_ids"][0])
+def test_conversations_are_left_as_they_are(processor):
+    conversation = [{"role": "user", "content": [{"type": "text", "text": "a"}], "name": None}]
+    tokenized(processor, conversation, sanitize_control_tokens=True)
+    assert conversation == [{"role": "user", "content": [{"type": "text", "text": "a"}], "name": None}]
+
+
+def test_images_beside_the_conversation(processor):
+    conversation = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "a"}]}]
+
+    def encode():
+        return tokenized(processor, conversation, processor_kwargs={"images": [PHOTO]})
+
+    if not SANITIZES:
+        with pytest.raises(ValueError, match="`images` in `processor_kwargs` need Transformers 5.23"):
+            encode()
+    else:
+        assert torch.equal(encode()["input_ids"], tokenized(processor, [user(PHOTO, "a")])["input_ids"])
 
 
 # Errors.
@@ -327,11 +344,11 @@ def test_image_binds_to_the_slot_of_the_template(processor):
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        ({"text": "<IMG_CONTEXT><IMG_CONTEXT>", "images": [PHOTO]}, ValueError, "2 <IMG_CONTEXT> tokens and 1 images"),
-        ({"text": "<IMG_CONTEXT>", "images": [PHOTO, PHOTO]}, ValueError, "1 <IMG_CONTEXT> tokens and 2 images"),
-        ({"text": "none", "images": PHOTO}, ValueError, "0 <IMG_CONTEXT> tokens and 1 images"),
-        ({"text": "<IMG_CONTEXT>"}, ValueError, "1 <IMG_CONTEXT> tokens in the text but no images"),
-        ({"text": "<IMG_CONTEXT>", "images": []}, ValueError, "1 <IMG_CONTEXT> tokens in the text but no images"),
+        ({"text": "<IMG_CONTEXT><IMG_CONTEXT>", "images": [PHOTO]}, ValueError, "found 2 tokens and 1 images"),
+        ({"text": "<IMG_CONTEXT>", "images": [PHOTO, PHOTO]}, ValueError, "found 1 tokens and 2 images"),
+        ({"text": "none", "images": PHOTO}, ValueError, "found 0 tokens and 1 images"),
+        ({"text": "<IMG_CONTEXT>"}, ValueError, "found 1 tokens and 0 images"),
+        ({"text": "<IMG_CONTEXT>", "images": []}, ValueError, "found 1 tokens and 0 images"),
         (
             {"text": ["<IMG_CONTEXT>", "<IMG_CONTEXT>" * 2], "images": [[PHOTO, PHOTO], [PHOTO]]},
             ValueError,
@@ -348,6 +365,8 @@ def test_image_binds_to_the_slot_of_the_template(processor):
         ({}, ValueError, "`text` is missing"),
         ({"text": [1, 2]}, ValueError, "`text` must be a string or list of strings"),
         ({"text": [None]}, ValueError, "`text` must be a string or list of strings"),
+        ({"text": 5}, ValueError, "`text` must be a string or list of strings"),
+        ({"text": []}, ValueError, "`text` must be a string or list of strings, at least one"),
         ({"text": "x", "videos": [PHOTO]}, ValueError, "no `videos`"),
         ({"text": "x", "audio": [0.0]}, ValueError, "no `audio`"),
         ({"text": "x", "detaild_tiles": (1, 2)}, TypeError, "no argument `detaild_tiles`. Did you mean `detailed_til"),
@@ -388,7 +407,7 @@ def test_expanded_prompts_are_not_expanded_again(processor):
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_truncation_never_cuts_an_image(processor, side, sanitize):
     processor.tokenizer.truncation_side = side
-    conversation = [user("<img> before", PHOTO, "after")] if sanitize else [user("before", PHOTO, "after")]
+    conversation = [user("before", PHOTO, "after")]
 
     def cut(length):
         kwargs = {"truncation": True, "max_length": length}
@@ -406,8 +425,31 @@ def test_truncation_never_cuts_an_image(processor, side, sanitize):
             assert len(ids) == min(length, len(whole))
             assert ids.count(processor.image_token_id) == whole.count(processor.image_token_id)
         elif length > 0:
-            with pytest.raises(ValueError, match=f"to {length} tokens .*`max_length` = {len(whole)}"):
+            with pytest.raises(ValueError, match=f"cuts into an image.* `max_length` = {len(whole)}"):
                 cut(length)
+
+
+def test_cut_images_are_seen_without_the_check_of_transformers(processor, monkeypatch):
+    """Which looks at lost tokens alone, and is called by no public name."""
+    monkeypatch.setattr(type(processor).__mro__[1], "_check_special_mm_tokens", lambda *args, **kwargs: None)
+    whole = processor(text="abc<IMG_CONTEXT>d", images=PHOTO)["input_ids"][0]
+    for length in range(1, len(whole) - 1):
+        with pytest.raises(ValueError, match=f"cuts into an image.* `max_length` = {len(whole)}"):
+            processor(text="abc<IMG_CONTEXT>d", images=PHOTO, truncation=True, max_length=length)
+    assert processor(text="abc<IMG_CONTEXT>d", images=PHOTO, truncation=True, max_length=len(whole) - 1)
+
+
+def test_what_else_fails_under_truncation_keeps_its_own_sentence(processor):
+    with pytest.raises(ValueError, match="[Uu]nable to create tensor"):  # rows of two lengths
+        processor(
+            text=["<IMG_CONTEXT>", "ab<IMG_CONTEXT>"],
+            images=[PHOTO] * 2,
+            truncation=True,
+            max_length=5000,
+            return_tensors="pt",
+        )
+    with pytest.raises(ValueError, match="Image 0 can't be used"):
+        processor(text="<IMG_CONTEXT>", images=Image.new("RGB", (0, 4)), truncation=True, max_length=5)
 
 
 def test_any_text_can_be_encoded(processor):
@@ -468,6 +510,7 @@ def test_saved_folder_holds_the_code(processor, tmp_path):
         "complementary_image_pyramid.py",
         "image_processing_minimonkey.py",
         "processing_minimonkey.py",
+        "processing_releases.py",
     }
 
 

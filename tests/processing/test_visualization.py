@@ -44,12 +44,13 @@ def test_tokens_stand_where_their_tile_is_cut(checkpoint, page, monkeypatch, ord
     model, processor = checkpoint
     monkeypatch.setattr(processor.image_processor, "tile_order", order)
 
-    def compress(embeds, image_mask, levels, attention_mask, position_ids, keep_ratio):
-        kept, tokens = torch.zeros_like(image_mask), image_mask[0].nonzero()[:, 0].view(len(levels), 16)
-        kept[0, tokens[levels == 0][4, 6]] = True  # of the fifth tile the third token of the second row
+    def select_tokens(input_ids, tile_levels, **kwargs):
+        image_mask = input_ids == processor.image_token_id
+        kept, tokens = torch.zeros_like(image_mask), image_mask[0].nonzero()[:, 0].view(len(tile_levels), 16)
+        kept[0, tokens[tile_levels == 0][4, 6]] = True  # of the fifth tile the third token of the second row
         return kept, None
 
-    monkeypatch.setattr(model.model, "compress", compress)
+    monkeypatch.setattr(model.model, "select_tokens", select_tokens)
     dark = dropped(plot_compression(model, processor, page, "Read the text."))
     assert np.argwhere(~dark).tolist() == [[4 + 1, 4 + 2]]
 
