@@ -51,7 +51,7 @@ class Prompt:
 
     def features_by_row(self, image_mask: torch.Tensor) -> list[torch.Tensor]:
         """For each row of `image_mask` the features of its image tokens, `(tokens, hidden_size)`."""
-        features = torch.cat([one.flatten(0, -2) for one in self.mm_encoder_outputs["image"].pooler_output])
+        features = flat_features(self.mm_encoder_outputs["image"].pooler_output)
         if features.shape[0] != image_mask.sum():
             raise ValueError(
                 f"The text has {int(image_mask.sum())} image tokens, but the images have {features.shape[0]} features."
@@ -64,12 +64,18 @@ class Prompt:
         or of these alone.
         """
         new = image_mask[:, first_column:]
-        features = self.mm_encoder_outputs["image"].pooler_output
-        if sum(one.flatten(0, -2).shape[0] for one in features) == new.sum():
+        if flat_features(self.mm_encoder_outputs["image"].pooler_output).shape[0] == new.sum():
             return images_of(self.features_by_row(new))
         columns = torch.arange(image_mask.shape[1], device=image_mask.device)
         rows = zip(self.features_by_row(image_mask), image_mask, strict=True)
         return images_of([row[columns[mask] >= first_column] for row, mask in rows])
+
+
+def flat_features(features: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
+    """Features of tiles or images, in one tensor or a list, as one of shape `(tokens, hidden_size)`."""
+    if isinstance(features, torch.Tensor):
+        return features.flatten(0, -2)
+    return torch.cat([one.flatten(0, -2) for one in features])
 
 
 def images_of(features: list[torch.Tensor]) -> dict[str, BaseModelOutputWithPooling]:
@@ -114,19 +120,25 @@ class CompressedBeginning:
         kept (`torch.BoolTensor` of shape `(rows, length)`):
             True at the tokens that stayed.
         width (`int`):
-            Columns of the cache that hold the prompt: fewer than `length` where the dropped tokens left it
-            (`generate`), `length` where they are in it, to be masked (`forward`).
+            Columns of the cache that hold the prompt.
+        is_packed (`bool`):
+            Whether the dropped tokens left the prompt (`generate`), so that the kept ones stand at the right end of
+            those columns; otherwise they are in the cache and masked (`forward`), and `width` is `length`.
         positions (`str`):
             `"repack"` or `"keep"`, as the configuration had it.
         input_ids (`torch.LongTensor` of shape `(rows, length)`, *optional*):
             The whole prompt, if it was given by ids; later calls are compared with it.
+        row_keys (`torch.Tensor` of shape `(rows, width)`, *optional*):
+            One number of each column's key in the first layer, by which the rows of the cache are known again.
     """
 
     attention_mask: torch.Tensor
     kept: torch.Tensor
     width: int
+    is_packed: bool
     positions: str
     input_ids: torch.Tensor | None = None
+    row_keys: torch.Tensor | None = None
 
     @staticmethod
     def of(cache: Cache | None) -> "CompressedBeginning | None":
@@ -136,34 +148,51 @@ class CompressedBeginning:
             cache.compressed_beginning = beginning = None
         return beginning
 
+    def put_on(self, cache: Cache) -> None:
+        """Let `cache`, which was just filled, know this beginning, and its rows by their keys."""
+        beginning, keys = self, _row_keys(cache, self.width)
+        if keys is not None:  # more rows than the prompt's: `generate` repeats them for beams and returned sequences
+            repeats = keys.shape[0] // self.kept.shape[0]
+            beginning = replace(self._map(lambda value: value.repeat_interleave(repeats, dim=0)), row_keys=keys)
+        cache.compressed_beginning = beginning
+
     @property
     def length(self) -> int:
         return self.kept.shape[1]
-
-    @property
-    def dropped(self) -> torch.Tensor:
-        """True at the tokens that were dropped, `(rows, length)`."""
-        return self.attention_mask & ~self.kept
 
     def seen(self, cached: int) -> int:
         """Tokens of the conversation, padding included, that a cache of `cached` columns stands for."""
         return cached + self.length - self.width
 
-    def for_rows(self, rows: int) -> "CompressedBeginning":
-        """The beginning of a cache whose rows were repeated, as for beams; `ValueError` if they can't have been."""
+    def for_rows(self, cache: Cache, rows: int, repeats: int = 1) -> "CompressedBeginning":
+        """
+        The beginning of each of the `rows` of a call, which stand `repeats` times each in the cache. Rows of the cache
+        that were repeated, chosen or put in another order since then are known by their keys; where a cache does not
+        show them, they can only have been repeated.
+
+        Raises:
+            ValueError: the rows of the cache are not those of the prompt, or not as many as the call's.
+        """
         own = self.kept.shape[0]
-        if rows % own:
+        now = _row_keys(cache, min(self.width, int(cache.get_seq_length())))
+        if now is None or self.row_keys is None:
+            repeated = rows * repeats
+            index = torch.arange(repeated) // (repeated // own) if repeated % own == 0 and repeated else None
+        else:
+            same = (now[:, None] == self.row_keys[None, :, : now.shape[1]]).all(dim=2)  # (rows of the cache, own)
+            index = same.int().argmax(dim=1) if same.any(dim=1).all() and now.shape[0] == rows * repeats else None
+        if index is None:
             raise ValueError(
-                f"The cache was filled by a compressed prompt of {own} rows, but the call has {rows}. Continue all of "
-                "its rows, or start without a cache."
+                f"The cache was filled by a compressed prompt of {own} rows, which are not those of this call with "
+                f"{rows}. Continue the rows that are in the cache, or start without it."
             )
-        return self._map(lambda value: value.repeat_interleave(rows // own, dim=0))
+        index = index[::repeats].to(self.kept.device)
+        return self._map(lambda value: value[index])
 
     def _map(self, change: Callable[[torch.Tensor], torch.Tensor], **changes) -> "CompressedBeginning":
-        tensors = {name: getattr(self, name) for name in ("attention_mask", "kept", "input_ids")}
-        return replace(
-            self, **{name: change(value) for name, value in tensors.items() if value is not None}, **changes
-        )
+        names = ("attention_mask", "kept", "input_ids", "row_keys")
+        changed = {name: change(value) for name in names if (value := getattr(self, name)) is not None}
+        return replace(self, **changed, **changes)
 
     def crop(self, cached: int) -> "CompressedBeginning":
         """
@@ -173,15 +202,15 @@ class CompressedBeginning:
         seen = self.seen(cached)
         if seen >= self.length:
             return self
-        is_shorter = self.width < self.length
         needed = int(torch.where(self.kept, 0, torch.arange(1, self.length + 1, device=self.kept.device)).max())
-        if is_shorter and seen < needed:
+        if self.is_packed and seen < needed:
             raise ValueError(
                 f"The cache was cropped to {cached} columns, into a prompt that scale compression had shortened: what "
                 f"is left of it can't be told. Crop it to at least {needed - self.length + self.width} columns, or "
                 "start without a cache."
             )
-        return self._map(lambda value: value[:, :seen], width=cached)
+        keys = None if self.row_keys is None else self.row_keys[:, :cached]
+        return replace(self._map(lambda value: value[:, :seen], width=cached), row_keys=keys)
 
     def check_ids(self, input_ids: torch.LongTensor) -> None:
         """Raise `ValueError` unless the conversation in `input_ids`, `(rows, longer)`, begins with this prompt."""
@@ -211,44 +240,58 @@ class CompressedBeginning:
             The mask and the positions, both int64 of shape `(rows, cached + new)`.
 
         Raises:
-            ValueError: the mask has another shape.
+            ValueError: the mask has another shape, or shows what was padding.
         """
-        columns = cached + new
-        beginning = self.kept.long()
-        if self.width < self.length:
-            beginning = left_pack(beginning, self.kept, self.width, padding=0)  # (rows, width)
-        if attention_mask is None:
-            rest = beginning.new_ones(beginning.shape[0], columns - self.width)
-        elif attention_mask.ndim == 2 and attention_mask.shape[1] in (columns, self.seen(columns)):
-            rest = attention_mask[:, attention_mask.shape[1] - columns + self.width :].to(beginning)
-        else:
+        columns, rows = cached + new, self.kept.shape[0]
+        given = attention_mask
+        if given is None:
+            given = torch.cat((self.attention_mask, self.kept.new_ones(rows, columns - self.width)), dim=1)
+        is_whole = given.ndim == 2 and given.shape[1] == self.seen(columns)
+        if given.shape[0] != rows or not (is_whole or given.ndim == 2 and given.shape[1] == columns):
             raise ValueError(
                 "After a compressed beginning `attention_mask` must have the shape (batch_size, length of the whole "
-                f"conversation) {(beginning.shape[0], self.seen(columns))}, got {tuple(attention_mask.shape)}."
+                f"conversation) {(rows, self.seen(columns))}, got {tuple(given.shape)}."
             )
-        mask = torch.cat((beginning, rest), dim=1)
+        given = given.bool()
+        seen = given[:, : self.length] if is_whole else self.attention_mask
+        if (seen & ~self.attention_mask).any():
+            raise ValueError("`attention_mask` shows tokens that were padding when the cache was filled.")
+        beginning = self.kept & seen
+        if self.is_packed:
+            beginning = left_pack(beginning, self.kept, self.width, padding=False)  # (rows, width)
+        rest = given[:, given.shape[1] - columns + self.width :]
+        mask = torch.cat((beginning, rest), dim=1).long()
         position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
         if self.positions == "keep":
-            position_ids = position_ids + self.dropped.sum(dim=1, keepdim=True)
+            position_ids = position_ids + (seen & ~self.kept).sum(dim=1, keepdim=True)
         return mask, position_ids
 
     def continue_ids(self, input_ids: torch.LongTensor, pad_token_id: int) -> torch.LongTensor:
         """Ids of the whole conversation, `(rows, length + n)`, as the cache has them: `(rows, width + n)`."""
         beginning = input_ids[:, : self.length]
-        if self.width < self.length:
+        if self.is_packed:
             beginning = left_pack(beginning, self.kept, self.width, padding=pad_token_id)
         return torch.cat((beginning, input_ids[:, self.length :]), dim=1)
 
 
+def _row_keys(cache: Cache, columns: int) -> torch.Tensor | None:
+    """`(rows, columns)`; `None` if the first layer does not have its keys as they came, as in a sliding window."""
+    keys = getattr(cache.layers[0], "keys", None)
+    if not isinstance(keys, torch.Tensor) or keys.ndim != 4 or keys.shape[2] < columns:
+        return None
+    return keys[:, 0, :columns, 0].clone()
+
+
 @contextmanager
-def beginning_aside(cache: Cache | None, beginning: CompressedBeginning | None) -> Iterator[None]:
-    """Let `forward` take its inputs as they are, in the columns of `cache`, which gets `beginning` afterwards."""
+def beginning_aside(cache: Cache | None) -> Iterator[None]:
+    """Let `forward` take its inputs as they are, in the columns of `cache`, as if that had no compressed beginning."""
+    beginning = getattr(cache, "compressed_beginning", None)
     if cache is not None:
         cache.compressed_beginning = None
     try:
         yield
     finally:
-        if cache is not None:
+        if beginning is not None:
             cache.compressed_beginning = beginning
 
 

@@ -6,6 +6,7 @@ from .transformers_releases import CAN_PREFILL_IN_CHUNKS, take_cache  # first: c
 
 # isort: split
 import copy
+import inspect
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from transformers import (
     LogitsProcessorList,
     SuppressTokensLogitsProcessor,
 )
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
 from .compressed_prompt import CompressedBeginning, Prompt, WholePromptStreamer, beginning_aside, shorten_prompt
 from .scale_compression import DETAILED_LEVEL
@@ -25,6 +26,8 @@ from .transformers_releases import cache_argument
 
 
 CACHE = cache_argument(InternVLModel.forward)
+# What may follow `logits_processor` by position, after `self` and the first three.
+MORE_ARGUMENTS = list(inspect.signature(GenerationMixin.generate).parameters)[4:]
 
 
 class ScaleCompressionGenerationMixin(GenerationMixin):
@@ -76,6 +79,7 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         Raises:
             ValueError: the inputs do not fit each other, or a cache can't be continued with them.
         """
+        kwargs |= dict(zip(MORE_ARGUMENTS, args, strict=False))
         if inputs is not None and input_ids is not None:
             raise ValueError("Specify `inputs` or `input_ids`, not both: they are two names of the prompt.")
         cache = take_cache(kwargs)
@@ -91,7 +95,7 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         prompt, beginning = whole, CompressedBeginning.of(cache)
         if beginning is not None:
             prompt, beginning = self._continue_prompt(whole, beginning, cache, settings)
-        elif whole.input_ids is not None and keep_ratio < 1.0 and not is_filled(cache):
+        elif not settings.has_embeddings and keep_ratio < 1.0 and not is_filled(cache):
             prompt, beginning = self._compress_prompt(whole, tile_levels, keep_ratio, settings)
         if whole.has_images and settings["prompt_lookup_num_tokens"] is not None:
             # What follows an image token in the prompt are more of them, which stand for nothing in an answer.
@@ -102,14 +106,16 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             generation_config = settings.shorten(arguments, whole.input_ids, prompt.input_ids)
             if arguments.get("streamer") is not None:
                 arguments["streamer"] = WholePromptStreamer(arguments["streamer"], whole.input_ids)
-        with beginning_aside(cache, beginning):
-            outputs = super().generate(prompt.input_ids, generation_config, logits_processor, *args, **arguments)
+        with beginning_aside(cache):
+            outputs = super().generate(prompt.input_ids, generation_config, logits_processor, **arguments)
         if beginning is None:
             return outputs
-        return self._with_whole_prompt(outputs, whole.input_ids, prompt.input_ids.shape[1], beginning)
+        if (filled := outputs.get(CACHE) if isinstance(outputs, ModelOutput) else cache) is not None:
+            beginning.put_on(filled)
+        return _with_whole_prompt(outputs, whole.input_ids, prompt.input_ids.shape[1])
 
     def _check_prompt(self, prompt: Prompt, cache: Cache | None, settings: "GenerationSettings") -> None:
-        if prompt.input_ids is None:
+        if prompt.input_ids is None or settings.has_embeddings:
             if CompressedBeginning.of(cache) is not None:
                 raise ValueError(
                     "A cache that was filled under compression goes on with `input_ids`, not with embeddings."
@@ -153,7 +159,8 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             padding=int(positions == "keep"),
         )
         width = short.input_ids.shape[1]
-        return short, CompressedBeginning(attention_mask.bool(), kept, width, positions, whole.input_ids)
+        real = attention_mask.to(torch.bool, copy=True)
+        return short, CompressedBeginning(real, kept, width, True, positions, whole.input_ids.clone())
 
     def _continue_prompt(
         self, whole: Prompt, beginning: CompressedBeginning, cache: Cache, settings: "GenerationSettings"
@@ -161,11 +168,13 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         """A conversation whose compressed beginning is in the cache, in the columns of that cache."""
         if any(settings[name] is not None for name in ("prompt_lookup_num_tokens", "assistant_model")):
             raise ValueError(
-                "Assisted decoding after a cached beginning gives wrong tokens in Transformers, with scale compression "
-                "or not: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
+                "Assisted decoding after a cached beginning gives wrong tokens in Transformers, also without scale "
+                "compression: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
             )
         cached, (rows, length) = int(cache.get_seq_length()), whole.input_ids.shape
-        beginning = beginning.for_rows(rows).crop(cached)
+        # `generate` repeats the rows of a call for beams and returned sequences; those of a cache are there already.
+        repeats = max(settings["num_beams"] or 1, settings["num_return_sequences"] or 1)
+        beginning = beginning.for_rows(cache, rows, repeats).crop(cached)
         seen = beginning.seen(cached)
         total = length if whole.attention_mask is None else whole.attention_mask.shape[1]
         is_whole = length == total
@@ -178,10 +187,15 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         input_ids = whole.input_ids
         image_mask = input_ids == self.config.image_token_id
         mm_encoder_outputs = None
-        if whole.has_images:
+        if image_mask[:, length - new :].any():
+            if not whole.has_images:
+                raise ValueError("The new part of the conversation has image tokens, but `pixel_values` are missing.")
             mm_encoder_outputs = whole.features_from(image_mask, first_column=length - new)
-        elif image_mask[:, length - new :].any():
-            raise ValueError("The new part of the conversation has image tokens, but `pixel_values` are missing.")
+        if whole.position_ids is not None and whole.position_ids.shape[-1] < new:
+            raise ValueError(
+                f"`position_ids` must have a column for each of the {new} new tokens, got the shape "
+                f"{tuple(whole.position_ids.shape)}."
+            )
         if is_whole:
             beginning.check_ids(input_ids)
             input_ids = beginning.continue_ids(
@@ -192,17 +206,16 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             position_ids = whole.position_ids
         return Prompt(input_ids, attention_mask, position_ids, mm_encoder_outputs), beginning
 
-    def _with_whole_prompt(self, outputs, prompt: torch.LongTensor, short: int, beginning: CompressedBeginning):
-        """What `generate` returned, with the whole prompt in place of `short` columns; its cache gets `beginning`."""
-        sequences = outputs if isinstance(outputs, torch.Tensor) else outputs.sequences
-        prompts = prompt.repeat_interleave(sequences.shape[0] // prompt.shape[0], dim=0)
-        sequences = torch.cat((prompts, sequences[:, short:]), dim=1)
-        if isinstance(outputs, torch.Tensor):
-            return sequences
-        outputs.sequences = sequences
-        if (cache := outputs.get(CACHE)) is not None:
-            cache.compressed_beginning = beginning
-        return outputs
+
+def _with_whole_prompt(outputs, prompt: torch.LongTensor, short: int):
+    """What `generate` returned, ids or a dictionary, with the whole prompt in place of the `short` columns."""
+    sequences = outputs if isinstance(outputs, torch.Tensor) else outputs.sequences
+    prompts = prompt.repeat_interleave(sequences.shape[0] // prompt.shape[0], dim=0)
+    sequences = torch.cat((prompts, sequences[:, short:]), dim=1)
+    if isinstance(outputs, torch.Tensor):
+        return sequences
+    outputs.sequences = sequences
+    return outputs
 
 
 class GenerationSettings:
@@ -215,8 +228,14 @@ class GenerationSettings:
         self.arguments, self.given, self.own = arguments, given, own
 
     def __getitem__(self, name: str) -> Any:
-        values = (self.arguments.get(name), getattr(self.given, name, None), getattr(self.own, name, None))
+        if name in self.arguments:
+            return self.arguments[name]
+        values = (getattr(self.given, name, None), getattr(self.own, name, None))
         return next((value for value in values if value is not None), None)
+
+    @property
+    def has_embeddings(self) -> bool:
+        return self.arguments.get("inputs_embeds") is not None
 
     def pad_token_id(self, vocab_size: int) -> int:
         """The id at padding; where the configuration has none of the vocabulary 0, which is as good under the mask."""

@@ -23,7 +23,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring, torch_compilable_check
 from transformers.utils.generic import can_return_tuple
 
-from .compressed_prompt import CompressedBeginning
+from .compressed_prompt import CompressedBeginning, flat_features
 from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio
 from .generation_minimonkey import CACHE, ScaleCompressionGenerationMixin, is_filled
 from .scale_compression import check_tile_levels, compressed_position_ids, compression_mask, detailed_images
@@ -134,12 +134,14 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         self,
         input_ids: torch.LongTensor | None = None,
         pixel_values: torch.FloatTensor | None = None,
-        tile_levels: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
+        tile_levels: torch.LongTensor | None = None,
         inputs_embeds: torch.FloatTensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
         keep_ratio: float | None = None,
+        vision_feature_layer: int | list[int] | None = None,
+        vision_feature_select_strategy: str | None = None,
     ) -> SelectedTokens:
         """
         Tell which tokens of a prompt stay under SCM. The arguments are those of [`MiniMonkeyModel.forward`].
@@ -151,7 +153,9 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             ValueError: there are no images or no levels, or the shapes don't fit each other.
         """
         keep_ratio = self.check_compression(keep_ratio, pixel_values, tile_levels)
-        image_outputs = self.encode_images(pixel_values, mm_encoder_outputs)
+        image_outputs = self.encode_images(
+            pixel_values, mm_encoder_outputs, vision_feature_layer, vision_feature_select_strategy
+        )
         if image_outputs is None or tile_levels is None:
             raise ValueError("`select_tokens` needs `tile_levels` and `pixel_values` (or `mm_encoder_outputs`).")
         inputs_embeds, image_mask = self._embed(input_ids, inputs_embeds, image_outputs)
@@ -185,9 +189,9 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         self,
         input_ids: torch.LongTensor | None = None,
         pixel_values: torch.FloatTensor | None = None,
-        tile_levels: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
+        tile_levels: torch.LongTensor | None = None,
         inputs_embeds: torch.FloatTensor | None = None,
         vision_feature_layer: int | list[int] | None = None,
         vision_feature_select_strategy: str | None = None,
@@ -208,7 +212,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             Share of the detailed tokens that SCM keeps, above 0 and at most 1; `config.scale_compression_config` has
             the default. Dropped tokens are masked here, so that lengths stay: nothing attends to them, and the
             positions of the others follow `config.scale_compression_config.positions`. Labels of image tokens should
-            be -100. Without images and after a cached beginning nothing is dropped.
+            be -100. Without images and after a cached beginning nothing is dropped. Masked tokens still take their
+            places in a sliding window, which they don't in `generate`, where they leave the prompt.
         kwargs:
             What InternVL's `forward` takes beside these, among it the cache: `past_key_values` or `cache`. A cache
             that was filled under compression knows which tokens were dropped: go on with the mask of the whole
@@ -234,7 +239,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         if beginning is not None:
             rows, new = (input_ids if inputs_embeds is None else inputs_embeds).shape[:2]
             cached = int(cache.get_seq_length())
-            beginning = cache.compressed_beginning = beginning.for_rows(rows).crop(cached)
+            beginning = beginning.for_rows(cache, rows).crop(cached)
             attention_mask, continued = beginning.continue_mask(attention_mask, cached, new)
             position_ids = continued[:, -new:] if position_ids is None else position_ids
         elif keep_ratio < 1.0 and tile_levels is not None and image_outputs is not None and not is_filled(cache):
@@ -245,7 +250,9 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
                 position_ids=position_ids,
                 keep_ratio=keep_ratio,
             )
-            real = selected.kept.new_ones(selected.kept.shape) if attention_mask is None else attention_mask.bool()
+            real = torch.ones_like(selected.kept)
+            if attention_mask is not None:
+                real = attention_mask.to(torch.bool, copy=True)
             attention_mask, position_ids = selected.kept.long(), selected.position_ids
         outputs = super().forward(
             **prompt,
@@ -255,9 +262,9 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         )
         if selected is not None and (filled := outputs.get(CACHE)) is not None:
             positions = self.config.scale_compression_config.positions
-            filled.compressed_beginning = CompressedBeginning(
-                real, selected.kept, selected.kept.shape[1], positions, input_ids
-            )
+            ids = None if input_ids is None else input_ids.clone()
+            beginning = CompressedBeginning(real, selected.kept, real.shape[1], False, positions, ids)
+            beginning.put_on(filled)
         return outputs
 
     def check_compression(
@@ -267,6 +274,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         if keep_ratio is None:
             keep_ratio = self.config.scale_compression_config.keep_ratio
         check_keep_ratio(keep_ratio)
+        if tile_levels is not None and not isinstance(tile_levels, torch.Tensor):
+            raise TypeError(f"`tile_levels` must be a tensor, got {type(tile_levels).__name__}.")
         if keep_ratio < 1.0 and tile_levels is not None:
             check_tile_levels(tile_levels)
         if pixel_values is None:
@@ -293,14 +302,15 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         """
         image_outputs = (mm_encoder_outputs or {}).get("image")
         if pixel_values is not None:
-            if mm_encoder_outputs is not None:
+            if image_outputs is not None:
                 raise ValueError("Specify `pixel_values` or `mm_encoder_outputs`, not both.")
+            if not len(pixel_values):
+                return None  # what is left of a batch's tiles for rows without images, as TRL splits them
             return self.get_image_features(
                 pixel_values, vision_feature_layer, vision_feature_select_strategy, return_dict=True
             )
         if image_outputs is not None and not isinstance(image_outputs.pooler_output, torch.Tensor):
-            features = torch.cat([feature.flatten(0, -2) for feature in image_outputs.pooler_output])
-            return BaseModelOutputWithPooling(pooler_output=features)
+            return BaseModelOutputWithPooling(pooler_output=flat_features(image_outputs.pooler_output))
         return image_outputs
 
     def _embed(self, input_ids, inputs_embeds, image_outputs) -> tuple[torch.Tensor, torch.Tensor]:
@@ -340,9 +350,9 @@ class MiniMonkeyForConditionalGeneration(
         self,
         input_ids: torch.LongTensor | None = None,
         pixel_values: torch.FloatTensor | None = None,
-        tile_levels: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
+        tile_levels: torch.LongTensor | None = None,
         inputs_embeds: torch.FloatTensor | None = None,
         vision_feature_layer: int | list[int] | None = None,
         vision_feature_select_strategy: str | None = None,

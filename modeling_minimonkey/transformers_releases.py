@@ -15,6 +15,7 @@ require_version(f"transformers>={FLOOR}")
 
 import importlib
 import inspect
+import re
 
 import transformers
 from transformers.utils import logging
@@ -25,8 +26,11 @@ try:
 except ImportError:
     SubConfigSpec = dict  # 5.19 reads the classes in `sub_configs` alone
 
-RELEASE = tuple(int(part) for part in transformers.__version__.split(".")[:2])
-IS_TESTED = RELEASE <= tuple(int(part) for part in NEWEST.split("."))
+RELEASE, _newest = (
+    tuple(int(number) for number in re.findall(r"\d+", version)[:2])  # (5, 25) of 5.25rc1, too
+    for version in (transformers.__version__, NEWEST)
+)
+IS_TESTED = RELEASE <= _newest
 # Below 5.23 every chunk of a prompt gets the features of all images, and below 5.21 a cached beginning is overwritten:
 # wrong tokens without an error, without this code, too.
 CAN_PREFILL_IN_CHUNKS = RELEASE >= (5, 23)

@@ -19,13 +19,16 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from transformers import AutoProcessor, BatchFeature
+from transformers import (
+    AutoProcessor,
+    BatchFeature,
+    InternVLProcessor,
+    LlavaOnevisionProcessor,
+    MiniCPMV4_6Processor,
+)
 from transformers.image_processing_utils import get_size_dict, select_best_resolution
 from transformers.image_utils import ChannelDimension, ImageInput, SizeDict, make_flat_list_of_images
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
-from transformers.models.internvl.processing_internvl import InternVLProcessor
-from transformers.models.llava_onevision.processing_llava_onevision import LlavaOnevisionProcessor
-from transformers.models.minicpmv4_6.processing_minicpmv4_6 import MiniCPMV4_6Processor
 from transformers.processing_utils import MultiModalData, ProcessorMixin
 
 from .complementary_image_pyramid import Grid, check_settings, complementary_grid

@@ -39,17 +39,18 @@ def ask(model_class, processor_class, arguments):
                 settings = {"do_sample": False, "return_dict_in_generate": True, "output_logits": True}
                 out = model.generate(**inputs, **settings, max_new_tokens=12, keep_ratio=keep_ratio)
                 more = torch.cat((out.sequences, inputs["input_ids"][:, -6:]), dim=1)
-                mask = torch.cat((inputs["attention_mask"], torch.ones_like(more[:, inputs["input_ids"].shape[1] :])), dim=1)
+                rest = torch.ones_like(more[:, inputs["input_ids"].shape[1] :])
+                mask = torch.cat((inputs["attention_mask"], rest), dim=1)
                 second = model.generate(
                     more, attention_mask=mask, past_key_values=out.past_key_values, max_new_tokens=4, do_sample=False
                 )
-                last = out.logits[-1]
+                last, pixels = out.logits[-1], inputs["pixel_values"].double()
                 answers[f"{name}, keep_ratio {keep_ratio}, {positions}"] = {
                     "prompt": inputs["input_ids"].tolist(),
                     "answer": out.sequences[:, inputs["input_ids"].shape[1] :].tolist(),
                     "next answer": second[:, more.shape[1] :].tolist(),
                     "logits": [float(value) for value in last[:, :8].flatten()],
-                    "pixels": [float(inputs["pixel_values"].double().mean()), float(inputs["pixel_values"].double().std())],
+                    "pixels": [float(pixels.mean()), float(pixels.std())],
                     "levels": inputs["tile_levels"].tolist(),
                 }
     return answers

@@ -1,4 +1,4 @@
-"""The range of Transformers: refused below, warned about above, tried before the first use where it was never tested."""
+"""The range of Transformers: refused below, warned about above, and there tried before the first use."""
 
 import configparser
 import importlib.util
@@ -23,7 +23,7 @@ for name in sys.argv[1:]:
 print(json.dumps(refusals))
 """
 
-# A release from the future: the installed one under another name, with `change` done to it before anything is imported.
+# A release from the future: the installed one under another name, with `change` done to it first.
 FUTURE = """
 import json, sys
 import transformers
@@ -145,8 +145,9 @@ def future(repository):
 
 
 class TestNewerReleases:
-    def test_one_warning_for_both_packages(self, future):
-        answer, warnings = future()
+    @pytest.mark.parametrize("version", ["5.99.0.dev0", "5.25rc1", "6.0.0"])
+    def test_one_warning_for_both_packages(self, future, version):
+        answer, warnings = future(version=version)
         assert answer == 5
         assert warnings.count("newer than the releases that Mini-Monkey was tested with (5.19 to 5.24)") == 1
 

@@ -5,7 +5,7 @@ multiplications and additions (hidden size h, intermediate size i, keys and valu
 
     layer(n) = n (4 h h + 4 h k + 6 h i) + 2 h n n        (matrices; causal attention)
 
-and scoring runs one layer over all tokens and, of the next one, the attention's projections and the products of R rows:
+and scoring runs one layer over all tokens and, of the next, the attention's projections and the products of R rows:
 
     scoring = layer(N) + N (4 h h + 4 h k) + 2 h R (N - R / 2)
 

@@ -1,17 +1,12 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
-# ruff: noqa: E402
 """Mini-Monkey configuration: InternVL's own, with the defaults of InternVL2-2B and the Scale Compression Mechanism."""
 
-from transformers.utils.versions import require_version
+from .transformers_releases import SubConfigSpec  # first: checks Transformers' version
 
 
-# Before any import of what other releases lack. The next major release is refused, too: it may change the parts of
-# InternVL and `generate` that this code replaces, and tokens could be wrong without an error.
-require_version("transformers>=5.23,<6")
-
+# isort: split
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, InternVLConfig, InternVLVisionConfig, PreTrainedConfig
-from transformers.configuration_utils import SubConfigSpec
 from transformers.utils import auto_docstring
 
 
@@ -56,8 +51,8 @@ def check_keep_ratio(keep_ratio: float) -> None:
 class ScaleCompressionConfig(PreTrainedConfig):
     r"""
     keep_ratio (`float`, *optional*, defaults to 1.0):
-        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens `int(n * keep_ratio)` stay. 1.0
-        turns the mechanism off. The published value is 0.5.
+        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens of an image `int(n * keep_ratio)`,
+        at least one. 1.0 turns the mechanism off. The published value is 0.5.
     layer (`int`, *optional*, defaults to 1):
         Index of the language model layer whose attention scores the tokens. The layers before it run in full.
     positions (`str`, *optional*, defaults to `"repack"`):
@@ -114,10 +109,15 @@ class MiniMonkeyConfig(InternVLConfig):
     ```"""
 
     model_type = "minimonkey"
-    sub_configs_defaults = {
-        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama", init_kwargs=INTERNLM2_1_8B),
-        "vision_config": SubConfigSpec(config_class=InternVLVisionConfig, init_kwargs={"attention_bias": True}),
+    sub_configs = {
+        "text_config": AutoConfig,
+        "vision_config": InternVLVisionConfig,
         "scale_compression_config": ScaleCompressionConfig,
+    }
+    sub_configs_defaults = {
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
+        "vision_config": SubConfigSpec(config_class=InternVLVisionConfig),
+        "scale_compression_config": SubConfigSpec(config_class=ScaleCompressionConfig),
     }
 
     scale_compression_config: dict | PreTrainedConfig | None = None
@@ -126,8 +126,14 @@ class MiniMonkeyConfig(InternVLConfig):
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):
-        if isinstance(self.vision_config, dict):
-            self.vision_config = {"attention_bias": True} | self.vision_config
+        if self.text_config is None:
+            self.text_config = INTERNLM2_1_8B
+        if isinstance(self.text_config, dict):
+            self.text_config = {"model_type": "llama"} | self.text_config
+        if self.vision_config is None or isinstance(self.vision_config, dict):
+            self.vision_config = {"attention_bias": True} | (self.vision_config or {})
+        if self.scale_compression_config is None or isinstance(self.scale_compression_config, dict):
+            self.scale_compression_config = ScaleCompressionConfig(**(self.scale_compression_config or {}))
         super().__post_init__(**kwargs)
 
     def validate_image_seq_length(self):

@@ -1,27 +1,26 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
-# ruff: noqa: E402
 """Pixels of the complementary image pyramid: images of any kind in, normalized tiles out."""
 
-from transformers.utils.versions import require_version
+from .processing_releases import warn_about_newer_release  # first: refuses releases that are too old
 
 
-# Before all imports of what other releases lack; modeling_minimonkey/configuration_minimonkey.py says why
-require_version("transformers>=5.23,<6")
-
+# isort: split
 import base64
 import binascii
 import difflib
 import os
 import struct
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 import numpy as np
+from huggingface_hub.dataclasses import validate_typed_dict
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_processing_backends import PilBackend
+from transformers.image_processing_utils import get_size_dict
 from transformers.image_utils import (
     IMAGENET_DEFAULT_MEAN,
     IMAGENET_DEFAULT_STD,
@@ -36,9 +35,12 @@ from transformers.utils import TensorType, is_torch_tensor
 from .complementary_image_pyramid import PYRAMID_SETTINGS, TILE_GROUPS, PyramidPlan, check_settings, plan_pyramid
 
 
+warn_about_newer_release()
+
 # What Pillow raises on damaged files; a decompression bomb is none of them and keeps its own class.
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 SERVICE_KWARGS = {"auto_map", "image_processor_type", "processor_class"}  # written by `save_pretrained`, no settings
+GLOBAL_VIEW_ALONE = {"detailed_tiles": (1, 1), "adaptive_tiles": None}
 
 
 class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
@@ -53,6 +55,9 @@ class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
     pyramid (`str`, *optional*):
         A published setting by name, one of `PYRAMID_SETTINGS`, in place of the three arguments above; a
         `complementarity` of your own may go with it.
+    crop_to_patches (`bool`, *optional*):
+        InternVL's argument, which callers of tile-based models pass. `False`: the global view alone, in place of
+        `detailed_tiles` and `adaptive_tiles`; `True` changes nothing.
     tile_order (`tuple[str, str, str]`, *optional*, defaults to `self.tile_order`):
         Order of the groups in the output. The published demo has `("adaptive", "detailed", "global")`.
     max_pixels (`int`, *optional*, defaults to `self.max_pixels`):
@@ -67,6 +72,7 @@ class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
     adaptive_tiles: Any
     complementarity: Any
     pyramid: Any
+    crop_to_patches: Any
     tile_order: Any
     max_pixels: Any
     published_preprocessing: bool | None
@@ -85,7 +91,7 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     Images are PIL images, NumPy arrays, torch tensors, encoded bytes, or strings: a path, an http(s) URL, which is
     fetched, or base64. A service that takes strings from strangers should decode them itself and pass PIL images.
-    One image, a list of images, and a list of rows (lists of images) are accepted. What becomes of each kind:
+    One image, a list of images, or a list of rows (lists of images, or `None`) is accepted. What becomes of each kind:
 
     - EXIF orientation: the image is turned upright first. Animated or multi-page: the frame the image stands at, the
       first one of a newly opened file. ICC profiles: ignored, values stay as they are.
@@ -104,6 +110,7 @@ class MiniMonkeyImageProcessor(PilBackend):
             Fewest and most adaptive tiles; `None`: InternVL's tiling, detailed tiles and a thumbnail.
         complementarity (`str`, *optional*, defaults to `"any"`): see [`plan_pyramid`].
         pyramid (`str`, *optional*): one of `PYRAMID_SETTINGS`, such as `"docvqa"`, in place of the three above.
+        crop_to_patches (`bool`, *optional*): `False`: the global view alone, in place of both ranges of tiles.
         tile_order (`tuple[str, str, str]`, *optional*, defaults to `("detailed", "adaptive", "global")`):
             Order of the groups in the output.
         max_pixels (`int`, *optional*, defaults to 100000000):
@@ -135,7 +142,7 @@ class MiniMonkeyImageProcessor(PilBackend):
     do_resize = True  # trf-ignore: TRF016 (without resizing there are no tiles: False is an error)
     do_rescale = True
     do_normalize = True
-    do_convert_rgb = True
+    do_convert_rgb = True  # trf-ignore: TRF016 (tiles have three channels: False is an error)
     detailed_tiles = (4, 12)
     adaptive_tiles = (3, 7)
     complementarity = "any"
@@ -145,20 +152,27 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     def __init__(self, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]):
         check_known_arguments(kwargs, self.valid_kwargs.__annotations__.keys() | SERVICE_KWARGS, type(self).__name__)
-        kwargs = resolve_pyramid(kwargs)
-        super().__init__(**kwargs)
-        self._validate_preprocess_kwargs(**{name: getattr(self, name) for name in self.valid_kwargs.__annotations__})
+        super().__init__(**resolve_shorthands(kwargs))
+        self._settings({})  # raises what is wrong with them
 
     @classmethod
     def from_dict(cls, image_processor_dict: dict, **kwargs) -> "MiniMonkeyImageProcessor":
         """As every image processor's; a `pyramid` among the `kwargs` takes the place of the saved settings."""
-        return super().from_dict(image_processor_dict, **resolve_pyramid(kwargs))
+        return super().from_dict(image_processor_dict, **resolve_shorthands(kwargs))
 
     # trf-ignore: TRF057 (as for the class)
-    def preprocess(self, images: ImageInput, *args, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]) -> BatchFeature:
+    def preprocess(self, images: ImageInput, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]) -> BatchFeature:
         """Cut images into tiles; arguments, output and errors are those of the class."""
         check_known_arguments(kwargs, self.valid_kwargs.__annotations__, type(self).__name__)
-        return super().preprocess(images, *args, **resolve_pyramid(kwargs))
+        validate_typed_dict(self.valid_kwargs, kwargs)
+        settings = self._settings(kwargs)
+        prepared = []
+        for index, image in enumerate(flat_images(self.fetch_images(images))):
+            try:
+                prepared.append(self.process_image(image, **settings))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"Image {index} can't be used: {error}") from error
+        return self._preprocess(prepared, **settings)
 
     def get_pyramid_plan(self, height: int, width: int, images_kwargs: dict | None = None) -> PyramidPlan:
         """
@@ -169,9 +183,7 @@ class MiniMonkeyImageProcessor(PilBackend):
             width (`int`): width of the image in pixels.
             images_kwargs (`dict`, *optional*): settings that override those of the image processor.
         """
-        names = ("size", "detailed_tiles", "adaptive_tiles", "complementarity")
-        settings = {name: getattr(self, name) for name in names} | resolve_pyramid(images_kwargs or {})
-        settings = self._standardize_kwargs(**{name: settings[name] for name in names})
+        settings = self._settings(images_kwargs or {})
         return plan_pyramid(
             width,
             height,
@@ -197,6 +209,7 @@ class MiniMonkeyImageProcessor(PilBackend):
             return _fetch_image(images, "images")
         if not any(isinstance(image, (list, tuple)) for image in images):
             return [_fetch_image(image, f"images[{index}]") for index, image in enumerate(images)]
+        images = [[] if row is None else row for row in images]
         for index, row in enumerate(images):
             if not isinstance(row, (list, tuple)):
                 raise ValueError(
@@ -236,49 +249,33 @@ class MiniMonkeyImageProcessor(PilBackend):
         except DECODING_ERRORS as error:
             raise ValueError(f"it can't be decoded: {_without_addresses(error)}") from error
 
-    def _prepare_images_structure(self, images: ImageInput, expected_ndims: int = 3) -> list[ImageInput]:
-        images = self.fetch_images(images)
-        if not isinstance(images, list):
-            return [images]
-        return [image for row in images for image in (row if isinstance(row, list) else [row])]
+    def _settings(self, kwargs: dict) -> dict[str, Any]:
+        """
+        The settings of one call: those in `kwargs`, else those of this image processor; `size` is a [`SizeDict`].
 
-    def _prepare_image_like_inputs(
-        self, images: ImageInput, *args, expected_ndims: int = 3, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]
-    ) -> list[Image.Image]:
-        prepared = []
-        for index, image in enumerate(self._prepare_images_structure(images, expected_ndims)):
-            try:
-                prepared.append(self.process_image(image, **kwargs))
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"Image {index} can't be used: {error}") from error
-        return prepared
+        Raises:
+            TypeError, ValueError: one of them is wrong.
+        """
+        settings = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
+        settings |= resolve_shorthands(kwargs)
+        if not isinstance(settings["size"], SizeDict):
+            settings["size"] = SizeDict(
+                **get_size_dict(settings["size"], default_to_square=settings["default_to_square"])
+            )
+        self._check_settings(settings)
+        return settings
 
-    def _standardize_kwargs(
-        self,
-        detailed_tiles: Sequence[int] | None = None,
-        adaptive_tiles: Sequence[int] | None = None,
-        tile_order: Sequence[str] | None = None,
-        **kwargs,
-    ) -> dict:
-        kwargs = super()._standardize_kwargs(**kwargs)
-        # JSON has lists where we have tuples.
-        kwargs["detailed_tiles"] = tuple(detailed_tiles) if isinstance(detailed_tiles, list) else detailed_tiles
-        kwargs["adaptive_tiles"] = tuple(adaptive_tiles) if isinstance(adaptive_tiles, list) else adaptive_tiles
-        kwargs["tile_order"] = tuple(tile_order) if isinstance(tile_order, list) else tile_order
-        return kwargs
-
-    def _validate_preprocess_kwargs(self, **kwargs):
-        super()._validate_preprocess_kwargs(**kwargs)
+    def _check_settings(self, settings: dict[str, Any]) -> None:
         check_settings(
-            _tile_size(kwargs["size"]),
-            kwargs["detailed_tiles"],
-            kwargs["adaptive_tiles"],
-            kwargs["complementarity"],
+            _tile_size(settings["size"]),
+            settings["detailed_tiles"],
+            settings["adaptive_tiles"],
+            settings["complementarity"],
         )
-        tile_order = kwargs["tile_order"]
+        tile_order = settings["tile_order"]
         if not isinstance(tile_order, tuple) or sorted(map(str, tile_order)) != sorted(TILE_GROUPS):
             raise ValueError(f"`tile_order` must hold each of {TILE_GROUPS} once, got {tile_order!r}.")
-        max_pixels = kwargs["max_pixels"]
+        max_pixels = settings["max_pixels"]
         if max_pixels is not None and (type(max_pixels) is not int or max_pixels < 1):
             raise ValueError(f"`max_pixels` must be None or an integer of at least 1, got {max_pixels!r}.")
         for name, permitted in {
@@ -289,16 +286,18 @@ class MiniMonkeyImageProcessor(PilBackend):
             "data_format": (None, ChannelDimension.FIRST),
             "image_seq_length": (None,),
         }.items():
-            if kwargs.get(name) not in permitted:
+            if settings.get(name) not in permitted:
                 raise ValueError(
-                    f"`{name}` can only be {permitted[-1]!r} in {type(self).__name__}, got {kwargs[name]!r}."
+                    f"`{name}` can only be {permitted[-1]!r} in {type(self).__name__}, got {settings[name]!r}."
                 )
-        if kwargs["do_rescale"] and not kwargs["rescale_factor"] > 0:
-            raise ValueError(f"`rescale_factor` must be above 0, got {kwargs['rescale_factor']!r}.")
-        if kwargs["do_normalize"]:
-            _per_channel("image_mean", kwargs["image_mean"])
-            if not (_per_channel("image_std", kwargs["image_std"]) > 0).all():
-                raise ValueError(f"`image_std` must be above 0, got {kwargs['image_std']!r}.")
+        if settings["resample"] is None:
+            raise ValueError("`resample` must be one of Pillow's filters, got None.")
+        if settings["do_rescale"] and not (settings["rescale_factor"] or 0) > 0:
+            raise ValueError(f"`rescale_factor` must be above 0, got {settings['rescale_factor']!r}.")
+        if settings["do_normalize"]:
+            _per_channel("image_mean", settings["image_mean"])
+            if not (_per_channel("image_std", settings["image_std"]) > 0).all():
+                raise ValueError(f"`image_std` must be above 0, got {settings['image_std']!r}.")
 
     def _preprocess(
         self,
@@ -371,21 +370,39 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], owner: str
             raise TypeError(f"{owner} has no argument `{name}`.{hint}")
 
 
-def resolve_pyramid(kwargs: dict) -> dict:
+def resolve_shorthands(kwargs: dict) -> dict:
     """
-    Replace the name in `pyramid`, if there is one, by the three settings it stands for, of which `complementarity` may
-    be given all the same; `kwargs` stays as it is.
+    Replace `pyramid` and `crop_to_patches` by the settings that they stand for, and lists, which JSON has, by tuples;
+    `kwargs` stays as it is.
+
+    Raises:
+        ValueError: there is no such shorthand, or a setting is given beside it; only `complementarity` may be.
     """
-    kwargs = dict(kwargs)
-    name = kwargs.pop("pyramid", None)
-    if name is None:
-        return kwargs
-    if not isinstance(name, str) or name not in PYRAMID_SETTINGS:
+    kwargs = {name: tuple(value) if isinstance(value, list) else value for name, value in kwargs.items()}
+    crops, name = kwargs.pop("crop_to_patches", None), kwargs.pop("pyramid", None)
+    if crops is not None and type(crops) is not bool:
+        raise ValueError(f"`crop_to_patches` must be True or False, got {crops!r}.")
+    if name is not None and (not isinstance(name, str) or name not in PYRAMID_SETTINGS):
         raise ValueError(f"`pyramid` must be one of {', '.join(map(repr, PYRAMID_SETTINGS))}, got {name!r}.")
-    twice = sorted(kwargs.keys() & PYRAMID_SETTINGS[name].keys() - {"complementarity"})
+    if name is not None:
+        kwargs = _replaced(f"`pyramid` = {name!r}", PYRAMID_SETTINGS[name], kwargs)
+    if crops is False:
+        kwargs = _replaced("`crop_to_patches` = False", GLOBAL_VIEW_ALONE, kwargs)
+    return kwargs
+
+
+def _replaced(shorthand: str, settings: Mapping[str, Any], kwargs: dict) -> dict:
+    twice = sorted(kwargs.keys() & settings.keys() - {"complementarity"})
     if twice:
-        raise ValueError(f"`pyramid` = {name!r} already sets {', '.join(f'`{key}`' for key in twice)}; give only one.")
-    return {**PYRAMID_SETTINGS[name], **kwargs}
+        raise ValueError(f"{shorthand} already sets {', '.join(f'`{key}`' for key in twice)}; give only one.")
+    return {**settings, **kwargs}
+
+
+def flat_images(images: Any) -> list:
+    """The images of one image, of a list of images or of a list of rows, in order."""
+    if not isinstance(images, list):
+        return [images]
+    return [image for row in images for image in (row if isinstance(row, list) else [row])]
 
 
 def _tile_size(size: SizeDict) -> int:

@@ -1,10 +1,11 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """Text and images to the inputs of Mini-Monkey: tiles, and prompts with as many image tokens as the tiles need."""
 
-from .image_processing_minimonkey import check_known_arguments  # first: checks Transformers' version
+from .processing_releases import SANITIZES, chat_arguments  # first: refuses releases that are too old
 
 
 # isort: split
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,23 @@ from transformers.processing_utils import (
     VideosKwargs,
 )
 
+from .image_processing_minimonkey import check_known_arguments, flat_images
+
+
+# From the sentence of Transformers, which sees lost tokens of images but no lost ends; another sentence would stand as
+# it is
+TOKENS_ARE_MISSING = "token count between text and `input_ids`"
+# What decides how many tokens a row may have and which form it gets; without them, a row is whole and a list
+LENGTH_ARGUMENTS = {
+    "max_length",
+    "pad_to_multiple_of",
+    "padding",
+    "return_overflowing_tokens",
+    "return_tensors",
+    "stride",
+    "truncation",
+}
+
 
 # trf-ignore: TRF057 (the docstring below says what the generated one can't: tokens, errors, shapes)
 class MiniMonkeyProcessor(ProcessorMixin):
@@ -30,6 +48,10 @@ class MiniMonkeyProcessor(ProcessorMixin):
     In the text, each image is one `<IMG_CONTEXT>`, which the chat template writes. It becomes `<img>`, then
     `image_seq_length` times `<IMG_CONTEXT>` for each tile of the image, then `</img>`. Text of users that holds such a
     token is told from the real ones by `apply_chat_template(..., tokenize=True, sanitize_control_tokens=True)`.
+    Transformers before 5.23 cannot tell them apart: there, such text is refused with a ValueError.
+
+    Only scale compression needs `tile_levels`. A trainer that knows no such input, as TRL's for GRPO and RLOO, takes
+    the inputs without it after `processor.unused_input_names = ("num_patches", "tile_levels")`.
 
     Args:
         image_processor ([`MiniMonkeyImageProcessor`]): cuts images into tiles.
@@ -43,12 +65,11 @@ class MiniMonkeyProcessor(ProcessorMixin):
         ValueError: the tokenizer lacks one of the three tokens, or `image_seq_length` is not a positive integer.
     """
 
-    text_kwargs = {"padding_side": "left"}
+    unused_input_names = ("num_patches",)  # it alone has a row per image, where the others have one per tile
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> "MiniMonkeyProcessor":
-        """As every processor, but nobody is asked to trust the code of a model whose package is not imported."""
-        # The tokenizer looks the configuration up, does without it, and would ask on the way
+        """Defaults to `trust_remote_code=False`, so loading the tokenizer never opens the interactive trust prompt."""
         kwargs.setdefault("trust_remote_code", False)
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
@@ -76,11 +97,6 @@ class MiniMonkeyProcessor(ProcessorMixin):
     def image_token_ids(self) -> list[int]:
         return [self.image_token_id, self.start_image_token_id, self.end_image_token_id]
 
-    @property
-    def unused_input_names(self) -> list[str]:
-        # Every tensor that leaves the processor has a row per tile; this one has a row per image.
-        return ["num_patches"]
-
     # trf-ignore: TRF057 (as for the class)
     def __call__(
         self,
@@ -95,7 +111,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
         Args:
             images (`ImageInput`, *optional*):
-                The images of all rows in one list, or a list of images per row; see [`MiniMonkeyImageProcessor`].
+                The images of all rows in one list, or a list of images (or `None`) per row; see
+                [`MiniMonkeyImageProcessor`].
             text (`str` or `list[str]`): one prompt per row, each image written as one `<IMG_CONTEXT>`.
             videos (`None`): not supported.
             audio (`None`): not supported.
@@ -117,84 +134,116 @@ class MiniMonkeyProcessor(ProcessorMixin):
             ValueError: placeholders and images do not match, a prompt is expanded already, or truncation would cut
                 into an image.
         """
-        # Callers that serve every kind of model set video and audio options as well; here they do nothing
-        kinds = (ProcessingKwargs, TextKwargs, ImagesKwargs, VideosKwargs, AudioKwargs)
-        known = [name for kind in kinds for name in kind.__annotations__]
-        known = {"common_kwargs", "return_metadata", *known, *self.image_processor.valid_kwargs.__annotations__}
-        check_known_arguments(kwargs, known, type(self).__name__)
+        check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
         if videos is not None or audio is not None:
             raise ValueError(f"{type(self).__name__} takes images and text, no `videos` and no `audio`.")
         if isinstance(images, (list, tuple)) and not any(
-            image if isinstance(image, (list, tuple)) else True for image in images
+            image if isinstance(image, (list, tuple)) else image is not None for image in images
         ):
             images = None  # only rows without images
-        if kwargs.get("sanitize_control_tokens") and self._adds_start_token(kwargs):
-            # Sanitized text is encoded in pieces, to which the tokenizer can't add its start token: write it out.
-            text = [self.tokenizer.bos_token + row for row in ([text] if isinstance(text, str) else text)]
-            kwargs["add_special_tokens"] = False
-        return super().__call__(images=images, text=text, **kwargs)
+        rows, kwargs = self._text_arguments(text, kwargs)
+        try:
+            inputs = super().__call__(images=images, text=rows, **kwargs)
+        except ValueError as error:
+            if TOKENS_ARE_MISSING not in str(error):
+                raise
+            inputs = None
+        if inputs is None or not self._holds_whole_images(inputs):
+            whole = super().__call__(images=images, text=rows, **_without(kwargs, LENGTH_ARGUMENTS), truncation=False)
+            raise ValueError(
+                f"Truncation cuts into an image; the longest row needs `max_length` = "
+                f"{max(map(len, whole['input_ids']))}. Raise it, or ask for fewer tiles."
+            )
+        return inputs
+
+    def apply_chat_template(self, *args, **kwargs) -> str | list[list[int]] | BatchFeature:
+        """
+        As every processor's. With `sanitize_control_tokens=True`, Transformers before 5.23 refuses a conversation that
+        holds a control token with a ValueError, later releases encode it as the text that it is.
+        """
+        return super().apply_chat_template(**chat_arguments(self, self._call_arguments(), *args, **kwargs))
 
     def validate_inputs(
         self, images: ImageInput | None = None, text: list[str] | None = None, **kwargs: Unpack[ProcessingKwargs]
     ) -> None:
-        if text is None:
-            raise ValueError("`text` is missing; for pixels alone, call `processor.image_processor`.")
+        """See that each row has as many placeholders as images; `text` is without the tokens to sanitize."""
+        rows = text or []
         expanded = self.start_image_token + self.image_token
-        for index, row in enumerate(text):
-            if isinstance(row, str) and expanded in row:
+        for index, row in enumerate(rows):
+            if expanded in row:
                 raise ValueError(
                     f"text[{index}] is expanded already: it contains {expanded}. Write each image as one "
                     f"{self.image_token}."
                 )
-        super().validate_inputs(images=images, text=text, **kwargs)
+        found = sum(row.count(self.image_token) for row in rows)
+        given = 0 if images is None else len(flat_images(images))
+        if found != given:
+            raise ValueError(
+                f"The number of {self.image_token} tokens in the prompts should be the same as the number of images, "
+                f"found {found} tokens and {given} images."
+            )
         if isinstance(images, list) and images and isinstance(images[0], list):
-            if len(images) != len(text):
-                raise ValueError(f"`images` has {len(images)} rows but `text` has {len(text)}.")
-            for index, (row_images, row) in enumerate(zip(images, text, strict=True)):
+            if len(images) != len(rows):
+                raise ValueError(f"`images` has {len(images)} rows but `text` has {len(rows)}.")
+            for index, (row_images, row) in enumerate(zip(images, rows, strict=True)):
                 if row.count(self.image_token) != len(row_images):
                     raise ValueError(
                         f"text[{index}] has {row.count(self.image_token)} {self.image_token} but images[{index}] has "
                         f"{len(row_images)} images."
                     )
+        super().validate_inputs(images=images, text=text, **kwargs)
 
     def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
         num_tokens = self.image_seq_length * int(image_inputs["num_patches"][image_idx])
         return f"{self.start_image_token}{self.image_token * num_tokens}{self.end_image_token}"
 
-    def _adds_start_token(self, kwargs: dict[str, Any]) -> bool:
-        asked = kwargs.get("add_special_tokens", kwargs.get("text_kwargs", {}).get("add_special_tokens"))
-        return asked is not False and self.tokenizer.num_special_tokens_to_add() > 0
-
-    def _check_special_mm_tokens(self, text: list[str], text_inputs: BatchFeature, modalities: list[str]) -> None:
-        """Compare the image tokens with those of the text, and see that each image has both its ends."""
-        try:
-            super()._check_special_mm_tokens(text, text_inputs, modalities)
-            cut = any(self._has_open_image(np.asarray(ids)) for ids in text_inputs["input_ids"])
-        except ValueError:
-            cut = True
-        if cut:
-            # Sanitizing does no harm to unmarked text, and counts marked tokens as the text that they are.
-            special = (
-                0
-                if text[0].startswith(self.tokenizer.bos_token or "\0")
-                else self.tokenizer.num_special_tokens_to_add()
-            )
-            whole = self.tokenizer(text, add_special_tokens=False, sanitize_control_tokens=True)["input_ids"]
-            raise ValueError(
-                f"Truncation to {max(map(len, text_inputs['input_ids']))} tokens cuts into an image; the longest row "
-                f"needs `max_length` = {max(map(len, whole)) + special}. Raise it, or ask for fewer tiles."
-            )
-
-    def _has_open_image(self, ids: np.ndarray) -> bool:
-        """Whether a run of image tokens in one row, (tokens,), lacks the token before or after it."""
-        around = np.concatenate([[-1], ids, [-1]])
-        is_image = around == self.image_token_id
-        starts = ~is_image[:-1] & is_image[1:]
-        ends = is_image[:-1] & ~is_image[1:]
-        return bool(
-            (around[:-1][starts] != self.start_image_token_id).any()
-            or (around[1:][ends] != self.end_image_token_id).any()
+    def _call_arguments(self) -> Set[str]:
+        """Names of all arguments of a call: callers that serve every kind of model set those of other kinds, too."""
+        kinds = (
+            ProcessingKwargs,
+            TextKwargs,
+            ImagesKwargs,
+            VideosKwargs,
+            AudioKwargs,
+            self.image_processor.valid_kwargs,
         )
+        names = {name for kind in kinds for name in kind.__annotations__}
+        return names | {"common_kwargs", "return_metadata", "sanitize_control_tokens"}
+
+    def _text_arguments(self, text: Any, kwargs: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        """The rows of text and the arguments with which they are encoded as they are meant."""
+        if text is None:
+            raise ValueError("`text` is missing; for pixels alone, call `processor.image_processor`.")
+        rows = [text] if isinstance(text, str) else text
+        if not rows or not isinstance(rows, (list, tuple)) or not all(isinstance(row, str) for row in rows):
+            raise ValueError("`text` must be a string or list of strings, at least one.")
+        given = _given("text_kwargs", kwargs)
+        kwargs = _without(kwargs, {"sanitize_control_tokens"})
+        if "padding_side" not in {*given, *self.tokenizer.init_kwargs}:
+            kwargs["padding_side"] = "left"
+        if given.get("sanitize_control_tokens"):
+            # Encoded in pieces, to which the tokenizer can't add its start token: write it out
+            if given.get("add_special_tokens") is not False and self.tokenizer.num_special_tokens_to_add() > 0:
+                rows = [self.tokenizer.bos_token + row for row in rows]
+            kwargs = _without(kwargs, {"add_special_tokens"}) | {"add_special_tokens": False}
+            if SANITIZES:
+                kwargs["sanitize_control_tokens"] = True
+        return list(rows), kwargs
+
+    def _holds_whole_images(self, inputs: BatchFeature) -> bool:
+        """Whether all tokens of all images are there, between the token before and the one after an image."""
+        number = 0
+        for row in inputs["input_ids"]:
+            around = np.concatenate([[-1], np.asarray(row), [-1]])
+            is_image = around == self.image_token_id
+            starts = ~is_image[:-1] & is_image[1:]
+            ends = is_image[:-1] & ~is_image[1:]
+            if (around[:-1][starts] != self.start_image_token_id).any():
+                return False
+            if (around[1:][ends] != self.end_image_token_id).any():
+                return False
+            number += is_image.sum()
+        return number == self.image_seq_length * len(inputs.get("pixel_values", ()))
 
     def _get_num_multimodal_tokens(self, image_sizes: list[tuple[int, int]] | None = None, **kwargs) -> MultiModalData:
         """
@@ -210,13 +259,28 @@ class MiniMonkeyProcessor(ProcessorMixin):
         """
         if image_sizes is None:
             return MultiModalData()
-        images_kwargs = self._merge_kwargs(**kwargs)["images_kwargs"]
+        check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
+        given = _given("images_kwargs", kwargs)
+        settings = {name: given[name] for name in self.image_processor.valid_kwargs.__annotations__ if name in given}
         num_patches = [
-            self.image_processor.get_number_of_image_patches(height, width, images_kwargs)
-            for height, width in image_sizes
+            self.image_processor.get_number_of_image_patches(height, width, settings) for height, width in image_sizes
         ]
         num_tokens = [2 + self.image_seq_length * number for number in num_patches]
         return MultiModalData(num_image_tokens=num_tokens, num_image_patches=num_patches)
+
+
+def _given(kind: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of one kind, such as `text_kwargs`; those that are given flat come first."""
+    return {**kwargs.get(kind, {}), **kwargs}
+
+
+def _without(kwargs: dict[str, Any], names: Set[str]) -> dict[str, Any]:
+    """`kwargs` without `names`, neither flat nor in dictionaries such as `text_kwargs`."""
+    return {
+        name: _without(value, names) if isinstance(value, dict) else value
+        for name, value in kwargs.items()
+        if name not in names
+    }
 
 
 __all__ = ["MiniMonkeyProcessor"]

@@ -8,14 +8,28 @@ The functions here hold no state and know nothing of `generate` or of training: 
 tokens that stay (`compression_mask`), and a mask into a shorter prompt (`left_pack`).
 """
 
+import copy
+
 import torch
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import create_masks_for_generate
 
 
-DETAILED_LEVEL = 0  # in `tile_levels`: 0 detailed, 1 adaptive, 2 global
+DETAILED_LEVEL, ADAPTIVE_LEVEL, GLOBAL_LEVEL = TILE_LEVELS = (0, 1, 2)  # the values of `tile_levels`
 SUPPORTED_LANGUAGE_MODELS = ("llama", "phi3", "qwen2")
+SCORING_ATTENTION = "minimonkey_scores"  # its name among Transformers' attention functions
 QUERY_CHUNK = 64  # rows of the attention matrix in memory at once
+
+
+def check_tile_levels(tile_levels: torch.Tensor) -> None:
+    """Raise `ValueError` unless every level is 0 (detailed), 1 (adaptive) or 2 (global)."""
+    if not torch.isin(tile_levels, torch.tensor(TILE_LEVELS, device=tile_levels.device)).all():
+        raise ValueError(f"`tile_levels` must be 0, 1 or 2 (detailed, adaptive, global), got {tile_levels.tolist()}.")
+
+
+def kept_count(tokens: int, keep_ratio: float) -> int:
+    """How many of an image's detailed tokens stay: `int(tokens * keep_ratio)`, at least one if there are any."""
+    return min(tokens, max(int(tokens * keep_ratio), 1))
 
 
 def detailed_images(image_mask: torch.Tensor, tile_levels: torch.Tensor, image_seq_length: int) -> torch.Tensor:
@@ -38,8 +52,7 @@ def detailed_images(image_mask: torch.Tensor, tile_levels: torch.Tensor, image_s
         `ValueError`: a level other than 0, 1 and 2, an image that is not a whole number of tiles, or a number of
         levels that is not the number of tiles.
     """
-    if not torch.isin(tile_levels, torch.tensor([0, 1, 2], device=tile_levels.device)).all():
-        raise ValueError(f"`tile_levels` must be 0, 1 or 2 (detailed, adaptive, global), got {tile_levels.tolist()}.")
+    check_tile_levels(tile_levels)
     starts = image_mask & ~torch.nn.functional.pad(image_mask, (1, 0))[:, :-1]
     images = starts.cumsum(dim=1) * image_mask  # number of the image in its row, 0 outside of images
     for row, image in starts.nonzero().tolist():
@@ -120,9 +133,9 @@ def score_detailed_tokens(
     """
     Mean attention that each detailed token of one sequence gets from the tokens after its image's detailed block.
 
-    The layers before `layer` run in full, with the model's own attention implementation. Of `layer` itself only the
-    norm, the queries after the first detailed block and the keys are computed, and the softmax (in float32) goes over
-    `QUERY_CHUNK` queries at a time: memory grows linearly with the sequence.
+    The layers before `layer` run in full, with the model's own attention implementation. Of `layer` itself the norm
+    and the attention's projections are computed, and the softmax (in float32) goes over `QUERY_CHUNK` queries after
+    the first detailed block at a time: memory grows linearly with the sequence.
 
     Args:
         language_model (`PreTrainedModel`):
@@ -143,53 +156,38 @@ def score_detailed_tokens(
     Raises:
         ValueError: an unknown language model, or one whose weights are divided among processes.
     """
-    config = language_model.config
-    if config.model_type not in SUPPORTED_LANGUAGE_MODELS:
+    if language_model.config.model_type not in SUPPORTED_LANGUAGE_MODELS:
         raise ValueError(
             f"The Scale Compression Mechanism knows the language models {', '.join(SUPPORTED_LANGUAGE_MODELS)}, "
-            f"got {config.model_type!r}."
+            f"got {language_model.config.model_type!r}."
         )
-    weight = language_model.layers[layer].input_layernorm.weight
+    scoring_layer = language_model.layers[layer]
+    weight = scoring_layer.input_layernorm.weight
     if hasattr(weight, "device_mesh") or hasattr(weight, "ds_id"):  # how FSDP2 and ZeRO-3 mark what they divide
         raise ValueError(
             "The Scale Compression Mechanism needs whole weights in every process: with FSDP or ZeRO-3, `keep_ratio` "
             "must be 1.0."
         )
-    length = images.shape[0]
-    index = torch.arange(length, device=images.device)
-    # Where the block of each token's image ends; tokens outside of blocks are counted by no query.
-    block_ends = index.new_zeros(length + 1).scatter_reduce(0, images, index, "amax")[images]
-    block_ends = block_ends.masked_fill(images == 0, length)
-    first_query = int(block_ends.min()) + 1
-
     position_embeddings = language_model.rotary_emb(inputs_embeds, position_ids)
     hidden_states = _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer)
-    decoder_layer = language_model.layers[layer]
-    query, key = _project(
-        decoder_layer.self_attn, decoder_layer.input_layernorm(hidden_states), position_embeddings, first_query
+    attention = copy.copy(scoring_layer.self_attn)  # the same weights under another attention function
+    vars(attention).pop("forward", None)  # that of accelerate's offloading, which would call the original
+    attention.config = copy.copy(attention.config)
+    attention.config._attn_implementation = SCORING_ATTENTION
+    _, scores = attention(
+        hidden_states=scoring_layer.input_layernorm(hidden_states),
+        position_embeddings=position_embeddings,
+        attention_mask=None,
+        images=images,
     )
-    index, counts = index.to(key.device), (length - 1 - block_ends).clamp(min=1).to(key.device)
-    block_ends, window = block_ends.to(key.device), _sliding_window(config, layer)
-
-    totals = torch.zeros(length, dtype=torch.float32, device=key.device)
-    for start in range(first_query, length, QUERY_CHUNK):
-        stop = min(start + QUERY_CHUNK, length)
-        rows, columns = index[start:stop, None], index[:stop]
-        visible = columns <= rows
-        if window is not None:
-            visible &= columns > rows - window
-        chunk = query[:, :, start - first_query : stop - first_query]
-        with torch.autocast(key.device.type, enabled=False):
-            weights = chunk @ key[:, :, :stop].transpose(2, 3)  # (kv heads, query groups, rows, columns)
-        weights = weights.masked_fill(~visible, -torch.inf).softmax(dim=-1)
-        totals[:stop] += (weights.mean(dim=(0, 1)) * (rows > block_ends[:stop])).sum(dim=0)
-    return (totals / counts).to(images.device)
+    return scores.to(images.device)
 
 
 def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer):
     config = language_model.config
-    # Without position ids, in whose gaps the library would see the seams of packed sequences.
-    masks = create_masks_for_generate(config, inputs_embeds, attention_mask=None, past_key_values=None)
+    # Without position ids, in whose gaps the library would see the seams of packed sequences. By position: the name of
+    # the fourth argument, no cache here, is another one from Transformers 5.24 on.
+    masks = create_masks_for_generate(config, inputs_embeds, None, None)
     hidden_states = inputs_embeds
     for index, decoder_layer in enumerate(language_model.layers[:layer]):
         hidden_states = decoder_layer(
@@ -202,33 +200,38 @@ def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings
     return hidden_states
 
 
-def _project(attention, hidden_states, position_embeddings, first_query):
-    """Scaled queries `(kv heads, groups, queries, head_dim)`, keys `(kv heads, 1, length, head_dim)`, in float32."""
-    if attention.config.model_type == "phi3":  # one matrix for queries, keys and values
-        query_size = attention.config.num_attention_heads * attention.head_dim
-        key_size = attention.config.num_key_value_heads * attention.head_dim
-        query, key, _ = attention.qkv_proj(hidden_states).split((query_size, key_size, key_size), dim=-1)
-        query = query[:, first_query:]
-    else:
-        query, key = attention.q_proj(hidden_states[:, first_query:]), attention.k_proj(hidden_states)
-    cos, sin = (embedding[0].to(key.device) for embedding in position_embeddings)  # (length, rotary dim)
-    query, key = (states[0].unflatten(-1, (-1, attention.head_dim)).transpose(0, 1) for states in (query, key))
-    query, key = _rotate(query, cos[first_query:], sin[first_query:]), _rotate(key, cos, sin)
-    query = query.float().unflatten(0, (-1, attention.num_key_value_groups)) * attention.scaling
-    return query, key.float()[:, None]
+def _scoring_attention(module, query, key, value, attention_mask, *, scaling, images, sliding_window=None, **kwargs):
+    """
+    An attention function for Transformers' `AttentionInterface` that returns, in place of outputs and weights, zeros
+    and the scores `(length,)` of one sequence. `query` is `(1, heads, length, head_dim)`, `key` the same with its own
+    number of heads, both rotated; the softmax is in float32, over `QUERY_CHUNK` queries at a time.
+    """
+    length, images = key.shape[2], images.to(key.device)
+    index = torch.arange(length, device=key.device)
+    # Where the block of each token's image ends; tokens outside of blocks are counted by no query.
+    block_ends = index.new_zeros(length + 1).scatter_reduce(0, images, index, "amax")[images]
+    block_ends = block_ends.masked_fill(images == 0, length)
+    first_query = int(block_ends.min()) + 1
+    query = query[0, :, first_query:].float().unflatten(0, (key.shape[1], -1)) * scaling
+    key = key[0, :, None].float()  # (kv heads, 1, length, head_dim); query: (kv heads, groups, queries, head_dim)
+
+    totals = torch.zeros(length, dtype=torch.float32, device=key.device)
+    for start in range(first_query, length, QUERY_CHUNK):
+        stop = min(start + QUERY_CHUNK, length)
+        rows, columns = index[start:stop, None], index[:stop]
+        visible = columns <= rows
+        if sliding_window is not None:
+            visible &= columns > rows - sliding_window
+        chunk = query[:, :, start - first_query : stop - first_query]
+        with torch.autocast(key.device.type, enabled=False):
+            weights = chunk @ key[:, :, :stop].transpose(2, 3)  # (kv heads, query groups, rows, columns)
+        weights = weights.masked_fill(~visible, -torch.inf).softmax(dim=-1)
+        totals[:stop] += (weights.mean(dim=(0, 1)) * (rows > block_ends[:stop])).sum(dim=0)
+    scores = totals / (length - 1 - block_ends).clamp(min=1)
+    return value.new_zeros(1, length, query.shape[0] * query.shape[1], value.shape[-1]), scores
 
 
-def _rotate(states, cos, sin):
-    rotary, rest = states.split((cos.shape[-1], states.shape[-1] - cos.shape[-1]), dim=-1)
-    first, second = rotary.chunk(2, dim=-1)
-    return torch.cat((rotary * cos + torch.cat((-second, first), dim=-1) * sin, rest), dim=-1)
-
-
-def _sliding_window(config, layer):
-    layer_types = getattr(config, "layer_types", None)  # Llama and Phi3 have none
-    if layer_types is not None and layer_types[layer] != "sliding_attention":
-        return None
-    return getattr(config, "sliding_window", None)
+AttentionInterface.register(SCORING_ATTENTION, _scoring_attention)
 
 
 def naive_scores(
@@ -261,8 +264,8 @@ def naive_scores(
 
 def select_tokens(scores: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
     """
-    Keep the `int(n * keep_ratio)` best of the `n` detailed tokens of each image, the earlier one of equal scores, and
-    every token that is not detailed.
+    Keep the best detailed tokens of each image, `kept_count` of them and the earlier one of equal scores, and every
+    token that is not detailed.
 
     Args:
         scores (`torch.Tensor` of shape `(sequence_length,)`):
@@ -278,7 +281,7 @@ def select_tokens(scores: torch.Tensor, images: torch.Tensor, keep_ratio: float)
     kept = images == 0
     for image in images[~kept].unique().tolist():
         tokens = (images == image).nonzero()[:, 0]
-        best = scores[tokens].argsort(descending=True, stable=True)[: int(len(tokens) * keep_ratio)]
+        best = scores[tokens].argsort(descending=True, stable=True)[: kept_count(len(tokens), keep_ratio)]
         kept[tokens[best]] = True
     return kept
 

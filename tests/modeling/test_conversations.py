@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import DynamicCache, InternVLModel, StaticCache
 
-
 from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
 
 
@@ -15,10 +14,11 @@ CACHE = "cache" if "cache" in inspect.signature(InternVLModel.forward).parameter
 FIRST = {"max_new_tokens": 6, "do_sample": False, "return_dict_in_generate": True}
 NEXT = {"max_new_tokens": 8, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
 ROWS = {
-    "one row": [[3, "00012", 4]],
+    "one row": [[3, "0012", 4]],
     "two images": [[3, "00012", 4, "002", 6]],
     "left padding": [[3, "00012", 4, "002", 6], [2, "112", 7], [2, "10002", 9]],
     "a row of text": [[3, "00012", 4], [6]],
+    "a long row of text": [[3, "00012", 4], [60]],
 }
 
 
@@ -35,9 +35,10 @@ def masked(naive, single_rows):
     """
 
     def first_turn(model, inputs, **options):
+        ratio = model.config.scale_compression_config.keep_ratio
         mask = torch.zeros_like(inputs["attention_mask"])
         for row, padding, single in zip(mask, inputs["attention_mask"], single_rows(inputs), strict=True):
-            row[padding.nonzero()[:, 0][naive.kept(model, single, 0.5)]] = 1
+            row[padding.nonzero()[:, 0][naive.kept(model, single, ratio)]] = 1
         outputs = model.generate(
             input_ids=inputs["input_ids"],
             pixel_values=inputs["pixel_values"],
@@ -95,8 +96,11 @@ def expected_turn(model, outputs, ids, attention_mask, mask, **options):
 
 
 class TestNextTurn:
+    # At 0.9 of few tokens one is dropped, and with kept positions a column of padding takes its place.
+    @pytest.mark.parametrize("keep_ratio", [0.5, 0.9])
     @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
-    def test_equals_the_masked_conversation(self, model, make_inputs, masked, rows):
+    def test_equals_the_masked_conversation(self, model, make_inputs, masked, rows, keep_ratio):
+        model.config.scale_compression_config.keep_ratio = keep_ratio
         inputs = make_inputs(*rows)
         expected, mask = masked(model, inputs)
         outputs = model.generate(**inputs, **FIRST)
@@ -214,6 +218,63 @@ class TestNextTurn:
         other = make_inputs([4, "0012", 3], [4, "0012", 3], [4, "0002", 3], seed=3)
         expected = model.generate(**other, **FIRST)
         assert torch.equal(model.generate(**other, **FIRST, **{CACHE: cache}).sequences, expected.sequences)
+
+    @pytest.mark.parametrize("chosen", [[1, 0, 2], [2, 0], [0, 1, 2, 0, 1, 2], [0, 0, 1, 1, 2, 2]], ids=str)
+    def test_rows_that_the_caller_chose(self, model, make_inputs, chosen):
+        """Of the cache, as for a beam search of one's own; natively any of them goes on exactly."""
+        inputs = make_inputs(*ROWS["left padding"])
+        outputs, again = model.generate(**inputs, **FIRST), model.generate(**inputs, **FIRST)
+        ids = next_ids(outputs.sequences)
+        attention_mask = longer(inputs["attention_mask"], ids.shape[1] - inputs["attention_mask"].shape[1])
+        expected = go_on(model, again[CACHE], ids, attention_mask)
+        chosen = torch.tensor(chosen)
+        cache = outputs[CACHE]
+        cache.batch_select_indices(chosen)
+        logits = model(input_ids=ids[chosen, -6:], attention_mask=None, **{CACHE: copy.deepcopy(cache)}).logits[:, -1]
+        torch.testing.assert_close(logits, expected.logits[0][chosen], rtol=0, atol=2e-4)
+        for given in (ids[chosen], ids[chosen, -6:]):
+            found = go_on(model, copy.deepcopy(cache), given, attention_mask[chosen])
+            torch.testing.assert_close(found.logits[0], expected.logits[0][chosen], rtol=0, atol=2e-4)
+
+    def test_tokens_that_the_next_turn_hides(self, model, make_inputs, masked):
+        inputs = make_inputs(*ROWS["two images"])
+        expected, mask = masked(model, inputs)
+        outputs = model.generate(**inputs, **FIRST)
+        ids = next_ids(outputs.sequences)
+        attention_mask = torch.ones_like(ids)
+        attention_mask[:, :2] = 0
+        attention_mask[:, inputs["input_ids"].shape[1] - 3] = 0
+        hidden = mask * attention_mask[:, : mask.shape[1]]
+        dropped = 1 - mask  # among them none of the hidden ones
+        both = torch.cat((hidden, attention_mask[:, mask.shape[1] :]), dim=1)
+        keeps = model.config.scale_compression_config.positions == "keep"
+        real = torch.cat((hidden + dropped, attention_mask[:, mask.shape[1] :]), dim=1)
+        position_ids = ((real if keeps else both).cumsum(dim=1) - 1).clamp(min=0)
+        truth = go_on(model, expected[CACHE], ids, both, position_ids=position_ids, keep_ratio=1.0)
+        assert_same(go_on(model, outputs[CACHE], ids, attention_mask), truth)
+
+    def test_what_the_caller_does_with_the_tensors(self, model, make_inputs):
+        inputs = make_inputs(*ROWS["left padding"])
+        inputs["attention_mask"] = inputs["attention_mask"].bool()
+        outputs, again = model.generate(**inputs, **FIRST), model.generate(**inputs, **FIRST)
+        ids = next_ids(outputs.sequences)
+        attention_mask = longer(inputs["attention_mask"].long(), ids.shape[1] - inputs["attention_mask"].shape[1])
+        expected = go_on(model, again[CACHE], ids, attention_mask)
+        inputs["attention_mask"].zero_()
+        inputs["input_ids"].zero_()
+        assert_same(go_on(model, outputs[CACHE], ids, attention_mask), expected)
+
+    def test_after_a_call_that_failed(self, model, make_inputs):
+        inputs = make_inputs(*ROWS["left padding"])
+        outputs, again = model.generate(**inputs, **FIRST), model.generate(**inputs, **FIRST)
+        ids = next_ids(outputs.sequences)
+        attention_mask = longer(inputs["attention_mask"], ids.shape[1] - inputs["attention_mask"].shape[1])
+        expected = go_on(model, again[CACHE], ids, attention_mask)
+        cache = outputs[CACHE]
+        for rows in ([0, 1], [0, 1, 2, 0]):
+            with pytest.raises(ValueError, match="a compressed prompt of 3 rows, which are not"):
+                model(input_ids=ids[rows, -6:], attention_mask=attention_mask[rows], **{CACHE: cache})
+        assert_same(go_on(model, cache, ids, attention_mask), expected)
 
 
 class TestCrop:
@@ -339,7 +400,9 @@ class TestRefused:
     def test_other_rows(self, model, turn, rows):
         cache, ids, attention_mask = turn
         ids, attention_mask = ids.repeat(2, 1)[:rows], attention_mask.repeat(2, 1)[:rows]
-        with pytest.raises(ValueError, match=f"a compressed prompt of 3 rows, but the call has {rows}"):
+        with pytest.raises(
+            ValueError, match="(of 3 rows, which are not|another prompt|was padding)"
+        ):
             go_on(model, cache, ids, attention_mask)
 
     def test_nothing_new(self, model, turn):
@@ -373,8 +436,9 @@ class TestRefused:
     def test_embeddings(self, model, turn):
         cache, ids, attention_mask = turn
         embeds = model.get_input_embeddings()(ids)
-        with pytest.raises(ValueError, match="goes on with `input_ids`, not with embeddings"):
-            model.generate(inputs_embeds=embeds, attention_mask=attention_mask, **{CACHE: cache})
+        for given in ({}, {"input_ids": ids}):
+            with pytest.raises(ValueError, match="goes on with `input_ids`, not with embeddings"):
+                model.generate(**given, inputs_embeds=embeds, attention_mask=attention_mask, **{CACHE: cache})
 
     def test_two_caches(self, model, turn):
         cache, ids, attention_mask = turn

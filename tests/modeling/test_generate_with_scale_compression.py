@@ -512,11 +512,13 @@ class TestBadInput:
             with pytest.raises(ValueError, match="every row needs a token that `attention_mask` does not hide"):
                 call(**inputs | {"attention_mask": attention_mask}, keep_ratio=0.5)
 
-    def test_no_rows(self, model, inputs):
-        inputs = {name: value[:0] for name, value in inputs.items()}
+    def test_no_tiles(self, model, inputs):
+        inputs = inputs | {name: inputs[name][:0] for name in ("pixel_values", "tile_levels")}
         for call in (model.generate, model, model.model):
-            with pytest.raises(ValueError, match="`pixel_values` has no tiles"):
+            with pytest.raises(ValueError, match="has image tokens, but .*`pixel_values`"):
                 call(**inputs, keep_ratio=0.5)
+        with pytest.raises(ValueError, match="`pixel_values` has no tiles"):
+            model.get_image_features(inputs["pixel_values"])
 
     def test_short_position_ids(self, model, inputs):
         position_ids = torch.arange(inputs["input_ids"].shape[1] - 1)[None]

@@ -107,8 +107,10 @@ class TestModel:
         for pattern in model.tp_plan:
             found = [name for name in layers if fnmatchcase(name, pattern)]
             assert len(found) == (model.config.text_config.num_hidden_layers if "*" in pattern else 1), pattern
-        planned = [name for name in layers if any(fnmatchcase(name, pattern) for pattern in model.tp_plan)]
-        assert planned == [name for name in layers if name.startswith("language_model.")]
+        planned = {name for name in layers if any(fnmatchcase(name, pattern) for pattern in model.tp_plan)}
+        decoder = {name for name in layers if name.startswith("language_model.")}
+        assert decoder - planned <= {"language_model.embed_tokens"}  # planned, too, in later releases
+        assert planned <= decoder
 
         assert model.supports_pp_plan
         parts = [attrgetter(name)(model) for name in model._pp_plan]

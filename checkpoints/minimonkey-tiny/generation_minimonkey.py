@@ -1,0 +1,276 @@
+# trf-ignore: TRF028 (the license is in the file LICENSE)
+"""`generate` with the Scale Compression Mechanism: shorter prompts in, whole conversations out."""
+
+from .transformers_releases import CAN_PREFILL_IN_CHUNKS, take_cache  # first: checks Transformers' version
+
+
+# isort: split
+import copy
+import inspect
+from typing import Any
+
+import torch
+from transformers import (
+    Cache,
+    GenerationConfig,
+    GenerationMixin,
+    InternVLModel,
+    LogitsProcessorList,
+    SuppressTokensLogitsProcessor,
+)
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
+
+from .compressed_prompt import CompressedBeginning, Prompt, WholePromptStreamer, beginning_aside, shorten_prompt
+from .scale_compression import DETAILED_LEVEL
+from .transformers_releases import cache_argument
+
+
+CACHE = cache_argument(InternVLModel.forward)
+# What may follow `logits_processor` by position, after `self` and the first three.
+MORE_ARGUMENTS = list(inspect.signature(GenerationMixin.generate).parameters)[4:]
+
+
+class ScaleCompressionGenerationMixin(GenerationMixin):
+    """[`~GenerationMixin.generate`] for a model whose `model` is a [`MiniMonkeyModel`]."""
+
+    @torch.no_grad()
+    def generate(
+        self,
+        inputs: torch.LongTensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        logits_processor: LogitsProcessorList | None = None,
+        *args,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        pixel_values: torch.FloatTensor | None = None,
+        tile_levels: torch.LongTensor | None = None,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        keep_ratio: float | None = None,
+        **kwargs,
+    ):
+        r"""
+        [`~GenerationMixin.generate`] with SCM: the dropped tokens leave the prompt before the first step, so the cache
+        is shorter in every layer, and the returned ids start with the whole prompt all the same.
+
+        What looks at the prompt while it generates (logits processors, stopping criteria, `prefix_allowed_tokens_fn`)
+        sees the short one, and returned attentions, hidden states and caches are those of the short one. A returned
+        cache knows what left it: a later call goes on with the whole conversation, as without SCM. Images that come
+        after a cached beginning are kept whole. Nothing is dropped with `inputs_embeds`, without images or without
+        detailed tiles.
+
+        Args:
+            inputs (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+                The prompt, which may also be given as `input_ids`.
+            generation_config (`GenerationConfig`, *optional*):
+                As in every model's `generate`; `max_length` and `min_length` count the whole prompt.
+            attention_mask (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+                0 at padding. Without it all tokens count, but those that equal a `pad_token_id` that does not also end
+                answers.
+            keep_ratio (`float`, *optional*):
+                Share of each image's detailed tokens that stays, above 0 and at most 1 (keep all, the same as a model
+                without SCM). `config.scale_compression_config.keep_ratio` is the default.
+            logits_processor, args, position_ids, pixel_values, tile_levels, mm_encoder_outputs, kwargs:
+                Everything else that `generate` and `forward` take.
+
+        Returns:
+            As in every model's `generate`.
+
+        Raises:
+            ValueError: the inputs do not fit each other, or a cache can't be continued with them.
+        """
+        kwargs |= dict(zip(MORE_ARGUMENTS, args, strict=False))
+        if inputs is not None and input_ids is not None:
+            raise ValueError("Specify `inputs` or `input_ids`, not both: they are two names of the prompt.")
+        cache = take_cache(kwargs)
+        keep_ratio = self.model.check_compression(keep_ratio, pixel_values, tile_levels)
+        if pixel_values is not None:
+            names = ("vision_feature_layer", "vision_feature_select_strategy")
+            settings = {name: kwargs.pop(name) for name in names if name in kwargs}
+            mm_encoder_outputs = {"image": self.model.encode_images(pixel_values, mm_encoder_outputs, **settings)}
+        whole = Prompt(input_ids if inputs is None else inputs, attention_mask, position_ids, mm_encoder_outputs)
+        settings = GenerationSettings(kwargs, generation_config, self.generation_config)
+        self._check_prompt(whole, cache, settings)
+
+        prompt, beginning = whole, CompressedBeginning.of(cache)
+        if beginning is not None:
+            prompt, beginning = self._continue_prompt(whole, beginning, cache, settings)
+        elif not settings.has_embeddings and keep_ratio < 1.0 and not is_filled(cache):
+            prompt, beginning = self._compress_prompt(whole, tile_levels, keep_ratio, settings)
+        if whole.has_images and settings["prompt_lookup_num_tokens"] is not None:
+            # What follows an image token in the prompt are more of them, which stand for nothing in an answer.
+            no_image = SuppressTokensLogitsProcessor([self.config.image_token_id], device=self.device)
+            logits_processor = LogitsProcessorList([*(logits_processor or []), no_image])
+        arguments = kwargs | prompt.arguments() | ({} if cache is None else {CACHE: cache})
+        if beginning is not None:
+            generation_config = settings.shorten(arguments, whole.input_ids, prompt.input_ids)
+            if arguments.get("streamer") is not None:
+                arguments["streamer"] = WholePromptStreamer(arguments["streamer"], whole.input_ids)
+        with beginning_aside(cache):
+            outputs = super().generate(prompt.input_ids, generation_config, logits_processor, **arguments)
+        if beginning is None:
+            return outputs
+        if (filled := outputs.get(CACHE) if isinstance(outputs, ModelOutput) else cache) is not None:
+            beginning.put_on(filled)
+        return _with_whole_prompt(outputs, whole.input_ids, prompt.input_ids.shape[1])
+
+    def _check_prompt(self, prompt: Prompt, cache: Cache | None, settings: "GenerationSettings") -> None:
+        if prompt.input_ids is None or settings.has_embeddings:
+            if CompressedBeginning.of(cache) is not None:
+                raise ValueError(
+                    "A cache that was filled under compression goes on with `input_ids`, not with embeddings."
+                )
+            return
+        if not prompt.has_images and not is_filled(cache) and (prompt.input_ids == self.config.image_token_id).any():
+            raise ValueError("The prompt has image tokens, but `pixel_values` are missing.")
+        if CAN_PREFILL_IN_CHUNKS or settings["prefill_chunk_size"] is None:
+            return
+        if prompt.has_images or is_filled(cache):
+            raise ValueError(
+                "`prefill_chunk_size` with images or after a cached beginning gives wrong tokens before Transformers "
+                "5.23: leave it out, or install a later release."
+            )
+
+    def _compress_prompt(
+        self, whole: Prompt, tile_levels: torch.LongTensor | None, keep_ratio: float, settings: "GenerationSettings"
+    ) -> tuple[Prompt, CompressedBeginning | None]:
+        """The prompt without the tokens that scale compression drops, and what a cache has to know of it."""
+        if not whole.has_images or tile_levels is None or not (tile_levels == DETAILED_LEVEL).any():
+            return whole, None
+        attention_mask = whole.attention_mask
+        if attention_mask is None:
+            attention_mask = settings.attention_mask(whole.input_ids)
+        kept, position_ids = self.model.select_tokens(
+            whole.input_ids,
+            tile_levels=tile_levels,
+            attention_mask=attention_mask,
+            position_ids=whole.position_ids,
+            mm_encoder_outputs=whole.mm_encoder_outputs,
+            keep_ratio=keep_ratio,
+        )
+        positions = self.config.scale_compression_config.positions
+        short = shorten_prompt(
+            Prompt(whole.input_ids, attention_mask, position_ids, whole.mm_encoder_outputs),
+            kept,
+            image_mask=whole.input_ids == self.config.image_token_id,
+            pad_token_id=settings.pad_token_id(self.get_input_embeddings().num_embeddings),
+            # Without any padding `generate` would drop the mask, and the library would take the gaps in positions that
+            # are kept for the seams of packed sequences.
+            padding=int(positions == "keep"),
+        )
+        width = short.input_ids.shape[1]
+        real = attention_mask.to(torch.bool, copy=True)
+        return short, CompressedBeginning(real, kept, width, True, positions, whole.input_ids.clone())
+
+    def _continue_prompt(
+        self, whole: Prompt, beginning: CompressedBeginning, cache: Cache, settings: "GenerationSettings"
+    ) -> tuple[Prompt, CompressedBeginning]:
+        """A conversation whose compressed beginning is in the cache, in the columns of that cache."""
+        if any(settings[name] is not None for name in ("prompt_lookup_num_tokens", "assistant_model")):
+            raise ValueError(
+                "Assisted decoding after a cached beginning gives wrong tokens in Transformers, also without scale "
+                "compression: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
+            )
+        cached, (rows, length) = int(cache.get_seq_length()), whole.input_ids.shape
+        # `generate` repeats the rows of a call for beams and returned sequences; those of a cache are there already.
+        repeats = max(settings["num_beams"] or 1, settings["num_return_sequences"] or 1)
+        beginning = beginning.for_rows(cache, rows, repeats).crop(cached)
+        seen = beginning.seen(cached)
+        total = length if whole.attention_mask is None else whole.attention_mask.shape[1]
+        is_whole = length == total
+        new = total - seen
+        if new < 1 or length not in (total, new):
+            raise ValueError(
+                f"The cache holds {seen} tokens of the conversation. Give `input_ids` and `attention_mask` of all of "
+                f"it and at least one more; got {length} ids and a mask of {total}."
+            )
+        input_ids = whole.input_ids
+        image_mask = input_ids == self.config.image_token_id
+        mm_encoder_outputs = None
+        if image_mask[:, length - new :].any():
+            if not whole.has_images:
+                raise ValueError("The new part of the conversation has image tokens, but `pixel_values` are missing.")
+            mm_encoder_outputs = whole.features_from(image_mask, first_column=length - new)
+        if whole.position_ids is not None and whole.position_ids.shape[-1] < new:
+            raise ValueError(
+                f"`position_ids` must have a column for each of the {new} new tokens, got the shape "
+                f"{tuple(whole.position_ids.shape)}."
+            )
+        if is_whole:
+            beginning.check_ids(input_ids)
+            input_ids = beginning.continue_ids(
+                input_ids, settings.pad_token_id(self.get_input_embeddings().num_embeddings)
+            )
+        attention_mask, position_ids = beginning.continue_mask(whole.attention_mask, cached, new)
+        if whole.position_ids is not None:
+            position_ids = whole.position_ids
+        return Prompt(input_ids, attention_mask, position_ids, mm_encoder_outputs), beginning
+
+
+def _with_whole_prompt(outputs, prompt: torch.LongTensor, short: int):
+    """What `generate` returned, ids or a dictionary, with the whole prompt in place of the `short` columns."""
+    sequences = outputs if isinstance(outputs, torch.Tensor) else outputs.sequences
+    prompts = prompt.repeat_interleave(sequences.shape[0] // prompt.shape[0], dim=0)
+    sequences = torch.cat((prompts, sequences[:, short:]), dim=1)
+    if isinstance(outputs, torch.Tensor):
+        return sequences
+    outputs.sequences = sequences
+    return outputs
+
+
+class GenerationSettings:
+    """
+    The settings of one call of `generate`, where they may stand: in its arguments, in the `generation_config` that it
+    got, and in the model's own. `settings["max_length"]` is the value that `generate` will use, or `None`.
+    """
+
+    def __init__(self, arguments: dict, given: GenerationConfig | None, own: GenerationConfig):
+        self.arguments, self.given, self.own = arguments, given, own
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.arguments:
+            return self.arguments[name]
+        values = (getattr(self.given, name, None), getattr(self.own, name, None))
+        return next((value for value in values if value is not None), None)
+
+    @property
+    def has_embeddings(self) -> bool:
+        return self.arguments.get("inputs_embeds") is not None
+
+    def pad_token_id(self, vocab_size: int) -> int:
+        """The id at padding; where the configuration has none of the vocabulary 0, which is as good under the mask."""
+        pad_token_id = self["pad_token_id"]
+        return pad_token_id if isinstance(pad_token_id, int) and 0 <= pad_token_id < vocab_size else 0
+
+    def attention_mask(self, input_ids: torch.LongTensor) -> torch.LongTensor:
+        """The mask that `generate` supposes where none was given."""
+        pad_token_id, eos_token_id = self["pad_token_id"], self["eos_token_id"]
+        ends = eos_token_id if isinstance(eos_token_id, list) else [eos_token_id]
+        if pad_token_id is None or pad_token_id in ends:
+            return torch.ones_like(input_ids)
+        return (input_ids != pad_token_id).long()
+
+    def shorten(self, arguments: dict, whole: torch.LongTensor, short: torch.LongTensor) -> GenerationConfig | None:
+        """
+        Take what a prompt is `short` of the `whole` off `max_length` and `min_length`, which count it, wherever they
+        are set: in `arguments`, or in the configuration that is returned.
+        """
+        prompt_length, dropped = whole.shape[1], whole.shape[1] - short.shape[1]
+        config = copy.deepcopy(self.given)
+        for name, takes_precedence in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
+            length = self[name]
+            if length is None or self[takes_precedence] is not None:
+                continue
+            if name == "max_length" and length <= prompt_length:
+                raise ValueError(f"`max_length` is {length}, but the prompt alone has {prompt_length} tokens.")
+            length = max(length - dropped, 0)
+            if config is None or arguments.get(name) is not None:
+                arguments[name] = length
+            else:
+                setattr(config, name, length)
+        return config
+
+
+def is_filled(cache: Cache | None) -> bool:
+    """Whether a cache holds a beginning already."""
+    return cache is not None and bool(cache.get_seq_length() > 0)

@@ -1,0 +1,110 @@
+# trf-ignore: TRF028 (the license is in the file LICENSE)
+# ruff: noqa: E402
+"""
+What differs between the releases of Transformers, in one place; the rest of the package is the same for all of them.
+
+A line says which release needs it, and goes when the oldest one that is supported is above that.
+"""
+
+from transformers.utils.versions import require_version
+
+
+# Before all imports of what older releases lack: this is one sentence, they would be errors of their own
+require_version("transformers>=5.19")
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase, __version__
+from transformers.processing_utils import ProcessorMixin, TextKwargs
+from transformers.utils import logging
+
+
+OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases between them
+
+# From 5.23 on, tokenizers can write control tokens of users out as text
+SANITIZES = "sanitize_control_tokens" in TextKwargs.__annotations__
+CONTROL_TOKEN_MARKS = ("\U000f0000", "\U000f0001")  # with which they tell them; taken out of users' text
+
+
+def warn_about_newer_release(version: str = __version__) -> None:
+    """Say once per process that a release is newer than those that were tested; the model's package says the same."""
+    if _numbers(version) > _numbers(NEWEST):
+        logging.get_logger("transformers.minimonkey").warning_once(
+            f"Transformers {version} is newer than the releases that Mini-Monkey was tested with ({OLDEST} to "
+            f"{NEWEST}): if answers look wrong, install one of those."
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers: (5, 25) of 5.25.0.dev0 and of 5.25rc1."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, **kwargs) -> dict[str, Any]:
+    """
+    The arguments of `processor.apply_chat_template` by name, as the installed release of Transformers takes them.
+
+    Args:
+        processor ([`ProcessorMixin`]): the processor.
+        call_arguments (`Set[str]`): names of the arguments of its `__call__`.
+        args, kwargs: what its `apply_chat_template` was called with.
+
+    Raises:
+        ValueError: before Transformers 5.23, for what that release brought: text with control tokens to sanitize, or
+            images in `processor_kwargs`.
+    """
+    signature = inspect.signature(ProcessorMixin.apply_chat_template)
+    arguments = signature.bind(processor, *args, **kwargs).arguments
+    del arguments["self"]
+    arguments |= arguments.pop("kwargs", {})
+    if SANITIZES:
+        return arguments
+    arguments["conversation"] = _messages(arguments["conversation"], arguments.get("tokenize", False))
+    # Before 5.22, arguments of `__call__` would take the place of `processor_kwargs` instead of joining them
+    names = {"images", *call_arguments} - signature.parameters.keys()
+    flat = {name: arguments.pop(name) for name in names & arguments.keys()}
+    processor_kwargs = (arguments.pop("processor_kwargs", None) or {}) | flat
+    if "images" in processor_kwargs:  # before 5.23, they would be given to `__call__` twice
+        raise ValueError("`images` in `processor_kwargs` need Transformers 5.23; put each image into its message.")
+    if processor_kwargs.pop("sanitize_control_tokens", False):
+        if not arguments.get("tokenize") or arguments.get("return_assistant_tokens_mask"):  # as from 5.23 on
+            raise ValueError(
+                "`sanitize_control_tokens=True` requires `tokenize=True` and is not compatible with "
+                "`return_assistant_tokens_mask=True`."
+            )
+        written = [value for name, value in arguments.items() if name != "chat_template"]
+        _refuse_control_tokens(processor.tokenizer, "\n".join(_strings(written)))
+        processor_kwargs["sanitize_control_tokens"] = True
+    return arguments | {"processor_kwargs": processor_kwargs}
+
+
+def _refuse_control_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+    # Before 5.23, no tokenizer can tell those that a user wrote from those of the template
+    for token in sorted({*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens, *CONTROL_TOKEN_MARKS}):
+        if token.strip() and token in text:
+            raise ValueError(
+                f"A message holds the control token {token!r}, which only Transformers 5.23 or later can encode as "
+                "text."
+            )
+
+
+def _messages(conversation: Any, tokenize: bool) -> Any:
+    """A copy, in which a message has no key without a value and, to be tokenized, has a content: so from 5.23 on."""
+    if isinstance(conversation, (list, tuple)):
+        return [_messages(item, tokenize) for item in conversation]
+    if not isinstance(conversation, Mapping):
+        return conversation
+    message = {name: value for name, value in conversation.items() if value is not None}
+    return ({"content": []} if tokenize else {}) | message
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in nested lists and dictionaries."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(item)
