@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty
 
 import gradio as gr
 import matplotlib
@@ -32,6 +33,7 @@ MAX_PIXELS = 40_000_000  # A4 at 600 dots per inch has 35 million
 MAX_ASPECT = 10  # longer by shorter side: the figures have the shape of the image
 MAX_CHARACTERS = 1000  # of a question
 MAX_NEW_TOKENS = 200
+MAX_SILENCE = 600  # seconds without a piece of an answer; a large model on a CPU takes minutes for the first one
 MAX_WAITING = 16  # requests in the queue; one is answered at a time
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what a browser shows; Pillow runs other programs for some others
 
@@ -105,23 +107,29 @@ class Reader:
             sanitize_control_tokens=True,  # the question is text, whatever it holds
             processor_kwargs={"images_kwargs": {"complementarity": complementarity}},
         ).to(self.model.device)
-        streamer = TextIteratorStreamer(self.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+        streamer = TextIteratorStreamer(
+            self.processor.tokenizer, skip_prompt=True, timeout=MAX_SILENCE, skip_special_tokens=True
+        )
         options = {"max_new_tokens": MAX_NEW_TOKENS, "do_sample": False, "keep_ratio": keep_ratio}
 
         def generate() -> None:
             try:
                 self.model.generate(**inputs, **options, streamer=streamer)
             finally:
-                streamer.end()  # or the page would wait forever after an error
+                streamer.end()  # or the page would wait on after an error
 
         # Leaving the block waits for the model, so that it is never run twice at once, even if a visitor leaves.
         with ThreadPoolExecutor(max_workers=1) as executor:
             generation = executor.submit(generate)
             text = ""
-            for piece in streamer:
-                text += piece
-                yield text
-            generation.result()
+            try:
+                for piece in streamer:
+                    text += piece
+                    yield text
+            except Empty:
+                if not generation.done():
+                    raise refusal(f"The model wrote nothing for {MAX_SILENCE} seconds.") from None
+            generation.result()  # raises what went wrong in the thread
 
     def draw_pyramid(self, image: Image.Image | None, complementarity: str) -> Figure | None:
         return None if image is None else plot_pyramid(self.processor, image, complementarity=complementarity)

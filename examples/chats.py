@@ -13,25 +13,27 @@ import json
 from pathlib import Path
 
 import torch
-from datasets import Dataset, Image, List, load_dataset
+from datasets import Dataset, Image, IterableDataset, List, load_dataset
 
 
-def load_chats(source: str, split: str = "train") -> Dataset:
+def load_chats(source: str, split: str = "train", streaming: bool = False) -> Dataset | IterableDataset:
     """
     Load chats from a `.jsonl` file, or a data set by its folder or Hub id.
 
     Args:
         source (`str`): file, folder or Hub id.
         split (`str`, *optional*, defaults to `"train"`): of a data set; a file has no splits.
+        streaming (`bool`, *optional*, defaults to `False`):
+            Read a data set as it is asked for, instead of fetching all of it first; a file is loaded all the same.
 
     Returns:
-        `datasets.Dataset` with `messages` and `images`; the images are read when they are asked for.
+        `datasets.Dataset` or `IterableDataset` with `messages` and `images`, which are read when they are asked for.
 
     Raises:
         ValueError: a line is no chat, or an image isn't there.
     """
     if not source.endswith(".jsonl"):
-        return load_dataset(source, split=split)
+        return load_dataset(source, split=split, streaming=streaming)
     with Path(source).open(encoding="utf-8") as file:
         rows = [
             _read_line(line, f"{source}, line {number}", Path(source).parent) for number, line in enumerate(file, 1)

@@ -5,7 +5,8 @@
 All options of `TrainingArguments` are there, on the command line or in the file. Run again with the same output
 folder, it goes on after the last checkpoint and ends with the weights of a run that was never stopped. The folder ends
 up with the model, its processor and code, ready for `from_pretrained` and `push.py`, and a figure of the losses;
-`--push_to_hub true --hub_model_id you/mine` pushes it at the end.
+`--push_to_hub true --hub_model_id you/mine` pushes it at the end. `--streaming true --max_steps 1000` reads a data set
+of the Hub while it trains.
 
 The same with TRL's trainer: `finetune_sft.py`. Several processes: `accelerate launch examples/finetune.py ...`.
 """
@@ -20,7 +21,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from chats import ChatCollator, load_chats
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from matplotlib import pyplot as plt
 from peft import LoraConfig, PeftModel, get_peft_model
 from push import push
@@ -39,6 +40,7 @@ import processing_minimonkey  # noqa: F401
 
 
 LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, those that Phi-3 has in one piece as well
+SHUFFLED_AT_ONCE = 1000  # chats of a stream, their images as they were sent
 
 
 @dataclass
@@ -48,6 +50,7 @@ class FinetuneArguments:
     train_data: str = field(metadata={"help": "a .jsonl file, or a data set by folder or Hub id"})
     eval_data: str | None = field(default=None, metadata={"help": "the same, to evaluate on"})
     eval_samples: int = field(default=0, metadata={"help": "without eval_data: how many of train_data to hold out"})
+    streaming: bool = field(default=False, metadata={"help": "read data sets while training; with --max_steps"})
     model: str = field(default="checkpoints/minimonkey-tiny", metadata={"help": "folder or Hub id to begin with"})
     train: str = field(
         default="full", metadata={"help": "which weights", "choices": ["full", "projector", "language_model", "lora"]}
@@ -79,15 +82,20 @@ def load_model(arguments: FinetuneArguments) -> PreTrainedModel:
     return model
 
 
-def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Chats to train on, and to evaluate on if there are any."""
-    chats = load_chats(arguments.train_data)
+def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset | IterableDataset, ...]:
+    """Chats to train on, and to evaluate on or `None`. Trainer shuffles all but a stream, which is shuffled here."""
+    train, evaluate = load_chats(arguments.train_data, streaming=arguments.streaming), None
+    is_stream = isinstance(train, IterableDataset)
     if arguments.eval_data is not None:
-        return chats, load_chats(arguments.eval_data)
-    if not arguments.eval_samples:
-        return chats, None
-    parts = chats.train_test_split(test_size=arguments.eval_samples, seed=seed)
-    return parts["train"], parts["test"]
+        evaluate = load_chats(arguments.eval_data, streaming=arguments.streaming)
+    elif arguments.eval_samples and is_stream:
+        train, evaluate = train.skip(arguments.eval_samples), train.take(arguments.eval_samples)
+    elif arguments.eval_samples:
+        parts = train.train_test_split(test_size=arguments.eval_samples, seed=seed)
+        train, evaluate = parts["train"], parts["test"]
+    if is_stream:
+        train = train.shuffle(seed=seed, buffer_size=SHUFFLED_AT_ONCE)
+    return train, evaluate
 
 
 def last_checkpoint(folder: str) -> str | None:
@@ -139,6 +147,8 @@ def run(trainer: Trainer) -> None:
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:
     """What both trainers are given: model, processor, chats, batches, early stop."""
     training.remove_unused_columns = False  # images and messages are no arguments of the model
+    # accelerate cuts the batches of a stream by rows, but `pixel_values` have a row for each tile
+    training.accelerator_config.dispatch_batches = False
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}
     train, evaluate = load_data(arguments, training.seed)

@@ -123,8 +123,11 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         torch_compilable_check(
             tokens == features,
             lambda: (
-                f"The text has {int(tokens)} image tokens, but the images have {features} features "
-                f"({features / per_tile:g} tiles of {per_tile} tokens)."
+                # TRL's trainers know the first words, and say what to do about `max_length`.
+                f"Image features and image tokens do not match: the text has {int(tokens)} image tokens, but the images "
+                f"have {features} features ({features / per_tile:g} tiles of {per_tile} tokens). Truncated text loses "
+                "image tokens; what splits batches by rows (accelerate's `dispatch_batches`, `DataParallel`) separates "
+                "tiles from their text."
             ),
         )
         return image_mask[..., None].to(inputs_embeds.device)

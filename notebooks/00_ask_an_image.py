@@ -336,7 +336,7 @@ from threading import Thread
 
 from transformers import TextIteratorStreamer
 
-streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, timeout=60, skip_special_tokens=True)
 options = {"max_new_tokens": 60, "keep_ratio": 0.5, "streamer": streamer}
 thread = Thread(target=model.generate, kwargs={**inputs, **options})
 thread.start()
@@ -347,8 +347,8 @@ assert "".join(pieces) == answer and len(pieces) > 2
 
 # %% [markdown]
 """
-Word by word: the streamer waits for a space or a line break, so that no half character is shown. With scale compression, as here, it
-does the same.
+Letter by letter: the streamer hands on letters, digits and spaces as they come; symbols wait for the next space, and half a
+character waits for its other half. Transformers before 5.24 waits for whole words. With scale compression, as here, it does the same.
 
 ## Pin the version
 

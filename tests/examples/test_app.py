@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -118,6 +119,24 @@ def test_an_error_of_the_model_ends_the_answer(reader, monkeypatch):
 
     monkeypatch.setattr(reader.model, "generate", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
+        list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
+
+
+def test_silence_ends_the_answer(app, reader, monkeypatch):
+    monkeypatch.setattr(app, "MAX_SILENCE", 0.2)
+    monkeypatch.setattr(reader.model, "generate", lambda **inputs: time.sleep(1))
+    with pytest.raises(app.gr.Error, match=r"wrote nothing for 0\.2 seconds"):
+        list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
+
+
+def test_an_error_in_the_last_piece_ends_the_answer(app, reader, monkeypatch):
+    def fail(streamer):
+        raise RuntimeError("no text")
+
+    monkeypatch.setattr(app, "MAX_SILENCE", 0.2)
+    monkeypatch.setattr(reader.model, "generate", lambda **inputs: None)
+    monkeypatch.setattr(app.TextIteratorStreamer, "end", fail)
+    with pytest.raises(RuntimeError, match="no text"):
         list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
 
 

@@ -65,7 +65,7 @@ def training(folder: Path, **options) -> dict:
 
 
 def make_trainer(data: str, folder: Path, arguments: dict | None = None, **options) -> Trainer:
-    arguments = FinetuneArguments(train_data=data, model=CHECKPOINT, **(arguments or {}))
+    arguments = FinetuneArguments(**{"train_data": data, "model": CHECKPOINT} | (arguments or {}))
     return Trainer(**trainer_arguments(arguments, TrainingArguments(**training(folder, **options))))
 
 
@@ -238,6 +238,31 @@ def test_evaluation_stops_a_run_that_gets_no_better(data, tmp_path):
     run(trainer)
     assert len(trainer.train_dataset) == 8 and len(trainer.eval_dataset) == 4
     assert trainer.state.global_step == 1 + 2 and trainer.state.best_global_step == 1
+
+
+@pytest.fixture(scope="module")
+def streamed(data, tmp_path_factory) -> str:
+    """The chats as a data set of the Hub."""
+    folder = tmp_path_factory.mktemp("streamed")
+    load_chats(data).to_parquet(folder / "train.parquet")
+    return str(folder)
+
+
+def test_a_stream_is_shuffled_and_its_batches_keep_their_tiles(data, streamed, processor, tmp_path):
+    arguments = {"train_data": streamed, "streaming": True, "eval_samples": 2}
+    trainer = make_trainer(data, tmp_path, arguments, save_strategy="no", eval_strategy="steps", eval_steps=6)
+    collate, chats = ChatCollator(processor), load_chats(data)
+    alone = {tuple(row["input_ids"][0].tolist()): row for row in (collate([chat]) for chat in chats)}
+    seen = []
+    for batch in trainer.get_train_dataloader():
+        pairs = zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        rows = [tuple(ids[mask.bool()].tolist()) for ids, mask in pairs]
+        assert torch.equal(batch["pixel_values"], torch.cat([alone[row]["pixel_values"] for row in rows]))
+        seen += [list(alone).index(row) for row in rows]
+    assert seen != sorted(seen) == list(range(2, 12))  # the first two are held out
+    run(trainer)
+    assert np.isfinite(losses(tmp_path)).all() and len(losses(tmp_path)) == 6
+    assert any("eval_loss" in entry for entry in trainer.state.log_history)
 
 
 class Levels(TrainerCallback):

@@ -400,9 +400,7 @@ class TestRefused:
     def test_other_rows(self, model, turn, rows):
         cache, ids, attention_mask = turn
         ids, attention_mask = ids.repeat(2, 1)[:rows], attention_mask.repeat(2, 1)[:rows]
-        with pytest.raises(
-            ValueError, match="(of 3 rows, which are not|another prompt|was padding)"
-        ):
+        with pytest.raises(ValueError, match="(of 3 rows, which are not|another prompt|was padding)"):
             go_on(model, cache, ids, attention_mask)
 
     def test_nothing_new(self, model, turn):

@@ -52,7 +52,7 @@ def answer(model, processor, inputs, **options) -> str:
 
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
 def test_an_answer_is_streamed_in_pieces(model, processor, inputs, keep_ratio):
-    streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, timeout=60, skip_special_tokens=True)
     options = {"max_new_tokens": 40, "keep_ratio": keep_ratio, "streamer": streamer}
     thread = threading.Thread(target=model.generate, kwargs={**inputs, **options})
     thread.start()
