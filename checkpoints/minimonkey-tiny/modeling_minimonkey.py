@@ -124,10 +124,10 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             tokens == features,
             lambda: (
                 # TRL's trainers know the first words, and say what to do about `max_length`.
-                f"Image features and image tokens do not match: the text has {int(tokens)} image tokens, but the images "
-                f"have {features} features ({features / per_tile:g} tiles of {per_tile} tokens). Truncated text loses "
-                "image tokens; what splits batches by rows (accelerate's `dispatch_batches`, `DataParallel`) separates "
-                "tiles from their text."
+                f"Image features and image tokens do not match: the text has {int(tokens)} image tokens, but the "
+                f"images have {features} features ({features / per_tile:g} tiles of {per_tile} tokens). Truncated "
+                "text loses image tokens; what splits batches by rows (accelerate's `dispatch_batches`, "
+                "`DataParallel`) separates tiles from their text."
             ),
         )
         return image_mask[..., None].to(inputs_embeds.device)
