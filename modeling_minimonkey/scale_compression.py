@@ -206,12 +206,13 @@ def _scoring_attention(module, query, key, value, attention_mask, *, scaling, im
     and the scores `(length,)` of one sequence. `query` is `(1, heads, length, head_dim)`, `key` the same with its own
     number of heads, both rotated; the softmax is in float32, over `QUERY_CHUNK` queries at a time.
     """
-    length, images = key.shape[2], images.to(key.device)
-    index = torch.arange(length, device=key.device)
+    length = key.shape[2]
+    index = torch.arange(length, device=images.device)
     # Where the block of each token's image ends; tokens outside of blocks are counted by no query.
     block_ends = index.new_zeros(length + 1).scatter_reduce(0, images, index, "amax")[images]
     block_ends = block_ends.masked_fill(images == 0, length)
     first_query = int(block_ends.min()) + 1
+    index, block_ends = index.to(key.device), block_ends.to(key.device)
     query = query[0, :, first_query:].float().unflatten(0, (key.shape[1], -1)) * scaling
     key = key[0, :, None].float()  # (kv heads, 1, length, head_dim); query: (kv heads, groups, queries, head_dim)
 

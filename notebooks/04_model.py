@@ -46,6 +46,7 @@ lower-case text that was trained for this repository. The published model has th
 import torch
 from matplotlib import pyplot
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 from PIL import Image
 from processing_minimonkey import MiniMonkeyProcessor
 
@@ -261,7 +262,7 @@ def distances(vectors, columns=3, rows=2):
 
 
 # %%
-detailed = inputs["tile_levels"] == 0
+detailed = inputs["tile_levels"] == DETAILED_LEVEL
 maps = {
     "tower: 24 x 16 patches": distances(seen[detailed, 1:]),
     "projector: 12 x 8 tokens": distances(features[detailed]),

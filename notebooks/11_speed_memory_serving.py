@@ -49,6 +49,7 @@ import torch
 from PIL import Image
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count
 from processing_minimonkey import MiniMonkeyProcessor
 
 processor = MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT)
@@ -142,10 +143,10 @@ def cache_of(keep_ratio):
     return cache.get_seq_length(), sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
 
 
-detailed = int((inputs["tile_levels"] == 0).sum()) * 16
+detailed = int((inputs["tile_levels"] == DETAILED_LEVEL).sum()) * 16
 for ratio in (1.0, 0.75, 0.5, 0.25):
     tokens, size = cache_of(ratio)
-    stay = length - detailed + int(detailed * ratio)
+    stay = length - detailed + kept_count(detailed, ratio)
     print(f"keep_ratio {ratio:4}: {stay} tokens stay, cache of {tokens} slots, {size / 1000:.0f} kB")
     assert tokens == stay + (ratio < 1) and size == tokens * per_token
 assert per_token == 8192

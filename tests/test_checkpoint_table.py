@@ -135,8 +135,9 @@ def profiled_peak(function) -> int:
 @pytest.mark.parametrize(
     "config, keep_ratio, part",
     [
-        (small_config("llama"), 1.0, "language"),
-        (small_config("phi3"), 1.0, "language"),
+        # Well above the vision tower, whose convolution takes other space inside itself on other processors.
+        (small_config("llama", intermediate_size=780), 1.0, "language"),
+        (small_config("phi3", intermediate_size=780), 1.0, "language"),
         (small_config("qwen2"), 0.5, "language"),
         (small_config("llama", vision_size=64), 1.0, "vision"),
     ],
