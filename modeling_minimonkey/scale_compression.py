@@ -170,12 +170,13 @@ def score_detailed_tokens(
         )
     position_embeddings = language_model.rotary_emb(inputs_embeds, position_ids)
     hidden_states = _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer)
+    hidden_states = scoring_layer.input_layernorm(hidden_states)
     attention = copy.copy(scoring_layer.self_attn)  # the same weights under another attention function
     vars(attention).pop("forward", None)  # that of accelerate's offloading, which would call the original
     attention.config = copy.copy(attention.config)
     attention.config._attn_implementation = SCORING_ATTENTION
     _, scores = attention(
-        hidden_states=scoring_layer.input_layernorm(hidden_states),
+        hidden_states=hidden_states,
         position_embeddings=position_embeddings,
         attention_mask=None,
         images=images,
@@ -213,7 +214,7 @@ def _scoring_attention(module, query, key, value, attention_mask, *, scaling, im
     block_ends = block_ends.masked_fill(images == 0, length)
     first_query = int(block_ends.min()) + 1
     index, block_ends = index.to(key.device), block_ends.to(key.device)
-    query = query[0, :, first_query:].float().unflatten(0, (key.shape[1], -1)) * scaling
+    query = query[0].unflatten(0, (key.shape[1], -1))
     key = key[0, :, None].float()  # (kv heads, 1, length, head_dim); query: (kv heads, groups, queries, head_dim)
 
     totals = torch.zeros(length, dtype=torch.float32, device=key.device)
@@ -223,7 +224,7 @@ def _scoring_attention(module, query, key, value, attention_mask, *, scaling, im
         visible = columns <= rows
         if sliding_window is not None:
             visible &= columns > rows - sliding_window
-        chunk = query[:, :, start - first_query : stop - first_query]
+        chunk = query[:, :, start:stop].float() * scaling
         with torch.autocast(key.device.type, enabled=False):
             weights = chunk @ key[:, :, :stop].transpose(2, 3)  # (kv heads, query groups, rows, columns)
         weights = weights.masked_fill(~visible, -torch.inf).softmax(dim=-1)

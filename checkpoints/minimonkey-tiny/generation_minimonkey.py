@@ -97,22 +97,24 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             prompt, beginning = self._continue_prompt(whole, beginning, cache, settings)
         elif not settings.has_embeddings and keep_ratio < 1.0 and not is_filled(cache):
             prompt, beginning = self._compress_prompt(whole, tile_levels, keep_ratio, settings)
-        if whole.has_images and settings["prompt_lookup_num_tokens"] is not None:
+        ids = whole.input_ids
+        del whole, mm_encoder_outputs  # with all that the vision tower gave: a short prompt needs its features alone
+        if prompt.has_images and settings["prompt_lookup_num_tokens"] is not None:
             # What follows an image token in the prompt are more of them, which stand for nothing in an answer.
             no_image = SuppressTokensLogitsProcessor([self.config.image_token_id], device=self.device)
             logits_processor = LogitsProcessorList([*(logits_processor or []), no_image])
         arguments = kwargs | prompt.arguments() | ({} if cache is None else {CACHE: cache})
         if beginning is not None:
-            generation_config = settings.shorten(arguments, whole.input_ids, prompt.input_ids)
+            generation_config = settings.shorten(arguments, ids, prompt.input_ids)
             if arguments.get("streamer") is not None:
-                arguments["streamer"] = WholePromptStreamer(arguments["streamer"], whole.input_ids)
+                arguments["streamer"] = WholePromptStreamer(arguments["streamer"], ids)
         with beginning_aside(cache):
             outputs = super().generate(prompt.input_ids, generation_config, logits_processor, **arguments)
         if beginning is None:
             return outputs
         if (filled := outputs.get(CACHE) if isinstance(outputs, ModelOutput) else cache) is not None:
             beginning.put_on(filled)
-        return _with_whole_prompt(outputs, whole.input_ids, prompt.input_ids.shape[1])
+        return _with_whole_prompt(outputs, ids, prompt.input_ids.shape[1])
 
     def _check_prompt(self, prompt: Prompt, cache: Cache | None, settings: "GenerationSettings") -> None:
         if prompt.input_ids is None or settings.has_embeddings:
