@@ -181,8 +181,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
             for index, (row_images, row) in enumerate(zip(images, rows, strict=True)):
                 if row.count(self.image_token) != len(row_images):
                     raise ValueError(
-                        f"text[{index}] has {row.count(self.image_token)} {self.image_token} but images[{index}] has "
-                        f"{len(row_images)} images."
+                        f"The number of {self.image_token} tokens in the prompts should be the same as the number of "
+                        f"images; text[{index}] has {row.count(self.image_token)} {self.image_token} but "
+                        f"images[{index}] has {len(row_images)} images."
                     )
         found = sum(row.count(self.image_token) for row in rows)
         given = 0 if images is None else len(flat_images(images))
