@@ -175,6 +175,13 @@ class MiniMonkeyProcessor(ProcessorMixin):
                     f"text[{index}] is expanded already: it contains {expanded}. Write each image as one "
                     f"{self.image_token}."
                 )
+        found = sum(row.count(self.image_token) for row in rows)
+        given = 0 if images is None else len(flat_images(images))
+        if found != given:
+            raise ValueError(
+                f"The number of {self.image_token} tokens in the prompts should be the same as the number of images, "
+                f"found {found} tokens and {given} images."
+            )
         if isinstance(images, list) and images and isinstance(images[0], list):
             if len(images) != len(rows):
                 raise ValueError(f"`images` has {len(images)} rows but `text` has {len(rows)}.")
@@ -185,13 +192,6 @@ class MiniMonkeyProcessor(ProcessorMixin):
                         f"images; text[{index}] has {row.count(self.image_token)} {self.image_token} but "
                         f"images[{index}] has {len(row_images)} images."
                     )
-        found = sum(row.count(self.image_token) for row in rows)
-        given = 0 if images is None else len(flat_images(images))
-        if found != given:
-            raise ValueError(
-                f"The number of {self.image_token} tokens in the prompts should be the same as the number of images, "
-                f"found {found} tokens and {given} images."
-            )
         super().validate_inputs(images=images, text=text, **kwargs)
 
     def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
