@@ -268,6 +268,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             ids = None if input_ids is None else input_ids.clone()
             beginning = CompressedBeginning(real, selected.kept, real.shape[1], False, positions, ids)
             beginning.put_on(filled)
+        elif beginning is not None:
+            cache.compressed_beginning = beginning  # without what was cropped: other tokens stand there now
         return outputs
 
     def check_compression(

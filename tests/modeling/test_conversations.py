@@ -1,16 +1,15 @@
 """A conversation goes on from a cache that was filled under compression, as it does where the tokens were masked."""
 
 import copy
-import inspect
 
 import pytest
 import torch
-from transformers import DynamicCache, InternVLModel, StaticCache
+from transformers import DynamicCache, StaticCache
 
+from modeling_minimonkey.generation_minimonkey import CACHE
 from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
 
 
-CACHE = "cache" if "cache" in inspect.signature(InternVLModel.forward).parameters else "past_key_values"
 FIRST = {"max_new_tokens": 6, "do_sample": False, "return_dict_in_generate": True}
 NEXT = {"max_new_tokens": 8, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
 ROWS = {
@@ -291,6 +290,16 @@ class TestCrop:
         attention_mask = longer(inputs["attention_mask"], max(ids.shape[1] - mask.shape[1], 0))[:, : ids.shape[1]]
         truth = expected_turn(model, expected, ids, attention_mask, mask[:, : whole.get_seq_length()])
         assert_same(go_on(model, cache, ids, attention_mask), truth)
+
+    def test_two_steps_of_forward(self, model, make_inputs):
+        """After a crop into the prompt's text, other tokens take the place of those that were cut off."""
+        inputs = make_inputs([3, "00012", 4, "002", 6])
+        cache = model.generate(**inputs, **FIRST)[CACHE]
+        cache.crop(-9)
+        whole, ids = copy.deepcopy(cache), text(1, 6)
+        expected = model(input_ids=ids, **{CACHE: whole}).logits[:, 3:]
+        model(input_ids=ids[:, :3], **{CACHE: cache})
+        torch.testing.assert_close(model(input_ids=ids[:, 3:], **{CACHE: cache}).logits, expected, rtol=0, atol=2e-4)
 
     def test_into_the_tokens_that_were_dropped(self, model, make_inputs):
         inputs = make_inputs([3, "00012", 4, "002", 6])
