@@ -148,7 +148,7 @@ LMMS_EVAL_NEEDS := aiohappyeyeballs aiohttp aiosignal attrs certifi charset-norm
 
 test-lmms-eval: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(LMMS_EVAL) lmms-eval==0.7.3 $(LMMS_EVAL_NEEDS)
-	PYTHONPATH=$(LMMS_EVAL) $(BIN)/python -m pytest tests/modeling/test_lmms_eval_adapter.py
+	PYTHONPATH=$(LMMS_EVAL) $(BIN)/python -m pytest tests/modeling/harnesses/test_lmms_eval.py
 
 check: $(STAMP)
 	$(BIN)/ruff check --no-cache .

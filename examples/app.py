@@ -22,9 +22,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TextIterato
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
+from modeling_minimonkey.inspection.visualization import plot_compression
 from processing_minimonkey.complementary_image_pyramid import COMPLEMENTARITIES
 from processing_minimonkey.image_processing_minimonkey import DECODING_ERRORS
-from processing_minimonkey.visualization import plot_compression, plot_pyramid
+from processing_minimonkey.visualization import plot_pyramid
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,15 +99,8 @@ class Reader:
             raise refusal("Upload an image first.")
         check_question(question)
         content = [{"type": "image", "image": image}, {"type": "text", "text": question}]
-        inputs = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            sanitize_control_tokens=True,  # the question is text, whatever it holds
-            processor_kwargs={"images_kwargs": {"complementarity": complementarity}},
-        ).to(self.model.device)
+        chat = [{"role": "user", "content": content}]
+        inputs = self.processor.prepare_chat(chat, complementarity=complementarity).to(self.model.device)
         streamer = TextIteratorStreamer(
             self.processor.tokenizer, skip_prompt=True, timeout=MAX_SILENCE, skip_special_tokens=True
         )

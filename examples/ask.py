@@ -48,14 +48,7 @@ def main() -> None:
     image = ImageOps.exif_transpose(Image.open(arguments.image))  # the grids below are those of the upright image
     content = [{"type": "image", "image": image}, {"type": "text", "text": arguments.question}]
     start = time.perf_counter()
-    inputs = processor.apply_chat_template(
-        [{"role": "user", "content": content}],
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        sanitize_control_tokens=True,  # the question is text, whatever it holds
-    )
+    inputs = processor.prepare_chat([{"role": "user", "content": content}])
     sequences = model.generate(
         **inputs, max_new_tokens=arguments.max_new_tokens, do_sample=False, keep_ratio=arguments.keep_ratio
     )

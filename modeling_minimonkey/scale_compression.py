@@ -15,7 +15,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import create_masks_for_generate
 
 
-DETAILED_LEVEL, ADAPTIVE_LEVEL, GLOBAL_LEVEL = TILE_LEVELS = (0, 1, 2)  # the values of `tile_levels`
+# The values of `tile_levels`: the groups of tiles by number, in the order of the processors' `TILE_GROUPS`
+DETAILED_LEVEL, ADAPTIVE_LEVEL, GLOBAL_LEVEL = TILE_LEVELS = (0, 1, 2)
 SUPPORTED_LANGUAGE_MODELS = ("llama", "phi3", "qwen2")
 SCORING_ATTENTION = "minimonkey_scores"  # its name among Transformers' attention functions
 QUERY_CHUNK = 64  # rows of the attention matrix in memory at once
@@ -234,34 +235,6 @@ def _scoring_attention(module, query, key, value, attention_mask, *, scaling, im
 
 
 AttentionInterface.register(SCORING_ATTENTION, _scoring_attention)
-
-
-def naive_scores(
-    language_model: PreTrainedModel,
-    inputs_embeds: torch.Tensor,
-    position_ids: torch.Tensor,
-    images: torch.Tensor,
-    layer: int = 1,
-) -> torch.Tensor:
-    """
-    `score_detailed_tokens` written as the definition reads: the whole model, its whole N x N attention matrices, one
-    image after the other. Needs `attn_implementation="eager"`. It is here to test the fast version against.
-    """
-    attention_mask = torch.ones_like(position_ids)  # without it gaps in the positions pass for packed sequences
-    outputs = language_model(
-        inputs_embeds=inputs_embeds,
-        attention_mask=attention_mask,
-        position_ids=position_ids,
-        output_attentions=True,
-        use_cache=False,
-    )
-    attentions = outputs.attentions[layer][0]  # (heads, length, length)
-    scores = torch.zeros(images.shape[0])
-    for image in range(1, int(images.max()) + 1):
-        tokens = (images == image).nonzero()[:, 0]
-        if len(tokens) > 0:
-            scores[tokens] = attentions[:, tokens[-1] + 1 :, tokens].mean(dim=1).mean(dim=0).float()
-    return scores
 
 
 def select_tokens(scores: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:

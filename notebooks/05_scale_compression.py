@@ -85,7 +85,7 @@ over all tokens that come after the image's detailed block: its adaptive and glo
 """
 
 # %%
-from modeling_minimonkey.scale_compression import detailed_images, naive_scores, score_detailed_tokens, select_tokens
+from modeling_minimonkey.scale_compression import detailed_images, score_detailed_tokens, select_tokens
 
 
 @torch.no_grad()
@@ -156,6 +156,8 @@ it is the truth that the fast one is tested against.
 """
 
 # %%
+from modeling_minimonkey.inspection.naive_scores import naive_scores
+
 for layer in scores:
     with torch.no_grad():
         naive = naive_scores(model.model.language_model, embeds, positions, images, layer)
@@ -241,7 +243,7 @@ never measured here.
 """
 
 # %%
-from processing_minimonkey.visualization import plot_compression
+from modeling_minimonkey.inspection.visualization import plot_compression
 
 course.show(
     plot_compression(model, processor, page, "Read the text.", keep_ratio=0.5),

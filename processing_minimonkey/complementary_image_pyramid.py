@@ -16,7 +16,8 @@ from types import MappingProxyType
 
 Grid = tuple[int, int]  # (columns, rows)
 
-TILE_GROUPS = ("detailed", "adaptive", "global")  # the position in this tuple is the tile's level
+# A group's place here is its level, the number that stands for it in the processor's `tile_levels`
+TILE_GROUPS = ("detailed", "adaptive", "global")
 COMPLEMENTARITIES = ("any", "all", "none", "disjoint", "joint")
 SHARED_LINE_COST = 0.3  # of "joint": a common cut line is as bad as stretching one side by a third (e**0.3 = 1.35)
 MAX_TILES_PER_GROUP = 1024  # the published settings end at 24; beyond this, a range is a mistake
@@ -72,7 +73,7 @@ class Tile:
 
     @property
     def level(self) -> int:
-        """0 detailed, 1 adaptive, 2 global: the tile's entry in the processor's `tile_levels`."""
+        """The number of its group in the processor's `tile_levels`: 0 detailed, 1 adaptive, 2 global."""
         return TILE_GROUPS.index(self.group)
 
 

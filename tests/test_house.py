@@ -9,15 +9,14 @@ import pytest
 
 
 PACKAGES = ("modeling_minimonkey", "processing_minimonkey")
-NOT_ON_THE_HUB = (
-    "lmms_eval_adapter",
-    "vlmeval_adapter",
-    "harness_settings",
+# Beside the rooms (folders), of which nothing goes to the Hub
+NOT_ON_THE_HUB = {
     "__init__.py",
+    "convert_minimonkey_weights_to_hf.py",
+    "vlmeval_adapter.py",
+    "plug_in.py",
     "visualization.py",
-    "convert_",
-)  # how their names begin
-KNOWS_BOTH_PACKAGES = "convert_minimonkey_weights_to_hf.py"
+}
 ALLOWED_IMPORTS = {"torch", "transformers", "huggingface_hub", "numpy", "PIL"}
 
 
@@ -40,26 +39,27 @@ def imports_of(file: Path) -> list[tuple[int, str | None, list[str]]]:
 def test_packages_do_not_import_each_other(sources):
     for package, files in sources.items():
         for file in files:
-            if file.name == KNOWS_BOTH_PACKAGES:
-                continue
             modules = {module.split(".")[0] for level, module, _ in imports_of(file) if level == 0}
             assert not modules & set(PACKAGES), f"{package}/{file.name} imports {modules & set(PACKAGES)}"
 
 
 def test_hub_files_import_only_what_a_hub_user_has(sources):
     standard = __import__("sys").stdlib_module_names
-    checked = 0
     for file in (file for files in sources.values() for file in files):
-        if file.name.startswith(NOT_ON_THE_HUB):
+        if file.name in NOT_ON_THE_HUB:
             continue
-        checked += 1
         for level, module, names in imports_of(file):
             if level == 0:
                 assert module.split(".")[0] in ALLOWED_IMPORTS | standard, f"{file.name} imports {module}"
             else:
                 # The loader of remote code copies only what `from .module import name` names
                 assert level == 1 and module and "." not in module, f"{file.name}: relative import of {names}"
-    assert checked >= 6
+
+
+def test_every_other_file_goes_to_the_hub(sources, repository):
+    """What a reader sees in the tree: the flat files, but those named above, are the code of a Hub folder."""
+    flat = {file.name for files in sources.values() for file in files} - NOT_ON_THE_HUB
+    assert flat == {file.name for file in (repository / "checkpoints" / "minimonkey-tiny").glob("*.py")}
 
 
 def test_file_names_are_unique_across_packages(sources):
@@ -102,6 +102,30 @@ def test_readme_names_only_what_exists(repository):
     assert paths
     for path in paths:
         assert (repository / path).exists(), path
+
+
+def test_drawn_ways_are_those_of_the_code(repository):
+    """Every step of CONTRIBUTING.md's drawing is a function of the file beside it, named in the step before."""
+    drawing = (repository / "CONTRIBUTING.md").read_text().split("```text\n")[1].split("```")[0]
+    before, steps = None, 0
+    for line in drawing.splitlines():
+        words = line.split()
+        if not line.startswith("    "):
+            before = None
+        elif not words[0].startswith("("):
+            function = find_function(repository / words[0], words[1])
+            assert before is None or words[1].split(".")[-1] in before, line
+            before, steps = ast.unparse(function), steps + 1
+        else:
+            before = None  # the library calls what follows
+    assert steps > 10
+
+
+def find_function(file: Path, name: str) -> ast.FunctionDef:
+    scope = ast.parse(file.read_text())
+    for part in name.split("."):
+        (scope,) = (node for node in scope.body if getattr(node, "name", None) == part)
+    return scope
 
 
 def test_public_names():

@@ -39,7 +39,7 @@ STRUCTURE = {
 @pytest.fixture(scope="module")
 def trees(repository) -> dict[str, ast.Module]:
     files = [path for package in PACKAGES for path in (repository / package).rglob("*.py")]
-    return {path.stem: ast.parse(path.read_text()) for path in files}
+    return {str(path): ast.parse(path.read_text()) for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +84,17 @@ def overridden() -> set[str]:
     found = set()
     for package in PACKAGES:
         for name in _modules(package):
-            module = importlib.import_module(f"{package}.{name}")
+            module = importlib.import_module(name)
             classes = [each for each in vars(module).values() if inspect.isclass(each)]
             found |= {change for cls in classes if cls.__module__ == module.__name__ for change in _changes(cls)}
     return found
 
 
 def _modules(package: str) -> list[str]:
-    skipped = ("vlmeval_adapter", "lmms_eval_adapter")  # for harnesses that are not installed
+    skipped = ("vlmeval_adapter", "vlmeval", "lmms_eval")  # for harnesses that are not installed
     path = importlib.import_module(package).__path__
-    return [each.name for each in pkgutil.iter_modules(path) if each.name not in skipped]
+    names = [each.name for each in pkgutil.walk_packages(path, f"{package}.")]
+    return [name for name in names if name.rsplit(".", 1)[1] not in skipped]
 
 
 def _changes(cls: type) -> set[str]:

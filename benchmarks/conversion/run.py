@@ -20,19 +20,19 @@ import torch
 
 from benchmarks.speed.memory import status
 from benchmarks.speed.run import machine
-from modeling_minimonkey.convert_minimonkey_config import convert_config, read_config
-from modeling_minimonkey.convert_minimonkey_files import LazyTensor, write_tensors
-from modeling_minimonkey.convert_minimonkey_mapping import (
-    conversions_to_original,
-    convert_tensors,
-    internlm2_weights,
-    vision_and_projector_weights,
-)
-from modeling_minimonkey.convert_minimonkey_weights_to_hf import (
+from modeling_minimonkey.conversion.config import convert_config, read_config
+from modeling_minimonkey.conversion.convert import (
     convert,
     load_original,
     load_original_processor,
     revert,
+)
+from modeling_minimonkey.conversion.weight_files import LazyTensor, write_tensors
+from modeling_minimonkey.conversion.weight_names import (
+    conversions_to_original,
+    convert_tensors,
+    internlm2_weights,
+    vision_and_projector_weights,
 )
 from modeling_minimonkey.modeling_minimonkey import MiniMonkeyForConditionalGeneration
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
-from modeling_minimonkey.convert_minimonkey_config import convert_config
+from modeling_minimonkey.conversion.config import convert_config
 
 
 FILE = Path(__file__).with_name("checkpoints.json")

@@ -163,6 +163,35 @@ class MiniMonkeyProcessor(ProcessorMixin):
         """
         return super().apply_chat_template(**chat_arguments(self, self._call_arguments(), *args, **kwargs))
 
+    def prepare_chat(self, conversation: list[dict] | list[list[dict]], **kwargs) -> BatchFeature:
+        """
+        The model's inputs for the next answer in a conversation: [`apply_chat_template`] with `tokenize`,
+        `return_dict`, `add_generation_prompt` and `sanitize_control_tokens` on, and tensors.
+
+        Args:
+            conversation (`list[dict]` or `list[list[dict]]`): messages, or a batch of conversations.
+            kwargs: arguments of a call of the processor, such as `pyramid="docvqa"`; `padding` is on.
+
+        Returns:
+            [`BatchFeature`] of PyTorch tensors, as a call returns it.
+
+        Raises:
+            TypeError, ValueError: see a call of the processor.
+
+        Example:
+            >>> content = [{"type": "image", "image": image}, {"type": "text", "text": "Read the text."}]
+            >>> inputs = processor.prepare_chat([{"role": "user", "content": content}])
+        """
+        return self.apply_chat_template(
+            conversation,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            sanitize_control_tokens=True,
+            processor_kwargs={"padding": True, **kwargs},
+        )
+
     def validate_inputs(
         self, images: ImageInput | None = None, text: list[str] | None = None, **kwargs: Unpack[ProcessingKwargs]
     ) -> None:

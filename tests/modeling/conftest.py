@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
-from modeling_minimonkey.scale_compression import naive_scores
+from modeling_minimonkey.inspection.naive_scores import naive_scores
 
 
 IMAGE_TOKEN_ID = 7
@@ -137,7 +137,7 @@ class Recorded:
     """What the published implementation gave for one language model, and that model converted."""
 
     def __init__(self, folder, name):
-        from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original
+        from modeling_minimonkey.conversion.convert import load_original
 
         self.folder = folder / "model" / name
         recorded = json.loads((self.folder / "cases.json").read_text("utf-8"))

@@ -6,7 +6,8 @@ from transformers import DynamicCache, GenerationConfig, InternVLForConditionalG
 from transformers.generation.streamers import BaseStreamer
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
-from modeling_minimonkey.scale_compression import detailed_images, naive_scores, select_tokens
+from modeling_minimonkey.inspection.naive_scores import naive_scores
+from modeling_minimonkey.scale_compression import detailed_images, select_tokens
 from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
 
 

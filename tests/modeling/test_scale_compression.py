@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from modeling_minimonkey.inspection.naive_scores import naive_scores
 from modeling_minimonkey.scale_compression import (
     QUERY_CHUNK,
     compressed_position_ids,
     compression_mask,
     detailed_images,
     left_pack,
-    naive_scores,
     score_detailed_tokens,
     select_tokens,
 )

@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer
 
 import processing_minimonkey
-from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
+from modeling_minimonkey.conversion.convert import load_original_processor
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 from tests.processing.chats import PHOTO, SANITIZES, assistant, image_block, text_of, tokenized, user
 

@@ -7,8 +7,11 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.inspection.visualization import plot_compression
+from modeling_minimonkey.modeling_minimonkey import SelectedTokens
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 from processing_minimonkey import MiniMonkeyProcessor
-from processing_minimonkey.visualization import plot_compression, plot_pyramid
+from processing_minimonkey.visualization import plot_pyramid
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,9 @@ def test_tokens_stand_where_their_tile_is_cut(checkpoint, page, monkeypatch, ord
     def select_tokens(input_ids, tile_levels, **kwargs):
         image_mask = input_ids == processor.image_token_id
         kept, tokens = torch.zeros_like(image_mask), image_mask[0].nonzero()[:, 0].view(len(tile_levels), 16)
-        kept[0, tokens[tile_levels == 0][4, 6]] = True  # of the fifth tile the third token of the second row
-        return kept, None
+        detailed = tokens[tile_levels == DETAILED_LEVEL]
+        kept[0, detailed[4, 6]] = True  # of the fifth tile the third token of the second row
+        return SelectedTokens(kept, None)
 
     monkeypatch.setattr(model.model, "select_tokens", select_tokens)
     dark = dropped(plot_compression(model, processor, page, "Read the text."))

@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from modeling_minimonkey.convert_minimonkey_files import LazyTensor
-from modeling_minimonkey.convert_minimonkey_lora import merge_lora
+from modeling_minimonkey.conversion.lora import merge_lora
+from modeling_minimonkey.conversion.weight_files import LazyTensor
 
 
 MODULE = "language_model.base_model.model.model.layers.0.attention.wqkv"

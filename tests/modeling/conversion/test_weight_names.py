@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
-from modeling_minimonkey.convert_minimonkey_files import LazyTensor
-from modeling_minimonkey.convert_minimonkey_mapping import (
+from modeling_minimonkey.conversion.weight_files import LazyTensor
+from modeling_minimonkey.conversion.weight_names import (
     check_tensors,
     conversions_to_original,
     conversions_to_ours,

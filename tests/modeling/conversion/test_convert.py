@@ -18,15 +18,15 @@ from tokenizers import normalizers
 from transformers import AutoModelForImageTextToText, AutoProcessor, conversion_mapping
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
-from modeling_minimonkey import convert_minimonkey_weights_to_hf as converter
-from modeling_minimonkey.convert_minimonkey_weights_to_hf import (
+from modeling_minimonkey.conversion import convert as converter
+from modeling_minimonkey.conversion.convert import (
     convert,
     describe_logits,
     load_original,
     load_original_processor,
     revert,
 )
-from tests.modeling.checkpoint_edits import edit_config, edit_tensors, read_tensors, same_tensors
+from tests.modeling.conversion.checkpoint_edits import edit_config, edit_tensors, read_tensors, same_tensors
 from tests.recorded import PILLOW_RESIZES_AS_RECORDED
 
 
@@ -449,7 +449,7 @@ def test_verify_sees_wrong_ids(source, tmp_path, monkeypatch):
 # Not `resource.getrusage`, whose maximum starts at that of the parent process. The first conversion fills the caches.
 PEAK = """
 import sys
-from modeling_minimonkey.convert_minimonkey_weights_to_hf import convert
+from modeling_minimonkey.conversion.convert import convert
 def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

@@ -9,7 +9,7 @@ import functools
 
 import torch
 
-from .convert_minimonkey_files import LazyTensor
+from .weight_files import LazyTensor
 
 
 # The part of the model and the value of config.json that holds its adapter's rank.

@@ -11,16 +11,16 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer
 
-from modeling_minimonkey import convert_minimonkey_tokenizer as converter
-from modeling_minimonkey.convert_minimonkey_tokenizer import (
+from modeling_minimonkey.conversion import tokenizer as converter
+from modeling_minimonkey.conversion.convert import load_original_processor
+from modeling_minimonkey.conversion.tokenizer import (
     PublishedTokenizer,
     check_ids,
     load_original_tokenizer,
     published_prefix,
 )
-from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
-from tests.modeling.original_checkpoints import write_original
-from tests.modeling.original_tokenizers import (
+from tests.modeling.conversion.original_checkpoints import write_original
+from tests.modeling.conversion.original_tokenizers import (
     IMAGE_TOKENS,
     PHI3_TOKENS,
     TURNS,

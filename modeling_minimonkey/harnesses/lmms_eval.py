@@ -15,7 +15,7 @@ from lmms_eval.protocol import ChatMessages
 from tqdm import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from .harness_settings import MAX_NEW_TOKENS, setting_of
+from .published_evaluation import MAX_NEW_TOKENS, setting_of
 
 
 class MiniMonkeyForLmmsEval(lmms):
@@ -86,15 +86,8 @@ class MiniMonkeyForLmmsEval(lmms):
 
     @torch.no_grad()
     def _answer(self, chats: list[list[dict]], setting: str, gen_kwargs: dict) -> list[str]:
-        inputs = self.processor.apply_chat_template(
-            chats,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            sanitize_control_tokens=True,
-            processor_kwargs={"padding": True, "images_kwargs": {"pyramid": setting, **self.images_kwargs}},
-        ).to(self.model.device, self.model.dtype)
+        inputs = self.processor.prepare_chat(chats, pyramid=setting, **self.images_kwargs)
+        inputs = inputs.to(self.model.device, self.model.dtype)
         stops = gen_kwargs.pop("until", None) or []
         do_sample = (gen_kwargs.get("temperature") or 0) > 0
         known = ("max_new_tokens", "num_beams", *(("temperature", "top_p") if do_sample else ()))

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, Phi3Config, Qwen2Config
 
-from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original
-from tests.modeling.original_checkpoints import LANGUAGE_MODEL_LORA, shapes, write_original
-from tests.modeling.original_model import (
+from modeling_minimonkey.conversion.convert import load_original
+from tests.modeling.conversion.original_checkpoints import LANGUAGE_MODEL_LORA, shapes, write_original
+from tests.modeling.conversion.original_model import (
     image_features,
     language_model,
     merge_naively,

@@ -11,8 +11,8 @@ from lmms_eval.models.registry_v2 import ModelRegistryV2
 from lmms_eval.tasks.docvqa.utils import docvqa_doc_to_visual
 from lmms_eval.tasks.ocrbench.utils import ocrbench_process_results
 
-from modeling_minimonkey.harness_settings import SETTINGS, setting_of
-from modeling_minimonkey.lmms_eval_adapter import MiniMonkeyForLmmsEval
+from modeling_minimonkey.harnesses.lmms_eval import MiniMonkeyForLmmsEval
+from modeling_minimonkey.harnesses.published_evaluation import SETTINGS, setting_of
 from processing_minimonkey import PYRAMID_SETTINGS
 
 
@@ -84,13 +84,13 @@ def test_tiles_are_those_of_the_published_evaluation(make_model, monkeypatch):
     ]
     assert setting_of("docvqa_val", 2) == "multi_image"
     model, seen = make_model(batch_size=2, keep_ratio="0.5"), []
-    template = type(model.processor).apply_chat_template
+    prepare_chat = model.processor.prepare_chat
 
-    def apply_chat_template(self, chats, processor_kwargs, **options):
-        seen.append((processor_kwargs["images_kwargs"]["pyramid"], len(chats)))
-        return template(self, chats, processor_kwargs=processor_kwargs, **options)
+    def record(chats, pyramid):
+        seen.append((pyramid, len(chats)))
+        return prepare_chat(chats, pyramid=pyramid)
 
-    monkeypatch.setattr(type(model.processor), "apply_chat_template", apply_chat_template)
+    monkeypatch.setattr(model.processor, "prepare_chat", record)
     model.generate_until([make_request(*request) for request in REQUESTS])
     assert seen == [("docvqa", 2), ("docvqa", 1), ("default", 1), ("ocrbench", 1)]
     assert model.generate_kwargs == {"keep_ratio": 0.5}

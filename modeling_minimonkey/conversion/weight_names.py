@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedConfig
 
-from .convert_minimonkey_files import LazyTensor
+from .weight_files import LazyTensor
 
 
 Operation = Callable[[list[torch.Tensor], PreTrainedConfig], list[torch.Tensor]]

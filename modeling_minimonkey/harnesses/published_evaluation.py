@@ -1,4 +1,4 @@
-"""How the published evaluation asks: tiles and lengths by the name of a benchmark, for every harness."""
+"""How the published evaluation asks: tiles, sentences and lengths by the name of a benchmark, for every harness."""
 
 # Beginning of a benchmark's name -> published setting (`PYRAMID_SETTINGS`); others: "default"
 SETTINGS = {
@@ -17,12 +17,22 @@ SETTINGS = {
     "seedbench": "seed",
     "textvqa": "textvqa",
 }
+# Settings whose questions end with the sentence below
+SHORT_ANSWERS = ("chartqa", "docvqa", "infovqa", "ocrbench", "textvqa")
+SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 MAX_NEW_TOKENS = 512  # where a benchmark doesn't say
 
 
 def setting_of(benchmark: str, images: int) -> str:
     """The published setting for a benchmark, in upper or lower case, with so many images in one question."""
-    if images > 1:
-        return "multi_image"
+    return "multi_image" if images > 1 else _setting(benchmark)
+
+
+def instruction_of(benchmark: str) -> str:
+    """What the published evaluation adds to a question of a benchmark, for most of them nothing."""
+    return SHORT_ANSWER if _setting(benchmark) in SHORT_ANSWERS else ""
+
+
+def _setting(benchmark: str) -> str:
     name = benchmark.lower()
     return next((setting for start, setting in SETTINGS.items() if name.startswith(start)), "default")

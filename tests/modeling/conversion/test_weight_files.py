@@ -9,8 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from modeling_minimonkey.convert_minimonkey_files import LazyTensor, open_tensors, write_tensors
-from tests.modeling.checkpoint_edits import read_tensors, same_tensors
+from modeling_minimonkey.conversion.weight_files import LazyTensor, open_tensors, write_tensors
+from tests.modeling.conversion.checkpoint_edits import read_tensors, same_tensors
 
 
 @pytest.fixture

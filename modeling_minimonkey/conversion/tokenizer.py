@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer, TokenizersBackend
 from transformers.utils import logging
 
-from .convert_minimonkey_files import read_json
+from .weight_files import read_json
 
 
 logger = logging.get_logger(__name__)

@@ -7,8 +7,8 @@ import pytest
 from huggingface_hub.errors import StrictDataclassError
 
 from modeling_minimonkey import MiniMonkeyConfig
-from modeling_minimonkey.convert_minimonkey_config import check_same_model, convert_config, read_config, revert_config
-from tests.modeling.checkpoint_edits import edit_config
+from modeling_minimonkey.conversion.config import check_same_model, convert_config, read_config, revert_config
+from tests.modeling.conversion.checkpoint_edits import edit_config
 
 
 LONGROPE = {"type": "su", "short_factor": [1.0] * 8, "long_factor": [1.5] * 8}

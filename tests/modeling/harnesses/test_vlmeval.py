@@ -13,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from modeling_minimonkey.harnesses.published_evaluation import SHORT_ANSWER
+
 
 ANSWER = "fresh bread\nopen sunday"
 
@@ -39,11 +41,15 @@ def adapter():
         for name in ("vlmeval", "vlmeval.vlm", "vlmeval.vlm.base"):
             patch.setitem(sys.modules, name, ModuleType(name))
         sys.modules["vlmeval.vlm.base"].BaseModel = BaseModel
-        patch.delitem(sys.modules, "modeling_minimonkey.vlmeval_adapter", raising=False)
+        names = ("modeling_minimonkey.harnesses.vlmeval", "modeling_minimonkey.vlmeval_adapter")
+        for name in names:
+            patch.delitem(sys.modules, name, raising=False)
+        # Where users' configurations import it from
         from modeling_minimonkey import vlmeval_adapter
 
         yield vlmeval_adapter
-        del sys.modules["modeling_minimonkey.vlmeval_adapter"]
+        for name in names:
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +63,14 @@ def model(adapter, repository):
 def asked(model, monkeypatch):
     """Chats and tiles that reached the processor, in place of an answer of the model."""
     calls = []
-    real = model.processor.apply_chat_template
+    real = model.processor.prepare_chat
 
-    def record(chat, **options):
-        inputs = real(chat, **options)
-        calls.append((chat[0]["content"], options["processor_kwargs"]["images_kwargs"], inputs))
+    def record(chat, **images_kwargs):
+        inputs = real(chat, **images_kwargs)
+        calls.append((chat[0]["content"], images_kwargs, inputs))
         return inputs
 
-    monkeypatch.setattr(model.processor, "apply_chat_template", record)
+    monkeypatch.setattr(model.processor, "prepare_chat", record)
     monkeypatch.setattr(model.model, "generate", lambda input_ids, **_: torch.nn.functional.pad(input_ids, (0, 1)))
     return calls
 
@@ -122,7 +128,7 @@ def test_tiles_and_question_are_the_published_ones(adapter, model, asked, page, 
     model.generate([image(page), text("What is it?")], dataset)
     ((content, images_kwargs, inputs),) = asked
     assert images_kwargs == {"pyramid": setting}
-    assert content[1]["text"] == "What is it?" + adapter.SHORT_ANSWER * is_short
+    assert content[1]["text"] == "What is it?" + SHORT_ANSWER * is_short
     counts = model.processor._get_num_multimodal_tokens([Image.open(page).size[::-1]], pyramid=setting)
     assert len(inputs["pixel_values"]) == counts["num_image_patches"][0]
 

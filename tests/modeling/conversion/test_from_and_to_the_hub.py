@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi, constants
 
 from tests.local_hub import LocalHub
-from tests.modeling.checkpoint_edits import read_tensors, same_tensors
+from tests.modeling.conversion.checkpoint_edits import read_tensors, same_tensors
 
 
 @pytest.fixture(scope="module")

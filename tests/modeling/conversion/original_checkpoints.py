@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tests.modeling.original_model import names_of
-from tests.modeling.original_tokenizers import write_tokenizer
+from tests.modeling.conversion.original_model import names_of
+from tests.modeling.conversion.original_tokenizers import write_tokenizer
 
 
 IMAGE_SIZE, PATCH_SIZE = 28, 7  # 4 x 4 patches: 4 tokens per tile, 1 at a downsample ratio of 0.25

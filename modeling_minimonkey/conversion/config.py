@@ -10,9 +10,9 @@ from pathlib import Path
 
 from transformers import LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config
 
-from .configuration_minimonkey import MiniMonkeyConfig
-from .convert_minimonkey_files import read_json
-from .convert_minimonkey_mapping import Renaming, internlm2_weights, transformers_weights
+from ..configuration_minimonkey import MiniMonkeyConfig
+from .weight_files import read_json
+from .weight_names import Renaming, internlm2_weights, transformers_weights
 
 
 @dataclass(frozen=True)

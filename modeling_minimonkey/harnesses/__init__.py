@@ -1,0 +1,1 @@
+"""Adapters for evaluation harnesses. Not part of a Hub folder."""

@@ -1,0 +1,38 @@
+"""The scores of scale compression as their definition reads, to compare `scale_compression.py` with."""
+
+import torch
+from transformers import PreTrainedModel
+
+
+def naive_scores(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    position_ids: torch.Tensor,
+    images: torch.Tensor,
+    layer: int = 1,
+) -> torch.Tensor:
+    """
+    The mean attention that each detailed token gets, from the whole model's attention matrices of N x N.
+
+    Args:
+        language_model (`PreTrainedModel`): the decoder without its head, with `attn_implementation="eager"`.
+        inputs_embeds, position_ids, images, layer: see [`score_detailed_tokens`].
+
+    Returns:
+        `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed.
+    """
+    attention_mask = torch.ones_like(position_ids)  # without it gaps in the positions pass for packed sequences
+    outputs = language_model(
+        inputs_embeds=inputs_embeds,
+        attention_mask=attention_mask,
+        position_ids=position_ids,
+        output_attentions=True,
+        use_cache=False,
+    )
+    attentions = outputs.attentions[layer][0]  # (heads, length, length)
+    scores = torch.zeros(images.shape[0])
+    for image in range(1, int(images.max()) + 1):
+        tokens = (images == image).nonzero()[:, 0]
+        if len(tokens) > 0:
+            scores[tokens] = attentions[:, tokens[-1] + 1 :, tokens].mean(dim=1).mean(dim=0).float()
+    return scores
