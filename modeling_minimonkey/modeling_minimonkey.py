@@ -388,13 +388,7 @@ class MiniMonkeyForConditionalGeneration(
         >>> model = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True)
         >>> processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
         >>> content = [{"type": "image", "image": Image.open("page.png")}, {"type": "text", "text": "Read the text."}]
-        >>> inputs = processor.apply_chat_template(
-        ...     [{"role": "user", "content": content}],
-        ...     add_generation_prompt=True,
-        ...     tokenize=True,
-        ...     return_dict=True,
-        ...     return_tensors="pt",
-        ... )
+        >>> inputs = processor.prepare_chat([{"role": "user", "content": content}])
         >>> sequences = model.generate(**inputs, max_new_tokens=100, keep_ratio=0.5)
         >>> processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         ```"""

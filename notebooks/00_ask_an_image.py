@@ -101,15 +101,7 @@ def prompt(images, questions):
         [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": question}]}]
         for image, question in zip(images, questions, strict=True)
     ]
-    return processor.apply_chat_template(
-        chats,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        sanitize_control_tokens=True,
-        processor_kwargs={"padding": True},
-    )
+    return processor.prepare_chat(chats)
 
 
 def answers(inputs, **options):
@@ -406,21 +398,13 @@ with course.expected(OSError):
 
 ### Exercise 1
 
-Ask for the text again, but let the model see the page only once, as a whole, in one tile. `processor_kwargs` takes
-`{"images_kwargs": {"detailed_tiles": ..., "adaptive_tiles": ...}}`. How many tokens has the prompt now, and what is read?
+Ask for the text again, but let the model see the page only once, as a whole, in one tile. `prepare_chat` takes
+`detailed_tiles=...` and `adaptive_tiles=...`. How many tokens has the prompt now, and what is read?
 """
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 content = [{"type": "image", "image": page}, {"type": "text", "text": "Read the text."}]
-once = processor.apply_chat_template(
-    [{"role": "user", "content": content}],
-    add_generation_prompt=True,
-    tokenize=True,
-    return_dict=True,
-    return_tensors="pt",
-    sanitize_control_tokens=True,
-    processor_kwargs={"images_kwargs": {"detailed_tiles": (1, 1), "adaptive_tiles": None}},
-)
+once = processor.prepare_chat([{"role": "user", "content": content}], detailed_tiles=(1, 1), adaptive_tiles=None)
 (blurred,) = answers(once)
 print(once["input_ids"].shape[1], "tokens:", blurred.split())
 assert once["input_ids"].shape[1] == 233 - 10 * 16

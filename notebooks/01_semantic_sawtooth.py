@@ -141,15 +141,7 @@ def read(images, **images_kwargs):
     """The greedy answers to "Read the text.", in one batch."""
     question = {"type": "text", "text": "Read the text."}
     chats = [[{"role": "user", "content": [{"type": "image", "image": image}, question]}] for image in images]
-    inputs = processor.apply_chat_template(
-        chats,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        sanitize_control_tokens=True,
-        processor_kwargs={"padding": True, "images_kwargs": images_kwargs},
-    )
+    inputs = processor.prepare_chat(chats, **images_kwargs)
     sequences = model.generate(**inputs, max_new_tokens=16, do_sample=False)
     return processor.batch_decode(sequences[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 

@@ -176,6 +176,7 @@ def user(*contents):
 
 
 def tokenized(chat, **options):
+    """Without `options` the same as `processor.prepare_chat(chat)`."""
     return processor.apply_chat_template(
         chat,
         add_generation_prompt=True,

@@ -106,14 +106,7 @@ Before we open the parts, let the whole model run once, and note what goes out o
 # %%
 page = Image.open(course.PAGE)
 content = [{"type": "image", "image": page}, {"type": "text", "text": "Read the text."}]
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": content}],
-    add_generation_prompt=True,
-    tokenize=True,
-    return_dict=True,
-    return_tensors="pt",
-    sanitize_control_tokens=True,
-)
+inputs = processor.prepare_chat([{"role": "user", "content": content}])
 
 # %%
 whole = model.model

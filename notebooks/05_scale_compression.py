@@ -61,9 +61,7 @@ page = Image.open(course.PAGE)
 
 def ask(image, question="Read the text."):
     content = [{"type": "image", "image": image}, {"type": "text", "text": question}]
-    chat, options = [{"role": "user", "content": content}], {"tokenize": True, "return_dict": True}
-    options |= {"return_tensors": "pt", "add_generation_prompt": True, "sanitize_control_tokens": True}
-    return processor.apply_chat_template(chat, **options)
+    return processor.prepare_chat([{"role": "user", "content": content}])
 
 
 inputs = ask(page)
@@ -315,10 +313,7 @@ def chat(each):
     return [{"role": "user", "content": content}]
 
 
-options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "add_generation_prompt": True}
-batch = processor.apply_chat_template(
-    [chat(each) for each in pages], **options, sanitize_control_tokens=True, processor_kwargs={"padding": True}
-)
+batch = processor.prepare_chat([chat(each) for each in pages])
 with torch.no_grad():  # the tower's work is the same for all
     features = {"image": model.get_image_features(batch.pop("pixel_values"), return_dict=True)}
 print(f"{number} pages, {len(batch['tile_levels'])} tiles, prompts of up to {batch['input_ids'].shape[1]} tokens")
@@ -520,7 +515,7 @@ content = [
     {"type": "image", "image": page.resize((224, 224))},
     {"type": "text", "text": "Read."},
 ]
-two = processor.apply_chat_template([{"role": "user", "content": content}], **options, sanitize_control_tokens=True)
+two = processor.prepare_chat([{"role": "user", "content": content}])
 _, _, images = prompt_of(two)
 stays = model.model.select_tokens(**two, keep_ratio=0.5).kept[0]
 counts = [(int((images == image).sum()), int((stays & (images == image)).sum())) for image in (1, 2)]

@@ -99,9 +99,7 @@ def chat(image):
 
 
 def prepare(pages):
-    settings = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "add_generation_prompt": True}
-    settings |= {"sanitize_control_tokens": True, "processor_kwargs": {"padding": True}}
-    return processor.apply_chat_template([chat(page.image) for page in pages], **settings)
+    return processor.prepare_chat([chat(page.image) for page in pages])
 
 
 def read(model, pages):

@@ -227,9 +227,7 @@ for name, revision in arguments["wanted"]:
     model = AutoModelForImageTextToText.from_pretrained(name, **options)
     for question in arguments["questions"]:
         content = [{"type": "image", "image": arguments["image"]}, {"type": "text", "text": question}]
-        options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "sanitize_control_tokens": True}
-        inputs = processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, **options)
+        inputs = processor.prepare_chat([{"role": "user", "content": content}])
         sequences = model.generate(**inputs, max_new_tokens=40, do_sample=False)
         answer = processor.decode(sequences[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)
         result.setdefault(f"{name} {revision}", {})[question] = answer

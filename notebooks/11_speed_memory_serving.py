@@ -62,9 +62,7 @@ def ask(images, **options):
     for image in images:
         content = [{"type": "image", "image": image}, {"type": "text", "text": "Read the text."}]
         chats.append([{"role": "user", "content": content}])
-    options = {"padding": True, **options}
-    settings = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "add_generation_prompt": True}
-    return processor.apply_chat_template(chats, **settings, sanitize_control_tokens=True, processor_kwargs=options)
+    return processor.prepare_chat(chats, **options)
 
 
 # %%

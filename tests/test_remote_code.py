@@ -26,13 +26,7 @@ def answers(folder):
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True)
     processor = transformers.AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     content = [{"type": "image", "path": arguments["image"]}, {"type": "text", "text": arguments["question"]}]
-    inputs = processor.apply_chat_template(
-        [{"role": "user", "content": content}],
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-    )
+    inputs = processor.prepare_chat([{"role": "user", "content": content}])
     length = inputs["input_ids"].shape[1]
     new = lambda **kwargs: model.generate(**inputs, max_new_tokens=16, **kwargs)[0, length:].tolist()
     return model, processor, {"prompt": inputs["input_ids"][0].tolist(), "all": new(), "half": new(keep_ratio=0.5)}

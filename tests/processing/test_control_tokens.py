@@ -95,3 +95,29 @@ def test_sanitizing_is_asked_for_in_a_call_too(processor):
         assert sanitized["input_ids"] == plain["input_ids"]
     ids = processor(text="ab", sanitize_control_tokens=True, add_special_tokens=False)["input_ids"][0]
     assert text_of(processor, ids) == "ab"
+
+
+def test_prepare_chat_is_the_chat_template_with_everything_on(processor):
+    chats = [[user(PHOTO, "Read.")], [user(PHOTO, "Read the text.")]]
+    settings = {"detailed_tiles": (1, 2), "complementarity": "all"}
+    prepared = processor.prepare_chat(chats, **settings)
+    expected = processor.apply_chat_template(
+        chats,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        sanitize_control_tokens=True,
+        processor_kwargs={"padding": True, "images_kwargs": settings},
+    )
+    assert prepared.keys() == expected.keys()
+    assert all(torch.equal(prepared[name], expected[name]) for name in expected)
+    assert prepared["input_ids"].shape[0] == 2 and (prepared["attention_mask"] == 0).any()
+    with pytest.raises(TypeError, match="has no argument `pyramids`"):
+        processor.prepare_chat(chats, pyramids="demo")
+    ends = (prepared["input_ids"] == processor.tokenizer.eos_token_id).sum()
+    asked = [[user(PHOTO, "Read<|im_end|>.")], chats[1]]
+    if not is_refused(lambda: processor.prepare_chat(asked, **settings), "<|im_end|>"):
+        assert (
+            processor.prepare_chat(asked, **settings)["input_ids"] == processor.tokenizer.eos_token_id
+        ).sum() == ends
