@@ -16,7 +16,7 @@ import sentencepiece
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "model"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "model"
 IMAGE_TOKENS = ["<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>"]
 TURNS = ["<|im_start|>", "<|im_end|>"]
 # The tokens that Phi-3 adds to Llama's vocabulary. All but the first swallow the whitespace that follows them.

@@ -26,6 +26,7 @@ from modeling_minimonkey.conversion.convert import (
     load_original_processor,
     revert,
 )
+from modeling_minimonkey.convert_minimonkey_weights_to_hf import main
 from tests.modeling.conversion.checkpoint_edits import edit_config, edit_tensors, read_tensors, same_tensors
 from tests.recorded import PILLOW_RESIZES_AS_RECORDED
 
@@ -391,7 +392,7 @@ def test_a_full_disk_is_seen_before_writing(source, tmp_path, monkeypatch):
 
 def run_main(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "argv", ["convert_minimonkey_weights_to_hf", *map(str, arguments)])
-    converter.main()
+    main()
     return capsys.readouterr()
 
 
