@@ -44,7 +44,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python examples/ask.py examples/page.png "Read the text." --keep-ratio 0.5
+	$(BIN)/python examples/ask.py examples/page.png "Read the text."
 
 # Gradio 6 needs Pillow 12, we test with 13: an environment of its own, with the versions of constraints-app.txt.
 APP := build/app
@@ -68,7 +68,7 @@ app-figure: $(APP_STAMP)
 	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(128, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 # Threads that spin while they wait for each other make tests ten times as slow where something else runs on the machine.
-test test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
+demo app test test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)

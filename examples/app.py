@@ -6,8 +6,12 @@ The default model is the small checkpoint of this repository, which knows one qu
 nothing from the network. Gradio's environment variables say where it listens: GRADIO_SERVER_NAME, GRADIO_SERVER_PORT.
 """
 
-import argparse
 import os
+
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
+
+import argparse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

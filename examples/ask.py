@@ -1,16 +1,25 @@
 """Ask a Mini-Monkey model about an image.
 
-    python examples/ask.py IMAGE QUESTION [--model FOLDER] [--keep-ratio 0.5]
+    python examples/ask.py IMAGE QUESTION [--model FOLDER]
+
+`--keep-ratio 0.5` drops half of the detailed tokens before the answer (scale compression); by default the model's own
+setting holds, which is to keep all.
 
 The default model is the small checkpoint of this repository, which knows one question: "Read the text."
 """
 
+import os
+
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
+
 import argparse
+import sys
 import time
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
@@ -39,29 +48,40 @@ def main() -> None:
     parser.add_argument("image", type=Path)
     parser.add_argument("question", nargs="?", default="Read the text.")
     parser.add_argument("--model", default=str(CHECKPOINT), help="folder or Hub id")
-    parser.add_argument("--keep-ratio", type=float, default=0.5, help="share of the detailed tokens to keep")
+    parser.add_argument("--keep-ratio", type=float, help="share of the detailed tokens to keep")
     parser.add_argument("--max-new-tokens", type=int, default=100)
     arguments = parser.parse_args()
 
+    try:
+        ask(arguments)
+    except UnidentifiedImageError:
+        sys.exit(f"error: {arguments.image} can't be read as an image.")
+    except (OSError, ValueError) as error:  # a file that is missing or damaged, a setting: the message says what
+        sys.exit(f"error: {error}")
+
+
+def ask(arguments: argparse.Namespace) -> None:
+    """Print the answer and what it was made of."""
+    image = ImageOps.exif_transpose(Image.open(arguments.image))  # the grids below are those of the upright image
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     model = AutoModelForImageTextToText.from_pretrained(arguments.model, trust_remote_code=True, dtype=torch.float32)
-    image = ImageOps.exif_transpose(Image.open(arguments.image))  # the grids below are those of the upright image
+    keep_ratio = arguments.keep_ratio or model.config.scale_compression_config.keep_ratio
     content = [{"type": "image", "image": image}, {"type": "text", "text": arguments.question}]
     start = time.perf_counter()
     inputs = processor.prepare_chat([{"role": "user", "content": content}])
-    sequences = model.generate(
-        **inputs, max_new_tokens=arguments.max_new_tokens, do_sample=False, keep_ratio=arguments.keep_ratio
-    )
+    options = {"max_new_tokens": arguments.max_new_tokens, "do_sample": False, "keep_ratio": arguments.keep_ratio}
+    sequences = model.generate(**inputs, **options)
     seconds = time.perf_counter() - start
     answer = processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
     plan = processor.image_processor.get_pyramid_plan(image.height, image.width)
-    before, after = count_tokens(inputs, processor.image_seq_length, arguments.keep_ratio)
+    before, after = count_tokens(inputs, processor.image_seq_length, keep_ratio)
     print(f"question  {arguments.question}")
     print("answer    " + answer.replace("\n", "\n          "))
     grids = ", ".join(f"{group} {columns} x {rows}" for group, (columns, rows) in grids_of(plan).items())
     print(f"pyramid   {grids}: {plan.num_tiles} tiles of {processor.image_seq_length} tokens")
-    print(f"prompt    {before} tokens, {after} after scale compression with keep_ratio {arguments.keep_ratio}")
+    kept = "all of them kept" if keep_ratio == 1 else f"{after} after scale compression"
+    print(f"prompt    {before} tokens, {kept} (keep_ratio {keep_ratio:g})")
     print(f"time      {seconds:.2f} s")
 
 

@@ -4,13 +4,19 @@
 
 All options of `TrainingArguments` are there, on the command line or in the file. Run again with the same output
 folder, it goes on after the last checkpoint and ends with the weights of a run that was never stopped. The folder ends
-up with the model, its processor and code, ready for `from_pretrained` and `push.py`, and a figure of the losses;
-`--push_to_hub true --hub_model_id you/mine` pushes it at the end. `--streaming true --max_steps 1000` reads a data set
-of the Hub while it trains.
+up with the model, its processor and code, ready for `from_pretrained` and `push.py`, with a card and a figure of the
+losses; an adapter goes through `merge.py` first. `--push_to_hub true --hub_model_id you/mine` pushes it at the end.
+`--streaming true --max_steps 1000` reads a data set of the Hub while it trains.
 
 The same with TRL's trainer: `finetune_sft.py`. Several processes: `accelerate launch examples/finetune.py ...`.
 """
 
+import os
+
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
+
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +26,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+from cards import TRAINING, write_card
 from chats import ChatCollator, load_chats
 from datasets import Dataset, IterableDataset
 from matplotlib import pyplot as plt
@@ -33,6 +40,7 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.utils import is_torch_bf16_gpu_available
 from trl import TrlParser
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
@@ -119,29 +127,59 @@ def plot_losses(log_history: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
-def run(trainer: Trainer) -> None:
-    """Train to the end, save what was trained, draw the losses; with `push_to_hub` push the folder as `push.py` does.
+def training_report(trainer: Trainer, arguments: FinetuneArguments) -> str:
+    """What a card says of a training: data, what was trained, steps, losses."""
+    args, history = trainer.args, trainer.state.log_history
+    data = Path(arguments.train_data).name if Path(arguments.train_data).exists() else arguments.train_data
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    evaluations = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    lines = [
+        f"- data: `{data}`",
+        f"- trained: `{arguments.train}`, {trainer.state.global_step} steps in batches of {batch}, learning rate "
+        f"{args.learning_rate:g} ({args.lr_scheduler_type.value}), seed {args.seed}",
+        f"- tiles: {arguments.pyramid or 'as above'}; keep_ratio {arguments.keep_ratio or 'as above'}",
+        *([f"- training loss: {float(losses[0]):.3f} at first, {float(losses[-1]):.3f} at last"] if losses else []),
+        *([f"- evaluation loss: {evaluations[-1]:.3f}"] if evaluations else []),
+    ]
+    return "\n".join([*lines, "", "![Losses of the training over its steps](loss.png)"])
+
+
+def run(trainer: Trainer, arguments: FinetuneArguments | None = None) -> None:
+    """
+    Train to the end, save what was trained and a figure of the losses; with `arguments` a card, too, or for an adapter
+    what `merge.py` puts into one. With `push_to_hub` push the folder as `push.py` does.
 
     Raises:
         ValueError: `push_to_hub` is set for an adapter, which is merged first.
     """
     output = trainer.args.output_dir
     push_to_hub, trainer.args.push_to_hub = trainer.args.push_to_hub, False  # Trainer's own takes pickles along
-    if push_to_hub and isinstance(trainer.model, PeftModel):
-        raise ValueError("`push_to_hub` must be False for an adapter: merge it, then `push.py`.")
+    is_adapter = isinstance(trainer.model, PeftModel)
+    if push_to_hub and is_adapter:
+        raise ValueError(f"`push_to_hub` must be False for an adapter. {next_step(output, arguments)}")
     trainer.train(resume_from_checkpoint=trainer.args.resume_from_checkpoint or last_checkpoint(output))
     trainer.save_model()
     if trainer.is_world_process_zero():
         trainer.save_state()
         plot_losses(trainer.state.log_history, Path(output, "loss.png"))
+        if arguments is not None:
+            Path(output, TRAINING).write_text(training_report(trainer, arguments), encoding="utf-8")
+            if not is_adapter:
+                write_card(Path(output), trainer.hub_model_id or f"you/{Path(output).name}", arguments.model)
         if push_to_hub:
-            base = trainer.model.name_or_path
-            base = None if Path(base).exists() else base
             options = {"private": trainer.args.hub_private_repo, "token": trainer.args.hub_token}
-            push(Path(output), trainer.hub_model_id, base_model=base, **options)
+            push(Path(output), trainer.hub_model_id, **options)
+        print(next_step(output, arguments) if is_adapter else f"Next: python examples/push.py {output} you/name")
     if trainer.args.world_size > 1:
         time.sleep(1)  # gloo's threads need the interpreter to let go of the last collective: without it, exit aborts
     trainer.end()
+
+
+def next_step(adapter: str, arguments: FinetuneArguments | None) -> str:
+    """What to do with an adapter, whose files don't hold the model's `keep_ratio`."""
+    ratio = "" if arguments is None or arguments.keep_ratio is None else f" --keep-ratio {arguments.keep_ratio:g}"
+    return f"Next, merge it: python examples/merge.py {adapter} {adapter}-merged{ratio}"
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:
@@ -164,9 +202,19 @@ def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments)
     }
 
 
-def main() -> None:
-    arguments, training = TrlParser((FinetuneArguments, TrainingArguments)).parse_args_and_config()
-    run(Trainer(**trainer_arguments(arguments, training)))
+def parse(settings: type[TrainingArguments]) -> tuple[FinetuneArguments, TrainingArguments]:
+    """The command line and the file that it names; in bfloat16 where a GPU can, unless they say otherwise."""
+    parser = TrlParser((FinetuneArguments, settings))
+    parser.set_defaults(bf16=is_torch_bf16_gpu_available())
+    return parser.parse_args_and_config()
+
+
+def main(settings: type[TrainingArguments] = TrainingArguments, trainer: type[Trainer] = Trainer) -> None:
+    try:
+        arguments, training = parse(settings)
+        run(trainer(**trainer_arguments(arguments, training)), arguments)
+    except (OSError, ValueError) as error:  # a file, a setting or the Hub: the message says what is wrong
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -2,21 +2,21 @@
 
     python examples/push.py runs/mine you/mini-monkey-receipts --base-model mx262/MiniMonkey --private
 
-The card is the folder's README.md, or `model_card.md` of this repository with the base model and license filled in.
-Everything lands in one commit: a push that is cut off changes nothing. Optimizer states, pickles and checkpoints of
-the training stay at home, and a folder whose text files hold an access token or a path of this machine is refused.
+The card is the folder's README.md, or one made from its files (`cards.py`); a license is needed. Everything lands in
+one commit: a push that is cut off changes nothing. Optimizer states, pickles and checkpoints of the training stay at
+home, and a folder whose text files hold an access token or a path of this machine is refused.
 """
 
 import argparse
-import json
 import re
+import sys
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelCard
+from cards import make_card
+from huggingface_hub import HfApi
 
 
-TEMPLATE = Path(__file__).resolve().parents[1] / "model_card.md"
-PUSHED = ["*.safetensors", "*.json", "*.jinja", "*.py", "*.model", "README.md"]
+PUSHED = ["*.safetensors", "*.json", "*.jinja", "*.py", "*.model", "README.md", "loss.png"]
 LEFT_OUT = ["trainer_state.json", "all_results.json", "checkpoint-*/*", "original/*"]
 NEEDED = ["config.json", "model*.safetensors", "processor_config.json", "chat_template.jinja", "modeling_*.py"]
 NOT_TO_BE_SEEN = {
@@ -39,7 +39,9 @@ def check_folder(folder: Path) -> None:
         ValueError: the folder lacks a file, holds an adapter alone, or a file holds a token or a local path.
     """
     if (folder / "adapter_config.json").exists():
-        raise ValueError(f"{folder} holds an adapter alone: merge it first, `model.merge_and_unload()`.")
+        raise ValueError(
+            f"{folder} holds an adapter alone. Merge it first: python examples/merge.py {folder} {folder}-merged"
+        )
     missing = [pattern for pattern in NEEDED if not list(folder.glob(pattern))]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}; save model and processor there.")
@@ -49,18 +51,6 @@ def check_folder(folder: Path) -> None:
             for what, pattern in NOT_TO_BE_SEEN.items():
                 if match := re.search(pattern, text):
                     raise ValueError(f"{path.name} holds {what}: {match[0]!r}.")
-
-
-def make_card(folder: Path, base_model: str | None, license: str | None) -> ModelCard:
-    """The folder's own card or the template, its metadata filled in."""
-    own = folder / "README.md"
-    card = ModelCard.load(own if own.exists() else TEMPLATE)
-    card.data.base_model = base_model or card.data.base_model
-    card.data.license = license or card.data.license
-    card.data.library_name, card.data.pipeline_tag = "transformers", "image-text-to-text"
-    model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    card.data.tags = list(dict.fromkeys([*(card.data.tags or []), model_type, "custom_code"]))
-    return card
 
 
 def push(
@@ -75,8 +65,8 @@ def push(
     """Check the folder, write its card, and upload it in one commit; returns the commit's hash."""
     check_folder(folder)
     api = HfApi(token=token)
+    card = make_card(folder, repository, base_model, license)
     api.create_repo(repository, private=private, exist_ok=True)
-    card = make_card(folder, base_model, license)
     card.validate()
     card.save(folder / "README.md")
     names = [path.name for path in files_to_push(folder)]
@@ -94,7 +84,10 @@ def main() -> None:
     parser.add_argument("--license", help="as the Hub writes it; the base model's binds you, too")
     parser.add_argument("--private", action="store_true")
     options = vars(parser.parse_args())
-    print(push(options.pop("folder"), options.pop("repository"), **options))
+    try:
+        print(push(options.pop("folder"), options.pop("repository"), **options))
+    except (OSError, ValueError) as error:  # the folder, the card or the Hub: the message says what is wrong
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,11 @@
 `keep_ratio` says how much is compressed.
 """  # noqa: E501
 
+import os
+
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
+
 import sys
 
 from transformers.cli.transformers import main
