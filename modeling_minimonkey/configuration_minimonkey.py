@@ -125,6 +125,16 @@ class MiniMonkeyConfig(InternVLConfig):
     image_token_id: int = 92546
     tie_word_embeddings: bool = False
 
+    @property
+    def keep_ratio(self) -> float:
+        """That of `scale_compression_config`; so `from_pretrained(..., keep_ratio=0.5)` sets it."""
+        return self.scale_compression_config.keep_ratio
+
+    @keep_ratio.setter
+    def keep_ratio(self, keep_ratio: float) -> None:
+        check_keep_ratio(keep_ratio)
+        self.scale_compression_config.keep_ratio = keep_ratio
+
     def __post_init__(self, **kwargs):
         if self.text_config is None:
             self.text_config = INTERNLM2_1_8B

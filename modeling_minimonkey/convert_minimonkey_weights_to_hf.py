@@ -66,7 +66,9 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         found = convert(arguments.source, arguments.target, **options)
     if found:
-        print(found)
+        print(f"{found}\nOK: ids and logits agree with those of {arguments.source}.")
+    if not arguments.push_to_hub and not arguments.reverse:
+        print(f"Next: python examples/ask.py IMAGE QUESTION --model {arguments.target}")
     if arguments.push_to_hub:
         print(api.upload_folder(repo_id=arguments.push_to_hub, folder_path=arguments.target, commit_message="Convert"))
 

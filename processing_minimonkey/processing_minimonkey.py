@@ -9,6 +9,7 @@ from collections.abc import Set
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import ImageInput
 from transformers.processing_utils import (
@@ -209,7 +210,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
         if found != given:
             raise ValueError(
                 f"The number of {self.image_token} tokens in the prompts should be the same as the number of images, "
-                f"found {found} tokens and {given} images."
+                f"found {found} tokens and {given} images. `prepare_chat` writes the prompt of a conversation."
             )
         if isinstance(images, list) and images and isinstance(images[0], list):
             if len(images) != len(rows):
@@ -245,6 +246,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
         if text is None:
             raise ValueError("`text` is missing; for pixels alone, call `processor.image_processor`.")
         rows = [text] if isinstance(text, str) else text
+        if isinstance(rows, Image.Image):
+            raise ValueError("`text` is an image: the order is `processor(images, text)`.")
         if not rows or not isinstance(rows, (list, tuple)) or not all(isinstance(row, str) for row in rows):
             raise ValueError("`text` must be a string or list of strings, at least one.")
         given = _given("text_kwargs", kwargs)

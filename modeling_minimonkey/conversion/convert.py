@@ -138,6 +138,7 @@ def _generation_config(checkpoint: OriginalCheckpoint) -> GenerationConfig:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.convert_tokens_to_ids(checkpoint.prompt.end_of_turn),
         pad_token_id=tokenizer.pad_token_id,
+        max_new_tokens=512,  # the published demo's; without it `generate` stops after 20
     )
 
 

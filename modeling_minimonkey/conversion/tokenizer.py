@@ -18,7 +18,9 @@ from .weight_files import read_json
 logger = logging.get_logger(__name__)
 
 # The names under which InternVL's processors look up the tokens that surround and stand for an image.
+# `image_token` is the library's name of the last one in most other models.
 IMAGE_TOKENS = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+IMAGE_TOKENS |= {"image_token": IMAGE_TOKENS["context_image_token"]}
 # Settings that the published tokenizers with SentencePiece have by default.
 DEFAULTS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 DEFAULTS |= {"add_bos_token": True, "add_eos_token": False}

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, LlamaConfig, Phi3Config, Qwen2Config
 
-from modeling_minimonkey import MiniMonkeyConfig, ScaleCompressionConfig
+from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration, ScaleCompressionConfig
 
 
 def test_defaults_are_those_of_internvl2_2b():
@@ -124,3 +124,15 @@ def test_values_are_checked_again_on_saving(tmp_path):
     config.image_seq_length = 64
     with pytest.raises(StrictDataclassError, match="`image_seq_length` is 64"):
         config.save_pretrained(tmp_path)
+
+
+def test_keep_ratio_is_set_where_the_model_is_loaded(repository):
+    folder = repository / "checkpoints" / "minimonkey-tiny"
+    assert MiniMonkeyConfig.from_pretrained(folder).keep_ratio == 1.0
+    config = MiniMonkeyConfig.from_pretrained(folder, keep_ratio=0.5)
+    assert config.keep_ratio == config.scale_compression_config.keep_ratio == 0.5
+    assert "keep_ratio" not in config.to_dict() and MiniMonkeyConfig(**config.to_dict()).keep_ratio == 0.5
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, keep_ratio=0.25)
+    assert model.config.scale_compression_config.keep_ratio == 0.25
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        MiniMonkeyConfig.from_pretrained(folder, keep_ratio=2)

@@ -121,3 +121,10 @@ def test_prepare_chat_is_the_chat_template_with_everything_on(processor):
         assert (
             processor.prepare_chat(asked, **settings)["input_ids"] == processor.tokenizer.eos_token_id
         ).sum() == ends
+
+
+def test_what_users_type_first_names_the_way(processor):
+    with pytest.raises(ValueError, match="found 0 tokens and 1 images. `prepare_chat` writes the prompt"):
+        processor(PHOTO, "Read the text.")
+    with pytest.raises(ValueError, match=r"the order is `processor\(images, text\)`"):
+        processor("Read the text.", PHOTO)
