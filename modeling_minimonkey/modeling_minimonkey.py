@@ -23,6 +23,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring, torch_compilable_check
 from transformers.utils.generic import can_return_tuple
 
+from .chat_minimonkey import ChatMixin
 from .compressed_prompt import CompressedBeginning, flat_features
 from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio
 from .generation_minimonkey import CACHE, ScaleCompressionGenerationMixin, is_filled
@@ -334,6 +335,8 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             "MiniMonkeyForConditionalGeneration or through AutoModelForImageTextToText."
         )
 
+    chat = generate  # which says the same
+
 
 @auto_docstring(
     custom_intro="""
@@ -341,7 +344,11 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
     """
 )
 class MiniMonkeyForConditionalGeneration(
-    ScaleCompressionGenerationMixin, MiniMonkeyPreTrainedModel, InternVLForConditionalGeneration, GenerationMixin
+    ChatMixin,
+    ScaleCompressionGenerationMixin,
+    MiniMonkeyPreTrainedModel,
+    InternVLForConditionalGeneration,
+    GenerationMixin,
 ):
     def __init__(self, config: MiniMonkeyConfig):
         InternVLPreTrainedModel.__init__(self, config)  # InternVL's own would first build an InternVLModel
