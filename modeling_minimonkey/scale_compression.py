@@ -187,7 +187,7 @@ def score_detailed_tokens(
 
 def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer):
     config = language_model.config
-    # Without position ids: the library would take their gaps for boundaries of packed sequences. By position, since the
+    # Without position ids: the library would take their gaps for boundaries of packed sequences. By position: the
     # argument for the cache, here None, has another name from Transformers 5.24 on.
     masks = create_masks_for_generate(config, inputs_embeds, None, None)
     hidden_states = inputs_embeds
