@@ -1,1 +1,1 @@
-"""Look into scale compression: what it keeps, and the definition it must agree with. Not part of a Hub folder."""
+"""Inspect scale compression: what it keeps, and the naive implementation that it must agree with. Not part of a Hub folder."""
