@@ -3,8 +3,8 @@
     python examples/push.py runs/mine you/mini-monkey-receipts --base-model mx262/MiniMonkey --private
 
 The card is the folder's README.md, or `model_card.md` of this repository with the base model and license filled in.
-Everything lands in one commit: a push that is cut off changes nothing. Optimizer states, pickles and checkpoints of
-the training stay at home, and a folder whose text files hold an access token or a path of this machine is refused.
+Everything goes into one commit: an interrupted push changes nothing. Optimizer states, pickles and checkpoints of the
+training are not uploaded. A folder whose text files hold an access token or a path of this machine is refused.
 """
 
 import argparse
@@ -26,7 +26,7 @@ NOT_TO_BE_SEEN = {
 
 
 def files_to_push(folder: Path) -> list[Path]:
-    """The files that belong into a repository."""
+    """The files to upload."""
     found = {path for pattern in PUSHED for path in folder.glob(pattern)}
     return sorted(path for path in found if path.name not in LEFT_OUT)
 
@@ -52,7 +52,7 @@ def check_folder(folder: Path) -> None:
 
 
 def make_card(folder: Path, base_model: str | None, license: str | None) -> ModelCard:
-    """The folder's own card or the template, its metadata filled in."""
+    """The folder's own card or the template, with its metadata filled in."""
     own = folder / "README.md"
     card = ModelCard.load(own if own.exists() else TEMPLATE)
     card.data.base_model = base_model or card.data.base_model
