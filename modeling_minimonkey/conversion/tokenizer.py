@@ -44,7 +44,7 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     backend.normalizer = _normalizer(model.normalizer_spec, once)
     if once:
         # Once per text, unless it begins with an added token or a "▁", see `published_prefix`. The first step puts a
-        # space before text that does not begin with one: by then spaces are "▁", and only a leading "▁" of the text has
+        # space before text that does not begin with one: by then spaces are "▁", only a leading "▁" of the text has
         # become a space.
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
@@ -313,8 +313,8 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 class PublishedTokenizer:
     """
-    What the published slow tokenizers, `InternLM2Tokenizer` and `LlamaTokenizer`, do: call SentencePiece itself on each
-    run of text between added tokens. It shares no step with the tokenizer that is built above.
+    What the published slow tokenizers, `InternLM2Tokenizer` and `LlamaTokenizer`, do: call SentencePiece on each run of
+    text between added tokens. It shares no step with the tokenizer that is built above.
 
     Args:
         folder (`Path`):

@@ -160,8 +160,8 @@ def _open_file(path: Path) -> dict[str, LazyTensor]:
     }
 
 
-# A file is opened anew for every tensor. That costs a millisecond, but frees the mapped memory with the tensor; an open
-# file would keep everything that was ever read.
+# A file is opened anew for every tensor. That costs a millisecond, but frees the mapped memory with the tensor, where
+# an open file would keep everything that was ever read.
 def _read_safetensors(path: Path, key: str) -> torch.Tensor:
     with safe_open(path, framework="pt") as file:
         return file.get_tensor(key)

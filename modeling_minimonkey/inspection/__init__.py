@@ -1,1 +1,1 @@
-"""Inspect scale compression: what it keeps, and the naive implementation that it must agree with. Not part of a Hub folder."""
+"""Inspect scale compression: what it keeps, and a naive version to compare it with. Not part of a Hub folder."""
