@@ -83,7 +83,7 @@ def load_model(arguments: FinetuneArguments) -> PreTrainedModel:
 
 
 def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset | IterableDataset, ...]:
-    """Chats to train on, and to evaluate on or `None`. Streams, which `Trainer` does not shuffle, are shuffled here."""
+    """Chats to train on, and to evaluate on or `None`. `Trainer` doesn't shuffle streams: they are shuffled here."""
     train, evaluate = load_chats(arguments.train_data, streaming=arguments.streaming), None
     is_stream = isinstance(train, IterableDataset)
     if arguments.eval_data is not None:

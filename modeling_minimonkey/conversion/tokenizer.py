@@ -313,8 +313,8 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 class PublishedTokenizer:
     """
-    What the published slow tokenizers, `InternLM2Tokenizer` and `LlamaTokenizer`, do: call SentencePiece on each run of
-    text between added tokens. It shares no step with the tokenizer that is built above.
+    What the published slow tokenizers, `InternLM2Tokenizer` and `LlamaTokenizer`, do: SentencePiece itself, called on
+    each run of text between added tokens. It shares no step with the tokenizer that is built above.
 
     Args:
         folder (`Path`):
