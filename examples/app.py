@@ -1,9 +1,9 @@
-"""Ask a Mini-Monkey model in the browser, and see what it saw: its grids and the tokens that compression kept.
+"""Ask a Mini-Monkey model in the browser, and see what it saw: the grids and the tokens that compression kept.
 
     python examples/app.py [--model FOLDER]
 
-The default model is the small checkpoint of this repository, which knows one question: "Read the text." The page needs
-nothing from the network. Gradio's environment variables say where it listens: GRADIO_SERVER_NAME, GRADIO_SERVER_PORT.
+The default model is the small checkpoint of this repository, which knows one question: "Read the text." The page loads
+nothing from the network. Gradio's environment variables set where it listens: GRADIO_SERVER_NAME, GRADIO_SERVER_PORT.
 """
 
 import os
@@ -40,7 +40,7 @@ MAX_CHARACTERS = 1000  # of a question
 MAX_NEW_TOKENS = 200
 MAX_SILENCE = 600  # seconds without a piece of an answer; a large model on a CPU takes minutes for the first one
 MAX_WAITING = 16  # requests in the queue; one is answered at a time
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what a browser shows; Pillow runs other programs for some others
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what browsers show; for some others Pillow runs other programs
 
 
 def refusal(message: str) -> gr.Error:
@@ -53,7 +53,7 @@ def open_upload(path: str) -> Image.Image:
     The first frame of an image file, upright.
 
     Raises:
-        gradio.Error: it is no image, is damaged, or is too large or too long, which is seen before it is decoded.
+        gradio.Error: it is no image, is damaged, or is too large or too long, which is checked before decoding.
     """
     too_many = refusal(f"The image has too many pixels; at most {MAX_PIXELS // 10**6} million are allowed.")
     try:
@@ -64,7 +64,7 @@ def open_upload(path: str) -> Image.Image:
             raise refusal(f"The image is too long; one side may be at most {MAX_ASPECT} times the other.")
         image.load()
         return ImageOps.exif_transpose(image)
-    except gr.Error:  # which is a ValueError, too
+    except gr.Error:  # also a ValueError
         raise
     except Image.DecompressionBombError:  # Pillow's own limit is higher
         raise too_many from None
@@ -73,9 +73,9 @@ def open_upload(path: str) -> Image.Image:
 
 
 class Upload(gr.Image):
-    """Gradio's image component for uploads alone, opened by [`open_upload`]."""
+    """Gradio's image component for uploads only, opened by [`open_upload`]."""
 
-    is_template = True  # the page draws it as its parent
+    is_template = True  # rendered like its parent
 
     def preprocess(self, payload) -> Image.Image | None:
         return None if payload is None else open_upload(payload.path)
@@ -88,7 +88,7 @@ class Upload(gr.Image):
 
 
 class Reader:
-    """A model and its processor; the methods take what the page holds. `name` is a folder or a Hub id."""
+    """A model and its processor; the methods take the page's inputs. `name` is a folder or a Hub id."""
 
     def __init__(self, name: str):
         self.processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
@@ -98,7 +98,7 @@ class Reader:
     def answer(
         self, image: Image.Image | None, question: str, keep_ratio: float, complementarity: str
     ) -> Iterator[str]:
-        """The answer, again and again, as it grows."""
+        """Yield the answer so far, each time it grows."""
         if image is None:
             raise refusal("Upload an image first.")
         check_question(question)
@@ -114,7 +114,7 @@ class Reader:
             try:
                 self.model.generate(**inputs, **options, streamer=streamer)
             finally:
-                streamer.end()  # or the page would wait on after an error
+                streamer.end()  # otherwise the page would keep waiting after an error
 
         # Leaving the block waits for the model, so that it is never run twice at once, even if a visitor leaves.
         with ThreadPoolExecutor(max_workers=1) as executor:
@@ -127,7 +127,7 @@ class Reader:
             except Empty:
                 if not generation.done():
                     raise refusal(f"The model wrote nothing for {MAX_SILENCE} seconds.") from None
-            generation.result()  # raises what went wrong in the thread
+            generation.result()  # raises the thread's error
 
     def draw_pyramid(self, image: Image.Image | None, complementarity: str) -> Figure | None:
         return None if image is None else plot_pyramid(self.processor, image, complementarity=complementarity)
@@ -135,7 +135,7 @@ class Reader:
     def draw_kept(
         self, image: Image.Image | None, question: str, keep_ratio: float, complementarity: str
     ) -> Figure | None:
-        """The kept tokens, or nothing where there is nothing to compress."""
+        """Draw the kept tokens; `None` if there is nothing to compress."""
         if image is None:
             return None
         check_question(question)
@@ -154,7 +154,7 @@ def check_question(question: str) -> None:
 
 
 def build(reader: Reader) -> gr.Blocks:
-    """The page, with one event at a time for all visitors: the model is one, and so is pyplot's state."""
+    """The page. It handles one event at a time: all visitors share the model and pyplot's state."""
     with gr.Blocks(title="Mini-Monkey", delete_cache=(3600, 3600)) as page:
         gr.Markdown(
             "# Mini-Monkey\nAsk about an image, and see how it was cut and which detailed tokens were read: the dark "

@@ -31,7 +31,7 @@ CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-t
 
 
 def grids_of(plan) -> dict[str, tuple[int, int]]:
-    """Columns and rows of each group of tiles that is there."""
+    """Columns and rows of each group of tiles in the plan."""
     groups = dict.fromkeys(tile.group for tile in plan.tiles)
     return {group: plan.grid(group) for group in groups}
 

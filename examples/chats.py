@@ -1,6 +1,6 @@
-"""Chats with images to fine-tune on: from JSON Lines or a data set of the Hub to batches with labels.
+"""Load chats with images to fine-tune on, from JSON Lines or a data set of the Hub, and make batches with labels.
 
-A line of the file is a chat as `processor.apply_chat_template` takes it; images are paths, relative to the file:
+A line of the file is a chat in the format of `processor.apply_chat_template`; images are paths, relative to the file:
 
     {"messages": [{"role": "user", "content": [{"type": "image", "image": "pages/1.png"},
                                                {"type": "text", "text": "Read the text."}]},
@@ -24,10 +24,10 @@ def load_chats(source: str, split: str = "train", streaming: bool = False) -> Da
         source (`str`): file, folder or Hub id.
         split (`str`, *optional*, defaults to `"train"`): of a data set; a file has no splits.
         streaming (`bool`, *optional*, defaults to `False`):
-            Read a data set as it is asked for, instead of fetching all of it first; a file is loaded all the same.
+            Read a data set on demand, instead of fetching all of it first; a file is always loaded.
 
     Returns:
-        `datasets.Dataset` or `IterableDataset` with `messages` and `images`, which are read when they are asked for.
+        `datasets.Dataset` or `IterableDataset` with `messages` and `images`; images are read on demand.
 
     Raises:
         ValueError: a line is no chat, or an image isn't there.
@@ -62,10 +62,10 @@ def _read_line(line: str, place: str, folder: Path) -> dict:
 
 class ChatCollator:
     """
-    Chats to padded inputs with `labels`: the assistant's messages and the tokens that end them, -100 elsewhere.
+    Turns chats into padded inputs with `labels`: the assistant's messages and the tokens that end them, else -100.
 
     Args:
-        processor ([`MiniMonkeyProcessor`]): its chat template has to mark the answers (`{% generation %}`).
+        processor ([`MiniMonkeyProcessor`]): its chat template must mark the answers (`{% generation %}`).
         images_kwargs: settings of the image processor for training, such as `pyramid="train"`.
     """
 
@@ -80,7 +80,7 @@ class ChatCollator:
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            return_assistant_tokens_mask=True,  # which rules out `sanitize_control_tokens`: chats are to be trusted
+            return_assistant_tokens_mask=True,  # rules out `sanitize_control_tokens`: train on chats that you trust
             processor_kwargs={"padding": True, "images_kwargs": self.images_kwargs},
         )
         answers = inputs.pop("assistant_masks").bool()

@@ -1,12 +1,12 @@
-"""Fine-tune a Mini-Monkey model on chats with images (`chats.py` says how they are written down).
+"""Fine-tune a Mini-Monkey model on chats with images (`chats.py` describes their format).
 
     python examples/finetune.py --config examples/configs/published.yaml --train_data chats.jsonl --output_dir mine
 
-All options of `TrainingArguments` are there, on the command line or in the file. Run again with the same output
-folder, it goes on after the last checkpoint and ends with the weights of a run that was never stopped. The folder ends
-up with the model, its processor and code, ready for `from_pretrained` and `push.py`, with a card and a figure of the
-losses; an adapter goes through `merge.py` first. `--push_to_hub true --hub_model_id you/mine` pushes it at the end.
-`--streaming true --max_steps 1000` reads a data set of the Hub while it trains.
+All options of `TrainingArguments` can be given, on the command line or in the file. Run again with the same output
+folder, training resumes from the last checkpoint and ends with the weights of a run that was never interrupted. At the
+end the folder holds the model, its processor and code, ready for `from_pretrained` and `push.py`, with a card and a
+plot of the losses; an adapter goes through `merge.py` first. `--push_to_hub true --hub_model_id you/mine` pushes it.
+`--streaming true --max_steps 1000` reads a data set of the Hub while training.
 
 The same with TRL's trainer: `finetune_sft.py`. Several processes: `accelerate launch examples/finetune.py ...`.
 """
@@ -47,13 +47,13 @@ import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model
 import processing_minimonkey  # noqa: F401
 
 
-LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, those that Phi-3 has in one piece as well
-SHUFFLED_AT_ONCE = 1000  # chats of a stream, their images as they were sent
+LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, including Phi-3's fused ones
+SHUFFLED_AT_ONCE = 1000  # chats of a stream, with encoded images
 
 
 @dataclass
 class FinetuneArguments:
-    """What is trained on what."""
+    """What to train, and on which data."""
 
     train_data: str = field(metadata={"help": "a .jsonl file, or a data set by folder or Hub id"})
     eval_data: str | None = field(default=None, metadata={"help": "the same, to evaluate on"})
@@ -91,7 +91,7 @@ def load_model(arguments: FinetuneArguments) -> PreTrainedModel:
 
 
 def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset | IterableDataset, ...]:
-    """Chats to train on, and to evaluate on or `None`. Trainer shuffles all but a stream, which is shuffled here."""
+    """Chats to train on, and to evaluate on or `None`. `Trainer` doesn't shuffle streams: they are shuffled here."""
     train, evaluate = load_chats(arguments.train_data, streaming=arguments.streaming), None
     is_stream = isinstance(train, IterableDataset)
     if arguments.eval_data is not None:
@@ -107,7 +107,7 @@ def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset | Iterab
 
 
 def last_checkpoint(folder: str) -> str | None:
-    """The newest checkpoint that is whole: a run that was killed while it saved leaves one without trainer_state."""
+    """The newest complete checkpoint: a run that was killed while saving leaves one without trainer_state.json."""
     found = [path for path in Path(folder).glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
     return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
 
@@ -151,7 +151,7 @@ def run(trainer: Trainer, arguments: FinetuneArguments | None = None) -> None:
     what `merge.py` puts into one. With `push_to_hub` push the folder as `push.py` does.
 
     Raises:
-        ValueError: `push_to_hub` is set for an adapter, which is merged first.
+        ValueError: `push_to_hub` is set for an adapter, which has to be merged first.
     """
     output = trainer.args.output_dir
     push_to_hub, trainer.args.push_to_hub = trainer.args.push_to_hub, False  # Trainer's own takes pickles along
@@ -172,7 +172,7 @@ def run(trainer: Trainer, arguments: FinetuneArguments | None = None) -> None:
             push(Path(output), trainer.hub_model_id, **options)
         print(next_step(output, arguments) if is_adapter else f"Next: python examples/push.py {output} you/name")
     if trainer.args.world_size > 1:
-        time.sleep(1)  # gloo's threads need the interpreter to let go of the last collective: without it, exit aborts
+        time.sleep(1)  # gloo's threads need the interpreter to release the last collective: without this, exit aborts
     trainer.end()
 
 
@@ -183,9 +183,9 @@ def next_step(adapter: str, arguments: FinetuneArguments | None) -> str:
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:
-    """What both trainers are given: model, processor, chats, batches, early stop."""
-    training.remove_unused_columns = False  # images and messages are no arguments of the model
-    # accelerate cuts the batches of a stream by rows, but `pixel_values` have a row for each tile
+    """The arguments of both trainers: model, processor, chats, batches, early stopping."""
+    training.remove_unused_columns = False  # images and messages are not arguments of the model
+    # accelerate splits the batches of a stream by rows, but `pixel_values` has a row for each tile
     training.accelerator_config.dispatch_batches = False
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}

@@ -1,4 +1,4 @@
-"""`finetune.py` with TRL's `SFTTrainer`: the same options and data, and those of `SFTConfig`.
+"""`finetune.py` with TRL's `SFTTrainer`: the same data and options, and the options of `SFTConfig`.
 
 python examples/finetune_sft.py --config examples/configs/lora.yaml --train_data chats.jsonl --output_dir mine
 """

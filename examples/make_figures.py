@@ -1,4 +1,4 @@
-"""Draws the figures of the README: docs/pyramid.png."""
+"""Draw the figure of the README, docs/pyramid.png."""
 
 from pathlib import Path
 

@@ -2,9 +2,9 @@
 
     python examples/push.py runs/mine you/mini-monkey-receipts --base-model mx262/MiniMonkey --private
 
-The card is the folder's README.md, or one made from its files (`cards.py`); a license is needed. Everything lands in
-one commit: a push that is cut off changes nothing. Optimizer states, pickles and checkpoints of the training stay at
-home, and a folder whose text files hold an access token or a path of this machine is refused.
+The card is the folder's README.md, or one made from its files (`cards.py`); a license is needed. Everything goes into
+one commit: an interrupted push changes nothing. Optimizer states, pickles and checkpoints of the training are not
+uploaded. A folder whose text files hold an access token or a path of this machine is refused.
 """
 
 import argparse
@@ -26,7 +26,7 @@ NOT_TO_BE_SEEN = {
 
 
 def files_to_push(folder: Path) -> list[Path]:
-    """The files that belong into a repository."""
+    """The files to upload."""
     found = {path for pattern in PUSHED for path in folder.glob(pattern)}
     return sorted(path for path in found if path.name not in LEFT_OUT)
 

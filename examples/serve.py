@@ -1,10 +1,10 @@
-"""`transformers serve` for Mini-Monkey models, with its own options; any client of OpenAI's API can ask.
+"""`transformers serve` for Mini-Monkey models, with the same options, for any client of OpenAI's API.
 
     python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
 
-`transformers serve` by itself looks a model's class up among its own; this names ours to it first. The model's configured
-`keep_ratio` says how much is compressed.
-"""  # noqa: E501
+`transformers serve` by itself only finds the library's own model classes; this script adds ours to them first. Prompts
+are compressed by the model's configured `keep_ratio`.
+"""
 
 import os
 

@@ -1,9 +1,10 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """
-Prompts without the tokens that scale compression dropped: as `generate` starts with them, and as a cache goes on.
+Prompts without the tokens that scale compression dropped: what `generate` starts from, and how a later call continues
+from a cache.
 
 A cache that was filled under compression carries a [`CompressedBeginning`] as its attribute `compressed_beginning`.
-It says which columns of the conversation the cache holds, so that a later call may give the whole conversation, ids
+It records which columns of the conversation the cache holds, so that a later call may pass the whole conversation, ids
 and mask, as it would without compression.
 """
 
@@ -22,7 +23,7 @@ from .scale_compression import left_pack
 @dataclass
 class Prompt:
     """
-    What `generate` starts with.
+    What `generate` starts from.
 
     Args:
         input_ids (`torch.LongTensor` of shape `(rows, length)`, *optional*):
@@ -45,7 +46,7 @@ class Prompt:
         return (self.mm_encoder_outputs or {}).get("image") is not None
 
     def arguments(self) -> dict:
-        """What `generate` takes beside the ids."""
+        """The arguments of `generate` other than the ids."""
         names = ("attention_mask", "position_ids", "mm_encoder_outputs")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
@@ -60,8 +61,8 @@ class Prompt:
 
     def features_from(self, image_mask: torch.Tensor, first_column: int) -> dict[str, BaseModelOutputWithPooling]:
         """
-        The features of the image tokens from one column on. The images may be those of all columns of `image_mask`,
-        or of these alone.
+        The features of the image tokens from `first_column` on. `mm_encoder_outputs` may hold the images of the whole
+        `image_mask`, or of these columns alone.
         """
         new = image_mask[:, first_column:]
         if flat_features(self.mm_encoder_outputs["image"].pooler_output).shape[0] == new.sum():
@@ -87,14 +88,14 @@ def shorten_prompt(
     prompt: Prompt, kept: torch.Tensor, image_mask: torch.Tensor, pad_token_id: int, padding: int = 0
 ) -> Prompt:
     """
-    Take all tokens out of a prompt but the kept ones, which move to the right end of their rows.
+    Remove all tokens from a prompt except the kept ones, which move to the right end of their rows.
 
     Args:
         prompt ([`Prompt`]): the whole prompt, with the positions that its tokens are to have afterwards.
         kept (`torch.BoolTensor` of shape `(rows, length)`): True at tokens that stay.
         image_mask (`torch.BoolTensor` of shape `(rows, length)`): True at image tokens.
         pad_token_id (`int`): fills shorter rows, on the left.
-        padding (`int`, *optional*, defaults to 0): columns of padding for even the longest row, if there is room.
+        padding (`int`, *optional*, defaults to 0): columns of padding before the longest row, if there is room.
 
     Returns:
         [`Prompt`] whose rows are as long as the longest one.
@@ -112,7 +113,7 @@ def shorten_prompt(
 @dataclass(frozen=True)
 class CompressedBeginning:
     """
-    What a cache holds of the prompt that was compressed, and so which tokens of a conversation it stands for.
+    The compressed prompt at the beginning of a cache: which tokens of a conversation the cache stands for.
 
     Args:
         attention_mask (`torch.BoolTensor` of shape `(rows, length)`):
@@ -122,14 +123,14 @@ class CompressedBeginning:
         width (`int`):
             Columns of the cache that hold the prompt.
         is_packed (`bool`):
-            Whether the dropped tokens left the prompt (`generate`), so that the kept ones stand at the right end of
-            those columns; otherwise they are in the cache and masked (`forward`), and `width` is `length`.
+            True: dropped tokens were removed (`generate`), and the kept ones are at the right end of those columns.
+            False: dropped tokens are in the cache and masked (`forward`), and `width` is `length`.
         positions (`str`):
             `"repack"` or `"keep"`, as the configuration had it.
         input_ids (`torch.LongTensor` of shape `(rows, length)`, *optional*):
-            The whole prompt, if it was given by ids; later calls are compared with it.
+            The whole prompt, if it was given as ids; those of later calls are compared with it.
         row_keys (`torch.Tensor` of shape `(rows, width)`, *optional*):
-            One number of each column's key in the first layer, by which the rows of the cache are known again.
+            One number of each column's key in the first layer, which identifies the rows of the cache in later calls.
     """
 
     attention_mask: torch.Tensor
@@ -142,14 +143,14 @@ class CompressedBeginning:
 
     @staticmethod
     def of(cache: Cache | None) -> "CompressedBeginning | None":
-        """The beginning that `cache` holds, if it was compressed; a cache that was emptied since then forgets it."""
+        """The compressed beginning of `cache`, or `None`; a cache that was emptied since then loses it."""
         beginning = getattr(cache, "compressed_beginning", None)
         if beginning is not None and int(cache.get_seq_length()) == 0:
             cache.compressed_beginning = beginning = None
         return beginning
 
     def put_on(self, cache: Cache) -> None:
-        """Let `cache`, which was just filled, know this beginning, and its rows by their keys."""
+        """Attach this beginning to `cache`, which was just filled, with the keys that identify its rows."""
         beginning, keys = self, _row_keys(cache, self.width)
         if keys is not None:  # more rows than the prompt's: `generate` repeats them for beams and returned sequences
             repeats = keys.shape[0] // self.kept.shape[0]
@@ -166,9 +167,9 @@ class CompressedBeginning:
 
     def for_rows(self, cache: Cache, rows: int, repeats: int = 1) -> "CompressedBeginning":
         """
-        The beginning of each of the `rows` of a call, which stand `repeats` times each in the cache. Rows of the cache
-        that were repeated, chosen or put in another order since then are known by their keys; where a cache does not
-        show them, they can only have been repeated.
+        The beginning for the `rows` of a call, each of which is in the cache `repeats` times. Rows that a caller has
+        repeated, selected or reordered since then are identified by their keys; if the cache does not expose keys, its
+        rows are taken for repeated ones.
 
         Raises:
             ValueError: the rows of the cache are not those of the prompt, or not as many as the call's.
@@ -196,8 +197,8 @@ class CompressedBeginning:
 
     def crop(self, cached: int) -> "CompressedBeginning":
         """
-        What is left of the beginning in a cache of `cached` columns. As long as whole columns were cut off behind the
-        last dropped token, the rest is exact; otherwise `ValueError`.
+        What is left of the beginning in a cache that was cropped to `cached` columns. If dropped tokens were removed,
+        only columns after the last of them may have been cut off; otherwise `ValueError`.
         """
         seen = self.seen(cached)
         if seen >= self.length:
@@ -228,7 +229,7 @@ class CompressedBeginning:
         self, attention_mask: torch.Tensor | None, cached: int, new: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """
-        Mask and positions with which `new` tokens go on after a cache of `cached` columns.
+        Mask and positions for `new` tokens after a cache of `cached` columns.
 
         Args:
             attention_mask (`torch.Tensor` of shape `(rows, columns)`, *optional*):
@@ -240,7 +241,7 @@ class CompressedBeginning:
             The mask and the positions, both int64 of shape `(rows, cached + new)`.
 
         Raises:
-            ValueError: the mask has another shape, or shows what was padding.
+            ValueError: the mask has another shape, or is not 0 at what was padding.
         """
         columns, rows = cached + new, self.kept.shape[0]
         given = attention_mask
@@ -267,7 +268,7 @@ class CompressedBeginning:
         return mask, position_ids
 
     def continue_ids(self, input_ids: torch.LongTensor, pad_token_id: int) -> torch.LongTensor:
-        """Ids of the whole conversation, `(rows, length + n)`, as the cache has them: `(rows, width + n)`."""
+        """Ids of the whole conversation, `(rows, length + n)`, cut to the cache's columns: `(rows, width + n)`."""
         beginning = input_ids[:, : self.length]
         if self.is_packed:
             beginning = left_pack(beginning, self.kept, self.width, padding=pad_token_id)
@@ -275,7 +276,7 @@ class CompressedBeginning:
 
 
 def _row_keys(cache: Cache, columns: int) -> torch.Tensor | None:
-    """`(rows, columns)`; `None` if the first layer does not have its keys as they came, as in a sliding window."""
+    """`(rows, columns)`; `None` if the first layer does not hold all keys in order, as with a sliding window."""
     keys = getattr(cache.layers[0], "keys", None)
     if not isinstance(keys, torch.Tensor) or keys.ndim != 4 or keys.shape[2] < columns:
         return None
@@ -284,7 +285,7 @@ def _row_keys(cache: Cache, columns: int) -> torch.Tensor | None:
 
 @contextmanager
 def beginning_aside(cache: Cache | None) -> Iterator[None]:
-    """Let `forward` take its inputs as they are, in the columns of `cache`, as if that had no compressed beginning."""
+    """Hide the compressed beginning of `cache`, so that `forward` takes its inputs as they are, in cache columns."""
     beginning = getattr(cache, "compressed_beginning", None)
     if cache is not None:
         cache.compressed_beginning = None
@@ -296,7 +297,7 @@ def beginning_aside(cache: Cache | None) -> Iterator[None]:
 
 
 class WholePromptStreamer(BaseStreamer):
-    """Hands the whole prompt to a streamer in place of the short one, which `generate` puts first."""
+    """Passes the whole prompt to a streamer in place of the short one, which `generate` puts first."""
 
     def __init__(self, streamer: BaseStreamer, prompt: torch.LongTensor):
         self.streamer, self.prompt = streamer, prompt

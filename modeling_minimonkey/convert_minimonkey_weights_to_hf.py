@@ -6,7 +6,7 @@ Convert an original checkpoint, in the `internvl_chat` format of `mx262/MiniMonk
 
 SOURCE is a folder or the id of a Hub repository, TARGET a folder that does not exist yet. TARGET gets everything that
 `AutoModelForImageTextToText` and `AutoProcessor` need, code included; with `--reverse`, what the published code needs
-of a model that was fine-tuned here. [`load_original`] gives the model without writing. Nothing of SOURCE is run.
+to load a model that was fine-tuned here. [`load_original`] loads the model without writing. No code of SOURCE is run.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
         parser.error("--original goes with --reverse")
     try:
         _run(arguments)
-    except (OSError, ValueError) as error:  # of the source, the target or the Hub: the message says all
+    except (OSError, ValueError) as error:  # of the source, the target or the Hub: the message is enough
         sys.exit(f"error: {error}")
 
 

@@ -1,5 +1,5 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
-"""`generate` with the Scale Compression Mechanism: shorter prompts in, whole conversations out."""
+"""`generate` with the Scale Compression Mechanism (SCM): from shortened prompts to sequences with the whole prompt."""
 
 from .transformers_releases import CAN_PREFILL_IN_CHUNKS, take_cache  # first: checks Transformers' version
 
@@ -26,7 +26,7 @@ from .transformers_releases import cache_argument
 
 
 CACHE = cache_argument(InternVLModel.forward)
-# What may follow `logits_processor` by position, after `self` and the first three.
+# Names of the arguments that may follow `logits_processor` by position, after `self` and the first three.
 MORE_ARGUMENTS = list(inspect.signature(GenerationMixin.generate).parameters)[4:]
 
 
@@ -50,31 +50,31 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         **kwargs,
     ):
         r"""
-        [`~GenerationMixin.generate`] with SCM: the dropped tokens leave the prompt before the first step, so the cache
-        is shorter in every layer, and the returned ids start with the whole prompt all the same.
+        [`~GenerationMixin.generate`] with SCM. Dropped tokens are removed from the prompt before the first step, so
+        the cache is shorter in every layer; the returned ids still start with the whole prompt.
 
-        What looks at the prompt while it generates (logits processors, stopping criteria, `prefix_allowed_tokens_fn`)
-        sees the short one, and returned attentions, hidden states and caches are those of the short one. A returned
-        cache knows what left it: a later call goes on with the whole conversation, as without SCM. Images that come
-        after a cached beginning are kept whole. Nothing is dropped with `inputs_embeds`, without images or without
-        detailed tiles.
+        - Logits processors, stopping criteria and `prefix_allowed_tokens_fn` see the shortened prompt; returned
+          attentions, hidden states and caches are those of the shortened prompt, too.
+        - A returned cache records what was dropped: to continue, pass it with the whole conversation, as without SCM.
+          Images after a cached beginning are kept whole.
+        - Nothing is dropped with `inputs_embeds`, without images or without detailed tiles.
 
         Args:
             inputs (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
                 The prompt, which may also be given as `input_ids`.
             generation_config (`GenerationConfig`, *optional*):
-                As in every model's `generate`; `max_length` and `min_length` count the whole prompt.
+                As in [`~GenerationMixin.generate`]; `max_length` and `min_length` count the whole prompt.
             attention_mask (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
-                0 at padding. Without it all tokens count, but those that equal a `pad_token_id` that does not also end
-                answers.
+                0 at padding. By default all tokens count except those equal to `pad_token_id`, unless that id also
+                ends answers.
             keep_ratio (`float`, *optional*):
-                Share of each image's detailed tokens that stays, above 0 and at most 1 (keep all, the same as a model
-                without SCM). `config.scale_compression_config.keep_ratio` is the default.
+                Share of each image's detailed tokens that is kept, above 0 and at most 1; 1 gives the results of a
+                model without SCM. Defaults to `config.scale_compression_config.keep_ratio`.
             logits_processor, args, position_ids, pixel_values, tile_levels, mm_encoder_outputs, kwargs:
                 Everything else that `generate` and `forward` take.
 
         Returns:
-            As in every model's `generate`.
+            As [`~GenerationMixin.generate`].
 
         Raises:
             ValueError: the inputs do not fit each other, or a cache can't be continued with them.
@@ -98,9 +98,9 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         elif not settings.has_embeddings and keep_ratio < 1.0 and not is_filled(cache):
             prompt, beginning = self._compress_prompt(whole, tile_levels, keep_ratio, settings)
         ids = whole.input_ids
-        del whole, mm_encoder_outputs  # with all that the vision tower gave: a short prompt needs its features alone
+        del whole, mm_encoder_outputs  # with the tower's outputs: a short prompt needs only its own features
         if prompt.has_images and settings["prompt_lookup_num_tokens"] is not None:
-            # What follows an image token in the prompt are more of them, which stand for nothing in an answer.
+            # Prompt lookup would copy what follows an image token: more image tokens, which mean nothing in an answer.
             no_image = SuppressTokensLogitsProcessor([self.config.image_token_id], device=self.device)
             logits_processor = LogitsProcessorList([*(logits_processor or []), no_image])
         arguments = kwargs | prompt.arguments() | ({} if cache is None else {CACHE: cache})
@@ -136,7 +136,7 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
     def _compress_prompt(
         self, whole: Prompt, tile_levels: torch.LongTensor | None, keep_ratio: float, settings: "GenerationSettings"
     ) -> tuple[Prompt, CompressedBeginning | None]:
-        """The prompt without the tokens that scale compression drops, and what a cache has to know of it."""
+        """The prompt without the tokens that scale compression drops, and the record of it for the cache."""
         if not whole.has_images or tile_levels is None or not (tile_levels == DETAILED_LEVEL).any():
             return whole, None
         attention_mask = whole.attention_mask
@@ -155,9 +155,9 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             Prompt(whole.input_ids, attention_mask, position_ids, whole.mm_encoder_outputs),
             kept,
             image_mask=whole.input_ids == self.config.image_token_id,
-            pad_token_id=settings.pad_token_id(self.get_input_embeddings().num_embeddings),
-            # Without any padding `generate` would drop the mask, and the library would take the gaps in positions that
-            # are kept for the seams of packed sequences.
+            pad_token_id=self._padding_id(settings),
+            # Without any padding `generate` would drop the mask, and the library would take the gaps between original
+            # positions for boundaries of packed sequences.
             padding=int(positions == "keep"),
         )
         width = short.input_ids.shape[1]
@@ -167,14 +167,14 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
     def _continue_prompt(
         self, whole: Prompt, beginning: CompressedBeginning, cache: Cache, settings: "GenerationSettings"
     ) -> tuple[Prompt, CompressedBeginning]:
-        """A conversation whose compressed beginning is in the cache, in the columns of that cache."""
+        """The conversation in the columns of a cache that holds its compressed beginning, and that beginning."""
         if any(settings[name] is not None for name in ("prompt_lookup_num_tokens", "assistant_model")):
             raise ValueError(
                 "Assisted decoding after a cached beginning gives wrong tokens in Transformers, also without scale "
                 "compression: go on without `prompt_lookup_num_tokens` and `assistant_model`, or without the cache."
             )
         cached, (rows, length) = int(cache.get_seq_length()), whole.input_ids.shape
-        # `generate` repeats the rows of a call for beams and returned sequences; those of a cache are there already.
+        # `generate` repeats the rows of a call for beams and returned sequences; a cache has them repeated already.
         repeats = max(settings["num_beams"] or 1, settings["num_return_sequences"] or 1)
         beginning = beginning.for_rows(cache, rows, repeats).crop(cached)
         seen = beginning.seen(cached)
@@ -200,17 +200,18 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             )
         if is_whole:
             beginning.check_ids(input_ids)
-            input_ids = beginning.continue_ids(
-                input_ids, settings.pad_token_id(self.get_input_embeddings().num_embeddings)
-            )
+            input_ids = beginning.continue_ids(input_ids, self._padding_id(settings))
         attention_mask, position_ids = beginning.continue_mask(whole.attention_mask, cached, new)
         if whole.position_ids is not None:
             position_ids = whole.position_ids
         return Prompt(input_ids, attention_mask, position_ids, mm_encoder_outputs), beginning
 
+    def _padding_id(self, settings: "GenerationSettings") -> int:
+        return settings.pad_token_id(self.get_input_embeddings().num_embeddings)
+
 
 def _with_whole_prompt(outputs, prompt: torch.LongTensor, short: int):
-    """What `generate` returned, ids or a dictionary, with the whole prompt in place of the `short` columns."""
+    """What `generate` returned, ids or a dictionary, with the whole prompt in place of the first `short` columns."""
     sequences = outputs if isinstance(outputs, torch.Tensor) else outputs.sequences
     prompts = prompt.repeat_interleave(sequences.shape[0] // prompt.shape[0], dim=0)
     sequences = torch.cat((prompts, sequences[:, short:]), dim=1)
@@ -222,8 +223,8 @@ def _with_whole_prompt(outputs, prompt: torch.LongTensor, short: int):
 
 class GenerationSettings:
     """
-    The settings of one call of `generate`, where they may stand: in its arguments, in the `generation_config` that it
-    got, and in the model's own. `settings["max_length"]` is the value that `generate` will use, or `None`.
+    The settings of one call of `generate`, from its arguments, the `generation_config` given to it, and the model's
+    own, in this order. `settings["max_length"]` is the value that `generate` will use, or `None`.
     """
 
     def __init__(self, arguments: dict, given: GenerationConfig | None, own: GenerationConfig):
@@ -240,12 +241,12 @@ class GenerationSettings:
         return self.arguments.get("inputs_embeds") is not None
 
     def pad_token_id(self, vocab_size: int) -> int:
-        """The id at padding; where the configuration has none of the vocabulary 0, which is as good under the mask."""
+        """The id for padding; 0 if none of the vocabulary is configured, which makes no difference under the mask."""
         pad_token_id = self["pad_token_id"]
         return pad_token_id if isinstance(pad_token_id, int) and 0 <= pad_token_id < vocab_size else 0
 
     def attention_mask(self, input_ids: torch.LongTensor) -> torch.LongTensor:
-        """The mask that `generate` supposes where none was given."""
+        """The mask that `generate` assumes if none is given."""
         pad_token_id, eos_token_id = self["pad_token_id"], self["eos_token_id"]
         ends = eos_token_id if isinstance(eos_token_id, list) else [eos_token_id]
         if pad_token_id is None or pad_token_id in ends:
@@ -254,8 +255,8 @@ class GenerationSettings:
 
     def shorten(self, arguments: dict, whole: torch.LongTensor, short: torch.LongTensor) -> GenerationConfig | None:
         """
-        Take what a prompt is `short` of the `whole` off `max_length` and `min_length`, which count it, wherever they
-        are set: in `arguments`, or in the configuration that is returned.
+        Reduce `max_length` and `min_length`, which count the `whole` prompt, by the tokens that the `short` one lacks,
+        wherever they are set: in `arguments`, or in the configuration that is returned.
         """
         prompt_length, dropped = whole.shape[1], whole.shape[1] - short.shape[1]
         config = copy.deepcopy(self.given)
@@ -274,5 +275,5 @@ class GenerationSettings:
 
 
 def is_filled(cache: Cache | None) -> bool:
-    """Whether a cache holds a beginning already."""
+    """Whether a cache already holds tokens."""
     return cache is not None and bool(cache.get_seq_length() > 0)

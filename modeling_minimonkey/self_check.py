@@ -1,5 +1,5 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
-"""On a release of Transformers that was never tested, a model of 12,000 weights is tried before the first use."""
+"""Tries a model of 12,000 weights before the first use, on releases of Transformers that were never tested."""
 
 import torch
 import transformers
@@ -14,12 +14,13 @@ NEW_TOKENS = 3
 TOLERANCE = 1e-3  # of logits whose size is about 1
 
 
-_problems: dict[type, str] = {}  # what was found, once in a process; "" is nothing
+_problems: dict[type, str] = {}  # what was found, once per process; "" means no problem
 
 
 def check_release(model_class: type) -> None:
     """
-    Compare what has to be the same on every release; later calls repeat what the first one found.
+    Check with a tiny model that results agree which must agree on every release; later calls repeat the first one's
+    finding.
 
     Args:
         model_class (`type`): [`MiniMonkeyForConditionalGeneration`].
@@ -28,7 +29,7 @@ def check_release(model_class: type) -> None:
         ImportError: names what differs, the release that was found and those that are tested.
     """
     if model_class not in _problems:
-        _problems[model_class] = ""  # while it is tried, the tiny model asks, too
+        _problems[model_class] = ""  # the tiny model calls this, too, while it is tried
         _problems[model_class] = _find_problems(model_class)
     if _problems[model_class]:
         raise ImportError(
@@ -42,7 +43,7 @@ def _find_problems(model_class) -> str:
         torch.manual_seed(0)
         try:
             differences = _differences(_tiny_model(model_class))
-        except Exception as error:  # whatever the library has changed
+        except Exception as error:  # the library may have changed anything
             return f"a tiny model fails with {type(error).__name__}: {error}"
     return "; ".join(name for name, difference in differences.items() if not difference < TOLERANCE)
 
@@ -62,7 +63,7 @@ def _tiny_model(model_class):
 
 
 def _differences(model) -> dict[str, float]:
-    """What has to agree, and by how much the logits differ."""
+    """Largest difference of logits between results that must agree, by the words for it in an error."""
     image = [IMAGE_TOKEN] * TOKENS_PER_TILE * len(LEVELS)
     ids = torch.tensor([[5, 6, *image, 7, 8, 9]])
     prompt = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

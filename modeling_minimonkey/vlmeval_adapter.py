@@ -1,4 +1,4 @@
-"""Where VLMEvalKit's configurations import the adapter from; it is in `harnesses/vlmeval.py`."""
+"""An old import path in VLMEvalKit's configurations; the adapter is in `harnesses/vlmeval.py`."""
 
 from .harnesses.vlmeval import MiniMonkeyForVLMEval
 

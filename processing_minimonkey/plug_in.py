@@ -1,16 +1,18 @@
 """
-The Complementary Image Pyramid for other models: processors to use in place of a family's own, the model untouched.
+The Complementary Image Pyramid (CIP) for other model families: processors that replace the family's own. The models
+stay unchanged.
 
-The detailed tiles and the global view stay what the family makes of them. A second grid whose cut lines differ joins
-them, cut by the family's own image processor. With `adaptive_tiles=None` the inputs are exactly the family's own.
+The detailed tiles and the global view are those of the family's own processor. The tiles of a second grid with other
+cut lines are added, cut by the family's own image processor. With `adaptive_tiles=None` the inputs are exactly those
+of the family's own processor.
 
-| Family | where the tiles of the second grid stand |
+| Family | where the tiles of the second grid go |
 |---|---|
 | InternVL | between the detailed tiles and the thumbnail, in one run of image tokens |
 | LLaVA-OneVision | after the first view, as a second image: its own thumbnail, rows that end in newline features |
 | MiniCPM-V 4.6 | after the detailed slices, one line per row, each slice between `<slice>` and `</slice>` |
 
-This file is no part of what is pushed to the Hub with a Mini-Monkey checkpoint, which has the pyramid built in.
+This file is not pushed to the Hub with Mini-Monkey checkpoints, whose own processor makes the pyramid.
 """
 
 import copy
@@ -36,19 +38,19 @@ from .complementary_image_pyramid import Grid, check_settings, complementary_gri
 
 class CIPProcessor:
     """
-    A family's processor that adds the tiles of a complementary grid to every image that the family cuts.
+    The processor of a model family, with the tiles of a complementary grid added to every image that it cuts. An image
+    that the family's own processor leaves whole gets no second grid, since nothing in it is cut.
 
-    Make one with [`~CIPProcessor.from_pretrained`] or [`~CIPProcessor.from_processor`]. It is an instance of the
-    family's class, so chat templates, pipelines and `Trainer` take it as they take the original.
+    Create one with [`~CIPProcessor.from_pretrained`] or [`~CIPProcessor.from_processor`]. It is an instance of the
+    family's own class, so chat templates, pipelines and `Trainer` accept it like the original.
 
     Attributes:
         adaptive_tiles (`tuple[int, int]`, *optional*, defaults to `(3, 7)`):
             Fewest and most tiles of the second grid. `None` switches CIP off.
         complementarity (`str`, *optional*, defaults to `"any"`):
-            See [`plan_pyramid`]. The first grid stays that of the family, `"joint"` chooses the best beside it.
-        family (`type[ProcessorMixin]`): the family's own class, which is what is saved.
-
-    An image that the family leaves whole gets no second grid: there is nothing to mend.
+            See [`plan_pyramid`]. The detailed grid is always the family's own; `"joint"` finds the best second grid
+            for it.
+        family (`type[ProcessorMixin]`): the family's own processor class, under which the processor is saved.
 
     Example:
         >>> processor = CIPProcessor.from_pretrained("llava-hf/llava-onevision-qwen2-0.5b-ov-hf")
@@ -71,7 +73,7 @@ class CIPProcessor:
             kwargs: for `AutoProcessor.from_pretrained`.
 
         Raises:
-            ValueError: the checkpoint is of no family that is known here, or a setting is not permitted.
+            ValueError: the checkpoint belongs to no supported family, or a setting is not permitted.
         """
         given = {name: kwargs.pop(name) for name in ("adaptive_tiles", "complementarity") if name in kwargs}
         saved, _ = ProcessorMixin.get_processor_dict(pretrained_model_name_or_path, **kwargs)
@@ -83,10 +85,11 @@ class CIPProcessor:
         cls, processor: ProcessorMixin, adaptive_tiles: Grid | None = (3, 7), complementarity: str = "any"
     ) -> "CIPProcessor":
         """
-        The same processor with CIP; the tokenizer, the image processor and so on are shared, not copied.
+        Add CIP to a processor; the tokenizer, the image processor and so on are shared, not copied.
 
         Raises:
-            TypeError, ValueError: the processor is of no family that is known here, or see [`plan_pyramid`].
+            TypeError, ValueError: the processor belongs to no supported family, or a setting is not permitted, see
+                [`plan_pyramid`].
         """
         wrapper = next((each for each in CIP_PROCESSORS if isinstance(processor, each.family)), None)
         if wrapper is None:
@@ -94,12 +97,12 @@ class CIPProcessor:
             raise ValueError(f"`processor` must be one of {known}, got {type(processor).__name__}.")
         _, _, adaptive_tiles, complementarity = check_settings(1, (1, 1), adaptive_tiles, complementarity)
         wrapped = copy.copy(processor)
-        wrapped.__class__ = wrapper  # not through `__init__`, which wants a video processor, too
+        wrapped.__class__ = wrapper  # not through `__init__`, which also requires a video processor
         wrapped.adaptive_tiles, wrapped.complementarity = adaptive_tiles, complementarity
         return wrapped
 
     def to_dict(self) -> dict[str, Any]:
-        """What is saved: a processor of the family, which loads without this package, and the settings of CIP."""
+        """What is saved: the family's own processor, which loads without this package, and the settings of CIP."""
         settings = {"adaptive_tiles": self.adaptive_tiles, "complementarity": self.complementarity}
         family = {"processor_class": self.family.__name__}
         return super().to_dict() | family | {"complementary_image_pyramid": settings}
@@ -195,7 +198,10 @@ class CIPInternVLProcessor(CIPProcessor, InternVLProcessor):
         return processed, [self.replace_image_token(processed, index) for index in range(len(numbers))]
 
     def _cut(self, image: np.ndarray, grid: Grid, kwargs: dict) -> list:
-        """The tiles of `grid`: of all grids with as many tiles, only this one fits the stretched image exactly."""
+        """
+        The tiles of `grid`. The image processor picks that grid itself: of all grids with as many tiles, only this one
+        fits the stretched image exactly.
+        """
         number = grid[0] * grid[1]
         settings = kwargs | {
             "min_patches": number,
@@ -208,7 +214,7 @@ class CIPInternVLProcessor(CIPProcessor, InternVLProcessor):
     def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
         if image_sizes is None:
             return MultiModalData()
-        settings = {"crop_to_patches": True} | _images_arguments(kwargs)  # the processor's default, not the cutter's
+        settings = {"crop_to_patches": True} | _images_arguments(kwargs)  # default of the processor
         numbers = []
         for height, width in image_sizes:
             columns, rows = self._second_grid(height, width, settings) or (0, 0)
@@ -222,8 +228,8 @@ class CIPLlavaOnevisionProcessor(CIPProcessor, LlavaOnevisionProcessor):
     """
     CIP for LLaVA-OneVision: the image stretched to the second grid follows as a second image.
 
-    The model adds a thumbnail, which here repeats the global view, and newline features to it as to any image. As in
-    the family, only the images of samples with a single image are cut.
+    Like any image it gets a thumbnail, which here repeats the global view, and the model's newline features. As in the
+    family's own processor, only the images of samples with a single image are cut.
     """
 
     family = LlavaOnevisionProcessor
@@ -242,7 +248,7 @@ class CIPLlavaOnevisionProcessor(CIPProcessor, LlavaOnevisionProcessor):
         is_nested = isinstance(images, (list, tuple)) and isinstance(images[0], (list, tuple))
         lengths = [len(sample) for sample in images if sample] if is_nested else [1] * len(grids)
         arrays, grids = iter(self._arrays(images, kwargs)), iter(grids)
-        samples, views = [], []  # the sample of each view or group of images; the number of views of each image
+        samples, views = [], []  # lists of images, each second view in one of its own; number of views of each image
         for length in lengths:
             sample = [next(arrays) for _ in range(length)]
             grid = [next(grids) for _ in range(length)][0]
@@ -311,11 +317,11 @@ class CIPMiniCPMVProcessor(CIPProcessor, MiniCPMV4_6Processor):
         return BatchFeature(features, tensor_type=tensor_type, skip_tensor_conversion=hidden), texts
 
     def _slices(self, image: np.ndarray, grid: Grid, settings: dict) -> tuple[dict, str]:
-        """The family's own slices of `grid`, without the overview that comes before them, and their text."""
+        """The slices of `grid` from the family's own processor, without the overview before them, and their text."""
         columns, rows = grid
 
         def second_grid(*args, **kwargs) -> list[int]:
-            """In place of `get_sliced_grid`, with which the family's image processor chooses the first grid."""
+            """Replaces `get_sliced_grid`, with which the family's image processor chooses the first grid."""
             return [rows, columns]
 
         copied = copy.copy(self)

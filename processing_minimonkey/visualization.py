@@ -54,7 +54,7 @@ def _title(plan: PyramidPlan, group: str) -> str:
 
 
 def cut_lines(count: int) -> set[Fraction]:
-    """The inner borders of `count` equal columns or rows, as shares of the side."""
+    """The inner borders of `count` equal columns or rows, as fractions of the side."""
     return {Fraction(i, count) for i in range(1, count)}
 
 

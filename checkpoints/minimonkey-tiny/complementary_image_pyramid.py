@@ -1,9 +1,9 @@
 """
 The Complementary Image Pyramid (CIP) of Mini-Monkey (arXiv 2408.02034, section 3.2): which tiles an image is cut into.
 
-An image is looked at three times, each time as a whole: stretched to a fine grid of tiles (detailed), to a coarser
-grid whose cut lines lie elsewhere (adaptive), and to one tile (global). What one grid cuts in two, the other shows
-whole. This file only decides grids and boxes, from integers; the image processor cuts the pixels.
+The model sees the whole image three times: resized to a fine grid of tiles (detailed), to a coarser grid with other
+cut lines (adaptive), and to a single tile (global). What one grid cuts in two is whole in the other, except on cut
+lines that both share. This file computes grids and boxes from integers; the image processor cuts the pixels.
 """
 
 import math
@@ -16,11 +16,11 @@ from types import MappingProxyType
 
 Grid = tuple[int, int]  # (columns, rows)
 
-# A group's place here is its level, the number that stands for it in the processor's `tile_levels`
+# Groups of tiles by name. A group's level is its index here, the number in the processor's `tile_levels`.
 TILE_GROUPS = ("detailed", "adaptive", "global")
 COMPLEMENTARITIES = ("any", "all", "none", "disjoint", "joint")
-SHARED_LINE_COST = 0.3  # of "joint": a common cut line is as bad as stretching one side by a third (e**0.3 = 1.35)
-MAX_TILES_PER_GROUP = 1024  # the published settings end at 24; beyond this, a range is a mistake
+SHARED_LINE_COST = 0.3  # for "joint": a shared line costs as much as stretching one side by a third (e**0.3 = 1.35)
+MAX_TILES_PER_GROUP = 1024  # the published settings go up to 24; a range beyond this is a mistake
 
 
 def _setting(detailed: Grid, adaptive: Grid, complementarity: str = "any") -> Mapping:
@@ -29,11 +29,11 @@ def _setting(detailed: Grid, adaptive: Grid, complementarity: str = "any") -> Ma
     )
 
 
-# What the published code uses, by benchmark; `plan_pyramid` and the processors take a value with `**`.
+# The settings of the published code by benchmark; pass one to `plan_pyramid` or a processor with `**`.
 PYRAMID_SETTINGS: Mapping[str, Mapping] = MappingProxyType(
     {
         "demo": _setting((4, 12), (3, 7)),
-        "default": _setting((12, 24), (3, 5)),  # the evaluation script, for benchmarks it has no own ranges for
+        "default": _setting((12, 24), (3, 5)),  # the evaluation script, for benchmarks without ranges of their own
         "textvqa": _setting((12, 24), (3, 5)),
         "mathvista": _setting((12, 24), (3, 5)),
         "ai2d": _setting((12, 24), (3, 5)),
@@ -48,7 +48,7 @@ PYRAMID_SETTINGS: Mapping[str, Mapping] = MappingProxyType(
         "mme": _setting((3, 9), (1, 4)),
         "hallusionbench": _setting((3, 9), (1, 4)),
         "pope": _setting((3, 9), (1, 4)),
-        "multi_image": _setting((12, 24), (3, 5), "none"),  # the evaluation script, several images in one question
+        "multi_image": _setting((12, 24), (3, 5), "none"),  # the evaluation script, for several images in one question
         "train": _setting((1, 8), (1, 4), "all"),
         "train_lora": _setting((1, 6), (1, 4), "all"),
     }
@@ -87,8 +87,8 @@ class PyramidPlan:
         adaptive (`tuple[int, int]`): columns and rows of the adaptive grid.
         tile_size (`int`): side of a tile in pixels.
         tiles (`tuple[Tile, ...]`):
-            Detailed tiles, adaptive tiles, global tile. A group with a 1x1 grid is the global view and has no tiles of
-            its own, so a small image may consist of the global tile alone.
+            Detailed tiles, adaptive tiles, global tile. A group with a 1x1 grid would repeat the global view and is
+            left out, so a small image may have the global tile alone.
     """
 
     detailed: Grid
@@ -126,9 +126,12 @@ def plan_pyramid(
     """
     Choose the detailed and the adaptive grid of an image and list its tiles.
 
-    Each grid is the one, among all with a permitted number of tiles, whose columns / rows is nearest to
-    width / height. The grids are looked at by area, then by columns; on an exact tie a later one wins only if the
-    image has more than half as many pixels as the tiles of that grid together.
+    The detailed grid is the grid with a permitted number of tiles whose columns / rows is nearest to width / height.
+    The adaptive grid is chosen in the same way, from the grids that `complementarity` leaves. On an exact tie:
+
+    - the grid with the most tiles (then the most columns) wins, of those whose tiles have less than twice the image's
+      pixels in total;
+    - if there are none, the grid with the fewest tiles (then the fewest columns) wins.
 
     Args:
         width (`int`): width of the image in pixels.
@@ -136,31 +139,39 @@ def plan_pyramid(
         tile_size (`int`, *optional*, defaults to 448): side of the square tiles in pixels.
         detailed_tiles (`Sequence[int]`, *optional*, defaults to `(4, 12)`): fewest and most detailed tiles.
         adaptive_tiles (`Sequence[int]`, *optional*, defaults to `(3, 7)`):
-            Fewest and most adaptive tiles. `None` is InternVL's tiling: no adaptive group.
+            Fewest and most adaptive tiles. `None`: no adaptive group, which is InternVL's tiling.
         complementarity (`str`, *optional*, defaults to `"any"`):
-            Which adaptive grids are ruled out by the detailed one:
+            Which adaptive grids the detailed grid rules out:
 
             - `"any"` (published inference): those whose columns and rows both divide the detailed ones;
-            - `"all"` (published training): those whose columns or rows divide the detailed ones;
+            - `"all"` (published training): those whose columns or whose rows divide the detailed ones;
             - `"none"` (published evaluation with several images): none;
-            - `"disjoint"` (ours): those with an inner cut line in common with the detailed grid. That leaves coprime
-              columns and coprime rows. If no grid of the range is so, those with the fewest common lines stay. The
-              1x1 grid does not compete, since it would leave the image without an adaptive group;
-            - `"joint"` (ours): none, but both grids are chosen together, to stretch the image little and to share
-              few inner cut lines: the pair with the least sum of |log(width / height) - log(columns / rows)| over
-              both, plus 0.3 per common line. Unlike the others it may change the detailed grid, too. On a tie: the
-              most detailed tiles with less than twice the image's pixels; then the fewest adaptive tiles, then the
-              fewest columns. The adaptive grid is neither 1x1 nor the detailed one again; the detailed grid is 1x1
-              only where it is so under the other rules, in small images.
+            - `"disjoint"` (ours): 1x1, and those that share an inner cut line with the detailed grid;
+            - `"joint"` (ours): 1x1 and the detailed grid itself; both grids are chosen together.
 
-            Where all are ruled out, the adaptive grid is (1, 1) and the group is left out.
+            If no grid is left, the adaptive grid is (1, 1): the adaptive group is left out.
+
+            Details of `"disjoint"`:
+
+            - two grids share no inner cut line if their columns are coprime and their rows are coprime;
+            - if all grids of the range share one, those that share the fewest are permitted.
+
+            Details of `"joint"`:
+
+            - the pair of grids with the lowest cost is chosen, so the detailed grid may be another one than under the
+              other rules;
+            - the cost is the sum of |log(width / height) - log(columns / rows)| over both grids, plus 0.3 for each
+              inner cut line that they share;
+            - on a tie: the most detailed tiles with less than twice the image's pixels in total (if there are none,
+              the fewest detailed tiles), then the fewest adaptive tiles, then the fewest columns;
+            - the detailed grid is 1x1 only if it is so under the other rules, which happens for small images.
 
     Returns:
         [`PyramidPlan`]
 
     Raises:
         TypeError: a number is not an integer, or a range is not two integers.
-        ValueError: a number or a range is not positive, a range is upside down or above 1024 tiles, or
+        ValueError: a number or a range is not positive, a range is reversed or goes beyond 1024 tiles, or
             `complementarity` is unknown.
 
     Example:
@@ -183,17 +194,17 @@ def complementary_grid(
     allowed: Collection[Grid] | None = None,
 ) -> Grid:
     """
-    Choose the adaptive grid that stands beside a given detailed grid, for example one that another model chose.
+    Choose the adaptive grid for a given detailed grid, for example one that another model's processor chose.
 
     Args:
         detailed (`tuple[int, int]`): columns and rows of the detailed grid.
         allowed (`Collection[tuple[int, int]]`, *optional*): the only grids to choose from, within `adaptive_tiles`.
         complementarity (`str`, *optional*, defaults to `"any"`):
-            See [`plan_pyramid`]; `"joint"` looks for the best grid beside the given one.
+            See [`plan_pyramid`]; `"joint"` finds the best adaptive grid for the given detailed one.
         width, height, tile_size, adaptive_tiles: see [`plan_pyramid`].
 
     Returns:
-        `tuple[int, int]`: columns and rows, (1, 1) if no grid is left to choose from.
+        `tuple[int, int]`: columns and rows, (1, 1) if no grid is left.
     """
     candidates = _candidate_grids(*adaptive_tiles)
     if allowed is not None:
@@ -293,7 +304,7 @@ def _candidate_grids(fewest: int, most: int) -> tuple[Grid, ...]:
 
 
 def _complementary_grids(detailed: Grid, grids: Sequence[Grid], complementarity: str) -> Sequence[Grid]:
-    """The `grids` that may stand beside the `detailed` one."""
+    """The `grids` that `complementarity` permits with the `detailed` one."""
     columns, rows = detailed
     if complementarity == "any":
         return [grid for grid in grids if columns % grid[0] or rows % grid[1]]
@@ -307,7 +318,7 @@ def _complementary_grids(detailed: Grid, grids: Sequence[Grid], complementarity:
 
 
 def _shared_cut_lines(first: Grid, second: Grid) -> int:
-    """Number of inner cut lines on which both grids cut the image: gcd - 1 for the columns and for the rows."""
+    """Number of inner cut lines that both grids have: gcd - 1 for the columns plus gcd - 1 for the rows."""
     return math.gcd(first[0], second[0]) - 1 + math.gcd(first[1], second[1]) - 1
 
 
@@ -316,7 +327,7 @@ def _closest_grid(width: int, height: int, tile_size: int, grids: Sequence[Grid]
     aspect_ratio = width / height
     closest, smallest = (1, 1), math.inf
     for columns, rows in grids:
-        # In double precision, as published: exact fractions find other ties and so other grids.
+        # In double precision, as published: exact fractions would find other ties, and so other grids.
         difference = abs(aspect_ratio - columns / rows)
         is_tie_for_large_image = difference == smallest and width * height > 0.5 * tile_size**2 * columns * rows
         if difference < smallest or is_tie_for_large_image:
@@ -327,7 +338,7 @@ def _closest_grid(width: int, height: int, tile_size: int, grids: Sequence[Grid]
 def _joint_grids(
     width: int, height: int, tile_size: int, detailed_grids: Sequence[Grid], adaptive_grids: Sequence[Grid]
 ) -> tuple[Grid, Grid]:
-    """The pair with the least distortions and shared cut lines; adaptive (1, 1) if there is none to choose from."""
+    """The pair with the lowest cost, see [`plan_pyramid`]; the adaptive grid is (1, 1) if there is none to choose."""
 
     def distortion(grid: Grid) -> float:
         return abs(math.log(width / height) - math.log(grid[0] / grid[1]))
@@ -343,7 +354,7 @@ def _joint_grids(
     best = (math.inf,)
     for detailed in sorted(detailed_grids, key=distortion):
         if distortion(detailed) > best[0] + 1e-6:
-            break  # all further ones are worse, whatever stands beside them
+            break  # all further ones are worse, whatever the adaptive grid
         beside = [grid for grid in adaptive_grids if grid not in ((1, 1), detailed)] or [(1, 1)]
         best = min(best, min(cost(detailed, adaptive) for adaptive in beside))
     return best[-2:]

@@ -1,5 +1,5 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
-"""Mini-Monkey configuration: InternVL's own, with the defaults of InternVL2-2B and the Scale Compression Mechanism."""
+"""Mini-Monkey's configuration: that of InternVL, with InternVL2-2B's defaults and the Scale Compression Mechanism."""
 
 from .transformers_releases import SubConfigSpec  # first: checks Transformers' version
 
@@ -10,7 +10,7 @@ from transformers import AutoConfig, InternVLConfig, InternVLVisionConfig, PreTr
 from transformers.utils import auto_docstring
 
 
-# Every auto class a user may try, written into each saved config.json so that the Hub folder loads by itself.
+# The auto classes, written into every saved config.json so that a Hub folder loads without this package installed.
 AUTO_MAP = {
     "AutoConfig": "configuration_minimonkey.MiniMonkeyConfig",
     "AutoModel": "modeling_minimonkey.MiniMonkeyModel",
@@ -51,12 +51,12 @@ def check_keep_ratio(keep_ratio: float) -> None:
 class ScaleCompressionConfig(PreTrainedConfig):
     r"""
     keep_ratio (`float`, *optional*, defaults to 1.0):
-        Share of the detailed tokens that stay, above 0 and at most 1: of `n` tokens of an image `int(n * keep_ratio)`,
+        Share of each image's detailed tokens that is kept, above 0 and at most 1: of `n` tokens `int(n * keep_ratio)`,
         at least one. 1.0 turns the mechanism off. The published value is 0.5.
     layer (`int`, *optional*, defaults to 1):
         Index of the language model layer whose attention scores the tokens. The layers before it run in full.
     positions (`str`, *optional*, defaults to `"repack"`):
-        `"repack"` numbers the remaining tokens without gaps, as published; `"keep"` leaves every token its original
+        `"repack"` numbers the kept tokens without gaps, as published; `"keep"` leaves every token its original
         position id.
     """
 
@@ -78,9 +78,9 @@ class ScaleCompressionConfig(PreTrainedConfig):
 @auto_docstring(
     custom_intro="""
     Configuration of [`MiniMonkeyModel`] and [`MiniMonkeyForConditionalGeneration`]. The defaults are those of
-    InternVL2-2B, on which the published Mini-Monkey stands: its vision tower is InternViT-300M at 448 pixels, its
-    language model InternLM2-1.8B written as a Llama. A value that does not fit raises a `StrictDataclassError` that
-    names the argument, what was given and what is allowed.
+    InternVL2-2B, which the published Mini-Monkey was fine-tuned from: the vision tower is InternViT-300M at 448
+    pixels, the language model is InternLM2-1.8B, expressed as a Llama. An invalid value raises a
+    `StrictDataclassError` that names the argument, what was given and what is allowed.
     """
 )
 @strict
@@ -89,15 +89,15 @@ class MiniMonkeyConfig(InternVLConfig):
     image_token_id (`int`, *optional*, defaults to 92546):
         Id of `<IMG_CONTEXT>`, the placeholder of one image token.
     image_seq_length (`int`, *optional*, defaults to 256):
-        Image tokens per tile. Must equal what the vision tower and `downsample_ratio` give.
+        Image tokens per tile. Must match the vision tower and `downsample_ratio`.
     downsample_ratio (`float`, *optional*, defaults to 0.5):
-        Factor by which pixel shuffle shortens both sides of the patch grid.
+        Factor by which pixel shuffle shrinks both sides of the patch grid.
     tie_word_embeddings (`bool`, *optional*, defaults to `False`):
         Whether the output layer shares its weights with the input embeddings.
     scale_compression_config (`dict` or `ScaleCompressionConfig`, *optional*):
         Settings of the Scale Compression Mechanism, off by default.
     original_format (`dict`, *optional*):
-        What a converted checkpoint was called in the original `internvl_chat` format, for the converter's way back.
+        Names from the original `internvl_chat` format that a converted checkpoint needs for conversion back.
 
     Example:
 
@@ -184,7 +184,7 @@ class MiniMonkeyConfig(InternVLConfig):
             )
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        """As every configuration's, and the saved `auto_map` names all auto classes."""
+        """Save the configuration, with all auto classes in its `auto_map`."""
         self.auto_map = AUTO_MAP | (getattr(self, "auto_map", None) or {})
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 

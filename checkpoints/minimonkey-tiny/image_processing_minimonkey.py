@@ -37,9 +37,9 @@ from .complementary_image_pyramid import PYRAMID_SETTINGS, TILE_GROUPS, PyramidP
 
 warn_about_newer_release()
 
-# What Pillow raises on damaged files; a decompression bomb is none of them and keeps its own class.
+# What Pillow raises on damaged files. A `DecompressionBombError` is not among them and is raised as it is.
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
-SERVICE_KWARGS = {"auto_map", "image_processor_type", "processor_class"}  # written by `save_pretrained`, no settings
+SERVICE_KWARGS = {"auto_map", "image_processor_type", "processor_class"}  # written by `save_pretrained`, not settings
 GLOBAL_VIEW_ALONE = {"detailed_tiles": (1, 1), "adaptive_tiles": None}
 
 
@@ -50,24 +50,23 @@ class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
     adaptive_tiles (`tuple[int, int]`, *optional*, defaults to `self.adaptive_tiles`):
         Fewest and most adaptive tiles. `None` leaves the adaptive group out.
     complementarity (`str`, *optional*, defaults to `self.complementarity`):
-        `"any"`, `"all"`, `"none"` or `"disjoint"`: which adaptive grids the detailed one rules out; `"joint"`: both
-        grids are chosen together, see `plan_pyramid`.
+        Which adaptive grids the detailed grid rules out, see `plan_pyramid`: `"any"`, `"all"`, `"none"`, `"disjoint"`
+        or `"joint"`.
     pyramid (`str`, *optional*):
-        A published setting by name, one of `PYRAMID_SETTINGS`, in place of the three arguments above; a
-        `complementarity` of your own may go with it.
+        Name of a published setting, one of `PYRAMID_SETTINGS`, in place of the three arguments above. Only
+        `complementarity` may be given as well, and overrides that of the setting.
     crop_to_patches (`bool`, *optional*):
         InternVL's argument, which callers of tile-based models pass. `False`: the global view alone, in place of
-        `detailed_tiles` and `adaptive_tiles`; `True` changes nothing.
+        `detailed_tiles` and `adaptive_tiles`; `True` has no effect.
     tile_order (`tuple[str, str, str]`, *optional*, defaults to `self.tile_order`):
         Order of the groups in the output. The published demo has `("adaptive", "detailed", "global")`.
     max_pixels (`int`, *optional*, defaults to `self.max_pixels`):
-        Most pixels (width x height) of an image that are accepted. `None`: only Pillow's own limit.
+        Largest accepted image in pixels (width x height). `None`: only Pillow's own limit.
     published_preprocessing (`bool`, *optional*, defaults to `self.published_preprocessing`):
-        Convert to RGB as the published code does: alpha is dropped without blending, the EXIF orientation is ignored,
-        16-bit values are clipped.
+        Convert to RGB as the published code does, see [`MiniMonkeyImageProcessor`].
     """
 
-    # Checked by our own code: the library's type check takes True for an integer, and its error is no ValueError.
+    # Checked by our own code: the library's type check accepts True as an integer, and its error is not a ValueError.
     detailed_tiles: Any
     adaptive_tiles: Any
     complementarity: Any
@@ -83,28 +82,31 @@ class MiniMonkeyImageProcessor(PilBackend):
     r"""
     Cuts each image into the tiles of its complementary image pyramid and normalizes them.
 
-    Every setting can be given here and again per call. Beside the ones below, `resample` (bicubic), `do_rescale`,
-    `rescale_factor` (1/255), `do_normalize`, `image_mean`, `image_std` (ImageNet's) and `input_data_format` work as in
-    every image processor of Transformers. An image is always converted to RGB and resized to its grids, so `do_resize`
-    and `do_convert_rgb` must be true; there is no center crop, no padding and no other `data_format` than channels
-    first. An argument that does not exist is an error.
+    Every setting can be given here and overridden per call:
 
-    Images are PIL images, NumPy arrays, torch tensors, encoded bytes, or strings: a path, an http(s) URL, which is
-    fetched, or base64. A service that takes strings from strangers should decode them itself and pass PIL images.
-    One image, a list of images, or a list of rows (lists of images, or `None`) is accepted. What becomes of each kind:
+    - besides the arguments below, `resample` (bicubic), `do_rescale`, `rescale_factor` (1/255), `do_normalize`,
+      `image_mean`, `image_std` (ImageNet's) and `input_data_format` work as in every image processor of Transformers;
+    - `do_resize` and `do_convert_rgb` must be true: every image is converted to RGB and resized to its grids;
+    - there is no center crop, no padding and no other `data_format` than channels first;
+    - unknown arguments are errors.
 
-    - EXIF orientation: the image is turned upright first. Animated or multi-page: the frame the image stands at, the
-      first one of a newly opened file. ICC profiles: ignored, values stay as they are.
-    - `RGB`: as it is. `L`, `1`, `P`, `CMYK`, `YCbCr`, `HSV`, `LAB`, `RGBX`: Pillow's conversion to RGB.
+    The input is one image, a list of images, or a list of rows (lists of images, or `None`). An image is a PIL image,
+    NumPy array, torch tensor, encoded bytes, or a string: a path, an http(s) URL, which is fetched, or base64. A
+    service that takes strings from strangers should decode them itself and pass PIL images. Conversion to RGB:
+
+    - EXIF orientation: applied first. Animated or multi-page images: the current frame, which is the first one of a
+      newly opened file. ICC profiles: ignored, values stay as they are.
+    - `RGB`: unchanged. `L`, `1`, `P`, `CMYK`, `YCbCr`, `HSV`, `LAB`, `RGBX`: Pillow's conversion to RGB.
     - `RGBA`, `LA`, `PA`, `RGBa`, `La`, and `P`, `L`, `RGB` with a transparent color: blended onto white.
     - `I;16*` and `I`: 16-bit values, scaled from 0..65535 to 0..255. `F`: as float arrays.
     - Arrays and tensors: (height, width), or with 1, 3 (RGB) or 4 (RGBA) channels first or last. If both ends could be
-      channels, `input_data_format` must say which. `uint8`: as it is. `bool`: 0 or 255. `uint16`: scaled from 16 bits.
-      Other integers: 0..255. Floats: 0..1 if no value is above 1, else 0..255. Values outside, NaN and infinities are
-      errors.
+      channels, `input_data_format` must say which. `uint8`: unchanged. `bool`: 0 or 255. `uint16`: scaled from 16
+      bits. Other integers: 0..255. Floats: 0..1 if no value is above 1, else 0..255. Values outside, NaN and
+      infinities are errors.
 
     Args:
-        size (`dict[str, int]`, *optional*, defaults to `{"height": 448, "width": 448}`): a tile, in pixels; square.
+        size (`dict[str, int]`, *optional*, defaults to `{"height": 448, "width": 448}`):
+            Size of a tile in pixels; must be square.
         detailed_tiles (`tuple[int, int]`, *optional*, defaults to `(4, 12)`): fewest and most detailed tiles.
         adaptive_tiles (`tuple[int, int]`, *optional*, defaults to `(3, 7)`):
             Fewest and most adaptive tiles; `None`: InternVL's tiling, detailed tiles and a thumbnail.
@@ -114,10 +116,10 @@ class MiniMonkeyImageProcessor(PilBackend):
         tile_order (`tuple[str, str, str]`, *optional*, defaults to `("detailed", "adaptive", "global")`):
             Order of the groups in the output.
         max_pixels (`int`, *optional*, defaults to 100000000):
-            Most pixels of an image; the default is the 10,000 x 10,000 on which vLLM measures its memory.
+            Largest accepted image in pixels; the default is the 10,000 x 10,000 with which vLLM measures its memory.
         published_preprocessing (`bool`, *optional*, defaults to `False`):
-            Convert to RGB as the published code does: alpha dropped without blending, EXIF orientation ignored, 16-bit
-            values clipped.
+            Convert to RGB as the published code does: alpha is dropped without blending, the EXIF orientation is
+            ignored, 16-bit values are clipped.
 
     Returns, on call:
         [`BatchFeature`] with
@@ -129,7 +131,7 @@ class MiniMonkeyImageProcessor(PilBackend):
         NumPy arrays, or torch tensors with `return_tensors="pt"`.
 
     Raises:
-        TypeError, ValueError: a setting is wrong, or an image, which is named by its position, cannot be used.
+        TypeError, ValueError: a setting is wrong, or an image cannot be used; the message names its position.
     """
 
     valid_kwargs = MiniMonkeyImageProcessorKwargs
@@ -153,11 +155,11 @@ class MiniMonkeyImageProcessor(PilBackend):
     def __init__(self, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]):
         check_known_arguments(kwargs, self.valid_kwargs.__annotations__.keys() | SERVICE_KWARGS, type(self).__name__)
         super().__init__(**resolve_shorthands(kwargs))
-        self._settings({})  # raises what is wrong with them
+        self._settings({})  # raises if one is wrong
 
     @classmethod
     def from_dict(cls, image_processor_dict: dict, **kwargs) -> "MiniMonkeyImageProcessor":
-        """As every image processor's; a `pyramid` among the `kwargs` takes the place of the saved settings."""
+        """Create an image processor from its saved settings; a `pyramid` in `kwargs` replaces those that it sets."""
         return super().from_dict(image_processor_dict, **resolve_shorthands(kwargs))
 
     # trf-ignore: TRF057 (as for the class)
@@ -176,7 +178,7 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     def get_pyramid_plan(self, height: int, width: int, images_kwargs: dict | None = None) -> PyramidPlan:
         """
-        The grids and tiles that an (upright) image of this size gets.
+        The grids and tiles of an upright image of this size.
 
         Args:
             height (`int`): height of the image in pixels.
@@ -199,8 +201,8 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     def fetch_images(self, image_url_or_urls: ImageInput) -> Any:
         """
-        Open the strings and bytes among the images and check that images and rows are nested in one of the three
-        permitted ways. Returns the same nesting of PIL images, arrays and tensors with three dimensions.
+        Open the images given as strings or bytes, and check that the nesting is one of the three permitted ones.
+        Returns the same nesting of PIL images, and of arrays and tensors with three dimensions.
         """
         images = image_url_or_urls
         if not isinstance(images, (list, tuple)):
@@ -229,7 +231,7 @@ class MiniMonkeyImageProcessor(PilBackend):
         published_preprocessing: bool = False,
         **kwargs: Unpack[MiniMonkeyImageProcessorKwargs],
     ) -> Image.Image:
-        """Turn one image into an upright PIL image of mode RGB. The image itself is left as it is."""
+        """Convert one image to an upright PIL image of mode RGB; the given image stays unchanged."""
         if not isinstance(image, Image.Image):
             image = _array_to_pil(image, input_data_format)
         width, height = image.size
@@ -340,7 +342,7 @@ class MiniMonkeyImageProcessor(PilBackend):
                 tiles = plan.group_tiles(group)
                 if not tiles:
                     continue
-                # Cut as bytes, then convert tile by tile while each is in the processor's cache.
+                # Cut bytes, then convert tile by tile, while each tile is in the CPU's cache.
                 canvas = np.asarray(image.resize(plan.canvas_size(group), resample))  # (height, width, 3) uint8
                 for tile in tiles:
                     left, top, right, bottom = tile.box
@@ -359,8 +361,10 @@ class MiniMonkeyImageProcessor(PilBackend):
 
 def check_known_arguments(given: Iterable[str], known: Iterable[str], owner: str) -> None:
     """
+    Check that every name in `given` is in `known`.
+
     Raises:
-        TypeError: a name in `given` is not in `known`; the message names the nearest known one.
+        TypeError: a name is not; the message suggests the nearest known one.
     """
     known = sorted(known)
     for name in given:
@@ -372,11 +376,12 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], owner: str
 
 def resolve_shorthands(kwargs: dict) -> dict:
     """
-    Replace `pyramid` and `crop_to_patches` by the settings that they stand for, and lists, which JSON has, by tuples;
-    `kwargs` stays as it is.
+    Replace `pyramid` and `crop_to_patches` with the settings they stand for, and lists, which come from JSON, with
+    tuples, in a copy of `kwargs`.
 
     Raises:
-        ValueError: there is no such shorthand, or a setting is given beside it; only `complementarity` may be.
+        ValueError: a shorthand has an unknown value, or a setting that it replaces is given as well; only
+            `complementarity` may be.
     """
     kwargs = {name: tuple(value) if isinstance(value, list) else value for name, value in kwargs.items()}
     crops, name = kwargs.pop("crop_to_patches", None), kwargs.pop("pyramid", None)
@@ -399,7 +404,7 @@ def _replaced(shorthand: str, settings: Mapping[str, Any], kwargs: dict) -> dict
 
 
 def flat_images(images: Any) -> list:
-    """The images of one image, of a list of images or of a list of rows, in order."""
+    """One image, a list of images or a list of rows as one list of images, in order."""
     if not isinstance(images, list):
         return [images]
     return [image for row in images for image in (row if isinstance(row, list) else [row])]
@@ -419,7 +424,7 @@ def _per_channel(name: str, value: float | Sequence[float]) -> np.ndarray:
 
 
 def _without_addresses(error: Exception) -> str:
-    """The message of `error`, unless it shows where an object lies in memory."""
+    """The message of `error`, or its class if the message shows an object's address in memory."""
     message = str(error)
     return type(error).__name__ if " at 0x" in message else message
 
@@ -521,7 +526,7 @@ def _pil_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         return Image.fromarray(_to_uint8(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
-        image = image.convert("LA") if image.mode == "La" else image  # Pillow knows no shorter way to RGBA
+        image = image.convert("LA") if image.mode == "La" else image  # Pillow can't convert La to RGBA directly
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")

@@ -33,13 +33,13 @@ from .self_check import check_release
 
 class SelectedTokens(NamedTuple):
     """
-    Which tokens stay under SCM.
+    The tokens that SCM keeps.
 
     Args:
         kept (`torch.BoolTensor` of shape `(batch_size, sequence_length)`):
             False at padding and at dropped tokens.
         position_ids (`torch.LongTensor` of shape `(batch_size, sequence_length)`):
-            Their positions, as `config.scale_compression_config.positions` says.
+            Their positions, according to `config.scale_compression_config.positions`.
     """
 
     kept: torch.Tensor
@@ -52,7 +52,7 @@ class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
     input_modalities = ("image", "text")
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *args, **kwargs) -> nn.Embedding:
-        """As every model's, but the vocabulary can't lose the placeholder of the image tokens (`ValueError`)."""
+        """Resize the embeddings; a vocabulary without the placeholder of the image tokens is a `ValueError`."""
         if new_num_tokens is not None and new_num_tokens <= self.config.image_token_id:
             raise ValueError(
                 f"`new_num_tokens` is {new_num_tokens}, but `config.image_token_id` is {self.config.image_token_id}: "
@@ -77,7 +77,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
     ) -> tuple | BaseModelOutputWithPooling:
         r"""
         pixel_values (`torch.FloatTensor` of shape `(tiles, channels, height, width)`):
-            Normalized tiles of all images, of the size that `config.vision_config.image_size` states.
+            Normalized tiles of all images, of the size `config.vision_config.image_size`.
 
         Returns:
             `BaseModelOutputWithPooling` whose `pooler_output` are the projected features, of shape
@@ -105,7 +105,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         self, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor, image_features: torch.Tensor
     ) -> torch.BoolTensor:
         """
-        Find the image tokens, by `input_ids` or, where there are none, by the embedding of the placeholder.
+        Find the image tokens by `input_ids` or, without them, by the embedding of the placeholder.
 
         Returns:
             `torch.BoolTensor` of shape `(batch_size, sequence_length, 1)`.
@@ -124,7 +124,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         torch_compilable_check(
             tokens == features,
             lambda: (
-                # TRL's trainers know the first words, and say what to do about `max_length`.
+                # TRL's trainers recognize the first words, and say what to do about `max_length`.
                 f"Image features and image tokens do not match: the text has {int(tokens)} image tokens, but the "
                 f"images have {features} features ({features / per_tile:g} tiles of {per_tile} tokens). Truncated "
                 "text loses image tokens; what splits batches by rows (accelerate's `dispatch_batches`, "
@@ -148,10 +148,10 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         vision_feature_select_strategy: str | None = None,
     ) -> SelectedTokens:
         """
-        Tell which tokens of a prompt stay under SCM. The arguments are those of [`MiniMonkeyModel.forward`].
+        Select the tokens of a prompt that SCM keeps. The arguments are those of [`MiniMonkeyModel.forward`].
 
         Returns:
-            [`SelectedTokens`]: the mask of the tokens that stay, and their positions.
+            [`SelectedTokens`]: the mask of the kept tokens, and their positions.
 
         Raises:
             ValueError: there are no images or no levels, or the shapes don't fit each other.
@@ -207,20 +207,23 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         pixel_values (`torch.FloatTensor` of shape `(tiles, channels, height, width)`, *optional*):
             Normalized tiles of all images, in the order of the image tokens.
         tile_levels (`torch.LongTensor` of shape `(tiles,)`, *optional*):
-            Level of every tile: 0 detailed, 1 adaptive, 2 global. Needed where SCM is on, ignored where it is off.
+            Level of every tile: 0 detailed, 1 adaptive, 2 global. Required if SCM is on, ignored if it is off.
         mm_encoder_outputs (`dict[str, BaseModelOutputWithPooling]`, *optional*):
-            Features that were computed before, instead of `pixel_values`: `pooler_output` of the key `"image"` is a
-            tensor of shape `(tiles, image_seq_length, hidden_size)` or a list of tensors `(tokens, hidden_size)`.
-            Without `tile_levels` beside them nothing is dropped.
+            Image features that were computed before, instead of `pixel_values`: `pooler_output` of the key `"image"`
+            is a tensor of shape `(tiles, image_seq_length, hidden_size)` or a list of tensors `(tokens, hidden_size)`.
+            Without `tile_levels`, nothing is dropped from them.
         keep_ratio (`float`, *optional*):
-            Share of the detailed tokens that SCM keeps, above 0 and at most 1; `config.scale_compression_config` has
-            the default. Dropped tokens are masked here, so that lengths stay: nothing attends to them, and the
-            positions of the others follow `config.scale_compression_config.positions`. Labels of image tokens should
-            be -100. Without images and after a cached beginning nothing is dropped. Masked tokens still take their
-            places in a sliding window, which they don't in `generate`, where they leave the prompt.
+            Share of each image's detailed tokens that SCM keeps, above 0 and at most 1. Defaults to
+            `config.scale_compression_config.keep_ratio`.
+
+            - Dropped tokens are masked, so the lengths stay the same: nothing attends to dropped tokens, and the other
+              tokens have the positions that `config.scale_compression_config.positions` says.
+            - Labels of image tokens should be -100.
+            - Nothing is dropped without images or after a cached beginning.
+            - Masked tokens still take up places in a sliding window, unlike in `generate`, which removes them.
         kwargs:
-            What InternVL's `forward` takes beside these, among it the cache: `past_key_values` or `cache`. A cache
-            that was filled under compression knows which tokens were dropped: go on with the mask of the whole
+            The other arguments of InternVL's `forward`, such as the cache: `past_key_values` or `cache`. A cache that
+            was filled under compression records which tokens were dropped: to continue, pass the mask of the whole
             conversation.
         """
         if not IS_TESTED and not torch.compiler.is_compiling():
@@ -270,13 +273,13 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             beginning = CompressedBeginning(real, selected.kept, real.shape[1], False, positions, ids)
             beginning.put_on(filled)
         elif beginning is not None:
-            cache.compressed_beginning = beginning  # without what was cropped: other tokens stand there now
+            cache.compressed_beginning = beginning  # without what was cropped, where other tokens are now
         return outputs
 
     def check_compression(
         self, keep_ratio: float | None, pixel_values: torch.Tensor | None, tile_levels: torch.Tensor | None
     ) -> float:
-        """The `keep_ratio` of a call, for `None` the configured one; `ValueError` if `tile_levels` don't fit it."""
+        """The `keep_ratio` of a call, by default the configured one; `ValueError` if `tile_levels` don't fit it."""
         if keep_ratio is None:
             keep_ratio = self.config.scale_compression_config.keep_ratio
         check_keep_ratio(keep_ratio)
@@ -303,15 +306,16 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         vision_feature_select_strategy: str | None = None,
     ) -> BaseModelOutputWithPooling | None:
         """
-        The outputs of the vision tower, computed here or before, `None` without images. `pooler_output` is a tensor,
-        `(tiles, image_seq_length, hidden_size)` or, if it was a list, `(tokens, hidden_size)`.
+        The outputs of the vision tower for `pixel_values`, or those given as `mm_encoder_outputs`; `None` without
+        images. `pooler_output` is a tensor, `(tiles, image_seq_length, hidden_size)` or, if it was a list,
+        `(tokens, hidden_size)`.
         """
         image_outputs = (mm_encoder_outputs or {}).get("image")
         if pixel_values is not None:
             if image_outputs is not None:
                 raise ValueError("Specify `pixel_values` or `mm_encoder_outputs`, not both.")
             if not len(pixel_values):
-                return None  # what is left of a batch's tiles for rows without images, as TRL splits them
+                return None  # what TRL, which splits batches, leaves for rows without images
             return self.get_image_features(
                 pixel_values, vision_feature_layer, vision_feature_select_strategy, return_dict=True
             )
@@ -340,7 +344,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
 
 @auto_docstring(
     custom_intro="""
-    The Mini-Monkey model with a language modeling head: it reads images and writes text.
+    The Mini-Monkey model with a language modeling head: it generates text from images and text.
     """
 )
 class MiniMonkeyForConditionalGeneration(
@@ -378,13 +382,13 @@ class MiniMonkeyForConditionalGeneration(
         pixel_values (`torch.FloatTensor` of shape `(tiles, channels, height, width)`, *optional*):
             Normalized tiles of all images, in the order of the image tokens.
         tile_levels (`torch.LongTensor` of shape `(tiles,)`, *optional*):
-            Level of every tile: 0 detailed, 1 adaptive, 2 global. Needed where SCM is on, ignored where it is off.
+            Level of every tile, as the processor returns it; see [`MiniMonkeyModel.forward`].
         mm_encoder_outputs (`dict[str, BaseModelOutputWithPooling]`, *optional*):
-            Features that were computed before, instead of `pixel_values`; see [`MiniMonkeyModel.forward`].
+            Image features that were computed before, instead of `pixel_values`; see [`MiniMonkeyModel.forward`].
         keep_ratio (`float`, *optional*):
-            Share of the detailed tokens that SCM keeps; see [`MiniMonkeyModel.forward`].
+            Share of each image's detailed tokens that SCM keeps; see [`MiniMonkeyModel.forward`].
         kwargs:
-            What InternVL's `forward` takes beside these, among it the cache: `past_key_values` or `cache`.
+            The other arguments of InternVL's `forward`, such as the cache; see [`MiniMonkeyModel.forward`].
 
         Example:
 
@@ -417,7 +421,7 @@ class MiniMonkeyForConditionalGeneration(
         )
 
 
-# Here and not in `__init__.py`, so that a model loaded as remote code saves its code, too.
+# Here and not in `__init__.py`, so that a model loaded as remote code also saves its code.
 MiniMonkeyConfig.register_for_auto_class()
 MiniMonkeyModel.register_for_auto_class("AutoModel")
 MiniMonkeyForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")

@@ -1,5 +1,5 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
-"""Text and images to the inputs of Mini-Monkey: tiles, and prompts with as many image tokens as the tiles need."""
+"""Turns text and images into Mini-Monkey's inputs: tiles, and prompts with as many image tokens as the tiles need."""
 
 from .processing_releases import SANITIZES, chat_arguments  # first: refuses releases that are too old
 
@@ -26,10 +26,10 @@ from transformers.processing_utils import (
 from .image_processing_minimonkey import check_known_arguments, flat_images
 
 
-# From the sentence of Transformers, which sees lost tokens of images but no lost ends; another sentence would stand as
-# it is
+# From Transformers' error for truncated image tokens, which misses a lost `<img>` or `</img>`. Other errors are raised
+# unchanged.
 TOKENS_ARE_MISSING = "token count between text and `input_ids`"
-# What decides how many tokens a row may have and which form it gets; without them, a row is whole and a list
+# Arguments that decide a row's length and type; without them, a row is whole and a list
 LENGTH_ARGUMENTS = {
     "max_length",
     "pad_to_multiple_of",
@@ -46,19 +46,21 @@ class MiniMonkeyProcessor(ProcessorMixin):
     r"""
     Wraps a [`MiniMonkeyImageProcessor`] and a tokenizer.
 
-    In the text, each image is one `<IMG_CONTEXT>`, which the chat template writes. It becomes `<img>`, then
-    `image_seq_length` times `<IMG_CONTEXT>` for each tile of the image, then `</img>`. Text of users that holds such a
-    token is told from the real ones by `apply_chat_template(..., tokenize=True, sanitize_control_tokens=True)`.
-    Transformers before 5.23 cannot tell them apart: there, such text is refused with a ValueError.
+    In the text, each image is one `<IMG_CONTEXT>`, which the chat template writes. The processor expands it to
+    `<img>`, `image_seq_length` times `<IMG_CONTEXT>` for each tile of the image, and `</img>`.
 
-    Only scale compression needs `tile_levels`. A trainer that knows no such input, as TRL's for GRPO and RLOO, takes
-    the inputs without it after `processor.unused_input_names = ("num_patches", "tile_levels")`.
+    If a user's text may contain such tokens, call `apply_chat_template(..., tokenize=True,
+    sanitize_control_tokens=True)`, as [`prepare_chat`] does: it encodes them as plain text. Transformers before 5.23
+    cannot do that; there, such text is refused with a ValueError.
+
+    Only scale compression needs `tile_levels`. For trainers that do not know this input, such as TRL's for GRPO and
+    RLOO, leave it out: `processor.unused_input_names = ("num_patches", "tile_levels")`.
 
     Args:
         image_processor ([`MiniMonkeyImageProcessor`]): cuts images into tiles.
         tokenizer ([`PreTrainedTokenizerBase`]):
-            With the attributes `start_image_token`, `end_image_token` and `context_image_token` (such as from
-            `extra_special_tokens`) and their ids.
+            Must have the attributes `start_image_token`, `end_image_token` and `context_image_token`, for example from
+            `extra_special_tokens`, and their ids.
         image_seq_length (`int`, *optional*, defaults to 256): tokens per tile, `config.image_seq_length` of the model.
         chat_template (`str`, *optional*): Jinja template of a conversation.
 
@@ -66,11 +68,14 @@ class MiniMonkeyProcessor(ProcessorMixin):
         ValueError: the tokenizer lacks one of the three tokens, or `image_seq_length` is not a positive integer.
     """
 
-    unused_input_names = ("num_patches",)  # it alone has a row per image, where the others have one per tile
+    unused_input_names = ("num_patches",)  # one number per image, where the model's image inputs have one row per tile
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> "MiniMonkeyProcessor":
-        """Defaults to `trust_remote_code=False`, so loading the tokenizer never opens the interactive trust prompt."""
+        """
+        Load a processor. `trust_remote_code` defaults to `False`, so that loading the tokenizer never asks
+        interactively whether to trust remote code.
+        """
         kwargs.setdefault("trust_remote_code", False)
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
@@ -119,8 +124,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
             audio (`None`): not supported.
             kwargs:
                 Arguments of the tokenizer (`padding`, `return_tensors`, ...) and of the image processor
-                (`detailed_tiles`, `pyramid`, ...), flat or in `text_kwargs` and `images_kwargs`. If `padding` asks
-                for it, rows are padded on the left. Options of videos and audio do nothing.
+                (`detailed_tiles`, `pyramid`, ...), flat or in `text_kwargs` and `images_kwargs`. With `padding`, rows
+                are padded on the left. Options of videos and audio have no effect.
 
         Returns:
             [`BatchFeature`] with
@@ -131,8 +136,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
             - **mm_token_type_ids**, with `return_mm_token_type_ids=True`: 1 at the tokens of images, else 0.
 
         Raises:
-            TypeError: an argument does not exist.
-            ValueError: placeholders and images do not match, a prompt is expanded already, or truncation would cut
+            TypeError: an argument is unknown.
+            ValueError: placeholders and images do not match, a prompt is already expanded, or truncation would cut
                 into an image.
         """
         check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
@@ -141,7 +146,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
         if isinstance(images, (list, tuple)) and not any(
             image if isinstance(image, (list, tuple)) else image is not None for image in images
         ):
-            images = None  # only rows without images
+            images = None  # no row has images
         rows, kwargs = self._text_arguments(text, kwargs)
         try:
             inputs = super().__call__(images=images, text=rows, **kwargs)
@@ -159,25 +164,26 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
     def apply_chat_template(self, *args, **kwargs) -> str | list[list[int]] | BatchFeature:
         """
-        As every processor's. With `sanitize_control_tokens=True`, Transformers before 5.23 refuses a conversation that
-        holds a control token with a ValueError, later releases encode it as the text that it is.
+        [`ProcessorMixin.apply_chat_template`], with the same arguments and output on every release of Transformers.
+        With `sanitize_control_tokens=True`, control tokens in a conversation are encoded as plain text; before
+        Transformers 5.23, which cannot do that, they raise a ValueError.
         """
         return super().apply_chat_template(**chat_arguments(self, self._call_arguments(), *args, **kwargs))
 
     def prepare_chat(self, conversation: list[dict] | list[list[dict]], **kwargs) -> BatchFeature:
         """
-        The model's inputs for the next answer in a conversation: [`apply_chat_template`] with `tokenize`,
-        `return_dict`, `add_generation_prompt` and `sanitize_control_tokens` on, and tensors.
+        Prepare the model's inputs for the next answer in a conversation: [`apply_chat_template`] with `tokenize`,
+        `return_dict`, `add_generation_prompt` and `sanitize_control_tokens` on, and PyTorch tensors.
 
         Args:
             conversation (`list[dict]` or `list[list[dict]]`): messages, or a batch of conversations.
-            kwargs: arguments of a call of the processor, such as `pyramid="docvqa"`; `padding` is on.
+            kwargs: arguments of [`__call__`], such as `pyramid="docvqa"`; `padding` is on by default.
 
         Returns:
-            [`BatchFeature`] of PyTorch tensors, as a call returns it.
+            [`BatchFeature`] of PyTorch tensors, as [`__call__`] returns it.
 
         Raises:
-            TypeError, ValueError: see a call of the processor.
+            TypeError, ValueError: see [`__call__`].
 
         Example:
             >>> content = [{"type": "image", "image": image}, {"type": "text", "text": "Read the text."}]
@@ -196,7 +202,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
     def validate_inputs(
         self, images: ImageInput | None = None, text: list[str] | None = None, **kwargs: Unpack[ProcessingKwargs]
     ) -> None:
-        """See that each row has as many placeholders as images; `text` is without the tokens to sanitize."""
+        """Check that each row has as many placeholders as images; `text` comes without the tokens to sanitize."""
         rows = text or []
         expanded = self.start_image_token + self.image_token
         for index, row in enumerate(rows):
@@ -229,7 +235,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
         return f"{self.start_image_token}{self.image_token * num_tokens}{self.end_image_token}"
 
     def _call_arguments(self) -> Set[str]:
-        """Names of all arguments of a call: callers that serve every kind of model set those of other kinds, too."""
+        """Names of all arguments of a call, also those for other kinds of models, which general callers set."""
         kinds = (
             ProcessingKwargs,
             TextKwargs,
@@ -242,7 +248,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
         return names | {"common_kwargs", "return_metadata", "sanitize_control_tokens"}
 
     def _text_arguments(self, text: Any, kwargs: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-        """The rows of text and the arguments with which they are encoded as they are meant."""
+        """The rows of text and the arguments of a call, with padding on the left and sanitizing resolved."""
         if text is None:
             raise ValueError("`text` is missing; for pixels alone, call `processor.image_processor`.")
         rows = [text] if isinstance(text, str) else text
@@ -255,7 +261,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
         if "padding_side" not in {*given, *self.tokenizer.init_kwargs}:
             kwargs["padding_side"] = "left"
         if given.get("sanitize_control_tokens"):
-            # Encoded in pieces, to which the tokenizer can't add its start token: write it out
+            # Sanitized text is encoded in pieces, to which the tokenizer can't add its start token: write it out
             if given.get("add_special_tokens") is not False and self.tokenizer.num_special_tokens_to_add() > 0:
                 rows = [self.tokenizer.bos_token + row for row in rows]
             kwargs = _without(kwargs, {"add_special_tokens"}) | {"add_special_tokens": False}
@@ -264,7 +270,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
         return list(rows), kwargs
 
     def _holds_whole_images(self, inputs: BatchFeature) -> bool:
-        """Whether all tokens of all images are there, between the token before and the one after an image."""
+        """Whether every image has all its tokens, between `<img>` and `</img>`."""
         number = 0
         for row in inputs["input_ids"]:
             around = np.concatenate([[-1], np.asarray(row), [-1]])
@@ -280,7 +286,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
     def _get_num_multimodal_tokens(self, image_sizes: list[tuple[int, int]] | None = None, **kwargs) -> MultiModalData:
         """
-        Count tiles and tokens without looking at pixels.
+        Count tiles and tokens from the sizes of images.
 
         Args:
             image_sizes (`list[tuple[int, int]]`, *optional*): height and width of each image in pixels.
@@ -303,12 +309,12 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
 
 def _given(kind: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of one kind, such as `text_kwargs`; those that are given flat come first."""
+    """The arguments of one kind, such as `text_kwargs`; those that are given flat take precedence."""
     return {**kwargs.get(kind, {}), **kwargs}
 
 
 def _without(kwargs: dict[str, Any], names: Set[str]) -> dict[str, Any]:
-    """`kwargs` without `names`, neither flat nor in dictionaries such as `text_kwargs`."""
+    """`kwargs` without `names`, flat or in dictionaries such as `text_kwargs`."""
     return {
         name: _without(value, names) if isinstance(value, dict) else value
         for name, value in kwargs.items()

@@ -1,15 +1,15 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 # ruff: noqa: E402
 """
-What differs between the releases of Transformers, in one place; the rest of the package is the same for all of them.
+Everything that depends on the release of Transformers; the rest of the package is the same for all of them.
 
-A line says which release needs it, and goes when the oldest one that is supported is above that.
+Each line names the release that needs it: delete it once the oldest supported release is above that.
 """
 
 from transformers.utils.versions import require_version
 
 
-# Before all imports of what older releases lack: this is one sentence, they would be errors of their own
+# Before importing what older releases lack, so that the error is this one sentence
 require_version("transformers>=5.19")
 
 import inspect
@@ -22,15 +22,15 @@ from transformers.processing_utils import ProcessorMixin, TextKwargs
 from transformers.utils import logging
 
 
-OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases between them
+OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases in between them
 
-# From 5.23 on, tokenizers can write control tokens of users out as text
+# From 5.23 on, tokenizers can encode control tokens in users' text as plain text
 SANITIZES = "sanitize_control_tokens" in TextKwargs.__annotations__
-CONTROL_TOKEN_MARKS = ("\U000f0000", "\U000f0001")  # with which they tell them; taken out of users' text
+CONTROL_TOKEN_MARKS = ("\U000f0000", "\U000f0001")  # mark those tokens; removed from users' text
 
 
 def warn_about_newer_release(version: str = __version__) -> None:
-    """Say once per process that a release is newer than those that were tested; the model's package says the same."""
+    """Warn once per process if a release is newer than the tested ones; the model's package gives the same warning."""
     if _numbers(version) > _numbers(NEWEST):
         logging.get_logger("transformers.minimonkey").warning_once(
             f"Transformers {version} is newer than the releases that Mini-Monkey was tested with ({OLDEST} to "
@@ -53,8 +53,8 @@ def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, *
         args, kwargs: what its `apply_chat_template` was called with.
 
     Raises:
-        ValueError: before Transformers 5.23, for what that release brought: text with control tokens to sanitize, or
-            images in `processor_kwargs`.
+        ValueError: before Transformers 5.23, for what that release introduced: text with control tokens to sanitize,
+            or images in `processor_kwargs`.
     """
     signature = inspect.signature(ProcessorMixin.apply_chat_template)
     arguments = signature.bind(processor, *args, **kwargs).arguments
@@ -63,11 +63,11 @@ def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, *
     if SANITIZES:
         return arguments
     arguments["conversation"] = _messages(arguments["conversation"], arguments.get("tokenize", False))
-    # Before 5.22, arguments of `__call__` would take the place of `processor_kwargs` instead of joining them
+    # Before 5.22, arguments of `__call__` would replace `processor_kwargs` instead of being merged into them
     names = {"images", *call_arguments} - signature.parameters.keys()
     flat = {name: arguments.pop(name) for name in names & arguments.keys()}
     processor_kwargs = (arguments.pop("processor_kwargs", None) or {}) | flat
-    if "images" in processor_kwargs:  # before 5.23, they would be given to `__call__` twice
+    if "images" in processor_kwargs:  # before 5.23, they would be passed to `__call__` twice
         raise ValueError("`images` in `processor_kwargs` need Transformers 5.23; put each image into its message.")
     if processor_kwargs.pop("sanitize_control_tokens", False):
         if not arguments.get("tokenize") or arguments.get("return_assistant_tokens_mask"):  # as from 5.23 on
@@ -82,7 +82,7 @@ def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, *
 
 
 def _refuse_control_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
-    # Before 5.23, no tokenizer can tell those that a user wrote from those of the template
+    # Before 5.23, no tokenizer can tell a user's control tokens from those of the template
     for token in sorted({*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens, *CONTROL_TOKEN_MARKS}):
         if token.strip() and token in text:
             raise ValueError(
@@ -92,7 +92,7 @@ def _refuse_control_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> Non
 
 
 def _messages(conversation: Any, tokenize: bool) -> Any:
-    """A copy, in which a message has no key without a value and, to be tokenized, has a content: so from 5.23 on."""
+    """A copy as 5.23 makes it: no key of a message is None, and with `tokenize` every message has a `content`."""
     if isinstance(conversation, (list, tuple)):
         return [_messages(item, tokenize) for item in conversation]
     if not isinstance(conversation, Mapping):

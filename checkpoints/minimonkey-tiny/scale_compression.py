@@ -1,11 +1,11 @@
 """Scale Compression Mechanism (SCM): drop the detailed image tokens that the rest of the prompt attends to least.
 
 Section 3.3 of https://huggingface.co/papers/2408.02034. The attention of one early language model layer, averaged over
-its heads and over all tokens that follow an image's detailed tokens, scores those tokens; the best `keep_ratio` of
-them stay, in their order, and everything else stays too. No parameters, no training.
+its heads and over all tokens that follow an image's detailed tokens, scores those tokens. The share `keep_ratio` of
+them with the best scores is kept, in order, and so is every other token. No parameters, no training.
 
-The functions here hold no state and know nothing of `generate` or of training: they turn a prompt into the mask of the
-tokens that stay (`compression_mask`), and a mask into a shorter prompt (`left_pack`).
+The functions here hold no state and are independent of `generate` and of training: they turn a prompt into the mask of
+the kept tokens (`compression_mask`), and a mask into a shorter prompt (`left_pack`).
 """
 
 import copy
@@ -15,7 +15,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import create_masks_for_generate
 
 
-# The values of `tile_levels`: the groups of tiles by number, in the order of the processors' `TILE_GROUPS`
+# The values of `tile_levels`: a level is the number of a tile's group, in the order of the processors' `TILE_GROUPS`
 DETAILED_LEVEL, ADAPTIVE_LEVEL, GLOBAL_LEVEL = TILE_LEVELS = (0, 1, 2)
 SUPPORTED_LANGUAGE_MODELS = ("llama", "phi3", "qwen2")
 SCORING_ATTENTION = "minimonkey_scores"  # its name among Transformers' attention functions
@@ -35,7 +35,7 @@ def kept_count(tokens: int, keep_ratio: float) -> int:
 
 def detailed_images(image_mask: torch.Tensor, tile_levels: torch.Tensor, image_seq_length: int) -> torch.Tensor:
     """
-    Tell which tokens are detailed, and of which image.
+    Find the detailed tokens, and the image that each belongs to.
 
     Args:
         image_mask (`torch.BoolTensor` of shape `(batch_size, sequence_length)`):
@@ -85,8 +85,8 @@ def compression_mask(
     layer: int,
 ) -> torch.Tensor:
     """
-    Score every row of a batch and select the tokens that stay. Rows run one by one and without their padding: rows of
-    different lengths can't touch each other, and no attention mask of N x N is needed.
+    Score every row of a batch and select the tokens to keep. Rows run one by one and without their padding, so that
+    rows of different lengths can't affect each other and no attention mask of N x N is needed.
 
     Args:
         language_model (`PreTrainedModel`):
@@ -134,9 +134,9 @@ def score_detailed_tokens(
     """
     Mean attention that each detailed token of one sequence gets from the tokens after its image's detailed block.
 
-    The layers before `layer` run in full, with the model's own attention implementation. Of `layer` itself the norm
-    and the attention's projections are computed, and the softmax (in float32) goes over `QUERY_CHUNK` queries after
-    the first detailed block at a time: memory grows linearly with the sequence.
+    The layers before `layer` run in full, with the model's own attention implementation. Of `layer` itself, only the
+    norm and the attention's projections are computed; the softmax (in float32) takes `QUERY_CHUNK` queries after the
+    first detailed block at a time, so memory grows linearly with the sequence.
 
     Args:
         language_model (`PreTrainedModel`):
@@ -148,14 +148,14 @@ def score_detailed_tokens(
         images (`torch.LongTensor` of shape `(sequence_length,)`):
             The number of the image at detailed tokens, 0 elsewhere.
         layer (`int`, *optional*, defaults to 1):
-            Index of the layer whose attention is read.
+            Index of the layer whose attention scores the tokens.
 
     Returns:
         `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed (and where
         nothing follows the block).
 
     Raises:
-        ValueError: an unknown language model, or one whose weights are divided among processes.
+        ValueError: the language model is not supported, or its weights are sharded across processes.
     """
     if language_model.config.model_type not in SUPPORTED_LANGUAGE_MODELS:
         raise ValueError(
@@ -164,7 +164,7 @@ def score_detailed_tokens(
         )
     scoring_layer = language_model.layers[layer]
     weight = scoring_layer.input_layernorm.weight
-    if hasattr(weight, "device_mesh") or hasattr(weight, "ds_id"):  # how FSDP2 and ZeRO-3 mark what they divide
+    if hasattr(weight, "device_mesh") or hasattr(weight, "ds_id"):  # how FSDP2 and ZeRO-3 mark sharded weights
         raise ValueError(
             "The Scale Compression Mechanism needs whole weights in every process: with FSDP or ZeRO-3, `keep_ratio` "
             "must be 1.0."
@@ -173,7 +173,7 @@ def score_detailed_tokens(
     hidden_states = _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer)
     hidden_states = scoring_layer.input_layernorm(hidden_states)
     attention = copy.copy(scoring_layer.self_attn)  # the same weights under another attention function
-    vars(attention).pop("forward", None)  # that of accelerate's offloading, which would call the original
+    vars(attention).pop("forward", None)  # set by accelerate's offloading, it would call the original
     attention.config = copy.copy(attention.config)
     attention.config._attn_implementation = SCORING_ATTENTION
     _, scores = attention(
@@ -187,8 +187,8 @@ def score_detailed_tokens(
 
 def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings, layer):
     config = language_model.config
-    # Without position ids, in whose gaps the library would see the seams of packed sequences. By position: the name of
-    # the fourth argument, no cache here, is another one from Transformers 5.24 on.
+    # Without position ids: the library would take their gaps for boundaries of packed sequences. By position: the
+    # argument for the cache, here None, has another name from Transformers 5.24 on.
     masks = create_masks_for_generate(config, inputs_embeds, None, None)
     hidden_states = inputs_embeds
     for index, decoder_layer in enumerate(language_model.layers[:layer]):
@@ -204,13 +204,13 @@ def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings
 
 def _scoring_attention(module, query, key, value, attention_mask, *, scaling, images, sliding_window=None, **kwargs):
     """
-    An attention function for Transformers' `AttentionInterface` that returns, in place of outputs and weights, zeros
-    and the scores `(length,)` of one sequence. `query` is `(1, heads, length, head_dim)`, `key` the same with its own
+    An attention function for Transformers' `AttentionInterface` that returns zeros and the scores `(length,)` of one
+    sequence, in place of outputs and weights. `query` is `(1, heads, length, head_dim)`, `key` the same with its own
     number of heads, both rotated; the softmax is in float32, over `QUERY_CHUNK` queries at a time.
     """
     length = key.shape[2]
     index = torch.arange(length, device=images.device)
-    # Where the block of each token's image ends; tokens outside of blocks are counted by no query.
+    # Where the block of each token's image ends; no query counts for tokens outside of blocks.
     block_ends = index.new_zeros(length + 1).scatter_reduce(0, images, index, "amax")[images]
     block_ends = block_ends.masked_fill(images == 0, length)
     first_query = int(block_ends.min()) + 1
@@ -239,8 +239,8 @@ AttentionInterface.register(SCORING_ATTENTION, _scoring_attention)
 
 def select_tokens(scores: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
     """
-    Keep the best detailed tokens of each image, `kept_count` of them and the earlier one of equal scores, and every
-    token that is not detailed.
+    Keep the `kept_count` detailed tokens of each image with the best scores (on equal scores, the earlier one) and
+    every token that is not detailed.
 
     Args:
         scores (`torch.Tensor` of shape `(sequence_length,)`):
@@ -273,7 +273,7 @@ def left_pack(values: torch.Tensor, kept: torch.Tensor, width: int, padding: int
         width (`int`):
             Length of the new rows, at least that of the longest one and at most `sequence_length`.
         padding (`int`):
-            What to put before shorter rows.
+            What fills shorter rows, on the left.
 
     Returns:
         `torch.Tensor` of shape `(batch_size, width)`.
@@ -284,8 +284,8 @@ def left_pack(values: torch.Tensor, kept: torch.Tensor, width: int, padding: int
 
 def compressed_position_ids(position_ids: torch.Tensor, dropped: torch.Tensor, positions: str) -> torch.Tensor:
     """
-    Positions after dropping, shape `(batch_size, sequence_length)`: with `positions="keep"` as they were, with
-    `"repack"` without the gaps that the dropped tokens leave.
+    Positions after dropping, shape `(batch_size, sequence_length)`: with `positions="keep"` unchanged, with `"repack"`
+    without the gaps that dropped tokens leave.
     """
     if positions == "keep":
         return position_ids

@@ -1,16 +1,16 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 # ruff: noqa: E402
 """
-What differs between the releases of Transformers, in one place: the rest of the code is the same for all of them.
+Everything that depends on the release of Transformers; the rest of the package is the same for all of them.
 
-Each line says which release needs it and can go when the floor rises above that.
+Each line names the release that needs it: delete it once the oldest supported release (`FLOOR`) is above that.
 """
 
 from transformers.utils.versions import require_version
 
 
-FLOOR, NEWEST = "5.19", "5.24"  # tested with both and with releases between
-# Before all imports of what older releases lack: there, tokens under compression go wrong without an error.
+FLOOR, NEWEST = "5.19", "5.24"  # tested with both and with releases in between
+# Before importing what older releases lack. They give wrong tokens under compression, without an error.
 require_version(f"transformers>={FLOOR}")
 
 import importlib
@@ -24,7 +24,7 @@ from transformers.utils import logging
 try:
     from transformers.configuration_utils import SubConfigSpec  # from 5.20 on: how a sub-configuration is declared
 except ImportError:
-    SubConfigSpec = dict  # 5.19 reads the classes in `sub_configs` alone
+    SubConfigSpec = dict  # 5.19 only reads the classes in `sub_configs`
 
 RELEASE, _newest = (
     tuple(int(number) for number in re.findall(r"\d+", version)[:2])  # (5, 25) of 5.25rc1, too
@@ -32,10 +32,10 @@ RELEASE, _newest = (
 )
 IS_TESTED = RELEASE <= _newest
 # Below 5.23 every chunk of a prompt gets the features of all images, and below 5.21 a cached beginning is overwritten:
-# wrong tokens without an error, without this code, too.
+# wrong tokens without an error, even without this code.
 CAN_PREFILL_IN_CHUNKS = RELEASE >= (5, 23)
 
-if not IS_TESTED:  # said once, also if the processor's package says it, too
+if not IS_TESTED:  # once, even if the processor's package gives the same warning
     logging.get_logger("transformers.minimonkey").warning_once(
         f"Transformers {transformers.__version__} is newer than the releases that Mini-Monkey was tested with "
         f"({FLOOR} to {NEWEST}): if answers look wrong, install one of those."
@@ -44,7 +44,7 @@ if not IS_TESTED:  # said once, also if the processor's package says it, too
 
 def check_parts(parts: dict[str, tuple[str, ...]]) -> None:
     """
-    See that the library has what this code stands on.
+    Check that the library has what this code relies on.
 
     Args:
         parts (`dict[str, tuple[str, ...]]`):
@@ -63,7 +63,7 @@ def check_parts(parts: dict[str, tuple[str, ...]]) -> None:
 
 
 def cache_argument(forward) -> str:
-    """The name of the argument that takes the cache: `"cache"` from 5.24 on, before `"past_key_values"`."""
+    """The name of the argument that takes the cache: `"cache"` from 5.24 on, `"past_key_values"` before."""
     parameters = inspect.signature(forward).parameters
     for name in ("cache", "past_key_values"):
         if name in parameters:

@@ -1,7 +1,7 @@
 """
-The `config.json` of the original `internvl_chat` format and this project's configuration, in both directions.
+Converts the `config.json` of the original `internvl_chat` format to this project's configuration and back.
 
-A new language model needs an entry in `LANGUAGE_MODEL_FAMILIES`, a new chat format one in `PROMPTS`.
+A new language model needs an entry in `LANGUAGE_MODELS`, a new chat format one in `PROMPTS`.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,17 +16,17 @@ from .weight_names import Renaming, internlm2_weights, transformers_weights
 
 
 @dataclass(frozen=True)
-class LanguageModelFamily:
+class OriginalLanguageModel:
     """
-    How the language models of one `llm_config.model_type` become models of Transformers.
+    How an original language model, named by `llm_config.model_type`, becomes a model of Transformers.
 
     Args:
-        config_class: The configuration they get.
+        config_class: The configuration class of Transformers.
         architecture: The name of the published class.
-        weights: Makes the list of renamings of its weights, beside those of the vision tower and the projector.
+        weights: Makes the list of renamings of its weights, without those of the vision tower and the projector.
         rope_types: `rope_scaling.type` in `llm_config` -> `rope_type` of Transformers.
-        optional_names: Names in `llm_config` -> names in `config_class`, beside `TEXT_NAMES`. A name that is absent
-            has the default of `config_class`, which is the original's, too.
+        optional_names: Names in `llm_config` -> names in `config_class`, besides `TEXT_NAMES`. An absent name gets the
+            default of `config_class`, which is also the original's.
     """
 
     config_class: type[PreTrainedConfig]
@@ -40,17 +40,17 @@ def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-LANGUAGE_MODEL_FAMILIES = {
-    "internlm2": LanguageModelFamily(
+LANGUAGE_MODELS = {
+    "internlm2": OriginalLanguageModel(
         LlamaConfig, "InternLM2ForCausalLM", internlm2_weights, optional_names={"bias": "attention_bias"}
     ),
-    "llama": LanguageModelFamily(
+    "llama": OriginalLanguageModel(
         LlamaConfig,
         "LlamaForCausalLM",
         transformers_weights,
         optional_names=_same("attention_bias", "attention_dropout", "pretraining_tp"),
     ),
-    "phi3": LanguageModelFamily(
+    "phi3": OriginalLanguageModel(
         Phi3Config,
         "Phi3ForCausalLM",
         transformers_weights,
@@ -60,7 +60,7 @@ LANGUAGE_MODEL_FAMILIES = {
             "original_max_position_embeddings", "sliding_window", "attention_dropout", "resid_pdrop", "embd_pdrop"
         ),
     ),
-    "qwen2": LanguageModelFamily(
+    "qwen2": OriginalLanguageModel(
         Qwen2Config,
         "Qwen2ForCausalLM",
         transformers_weights,
@@ -72,8 +72,8 @@ LANGUAGE_MODEL_FAMILIES = {
 @dataclass(frozen=True)
 class Prompt:
     """
-    One `template` of config.json: our file in `processing_minimonkey`, the token it begins with, the one that ends an
-    answer.
+    What a `template` of config.json stands for: our file in `processing_minimonkey`, the token that a prompt begins
+    with, the one that ends an answer.
     """
 
     file: str
@@ -87,7 +87,7 @@ PROMPTS = {
     "phi3-chat": Prompt("chat_template_phi3.jinja", "<|system|>", "<|end|>"),
 }
 
-# What has to be in `llm_config`, where Transformers has the same names, and in `vision_config`: their name -> ours.
+# Required in `llm_config`, under the names that Transformers has, too, and in `vision_config`: original name -> ours.
 TEXT_NAMES = (
     "vocab_size",
     "hidden_size",
@@ -120,7 +120,7 @@ VISION_NAMES = {
 # What LongRoPE adds to `rope_scaling`, one number per pair of a head's dimensions.
 LONGROPE_FACTORS = ("short_factor", "long_factor")
 
-# The values of the published config.json files that say nothing about the weights.
+# Values of the published config.json files that do not affect the weights.
 PUBLISHED_DEFAULTS = {
     "ps_version": "v2",
     "dynamic_image_size": True,
@@ -131,7 +131,7 @@ PUBLISHED_DEFAULTS = {
     "use_backbone_lora": 0,
     "use_llm_lora": 0,
 }
-# What two configurations of the same model may differ in.
+# Settings in which two configurations of the same model may differ.
 NOT_OF_THE_MODEL = {
     "_name_or_path",
     "architectures",
@@ -162,7 +162,7 @@ def read_config(folder: Path) -> dict:
     for name in ("llm_config", "vision_config"):
         if not isinstance(original[name], dict):
             raise ValueError(f"`source` has {original[name]!r} as `{name}` in config.json, it must be an object.")
-    _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODEL_FAMILIES), "llm_config")
+    _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODELS), "llm_config")
     _require_one_of(original, "template", sorted(PROMPTS), "config.json")
     if original.get("ps_version") != "v2":
         raise ValueError(
@@ -191,7 +191,7 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
     Convert the content of an original `config.json`, as [`read_config`] gives it.
 
     Raises:
-        ValueError: a value is one that Transformers' model can't follow.
+        ValueError: Transformers' model does not support a value.
     """
     llm_config, vision_config = original["llm_config"], original["vision_config"]
     size, patch_size = vision_config["image_size"], vision_config["patch_size"]
@@ -200,7 +200,7 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
             f"`source` has `force_image_size` {original['force_image_size']}, but position embeddings for {size} "
             "pixels (`vision_config.image_size`); the two must be equal."
         )
-    # Published norms of queries and keys take the value of the others, Transformers' have this one always.
+    # The published norms of queries and keys use `layer_norm_eps` like all others, those of Transformers always 1e-6.
     if vision_config["qk_normalization"] and vision_config["layer_norm_eps"] != 1e-6:
         raise ValueError(
             f"`source` has `layer_norm_eps` {vision_config['layer_norm_eps']} in vision_config, it must be 1e-6 where "
@@ -230,22 +230,22 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
 
 
 def _convert_text_config(llm_config: dict) -> PreTrainedConfig:
-    family = LANGUAGE_MODEL_FAMILIES[llm_config["model_type"]]
-    optional = {ours: llm_config[name] for name, ours in family.optional_names.items() if name in llm_config}
+    language_model = LANGUAGE_MODELS[llm_config["model_type"]]
+    optional = {ours: llm_config[name] for name, ours in language_model.optional_names.items() if name in llm_config}
     rope_parameters = {"rope_type": "default", "rope_theta": llm_config["rope_theta"]}
     if scaling := llm_config.get("rope_scaling"):
-        _require_one_of(scaling, "type", list(family.rope_types), "llm_config.rope_scaling")
-        rope_parameters["rope_type"] = family.rope_types[scaling["type"]]
+        _require_one_of(scaling, "type", list(language_model.rope_types), "llm_config.rope_scaling")
+        rope_parameters["rope_type"] = language_model.rope_types[scaling["type"]]
         names = LONGROPE_FACTORS if rope_parameters["rope_type"] == "longrope" else ("factor",)
         _require(scaling, names, "llm_config.rope_scaling")
         rope_parameters |= {name: scaling[name] for name in names}
     shared = {name: llm_config[name] for name in TEXT_NAMES}
-    return family.config_class(**shared, **optional, rope_parameters=rope_parameters)
+    return language_model.config_class(**shared, **optional, rope_parameters=rope_parameters)
 
 
-def family_of(config: MiniMonkeyConfig) -> LanguageModelFamily:
+def language_model_of(config: MiniMonkeyConfig) -> OriginalLanguageModel:
     """
-    The family whose names and layouts the language model has in the original format.
+    The original language model, whose names and layouts the weights have in the original format.
 
     Raises:
         ValueError: the model was not converted from an original checkpoint.
@@ -255,23 +255,23 @@ def family_of(config: MiniMonkeyConfig) -> LanguageModelFamily:
             "`source` was not converted from an original checkpoint (`original_format` in its config.json is null): "
             "its weights have no names in the original format."
         )
-    return LANGUAGE_MODEL_FAMILIES[config.original_format["llm_config.model_type"]]
+    return LANGUAGE_MODELS[config.original_format["llm_config.model_type"]]
 
 
 def revert_config(config: MiniMonkeyConfig) -> dict:
     """
-    Give the content of an original `config.json` that says what `config` says: the reverse of [`convert_config`].
+    Write `config` as the content of an original `config.json`: the reverse of [`convert_config`].
 
     Raises:
         ValueError: the model was not converted from an original checkpoint, or has a setting that the original format
-            has no place for.
+            can't express.
     """
-    family, text_config, vision_config = family_of(config), config.text_config, config.vision_config
+    language_model, text_config, vision_config = language_model_of(config), config.text_config, config.vision_config
     llm_config = {name: getattr(text_config, name) for name in TEXT_NAMES}
-    llm_config |= {name: getattr(text_config, ours) for name, ours in family.optional_names.items()}
+    llm_config |= {name: getattr(text_config, ours) for name, ours in language_model.optional_names.items()}
     rope = text_config.rope_parameters
     llm_config |= {"rope_theta": rope["rope_theta"], "rope_scaling": None}
-    types = {ours: name for name, ours in reversed(family.rope_types.items())}
+    types = {ours: name for name, ours in reversed(language_model.rope_types.items())}
     if rope["rope_type"] in types:
         values = {name: rope[name] for name in ("factor", *LONGROPE_FACTORS) if name in rope}
         llm_config["rope_scaling"] = {"type": types[rope["rope_type"]]} | values
@@ -288,7 +288,7 @@ def revert_config(config: MiniMonkeyConfig) -> dict:
         **PUBLISHED_DEFAULTS,
         "llm_config": {
             "model_type": config.original_format["llm_config.model_type"],
-            "architectures": [family.architecture],
+            "architectures": [language_model.architecture],
             "attn_implementation": "eager",
             **llm_config,
         },

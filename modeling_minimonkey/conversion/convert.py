@@ -1,7 +1,7 @@
 """
-Original checkpoints, in the `internvl_chat` format of `mx262/MiniMonkey` and `OpenGVLab/InternVL2-*`, to the format of
-this project and back. [`convert`] and [`revert`] write a folder, [`load_original`] gives the model without writing.
-Nothing of a source is run. The command line is in `convert_minimonkey_weights_to_hf.py`.
+Converts original checkpoints, in the `internvl_chat` format of `mx262/MiniMonkey` and `OpenGVLab/InternVL2-*`, to the
+format of this project and back. [`convert`] and [`revert`] write a folder, [`load_original`] loads the model without
+writing. No code of a source is run. The command line is in `convert_minimonkey_weights_to_hf.py`.
 """
 
 import functools
@@ -29,13 +29,13 @@ from processing_minimonkey.processing_minimonkey import MiniMonkeyProcessor
 from ..configuration_minimonkey import MiniMonkeyConfig
 from ..modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from .config import (
-    LANGUAGE_MODEL_FAMILIES,
+    LANGUAGE_MODELS,
     PROMPTS,
-    LanguageModelFamily,
+    OriginalLanguageModel,
     Prompt,
     check_same_model,
     convert_config,
-    family_of,
+    language_model_of,
     read_config,
     revert_config,
 )
@@ -56,17 +56,17 @@ logger = logging.get_logger(__name__)
 SMALL_FILES = ["*.json", "*.model", "*.txt"]
 WEIGHT_FILES = ["*.safetensors"]
 PICKLES = ["*.bin"]
-# Where a converted folder keeps the small files of its original, for the way back.
+# Where a converted folder keeps the small files of its original, for conversion back.
 ORIGINAL_FILES = "original"
 
 
 @dataclass(frozen=True)
 class OriginalCheckpoint:
-    """What an original checkpoint says of itself in its small files."""
+    """What the small files of an original checkpoint say about it."""
 
     folder: Path
     original_config: dict
-    family: LanguageModelFamily
+    language_model: OriginalLanguageModel
     prompt: Prompt
     tokenizer: PreTrainedTokenizerBase
     config: MiniMonkeyConfig
@@ -90,7 +90,7 @@ def read_checkpoint(
     return OriginalCheckpoint(
         folder=folder,
         original_config=original,
-        family=LANGUAGE_MODEL_FAMILIES[original["llm_config"]["model_type"]],
+        language_model=LANGUAGE_MODELS[original["llm_config"]["model_type"]],
         prompt=prompt,
         tokenizer=tokenizer,
         config=convert_config(original, tokenizer.context_image_token_id),
@@ -113,10 +113,10 @@ def _common_dtype(tensors: dict[str, LazyTensor]) -> torch.dtype:
 def _open_as_ours(checkpoint: OriginalCheckpoint, allow_pickle: bool) -> dict[str, LazyTensor]:
     """The tensors of an original checkpoint under this project's names."""
     tensors = merge_lora(open_tensors(checkpoint.folder, allow_pickle), checkpoint.original_config)
-    # Computed from the rotary settings; some older files hold it.
+    # Some older files hold this buffer, which is computed from the rotary settings.
     tensors = {key: tensor for key, tensor in tensors.items() if not key.endswith(".rotary_emb.inv_freq")}
     model = _meta_model(checkpoint.config)
-    mapping = vision_and_projector_weights() + checkpoint.family.weights()
+    mapping = vision_and_projector_weights() + checkpoint.language_model.weights()
     ours = _lazy_state_dict(model)
     backwards = conversions_to_original(ours, mapping)
     tied = {
@@ -151,8 +151,8 @@ def load_original(
     **kwargs,
 ) -> MiniMonkeyForConditionalGeneration:
     """
-    Load an original checkpoint as [`MiniMonkeyForConditionalGeneration`], tensor by tensor. The model is like any
-    other: saved, it has the names of this project.
+    Load an original checkpoint as [`MiniMonkeyForConditionalGeneration`], tensor by tensor. `save_pretrained` of the
+    model writes the names of this project.
 
     Args:
         source (`str` or `Path`):
@@ -160,7 +160,7 @@ def load_original(
         revision (`str`, *optional*):
             Branch, tag or commit of the Hub repository.
         dtype (`torch.dtype`, *optional*):
-            By default the dtype of the file; where its tensors differ, one that holds them all.
+            By default the dtype of the tensors; if they differ, one that can hold them all.
         allow_pickle (`bool`, *optional*, defaults to `False`):
             Whether to read `pytorch_model*.bin` where there are no safetensors.
         kwargs (*optional*):
@@ -220,7 +220,7 @@ def convert(
     verify: bool = False,
 ) -> str | None:
     """
-    Convert an original checkpoint into a folder that loads with `trust_remote_code=True`. `target` appears complete or
+    Convert an original checkpoint to a folder that loads with `trust_remote_code=True`. `target` appears complete or
     not at all, and memory holds one tensor at a time.
 
     Args:
@@ -237,10 +237,10 @@ def convert(
         allow_pickle (`bool`, *optional*, defaults to `False`):
             Whether to read `pytorch_model*.bin` where there are no safetensors.
         verify (`bool`, *optional*, defaults to `False`):
-            Whether to compare the result with the source: ids of texts, see [`check_ids`], and logits for an image.
+            Whether to compare the result with the source: ids of texts (see [`check_ids`]) and logits for an image.
 
     Returns:
-        `str` or `None`: with `verify`, what [`describe_logits`] says of the result.
+        `str` or `None`: with `verify`, what [`describe_logits`] returns for the result.
 
     Raises:
         FileExistsError: `target` exists.
@@ -282,17 +282,17 @@ def revert(
     verify: bool = False,
 ) -> str | None:
     """
-    Write a converted checkpoint, fine-tuned or not, in the original format: the way back of [`convert`], to which the
-    other arguments, the result and the errors are the same. Adapters that were merged on the way stay merged.
+    Convert a checkpoint that [`convert`] made, fine-tuned or not, back to the original format. Adapters that
+    [`convert`] merged stay merged. Other arguments, the result and the errors are those of [`convert`].
 
     Args:
         source (`str` or `Path`):
             Folder of this project's format, or id of a Hub repository.
         original (`str` or `Path`, *optional*):
             The original checkpoint, or another of the same model, as a folder or id of a Hub repository. Everything
-            but its weights is copied, its code, which this project does not have, included. By default the settings
-            and the tokenizer that [`convert`] has kept in `source`; where a later `save_pretrained` left them behind,
-            config.json alone is written, and the rest is for the user to add.
+            but its weights is copied, including its code, which this project does not have. By default the settings
+            and the tokenizer are those that [`convert`] kept in `source`; if a later `save_pretrained` left them
+            behind, only config.json is written, and the user has to add the rest.
     """
     with _written_beside(target) as folder:
         source = _local_folder(source, revision, SMALL_FILES + WEIGHT_FILES + (PICKLES if allow_pickle else []))
@@ -303,7 +303,7 @@ def revert(
         check_tensors(tensors, ours, optional=model.all_tied_weights_keys)
         config.dtype = dtype or _common_dtype(tensors)
         _write_small_files(source, config, original, folder)
-        mapping = vision_and_projector_weights() + family_of(config).weights()
+        mapping = vision_and_projector_weights() + language_model_of(config).weights()
         tensors = convert_tensors(tensors, conversions_to_original(_in_order(tensors, ours), mapping), config)
         _check_space(folder, tensors, dtype)
         write_tensors(folder, tensors, max_shard_size, dtype)
@@ -355,7 +355,7 @@ def _copy_small_files(source: Path, target: Path, code: bool = False) -> None:
 
 
 def _in_order(tensors: dict[str, LazyTensor], names: Iterable[str]) -> dict[str, LazyTensor]:
-    """The order of the model, whatever that of the files: a shard holds layers that follow each other."""
+    """The tensors in the model's order instead of the files', so that a shard holds consecutive layers."""
     return {name: tensors[name] for name in names if name in tensors}
 
 
@@ -367,7 +367,7 @@ def _check_space(folder: Path, tensors: dict[str, LazyTensor], dtype: torch.dtyp
 
 @contextmanager
 def _written_beside(target: str | Path) -> Iterator[Path]:
-    """Give a folder beside `target`, on the same disk, that becomes `target` if all goes well and vanishes if not."""
+    """Yield a folder next to `target`, on the same disk: renamed to `target` on success, deleted on failure."""
     target = Path(target).absolute()
     if target.exists():
         raise FileExistsError(f"`target` {target} exists already; give a folder that does not.")
@@ -375,7 +375,7 @@ def _written_beside(target: str | Path) -> Iterator[Path]:
     unfinished, lock = (target.with_name(f".{target.name}.{suffix}") for suffix in ("unfinished", "lock"))
     try:
         with FileLock(lock, blocking=False):
-            # The folder of a run that was killed, as nobody else holds the lock.
+            # Left by a run that was killed, since nobody else holds the lock.
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             try:
@@ -400,14 +400,14 @@ def _compare(load_before, load_after, processor: MiniMonkeyProcessor, original: 
 @torch.no_grad()
 def describe_logits(model: MiniMonkeyForConditionalGeneration, processor: MiniMonkeyProcessor) -> str:
     """
-    Ask about a drawn image: a checksum of the logits that follow the prompt, and the answer's first tokens. Equal on
-    one machine for equal weights; other machines round differently.
+    Ask the model about a drawn image, and return a checksum of the logits after the prompt and the answer's first
+    tokens. Equal weights give equal results on one machine; other machines round differently.
     """
     image = Image.merge("RGB", [Image.linear_gradient("L").rotate(angle) for angle in (0, 90, 180)]).resize((640, 480))
     content = [{"type": "image"}, {"type": "text", "text": "Describe the image."}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     inputs = processor(images=image, text=prompt, return_tensors="pt").to(model.device, model.dtype)
-    for weight in model.parameters():  # where a mapped file happens to put it changes the rounding of its products
+    for weight in model.parameters():  # its place in a mapped file affects the rounding of its products
         weight.data = weight.data.clone()
     logits = model(**inputs, logits_to_keep=1).logits.float().cpu()
     ids = model.generate(**inputs, max_new_tokens=8, do_sample=False)[:, inputs["input_ids"].shape[1] :]

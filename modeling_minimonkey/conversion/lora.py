@@ -1,8 +1,8 @@
 """
 Merge the LoRA adapters of an original checkpoint into its weights.
 
-Fine-tuned with `use_llm_lora` or `use_backbone_lora`, the published code saves a part of the model as PEFT wraps it:
-under `base_model.model.`, with the weights `lora_A` and `lora_B` beside those they change.
+When fine-tuning with `use_llm_lora` or `use_backbone_lora`, the published code saves that part of the model as PEFT
+wraps it: under `base_model.model.`, with the weights `lora_A` and `lora_B` beside those they change.
 """
 
 import functools
@@ -12,7 +12,7 @@ import torch
 from .weight_files import LazyTensor
 
 
-# The part of the model and the value of config.json that holds its adapter's rank.
+# Part of the model -> value of config.json that holds the rank of its adapter.
 ADAPTED_PARTS = {"language_model.": "use_llm_lora", "vision_model.": "use_backbone_lora"}
 WRAPPER = "base_model.model."
 # The published code sets `lora_alpha` to twice the rank, so that the product is scaled by two.
@@ -21,7 +21,8 @@ SCALE = 2.0
 
 def merge_lora(tensors: dict[str, LazyTensor], original: dict) -> dict[str, LazyTensor]:
     """
-    Give a checkpoint the names and weights that it has without adapters; one that has none stays as it is.
+    Merge the adapters of a checkpoint into its weights, and remove PEFT's wrapper from the names. A checkpoint without
+    adapters is returned as it is.
 
     Args:
         tensors (`dict[str, LazyTensor]`):

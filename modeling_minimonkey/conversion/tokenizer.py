@@ -1,7 +1,7 @@
 """Load the tokenizer of an original `internvl_chat` checkpoint as a fast tokenizer that this project can save.
 
-The original folders hold slow tokenizers whose classes are remote code. The ids are what the weights were trained
-with, so every id has to survive: ordinary text, added tokens, bytes outside the vocabulary.
+The original folders hold slow tokenizers whose classes are remote code. The weights were trained with their ids, so
+every id has to stay the same: of ordinary text, added tokens, and bytes outside the vocabulary.
 """
 
 import re
@@ -24,7 +24,7 @@ IMAGE_TOKENS |= {"image_token": IMAGE_TOKENS["context_image_token"]}
 # Settings that the published tokenizers with SentencePiece have by default.
 DEFAULTS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 DEFAULTS |= {"add_bos_token": True, "add_eos_token": False}
-# Where tokenizers differ if they differ: spaces, what looks like a space or a byte to them, what has no piece.
+# Texts on which tokenizers differ most easily: spaces, what looks like a space or a byte, what has no piece.
 EDGE_STRINGS = ["", " ", "   ", "▁", " ▁", "a", " a", "a  b ", "\n", "\n\n ", "\t", "\u00a0\u3000", "<0x0A>"]
 EDGE_STRINGS += ["0123 x_1", "猕猴，今天 ", "e\u0301 é", "👩\u200d👧❤️ ", "\U00020000", "עברית ไทย"]
 
@@ -33,9 +33,9 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     """
     Build a BPE tokenizer from `tokenizer.model` and the added tokens of `tokenizer_config.json`.
 
-    It is built whole, because what the library makes of a `tokenizer.model` differs from release to release. Pieces
-    get the names that `added_tokens_decoder` has for their ids. Whitespace follows the file's `normalizer_spec`, or
-    `LlamaTokenizer`'s own rules where `legacy` is false.
+    It is built from scratch, because what the library makes of a `tokenizer.model` differs from release to release.
+    Pieces get the names that `added_tokens_decoder` has for their ids. Whitespace follows the file's
+    `normalizer_spec`, or `LlamaTokenizer`'s own rules if `legacy` is false.
     """
     config, once, model = _read_config(folder), _has_prefix_once(folder), _read_model(folder)
     added_tokens = _read_added_tokens(folder)
@@ -45,8 +45,9 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     backend = Tokenizer(_bpe(model, added_tokens))
     backend.normalizer = _normalizer(model.normalizer_spec, once)
     if once:
-        # Once per text, if it does not begin with an added token or a "▁", see `published_prefix`. The first step puts
-        # a space before what does not begin with one: spaces are "▁" by then, only a "▁" of the text is made a space.
+        # Once per text, unless it begins with an added token or a "▁", see `published_prefix`. The first step puts a
+        # space before text that does not begin with one: by then spaces are "▁", only a leading "▁" of the text has
+        # become a space.
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Metaspace(" ", prepend_scheme="first", split=False),
@@ -57,18 +58,18 @@ def load_sentencepiece_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     if model.normalizer_spec.add_dummy_prefix or once:
         steps.append(decoders.Strip(" ", left=1, right=0))
     backend.decoder = decoders.Sequence(steps)
-    # SentencePiece leaves these pieces whole, wherever they stand.
+    # SentencePiece never splits these pieces.
     backend.add_tokens([AddedToken(piece, normalized=False) for piece in user_defined])
     settings = DEFAULTS | {name: config[name] for name in DEFAULTS if name in config}
-    # The slow tokenizers find added tokens in the text as it is, whatever `normalized` says.
+    # The slow tokenizers find added tokens in the raw text, whatever `normalized` says.
     decoder = {index: token | {"normalized": False} for index, token in config.get("added_tokens_decoder", {}).items()}
-    # Read no file: the slow tokenizers would ignore a `tokenizer.json` beside `tokenizer.model`, too.
+    # Read no file: the slow tokenizers also ignore a `tokenizer.json` beside `tokenizer.model`.
     settings |= {"added_tokens_decoder": decoder, "tokenizer_file": "", "vocab_file": ""}
     return TokenizersBackend.from_pretrained(folder, tokenizer_object=backend, **settings, **kwargs)
 
 
 def _read_model(folder: Path):
-    try:  # here, as only these checkpoints need it
+    try:  # imported here, since only these checkpoints need it
         from sentencepiece.sentencepiece_model_pb2 import ModelProto
     except ImportError as error:
         raise ImportError(
@@ -78,7 +79,7 @@ def _read_model(folder: Path):
 
 
 def _bpe(model, added_tokens: dict[str, int]) -> models.BPE:
-    """What SentencePiece does: of all neighbors that make a piece, merge those whose piece has the best score."""
+    """Merge as SentencePiece does: of all neighbors that form a piece, those whose piece has the best score."""
     names = {index: token for token, index in added_tokens.items()}
     tokens = [names.get(index, each.piece) for index, each in enumerate(model.pieces)]
     vocabulary = {token: index for index, token in enumerate(tokens)}
@@ -108,7 +109,7 @@ def _normalizer(rules, once: bool) -> normalizers.Normalizer:
     """Whitespace as a `NormalizerSpec` asks for, in SentencePiece's order."""
     steps = [normalizers.Precompiled(rules.precompiled_charsmap)] if rules.precompiled_charsmap else []
     if once:
-        mark = "\ufdd0"  # stands in no text
+        mark = "\ufdd0"  # occurs in no text
         steps = [normalizers.Replace(Regex(r"\A▁"), mark), *steps]
         return normalizers.Sequence([*steps, normalizers.Replace(" ", "▁"), normalizers.Replace(mark, " ")])
     if rules.remove_extra_whitespaces:
@@ -123,9 +124,9 @@ def _normalizer(rules, once: bool) -> normalizers.Normalizer:
 
 
 def _check_rules(model, once: bool, user_defined: list[str]) -> None:
-    """Refuse what a fast tokenizer can't do, in a `ModelProto`: some of it would give other ids without an error."""
+    """Refuse a `ModelProto` with rules that a fast tokenizer can't follow, some of them without an error."""
     rules, kind = model.normalizer_spec, model.trainer_spec
-    # It takes these for added tokens, so that text between two of them is a text of its own.
+    # A fast tokenizer treats these pieces as added tokens, so that text between two of them is a text of its own.
     has_spaces = any(" " in piece or "▁" in piece for piece in user_defined)
     trims = rules.remove_extra_whitespaces or (rules.add_dummy_prefix and not once)
     unlike = {
@@ -154,9 +155,9 @@ def _has_prefix_once(folder: Path) -> bool:
 
 def published_prefix(folder: Path, token: str) -> str:
     """
-    What has to stand before a text that begins with `token` to get the ids of the published tokenizer: nothing, or a
-    "▁". `LlamaTokenizer` with `legacy` false puts one before every text and takes it away again only before the tokens
-    that tokenizer_config.json names as special. A fast tokenizer can't put it before an added token by itself.
+    The prefix, nothing or a "▁", that a text that begins with `token` needs to get the ids of the published tokenizer.
+    `LlamaTokenizer` with `legacy` false puts a "▁" before every text, and removes it only before tokens that
+    tokenizer_config.json names as special. A fast tokenizer by itself can't put it before an added token.
     """
     if not _has_prefix_once(folder) or token not in _read_added_tokens(folder):
         return ""
@@ -182,7 +183,7 @@ def load_byte_level_tokenizer(folder: Path, **kwargs) -> Qwen2Tokenizer:
         raise FileNotFoundError(f"`source` {folder} has vocab.json, but no merges.txt.")
     lines = (folder / "merges.txt").read_text(encoding="utf-8", errors="replace").split("\n")
     merged = {line.replace(" ", "") for line in lines} | _read_added_tokens(folder).keys()
-    # A file that ends early, even amid a character, can be read, but gives other ids.
+    # A truncated file, even if it ends within a character, can be read, but gives other ids.
     lost = [piece for piece in read_json(folder / "vocab.json") if len(piece) > 1 and piece not in merged]
     if lost:
         raise ValueError(f"merges.txt lacks the merges of {len(lost)} pieces of vocab.json, the first is {lost[0]!r}")
@@ -194,7 +195,7 @@ def load_fast_tokenizer(folder: Path, **kwargs) -> TokenizersBackend:
     return TokenizersBackend.from_pretrained(folder, **kwargs)
 
 
-# The first file that is there decides.
+# The first of these files that exists decides.
 TOKENIZER_LOADERS = {
     "tokenizer.model": load_sentencepiece_tokenizer,
     "vocab.json": load_byte_level_tokenizer,
@@ -216,12 +217,12 @@ def load_original_tokenizer(
         vocab_size (`int`, *optional*):
             Rows of the model's embedding; every token id must be below it.
         needed_tokens (`Sequence[str]`, *optional*):
-            Tokens that must be there beside those of images.
+            Tokens that must exist besides those of images.
 
     Raises:
-        FileNotFoundError: the folder has no vocabulary that is understood, or no tokenizer_config.json.
-        ValueError: a file is damaged, has rules that a fast tokenizer can't follow, an added token gets another id
-            than the checkpoint says, a needed token is missing, or an id has no row in the embedding.
+        FileNotFoundError: the folder has no supported vocabulary, or no tokenizer_config.json.
+        ValueError: a file is damaged or has rules that a fast tokenizer can't follow, an added token gets another id
+            than in the checkpoint, a needed token is missing, or an id has no row in the embedding.
     """
     folder = Path(folder)
     name = next((name for name in TOKENIZER_LOADERS if (folder / name).is_file()), None)
@@ -235,9 +236,9 @@ def load_original_tokenizer(
         raise
     except Exception as error:  # the libraries raise bare exceptions for damaged files
         raise ValueError(f"`source` {folder} has a tokenizer, {name}, that can't be converted: {error}") from error
-    # That of the language model, which knows neither images nor the published system message.
+    # The language model's own, without images and without the published system message.
     tokenizer.chat_template = None
-    # It names the published tokenizer's remote code, which ours has no use for.
+    # It names the published tokenizer's remote code, which is not used.
     tokenizer.init_kwargs.pop("auto_map", None)
     _check_ids(tokenizer, added_tokens, vocab_size, [*IMAGE_TOKENS.values(), *needed_tokens])
     return tokenizer
@@ -283,17 +284,18 @@ def _check_ids(
 def check_ids(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """
     Compare a converted tokenizer with a second implementation of the original: SentencePiece itself for
-    `tokenizer.model`, the file as `tokenizers` reads it for `tokenizer.json`. `vocab.json` has none here, and passes.
+    `tokenizer.model`, the file as `tokenizers` reads it for `tokenizer.json`. `vocab.json` has none here and is not
+    compared. The texts are `EDGE_STRINGS`, alone and around each added token, without those that
+    [`PublishedTokenizer.is_beyond_a_fast_tokenizer`] describes.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`):
-            The converted tokenizer, best as it was saved and loaded.
+            The converted tokenizer, preferably after saving and loading.
         folder (`Path`):
-            The original. Compared are the ids of `EDGE_STRINGS`, alone and around each of its added tokens; left out
-            are the texts that [`PublishedTokenizer.is_beyond_a_fast_tokenizer`] describes.
+            The original folder.
 
     Raises:
-        RuntimeError: names the first text whose ids differ, and both.
+        RuntimeError: names the first text whose ids differ, and both lists of ids.
     """
     texts = EDGE_STRINGS + [text + token + text for token in _read_added_tokens(folder) for text in EDGE_STRINGS]
     name = next(name for name in TOKENIZER_LOADERS if (folder / name).is_file())
@@ -313,8 +315,8 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 class PublishedTokenizer:
     """
-    What `InternLM2Tokenizer` and `LlamaTokenizer`, the published slow ones, make of a text: SentencePiece itself,
-    called on each run of text between added tokens. It shares no step with the tokenizer that is built above.
+    What the published slow tokenizers, `InternLM2Tokenizer` and `LlamaTokenizer`, do: SentencePiece itself, called on
+    each run of text between added tokens. It shares no step with the tokenizer that is built above.
 
     Args:
         folder (`Path`):
@@ -338,11 +340,11 @@ class PublishedTokenizer:
 
     @property
     def beginnings(self) -> list[str]:
-        """The tokens that have a "▁" before them at the beginning of a text."""
+        """The tokens that get a "▁" before them at the beginning of a text."""
         return [token for token in (*self.added, *self.user_defined) if self.once and token not in self.special]
 
     def is_beyond_a_fast_tokenizer(self, text: str) -> bool:
-        """With `legacy` false: where such a token or a "▁" begins the text, or a "▁" is swallowed by a token."""
+        """With `legacy` false, whether one of `beginnings` or a "▁" begins the text, or a token swallows a "▁"."""
         swallows = [re.escape(content) for content, (_, token) in self.added.items() if token.get("rstrip")]
         swallowed = bool(swallows) and re.search(rf"(?:{'|'.join(swallows)})\s*▁", text) is not None
         return self.once and (text.startswith(("▁", *self.beginnings)) or swallowed)

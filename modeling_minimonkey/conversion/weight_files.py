@@ -19,11 +19,11 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME, logging
 
 
-# Others can't hold weights that are to be trained or converted: quantized ones have lost their originals.
+# The supported dtypes. Quantized weights can't be trained or converted: their original values are lost.
 DTYPES = {
     dtype: str(dtype).removeprefix("torch.") for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 }
-# Their names in safetensors files.
+# Names of these dtypes in safetensors files.
 DTYPE_CODES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
 
 
@@ -43,11 +43,11 @@ class LazyTensor:
     read: Callable[[], torch.Tensor]
 
     def __getitem__(self, index) -> torch.Tensor:
-        """The access that `from_pretrained` makes to the values of a `state_dict`."""
+        """How `from_pretrained` reads the values of a `state_dict`."""
         return self.read()[index]
 
     def meta(self, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """A tensor of the same shape, and dtype if no other is given, without values."""
+        """A tensor without values of the same shape, and of the same dtype unless another is given."""
         return torch.empty(self.shape, dtype=dtype or self.dtype, device="meta")
 
 
@@ -60,12 +60,12 @@ def open_tensors(folder: Path, allow_pickle: bool = False) -> dict[str, LazyTens
             Folder with `model.safetensors`, or `model.safetensors.index.json` and the files that it names.
         allow_pickle (`bool`, *optional*, defaults to `False`):
             Also read `pytorch_model.bin`, or `pytorch_model.bin.index.json` and its files, where there are no
-            safetensors. They are read with `weights_only=True`, that is without running what else they hold.
+            safetensors. They are read with `weights_only=True`, that is, without running code in them.
 
     Raises:
         FileNotFoundError: there are no weight files, or only pickled ones.
-        ValueError: a file is damaged, the index does not fit the files or leads out of the folder, or a tensor is of
-            another dtype than 16 to 64 bit floating point.
+        ValueError: a file is damaged, the index does not fit the files or points outside the folder, or a tensor's
+            dtype is not floating point of 16 to 64 bits.
     """
     file_names, index_name = _weight_files(folder, allow_pickle)
     tensors, places = {}, {}
@@ -124,7 +124,7 @@ def read_json(path: Path) -> dict:
     Read a JSON file that holds an object.
 
     Raises:
-        ValueError: it is damaged, or holds something else; names the file.
+        ValueError: it is damaged, or holds something else; the message names the file.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -160,8 +160,8 @@ def _open_file(path: Path) -> dict[str, LazyTensor]:
     }
 
 
-# A file is opened anew for every tensor: that costs a millisecond, and what was mapped into memory leaves it with the
-# tensor, where an open file would gather all that was ever read.
+# A file is opened anew for every tensor. That costs a millisecond, but frees the mapped memory with the tensor, where
+# an open file would keep everything that was ever read.
 def _read_safetensors(path: Path, key: str) -> torch.Tensor:
     with safe_open(path, framework="pt") as file:
         return file.get_tensor(key)
@@ -184,7 +184,7 @@ def write_tensors(
     """
     Write tensors as `model.safetensors`, or as several files with `model.safetensors.index.json`, with a progress bar.
 
-    `safetensors` would want all tensors of a file in memory at the same time; its format asks for their sizes only.
+    The library `safetensors` needs all tensors of a file in memory at the same time, its format only their sizes.
 
     Args:
         folder (`Path`):
@@ -222,7 +222,7 @@ def write_tensors(
 def _write_file(path: Path, tensors: dict[str, LazyTensor], dtype: torch.dtype | None, progress) -> None:
     """The format: size of the header, header, tensors; https://github.com/huggingface/safetensors#format."""
     dtypes = {name: dtype or tensor.dtype for name, tensor in tensors.items()}
-    # Wide numbers first, so that every tensor begins at a multiple of the size of its numbers.
+    # Wide dtypes first, so that every tensor begins at a multiple of the size of its dtype.
     tensors = dict(sorted(tensors.items(), key=lambda item: -dtypes[item[0]].itemsize))
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name, tensor in tensors.items():
@@ -233,7 +233,7 @@ def _write_file(path: Path, tensors: dict[str, LazyTensor], dtype: torch.dtype |
     with open(path, "xb") as file:
         file.write(len(content).to_bytes(8, "little") + content)
         for name, tensor in tensors.items():
-            # In parts: a cast or a check of the whole would have it in memory twice.
+            # In parts: casting or checking the whole tensor would hold it in memory twice.
             for values in tensor.read().reshape(-1).split(2**24):
                 values = values.to(dtypes[name])
                 if values.numel() and not all(bound.isfinite() for bound in values.aminmax()):

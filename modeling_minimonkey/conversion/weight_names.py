@@ -1,8 +1,8 @@
 """
-The names and layouts of the weights in the original `internvl_chat` format and in this project's, in both directions.
+Converts names and layouts of weights from the original `internvl_chat` format to this project's and back.
 
-Not by `transformers.core_model_loading`, which does the same for the library's own models: it changes with every
-release, and what is needed here is short.
+`transformers.core_model_loading` does the same for the library's own models. It is not used, since it changes with
+every release and what is needed here is short.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ def keep(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Te
 
 
 def split_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
-    """Split InternViT's `qkv` into query, key and value, which stand one after the other."""
+    """Split InternViT's `qkv` into query, key and value, which are stored one after the other."""
     (packed,) = tensors
     return [part.clone() for part in packed.chunk(3)]
 
@@ -33,8 +33,8 @@ def merge_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[tor
 
 def split_grouped_qkv(tensors: list[torch.Tensor], config: PreTrainedConfig) -> list[torch.Tensor]:
     """
-    Split InternLM2's `wqkv` into query, key and value. Its rows stand in groups, one per key-value head: the query
-    heads that share it, its key, its value.
+    Split InternLM2's `wqkv` into query, key and value. Its rows are grouped by key-value head: the query heads that
+    share it, its key, its value.
     """
     (packed,) = tensors
     groups, queries, head_dim = _attention_shape(config)
@@ -65,9 +65,9 @@ class Renaming:
 
     Args:
         original: The original part.
-        ours: What it becomes; several parts where a tensor becomes several.
-        split: Makes these of the original tensor.
-        merge: Makes it of these.
+        ours: What it becomes; several parts if one tensor becomes several.
+        split: Makes our tensors from the original one.
+        merge: Makes the original tensor from ours.
     """
 
     original: str
@@ -121,20 +121,20 @@ def internlm2_weights() -> list[Renaming]:
 
 
 def transformers_weights() -> list[Renaming]:
-    """Qwen2, Llama and Phi3, whose fused `qkv_proj` and `gate_up_proj` are Transformers' own, only change place."""
+    """Qwen2's, Llama's and Phi3's names (with fused `qkv_proj` and `gate_up_proj`): only the beginnings change."""
     return _renamings({"^language_model.model.": "^model.language_model.", "^language_model.lm_head.": "^lm_head."})
 
 
 @dataclass(frozen=True)
 class Conversion:
     """
-    Tensors that are made of others.
+    How tensors are made from others.
 
     Args:
         sources: Names of the tensors that are needed.
         targets: Names of the tensors that are made.
-        make: Makes them, in the order of `targets`, of those in the order of `sources`.
-        undo: The way back.
+        make: Makes the targets, in order, from the sources, in order.
+        undo: Makes the sources from the targets.
     """
 
     sources: tuple[str, ...]
@@ -178,7 +178,7 @@ def _original_name(name: str, mapping: list[Renaming]) -> str:
 def convert_tensors(
     tensors: dict[str, LazyTensor], conversions: list[Conversion], config: PreTrainedConfig
 ) -> dict[str, LazyTensor]:
-    """Apply `conversions` to `tensors`, each when its result is read. Their names and shapes must fit already."""
+    """Apply `conversions` to `tensors`, each when its result is read. Names and shapes must already fit."""
     converted = {}
     for conversion in conversions:
         sources = [tensors[name] for name in conversion.sources]
@@ -196,7 +196,7 @@ def check_tensors(
     tensors: dict[str, LazyTensor], expected: dict[str, LazyTensor], optional: Iterable[str] = ()
 ) -> None:
     """
-    Check, before any tensor is read, that a checkpoint and its model fit one to one.
+    Check, before any tensor is read, that a checkpoint has the names and shapes of its model, and no others.
 
     Args:
         tensors (`dict[str, LazyTensor]`):

@@ -20,13 +20,13 @@ from .published_evaluation import MAX_NEW_TOKENS, setting_of
 
 class MiniMonkeyForLmmsEval(lmms):
     """
-    The model as lmms-eval asks it.
+    The model for lmms-eval.
 
     Args:
         pretrained (`str`): folder or Hub id.
         revision (`str`, *optional*, defaults to `"main"`): of the Hub id.
-        batch_size (`int`, *optional*, defaults to 1): questions at once.
-        device (`str`, *optional*): by default the one of this process.
+        batch_size (`int`, *optional*, defaults to 1): questions per batch.
+        device (`str`, *optional*): by default that of this process.
         dtype (`str`, *optional*, defaults to `"bfloat16"`): of the weights.
         keep_ratio (`float`, *optional*): share of the detailed tokens that stay; by default the model's own.
         pyramid (`str`, *optional*): a published setting for every task, in place of the task's.
@@ -51,7 +51,7 @@ class MiniMonkeyForLmmsEval(lmms):
         super().__init__()
         accelerator = Accelerator()
         self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
-        self.accelerator = accelerator  # the harness gathers the processes' answers by it
+        self.accelerator = accelerator  # the harness gathers the processes' answers with it
         self.batch_size, self.pyramid = int(batch_size), pyramid
         self.images_kwargs = {} if complementarity is None else {"complementarity": complementarity}
         self.generate_kwargs = {} if keep_ratio is None else {"keep_ratio": float(keep_ratio)}
@@ -63,7 +63,7 @@ class MiniMonkeyForLmmsEval(lmms):
         self.model.to(device or accelerator.device).eval()
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """Answers in the order of the requests; a batch has one setting and one way to generate."""
+        """Answer the requests, in their order; those of a batch share tile settings and generation options."""
         chats, groups = [], {}
         for index, request in enumerate(requests):
             _, doc_to_messages, gen_kwargs, doc_id, task, split = request.args
@@ -107,5 +107,5 @@ class MiniMonkeyForLmmsEval(lmms):
 
 
 def manifest() -> ModelManifest:
-    """What the entry point `lmms_eval.models` gives."""
+    """What the entry point `lmms_eval.models` returns."""
     return ModelManifest("minimonkey", chat_class_path=f"{__name__}.{MiniMonkeyForLmmsEval.__name__}")

@@ -1,4 +1,4 @@
-"""How the published evaluation asks: tiles, sentences and lengths by the name of a benchmark, for every harness."""
+"""Settings of the published evaluation by benchmark, for every harness: tiles, sentences in questions, lengths."""
 
 # Beginning of a benchmark's name -> published setting (`PYRAMID_SETTINGS`); others: "default"
 SETTINGS = {
@@ -24,12 +24,12 @@ MAX_NEW_TOKENS = 512  # where a benchmark doesn't say
 
 
 def setting_of(benchmark: str, images: int) -> str:
-    """The published setting for a benchmark, in upper or lower case, with so many images in one question."""
+    """The published setting for a benchmark, in upper or lower case, with `images` images in one question."""
     return "multi_image" if images > 1 else _setting(benchmark)
 
 
 def instruction_of(benchmark: str) -> str:
-    """What the published evaluation adds to a question of a benchmark, for most of them nothing."""
+    """The sentence that the published evaluation adds to a benchmark's questions; for most benchmarks none."""
     return SHORT_ANSWER if _setting(benchmark) in SHORT_ANSWERS else ""
 
 

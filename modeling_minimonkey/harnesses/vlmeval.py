@@ -16,7 +16,7 @@ from .published_evaluation import MAX_NEW_TOKENS, instruction_of, setting_of
 
 class MiniMonkeyForVLMEval(BaseModel):
     """
-    The model as VLMEvalKit asks it.
+    The model for VLMEvalKit.
 
     Args:
         model_path (`str`): folder or Hub id.
@@ -65,7 +65,7 @@ class MiniMonkeyForVLMEval(BaseModel):
 
         Args:
             message (`list[dict[str, str]]`): texts and images in order, each with `type` and `value` (text or path).
-            dataset (`str`, *optional*): the harness's name of the data set; `None` is a question of no data set.
+            dataset (`str`, *optional*): the harness's name of the data set; `None` for a question from no data set.
         """
         keys = {"image": "url", "text": "text"}
         content = [{"type": item["type"], keys[item["type"]]: item["value"]} for item in message]

@@ -1,1 +1,1 @@
-"""Look into scale compression: what it keeps, and the definition it must agree with. Not part of a Hub folder."""
+"""Inspect scale compression: what it keeps, and a naive version to compare it with. Not part of a Hub folder."""

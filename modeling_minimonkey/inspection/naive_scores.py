@@ -1,4 +1,4 @@
-"""The scores of scale compression as their definition reads, to compare `scale_compression.py` with."""
+"""A naive implementation of the scores of scale compression, to compare `scale_compression.py` with."""
 
 import torch
 from transformers import PreTrainedModel
@@ -21,7 +21,7 @@ def naive_scores(
     Returns:
         `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed.
     """
-    attention_mask = torch.ones_like(position_ids)  # without it gaps in the positions pass for packed sequences
+    attention_mask = torch.ones_like(position_ids)  # without it, gaps in the positions pass for packed sequences
     outputs = language_model(
         inputs_embeds=inputs_embeds,
         attention_mask=attention_mask,

@@ -17,7 +17,7 @@ def plot_compression(
     """
     Draw which detailed tokens the Scale Compression Mechanism keeps for a question, over the image.
 
-    What is dark was dropped before the answer; adaptive and global tokens, which all stay, are not shown.
+    Dark areas are dropped before the answer; adaptive and global tokens, which are all kept, are not shown.
 
     Args:
         model ([`MiniMonkeyForConditionalGeneration`]): scores the tokens.
