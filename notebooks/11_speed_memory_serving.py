@@ -365,8 +365,8 @@ The server compresses as the model's configuration says; ours has `keep_ratio` 1
 
 ## vLLM and SGLang
 
-Both can run a model of Transformers by their own backends, and both have a contract for it. `tests/modeling/test_serving_contract.py` holds it: the model is built without weights, their attention is put in, the number of image tokens is asked before pixels are there. They have not been run here. They put the
-image features into the prompt by themselves and never call our `generate`, so they give **CIP without SCM**: the pyramid comes from the processor, nothing is dropped.
+Both can run a model of Transformers by their own backends, and both have a contract for it. `tests/modeling/test_serving_contract.py` holds it: the model is built without weights, their attention is put in, the number of image tokens is asked before pixels are there. `make test-vllm` asks
+an unofficial build of vLLM 0.32 on a CPU, which answers as Transformers does; neither has been run on a GPU, SGLang not at all. They put the image features into the prompt by themselves and never call our `generate`, so they give **CIP without SCM**: the pyramid comes from the processor, nothing is dropped.
 
 **Predict**: does the count agree with the prompt for every size?
 """

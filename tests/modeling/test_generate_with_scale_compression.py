@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 from transformers import DynamicCache, GenerationConfig, InternVLForConditionalGeneration, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
@@ -9,6 +10,7 @@ from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.inspection.naive_scores import naive_scores
 from modeling_minimonkey.scale_compression import detailed_images, select_tokens
 from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
+from processing_minimonkey import MiniMonkeyProcessor
 
 
 NEW = {"max_new_tokens": 8, "do_sample": False}
@@ -553,3 +555,19 @@ def by_hand(model: MiniMonkeyForConditionalGeneration, row, kept, positions) -> 
         use_cache=False,
     ).last_hidden_state
     return model.lm_head(hidden_states)
+
+
+@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
+def test_a_length_that_is_asked_for_wins_over_the_checkpoint_s(repository, keep_ratio):
+    folder = repository / "checkpoints" / "minimonkey-tiny"
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    content = [{"type": "image", "image": Image.open(repository / "examples" / "page.png")}]
+    inputs = MiniMonkeyProcessor.from_pretrained(folder).prepare_chat([{"role": "user", "content": content}])
+    prompt = inputs["input_ids"].shape[1]
+
+    def length(**options) -> int:
+        return model.generate(**inputs, **options, keep_ratio=keep_ratio, eos_token_id=None).shape[1]
+
+    assert length() == prompt + model.generation_config.max_new_tokens == prompt + 256
+    assert length(max_length=prompt + 9) == prompt + 9
+    assert length(max_length=prompt + 9, max_new_tokens=4) == prompt + 4
