@@ -47,6 +47,7 @@ import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model
 import processing_minimonkey  # noqa: F401
 
 
+CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")
 LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, including Phi-3's fused ones
 SHUFFLED_AT_ONCE = 1000  # chats of a stream, with encoded images
 
@@ -59,7 +60,7 @@ class FinetuneArguments:
     eval_data: str | None = field(default=None, metadata={"help": "the same, to evaluate on"})
     eval_samples: int = field(default=0, metadata={"help": "without eval_data: how many of train_data to hold out"})
     streaming: bool = field(default=False, metadata={"help": "read data sets while training; with --max_steps"})
-    model: str = field(default="checkpoints/minimonkey-tiny", metadata={"help": "folder or Hub id to begin with"})
+    model: str = field(default=CHECKPOINT, metadata={"help": "folder or Hub id to begin with"})
     train: str = field(
         default="full", metadata={"help": "which weights", "choices": ["full", "projector", "language_model", "lora"]}
     )

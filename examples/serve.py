@@ -12,6 +12,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
 
 import sys
+from pathlib import Path
 
 from transformers.cli.transformers import main
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
@@ -19,6 +20,18 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPI
 
 MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.setdefault("minimonkey", "MiniMonkeyForConditionalGeneration")
 
-if __name__ == "__main__":
+
+def serve() -> None:
+    """The library's command, for whole models."""
+    for adapter in (Path(argument) for argument in sys.argv[1:]):
+        if (adapter / "adapter_config.json").is_file():
+            sys.exit(
+                f"error: {adapter} holds an adapter alone. Merge it first: python examples/merge.py {adapter} "
+                f"{adapter}-merged"
+            )
     sys.argv.insert(1, "serve")
     main()
+
+
+if __name__ == "__main__":
+    serve()
