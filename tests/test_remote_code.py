@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from tests.hidden import run_hidden
+from tests.recorded import read_case, read_cases
 
 
 CASE = "blobs_demo_evalorder"
@@ -106,14 +106,13 @@ def folder(home, golden, repository):
 
 @pytest.fixture(scope="module")
 def case(golden):
-    cases = json.loads((golden / "model" / "internlm2" / "cases.json").read_text(encoding="utf-8"))["cases"]
-    (case,) = (case for case in cases if case["name"] == CASE)
+    case = read_cases(golden / "model" / "internlm2")[CASE]
     return {"image": str(golden / case["image"]), "question": case["question"]}
 
 
 @pytest.fixture(scope="module")
 def truth(golden):
-    return np.load(golden / "model" / "internlm2" / f"{CASE}.npz")
+    return read_case(golden / "model" / "internlm2", CASE)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from tests.modeling.original_tokenizers import (
     write_added_tokens,
     write_tokenizer,
 )
+from tests.recorded import read_json
 
 
 ADDED_TOKENS = [*TURNS, "<img>", "</img>", "<IMG_CONTEXT>"]
@@ -61,7 +62,7 @@ def test_ids_and_texts_equal_the_published_tokenizer(family, saved, tmp_path):
     tokenizer = load_original_tokenizer(family / "checkpoint")
     if saved:
         tokenizer = reload(tokenizer, tmp_path)
-    truth = json.loads((family / "tokenizer_golden.json").read_text(encoding="utf-8"))
+    truth = read_json(family / "tokenizer_golden.json")
     for row in truth["encode"]:
         assert tokenizer(row["text"])["input_ids"] == row["ids"], row["text"]
         if family.name == "internlm2":
@@ -75,7 +76,7 @@ def test_ids_and_texts_equal_the_published_tokenizer(family, saved, tmp_path):
 
 @pytest.mark.parametrize("place", range(6))
 def test_ids_equal_those_recorded_from_llama_tokenizer(place, golden, tmp_path):
-    truth = json.loads((golden / "tokenizers" / "ids.json").read_text(encoding="utf-8"))
+    truth = read_json(golden / "tokenizers" / "ids.json.gz")
     row, source = truth["recorded"][place], tmp_path / "source"
     assert len(truth["recorded"]) == 6
     shutil.copytree(golden / "tokenizers" / row["family"], source)

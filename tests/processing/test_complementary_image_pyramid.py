@@ -1,5 +1,4 @@
 import itertools
-import json
 import math
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
 from processing_minimonkey.complementary_image_pyramid import MAX_TILES_PER_GROUP, complementary_grid
+from tests.recorded import read_json
 
 
 # Names of the recorded settings -> ours.
@@ -38,7 +38,7 @@ complementarities = st.sampled_from(["any", "all", "none", "disjoint", "joint"])
 
 @pytest.fixture(scope="module")
 def tiling(golden) -> dict:
-    return json.loads((golden / "tiling.json").read_text())
+    return read_json(golden / "tiling.json.gz")
 
 
 def naive_grid(width, height, tile_size, grids):
