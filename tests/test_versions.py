@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from tests.forks import forks
+
 
 IMPORT = """
 import importlib, json, sys
@@ -128,20 +130,23 @@ def only_code(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if not name.endswith(".py")]
 
 
+@pytest.fixture(scope="module")
+def run(repository, tmp_path_factory):
+    """Runs a script in a process of its own that has imported Transformers."""
+    with forks(repository, tmp_path_factory.mktemp("outputs")) as run:
+        yield run
+
+
 @pytest.fixture
-def future(repository):
+def future(run):
     """`future(change, version)`: what a model of the future says, and the warnings that it wrote."""
 
-    def run(change: str = "", version: str = "5.99.0.dev0") -> tuple[int | str, str]:
-        script = FUTURE.replace("{change}", change).replace("{version}", version)
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        process = subprocess.run(
-            [sys.executable, "-c", script], cwd=repository, env=environment, capture_output=True, text=True
-        )
+    def run_future(change: str = "", version: str = "5.99.0.dev0") -> tuple[int | str, str]:
+        process = run(FUTURE.replace("{change}", change).replace("{version}", version))
         assert process.returncode == 0, process.stderr[-2000:]
         return json.loads(process.stdout.splitlines()[-1]), process.stderr
 
-    return run
+    return run_future
 
 
 class TestNewerReleases:
@@ -183,9 +188,8 @@ class TestNewerReleases:
             ("del transformers.InternVLModel.get_placeholder_mask", "InternVLModel.get_placeholder_mask"),
         ],
     )
-    def test_a_part_that_is_missing(self, repository, change, part):
-        script = f"import transformers\n{change}\nimport modeling_minimonkey"
-        process = subprocess.run([sys.executable, "-c", script], cwd=repository, capture_output=True, text=True)
+    def test_a_part_that_is_missing(self, run, change, part):
+        process = run(f"import transformers\n{change}\nimport modeling_minimonkey")
         message = next(line for line in process.stderr.splitlines() if line.startswith("ImportError"))
         assert message.startswith("ImportError: Mini-Monkey needs `transformers") and part in message
         assert "does not have. It is tested with Transformers 5.19 to 5.24" in message

@@ -461,6 +461,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak memory from /proc")
 def test_memory_holds_less_than_one_shard(source, golden, tmp_path, repository):
     layers, width = 12, 768

@@ -136,17 +136,29 @@ def test_equal_areas_are_looked_at_by_columns():
     assert plan_pyramid(505, 808).adaptive == (2, 2)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(sides, sides, st.sampled_from([1, 8, 56, 448]), ranges, st.none() | ranges, complementarities)
-@example(1, 20_000, 448, (4, 12), (3, 7), "any")
-@example(20_000, 1, 448, (4, 12), (3, 7), "disjoint")
-@example(300, 300, 448, (36, 36), (1, 4), "disjoint")
-@example(300, 300, 448, (1, 24), (1, 8), "joint")
-@example(3000, 3000, 448, (1, 24), (1, 8), "joint")
-@example(600, 400, 448, (4, 12), (1, 1), "joint")
-def test_plan_equals_the_naive_one_and_is_consistent(
-    width, height, tile_size, detailed_tiles, adaptive_tiles, complementarity
-):
+questions = st.tuples(sides, sides, st.sampled_from([1, 8, 56, 448]), ranges, st.none() | ranges, complementarities)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(questions)
+@example((1, 20_000, 448, (4, 12), (3, 7), "any"))
+@example((20_000, 1, 448, (4, 12), (3, 7), "disjoint"))
+@example((300, 300, 448, (36, 36), (1, 4), "disjoint"))
+@example((300, 300, 448, (1, 24), (1, 8), "joint"))
+@example((3000, 3000, 448, (1, 24), (1, 8), "joint"))
+@example((600, 400, 448, (4, 12), (1, 1), "joint"))
+def test_plan_equals_the_naive_one_and_is_consistent(question):
+    check_plan(*question)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(questions)
+def test_many_more_plans_equal_the_naive_ones(question):
+    check_plan(*question)
+
+
+def check_plan(width, height, tile_size, detailed_tiles, adaptive_tiles, complementarity):
     plan = plan_pyramid(
         width,
         height,
