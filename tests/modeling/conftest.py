@@ -152,6 +152,11 @@ class Recorded:
     def arrays(self, name: str) -> dict[str, torch.Tensor]:
         return tensors(read_case(self.folder, name))
 
+    def extra_pixels(self, name: str) -> torch.Tensor:
+        """The tiles of all images of one of `extra`."""
+        cases = self.extra[name]["pixel_values_of"]
+        return torch.cat([self.arrays(case)["pixel_values"] for case in np.atleast_1d(cases).tolist()])
+
     def tile_levels(self, name: str) -> torch.Tensor:
         """
         The levels under which the published implementation in fact compressed: it takes the first

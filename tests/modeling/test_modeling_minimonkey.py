@@ -75,25 +75,16 @@ class TestPublishedOutputs:
         torch.testing.assert_close(logits, arrays["text_only.logits"], rtol=0, atol=1e-4)
         assert greedy(recorded.model, input_ids=input_ids) == [arrays["text_only.greedy_ids"].tolist()]
 
-    def test_multi_turn(self, recorded):
-        pixel_values = recorded.arrays(recorded.extra["multi_turn"]["pixel_values_of"])["pixel_values"]
-        input_ids = recorded.extra_arrays["multi_turn.input_ids"][None]
-        expected = [recorded.extra_arrays["multi_turn.greedy_ids"].tolist()]
-        assert greedy(recorded.model, input_ids=input_ids, pixel_values=pixel_values) == expected
-
-    def test_two_images(self, recorded):
-        names = recorded.extra["two_images"]["pixel_values_of"]
-        pixel_values = torch.cat([recorded.arrays(name)["pixel_values"] for name in names])
-        input_ids = recorded.extra_arrays["two_images.input_ids"][None]
-        expected = [recorded.extra_arrays["two_images.greedy_ids"].tolist()]
-        assert greedy(recorded.model, input_ids=input_ids, pixel_values=pixel_values) == expected
+    @pytest.mark.parametrize("name", ["multi_turn", "two_images"])
+    def test_several_turns_or_images(self, recorded, name):
+        input_ids = recorded.extra_arrays[f"{name}.input_ids"][None]
+        expected = [recorded.extra_arrays[f"{name}.greedy_ids"].tolist()]
+        assert greedy(recorded.model, input_ids=input_ids, pixel_values=recorded.extra_pixels(name)) == expected
 
     def test_batch(self, recorded):
-        names = recorded.extra["batch"]["pixel_values_of"]
-        pixel_values = torch.cat([recorded.arrays(name)["pixel_values"] for name in names])
         arrays = recorded.extra_arrays
         inputs = {"input_ids": arrays["batch.input_ids"], "attention_mask": arrays["batch.attention_mask"]}
-        inputs["pixel_values"] = pixel_values
+        inputs["pixel_values"] = recorded.extra_pixels("batch")
         recorded.model.generation_config.pad_token_id = recorded.extra["batch"]["pad_token_id"]
         assert greedy(recorded.model, **inputs) == arrays["batch.greedy_ids"].tolist()
 
@@ -384,15 +375,3 @@ class TestLoading:
         for auto_class in (AutoModel, AutoModelForImageTextToText):
             loaded = auto_class.from_config(model.config)
             assert type(loaded) is (MiniMonkeyModel if auto_class is AutoModel else MiniMonkeyForConditionalGeneration)
-
-
-def test_public_names():
-    import modeling_minimonkey
-
-    assert sorted(modeling_minimonkey.__all__) == [
-        "MiniMonkeyConfig",
-        "MiniMonkeyForConditionalGeneration",
-        "MiniMonkeyModel",
-        "MiniMonkeyPreTrainedModel",
-        "ScaleCompressionConfig",
-    ]

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer
 
-import processing_minimonkey
 from modeling_minimonkey.convert_minimonkey_weights_to_hf import load_original_processor
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 from tests.processing.chats import PHOTO, SANITIZES, assistant, image_block, text_of, tokenized, user
@@ -518,17 +517,6 @@ def test_processor_survives_pickling(processor):
     copy = pickle.loads(pickle.dumps(processor))
     conversation = [user(PHOTO, "What?")]
     assert torch.equal(tokenized(copy, conversation)["input_ids"], tokenized(processor, conversation)["input_ids"])
-
-
-def test_public_names():
-    assert sorted(processing_minimonkey.__all__) == [
-        "MiniMonkeyImageProcessor",
-        "MiniMonkeyProcessor",
-        "PYRAMID_SETTINGS",
-        "PyramidPlan",
-        "Tile",
-        "plan_pyramid",
-    ]
 
 
 def test_nobody_is_asked_to_trust_code_that_is_not_needed(repository):
