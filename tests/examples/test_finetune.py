@@ -219,6 +219,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
     assert Path(last_checkpoint(tmp_path)).name == "checkpoint-10"
 
 
+@pytest.mark.slow
 def test_trl_follows_the_same_path(data, finished, tmp_path):
     options = training(tmp_path, bf16=False, activation_checkpointing=False, save_strategy="no")
     arguments = FinetuneArguments(train_data=data, model=CHECKPOINT)
@@ -233,6 +234,7 @@ def test_accumulated_and_checkpointed_it_follows_the_same_path(data, finished, t
     assert losses(tmp_path) == pytest.approx(losses(finished), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_evaluation_stops_a_run_that_gets_no_better(data, tmp_path):
     options = {"eval_strategy": "steps", "eval_steps": 1, "save_steps": 1, "save_total_limit": 1, "learning_rate": 0.0}
     best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}

@@ -12,6 +12,9 @@ from tests.local_hub import LocalHub
 from tests.modeling.checkpoint_edits import read_tensors, same_tensors
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def hub():
     with LocalHub() as hub:
@@ -34,7 +37,6 @@ print(type(model).__module__, processor.image_seq_length, model.lm_head.weight.d
 """
 
 
-@pytest.mark.slow
 def test_a_revision_is_converted_and_pushed(hub, golden, tmp_path, repository, monkeypatch):
     for name, value in (("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True)):  # read when hub was imported
         monkeypatch.setattr(constants, name, value)
