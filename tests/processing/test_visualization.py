@@ -23,7 +23,7 @@ def dropped(figure) -> np.ndarray:
 
 def test_half_of_the_tokens_is_dropped_and_not_those_on_the_text(pair, page):
     figure = plot_compression(*pair, page, "Read the text.", keep_ratio=0.5)
-    assert figure.axes[0].get_title() == "48 of 96 detailed tokens stay (keep_ratio 0.5)"
+    assert "48 of 96" in figure.axes[0].get_title()
     dark = dropped(figure)
     assert dark.shape == (8, 12) and dark.sum() == 48  # tiles of 4 x 4 tokens, 3 x 2 of them
     assert dark[:4, :8].mean() < 0.2 < 0.6 < dark[4:].mean()  # the words stand in the first two tiles
