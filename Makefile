@@ -115,7 +115,8 @@ test-peer: $(STAMP)
 FLOOR := build/floor
 TESTED_TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 FLOOR_TORCH := $(TESTED_TORCH)
-CORE_TESTS := tests/processing tests/modeling tests/test_remote_code.py tests/test_answers.py
+CORE_TESTS := tests/processing tests/modeling tests/test_remote_code.py
+ANSWERS := -m "slow or not slow" tests/test_answers.py
 FLOORS := /^\(install_requires\|convert\) =$$/,/^[^ ]* =$$\|^$$/ s/^ *\([a-z0-9-]*\) >=\([0-9.]*\),.*/\1==\2/p
 
 test-floor:
@@ -124,6 +125,7 @@ test-floor:
 	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt torch
 	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt --editable '.[convert]' pytest pytest-timeout hypothesis matplotlib accelerate
 	$(FLOOR)/bin/python -m pytest $(CORE_TESTS) $(ARGS)
+	$(FLOOR)/bin/python -m pytest $(ANSWERS)
 
 # Two releases between, over the environment's own, for the answers alone.
 BETWEEN := 5.20.1 5.23.0
@@ -132,7 +134,7 @@ test-between: $(STAMP)
 	for release in $(BETWEEN); do \
 		set -e; \
 		$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/transformers-$$release transformers==$$release; \
-		PYTHONPATH=build/transformers-$$release $(BIN)/python -m pytest -m "slow or not slow" tests/test_answers.py $(ARGS); \
+		PYTHONPATH=build/transformers-$$release $(BIN)/python -m pytest $(ANSWERS) $(ARGS); \
 	done
 
 record-answers: $(STAMP)
@@ -147,6 +149,7 @@ test-newest:
 	$(NEWEST)/bin/python -m pip install torch==$(TESTED_TORCH)
 	$(NEWEST)/bin/python -m pip install --upgrade --upgrade-strategy eager --editable '.[convert,train]' torch==$(TESTED_TORCH) pytest pytest-timeout hypothesis
 	$(NEWEST)/bin/python -m pytest $(CORE_TESTS) $(ARGS)
+	$(NEWEST)/bin/python -m pytest $(ANSWERS)
 
 # The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
 LMMS_EVAL := build/lmms-eval
