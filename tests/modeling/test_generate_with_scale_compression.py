@@ -8,6 +8,7 @@ from transformers.generation.streamers import BaseStreamer
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.scale_compression import detailed_images, naive_scores, select_tokens
 from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
+from tests.modeling.compilers import compiled
 from tests.recorded import CASES
 
 
@@ -369,13 +370,13 @@ class TestForward:
             expected = by_hand(model, row, kept, positions)
             torch.testing.assert_close(row_logits[mask.bool()][kept], expected[0].detach(), rtol=0, atol=2e-4)
 
-    @pytest.mark.slow  # flex attention is compiled first
-    def test_flex_attention(self, tiny_model, make_inputs):
+    @pytest.mark.parametrize("attention", [pytest.param("flex_attention", marks=compiled)])
+    def test_other_attention(self, tiny_model, make_inputs, attention):
         inputs = make_inputs(*RAGGED)
         with torch.no_grad():
             expected, logits = (
                 tiny_model(attention=attention)(**inputs, keep_ratio=0.5).logits[inputs["attention_mask"].bool()]
-                for attention in ("eager", "flex_attention")
+                for attention in ("eager", attention)
             )
         torch.testing.assert_close(logits, expected, rtol=0, atol=2e-4)
 

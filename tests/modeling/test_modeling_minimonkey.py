@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration, MiniMonkeyModel
+from tests.modeling.compilers import compiled
 from tests.recorded import CASES
 
 
@@ -110,10 +111,7 @@ class TestPublishedOutputs:
 
 class TestInputs:
     @pytest.mark.parametrize("padding_side", ["left", "right"])
-    @pytest.mark.parametrize(
-        "attention",
-        ["eager", "sdpa", pytest.param("flex_attention", marks=pytest.mark.slow)],  # flex is compiled first
-    )
+    @pytest.mark.parametrize("attention", ["eager", "sdpa", pytest.param("flex_attention", marks=compiled)])
     @torch.no_grad()
     def test_rows_of_a_batch_are_independent(self, tiny_model, make_inputs, single_rows, attention, padding_side):
         inputs = make_inputs([3, "00012", 4, "002", 6], [5], [2, "12", 7], padding_side=padding_side)

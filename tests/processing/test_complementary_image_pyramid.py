@@ -152,7 +152,7 @@ def test_plan_equals_the_naive_one_and_is_consistent(question):
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(questions)
 def test_many_more_plans_equal_the_naive_ones(question):
     check_plan(*question)
