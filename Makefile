@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
+.PHONY: help demo app app-figure test test-slow test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
 	@echo "make app     ask in the browser, at http://127.0.0.1:7860"
 	@echo "make test    run the tests (pytest arguments: make test ARGS='-k pyramid')"
+	@echo "make test-slow          run the tests that take minutes (processes that are killed, two at once, TRL's trainers)"
 	@echo "make check   ruff and mlinter, zero findings"
 	@echo "make style   let ruff correct what it can"
 	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
@@ -68,10 +69,16 @@ app-figure: $(APP_STAMP)
 	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(128, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 # Threads that spin while they wait for each other make tests ten times as slow where something else runs on the machine.
-demo app test test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
+demo app test test-slow test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
+
+# Two processes with one thread each; a file's tests stay together, for they share what takes long to make. One: ARGS=-n0
+test: export OMP_NUM_THREADS := 1
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-torchao: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/torchao torchao==0.18.0
@@ -108,7 +115,8 @@ test-peer: $(STAMP)
 FLOOR := build/floor
 TESTED_TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 FLOOR_TORCH := $(TESTED_TORCH)
-CORE_TESTS := tests/processing tests/modeling tests/test_remote_code.py tests/test_answers.py
+CORE_TESTS := tests/processing tests/modeling tests/test_remote_code.py
+ANSWERS := -m "slow or not slow" tests/test_answers.py
 FLOORS := /^\(install_requires\|convert\) =$$/,/^[^ ]* =$$\|^$$/ s/^ *\([a-z0-9-]*\) >=\([0-9.]*\),.*/\1==\2/p
 
 test-floor:
@@ -117,6 +125,7 @@ test-floor:
 	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt torch
 	$(FLOOR)/bin/python -m pip install --constraint $(FLOOR)/floors.txt --editable '.[convert]' pytest pytest-timeout hypothesis matplotlib accelerate
 	$(FLOOR)/bin/python -m pytest $(CORE_TESTS) $(ARGS)
+	$(FLOOR)/bin/python -m pytest $(ANSWERS)
 
 # Two releases between, over the environment's own, for the answers alone.
 BETWEEN := 5.20.1 5.23.0
@@ -125,7 +134,7 @@ test-between: $(STAMP)
 	for release in $(BETWEEN); do \
 		set -e; \
 		$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/transformers-$$release transformers==$$release; \
-		PYTHONPATH=build/transformers-$$release $(BIN)/python -m pytest tests/test_answers.py $(ARGS); \
+		PYTHONPATH=build/transformers-$$release $(BIN)/python -m pytest $(ANSWERS) $(ARGS); \
 	done
 
 record-answers: $(STAMP)
@@ -140,6 +149,7 @@ test-newest:
 	$(NEWEST)/bin/python -m pip install torch==$(TESTED_TORCH)
 	$(NEWEST)/bin/python -m pip install --upgrade --upgrade-strategy eager --editable '.[convert,train]' torch==$(TESTED_TORCH) pytest pytest-timeout hypothesis
 	$(NEWEST)/bin/python -m pytest $(CORE_TESTS) $(ARGS)
+	$(NEWEST)/bin/python -m pytest $(ANSWERS)
 
 # The harness without its 52 dependencies, of which these few are enough; apart from the environment, which has other versions.
 LMMS_EVAL := build/lmms-eval

@@ -184,19 +184,21 @@ For every recorded case there are the inputs, and the 16 ids that the published 
 # %%
 import numpy as np
 
+from tests.recorded import CASES, read_case
+
 
 def recorded(family):
-    """Ids of the published code and ours, and the largest difference of the logits, for each recorded case."""
+    """Ids of the published code and ours, and the largest difference of the recorded logits, for each case."""
     place = golden / "model" / family
     model = load_original(place / "checkpoint", attn_implementation="eager")
-    cases = json.loads((place / "cases.json").read_text())["cases"]
-    for case in cases[:3] if course.FAST else cases:
-        truth = {name: torch.from_numpy(array) for name, array in np.load(place / f"{case['name']}.npz").items()}
+    for case in CASES[:3] if course.FAST else CASES:
+        truth = {name: torch.from_numpy(array) for name, array in read_case(place, case).items()}
         inputs = {"input_ids": truth["input_ids"][None], "pixel_values": truth["pixel_values"]}
         with torch.no_grad():
-            difference = float((model(**inputs).logits[0] - truth["logits"]).abs().max())
+            logits = model(**inputs).logits[0, truth["logits_positions"]]
+        difference = float((logits - truth["logits"]).abs().max())
         ids = model.generate(**inputs, max_new_tokens=16, do_sample=False)[0, inputs["input_ids"].shape[1] :]
-        yield case["name"], ids.tolist(), truth["greedy_ids"].tolist(), difference
+        yield case, ids.tolist(), truth["greedy_ids"].tolist(), difference
 
 
 for family in ("internlm2", "qwen2"):
@@ -208,7 +210,7 @@ for family in ("internlm2", "qwen2"):
 
 # %% [markdown]
 """
-All of them (the tolerance for the logits is 2e-3 over whole models in float32; the ids are exact). `FAST=0` runs all seven cases of each. What a wrong layout does is exercise 1.
+All of them (the tolerance for the logits is 2e-3 over whole models in float32; the ids are exact). `FAST=0` runs all five cases of each. What a wrong layout does is exercise 1.
 
 ## And back, bit for bit
 
@@ -385,10 +387,8 @@ for number, layer in enumerate(wrong.model.language_model.layers):
     packed = published[f"language_model.model.layers.{number}.attention.wqkv.weight"]
     for name, block in zip("qkv", packed.split((64, 32, 32)), strict=True):
         getattr(layer.self_attn, f"{name}_proj").weight.data.copy_(block)
-truth = {
-    name: torch.from_numpy(array)
-    for name, array in np.load(golden / "model/internlm2/blobs_demo_evalorder.npz").items()
-}
+case = read_case(golden / "model" / "internlm2", CASES[0])
+truth = {name: torch.from_numpy(array) for name, array in case.items()}
 inputs = {"input_ids": truth["input_ids"][None], "pixel_values": truth["pixel_values"]}
 ids = wrong.generate(**inputs, max_new_tokens=16, do_sample=False)[0, inputs["input_ids"].shape[1] :].tolist()
 right = sum(a == b for a, b in zip(ids, truth["greedy_ids"].tolist(), strict=False))

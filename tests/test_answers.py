@@ -102,6 +102,7 @@ def test_with_the_packages(repository, recorded):
     assert_same(with_packages(repository), recorded)
 
 
+@pytest.mark.slow
 def test_by_remote_code(repository, recorded, tmp_path):
     assert_same(run_hidden(BY_REMOTE_CODE, tmp_path, tmp_path / "home", **paths(repository)), recorded)
 

@@ -1,4 +1,4 @@
-"""The template of every checkpoint's card: complete, and with no figure that its source doesn't have."""
+"""The template of every checkpoint's card: known to the Hub, its code runs, its figures are those of the benchmark."""
 
 import re
 
@@ -13,37 +13,40 @@ def card(repository):
 
 def test_metadata_are_what_the_hub_knows(card):
     data = card.data
-    assert data.license == "mit" and data.library_name == "transformers"
-    assert data.pipeline_tag == "image-text-to-text"
-    assert data.base_model == "mx262/MiniMonkey" and data.base_model_relation in {"finetune", "adapter", "quantized"}
-    assert set(data.language) == {"en", "zh"}  # ISO 639-1
-    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", name) for name in data.datasets)
-    assert {"mini-monkey", "custom_code"} <= set(data.tags)
+    assert data.library_name == "transformers" and data.pipeline_tag == "image-text-to-text"
+    assert data.base_model_relation in {"finetune", "adapter", "quantized", "merge"}
+    for name in (data.base_model, *data.datasets):
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+    assert all(re.fullmatch("[a-z]{2}", language) for language in data.language)  # ISO 639-1
+    assert "custom_code" in data.tags  # the Hub shows how to load with `trust_remote_code` where it stands
 
 
-def test_no_section_is_missing(card):
-    sections = re.findall(r"^## (.+)$", card.text, flags=re.MULTILINE)
-    assert sections == ["How to use", "Intended use and limits", "Evaluation", "Training", "License", "Cite"]
-    assert "Model Zoo" in card.text and "not measured with this implementation" in card.text
+@pytest.mark.slow
+def test_the_code_answers(card, checkpoint, page, monkeypatch, tmp_path):
+    """As it stands, but for the names of repository and image, fewer tokens, and what is quick on a CPU."""
+    page.save(tmp_path / "receipt.jpg", quality=95)
+    monkeypatch.chdir(tmp_path)
+    printed = []
+    names = {"repository": str(checkpoint), "commit": "main", "print": printed.append}
+    blocks = re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        code = block.replace("max_new_tokens=512", "max_new_tokens=4").replace("bfloat16", "float32")
+        exec(compile(code, "model_card.md", "exec"), names)
+    assert printed and all(isinstance(answer, str) and answer for answer in printed)
 
 
-def test_the_code_is_python(card):
-    for block in re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL):
-        compile(block, "model_card.md", "exec")
-
-
-@pytest.mark.parametrize(
-    "file, start, end",
-    [
-        ("model_card.md", "What cutting does was measured", "## Training"),
-        ("README.md", "What the [benchmark](benchmarks/sawtooth/RESULTS.md) says", "Not yet:"),
-    ],
-)
-def test_our_own_figures_stand_in_the_results(repository, file, start, end):
-    """Every decimal in the paragraph on our own models is one of the benchmark's, as it is now."""
+@pytest.mark.parametrize("name", ["model_card.md", "README.md"])
+def test_our_own_figures_stand_in_the_results(repository, name):
+    """Every decimal beside a reference to the benchmark's results is one of them, as they are now."""
     results = (repository / "benchmarks" / "sawtooth" / "RESULTS.md").read_text(encoding="utf-8")
-    text = (repository / file).read_text(encoding="utf-8")
-    figures = re.findall(r"\d+\.\d", text[text.index(start) : text.index(end)])
-    assert len(figures) >= 5
+    paragraphs = (repository / name).read_text(encoding="utf-8").split("\n\n")
+    figures = [
+        figure
+        for paragraph in paragraphs
+        if "benchmarks/sawtooth/RESULTS.md" in paragraph
+        for figure in re.findall(r"\d+\.\d", paragraph)
+    ]
+    assert figures
     for figure in figures:
         assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", results), figure

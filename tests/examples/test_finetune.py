@@ -191,6 +191,7 @@ def test_a_run_learns_and_leaves_a_folder_that_loads(finished, processor):
     assert AutoProcessor.from_pretrained(finished).image_processor.detailed_tiles == (1, 6)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights(data, finished, tmp_path):
     options = {name: str(value) for name, value in training(tmp_path).items()}
     command = [sys.executable, f"{ROOT}/examples/finetune.py", "--train_data", data, "--model", CHECKPOINT]
@@ -218,6 +219,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
     assert Path(last_checkpoint(tmp_path)).name == "checkpoint-10"
 
 
+@pytest.mark.slow
 def test_trl_follows_the_same_path(data, finished, tmp_path):
     options = training(tmp_path, bf16=False, activation_checkpointing=False, save_strategy="no")
     arguments = FinetuneArguments(train_data=data, model=CHECKPOINT)
@@ -225,12 +227,14 @@ def test_trl_follows_the_same_path(data, finished, tmp_path):
     assert losses(tmp_path) == pytest.approx(losses(finished), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_accumulated_and_checkpointed_it_follows_the_same_path(data, finished, tmp_path):
     options = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "activation_checkpointing": True}
     run(make_trainer(data, tmp_path, **options, save_strategy="no"))
     assert losses(tmp_path) == pytest.approx(losses(finished), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_evaluation_stops_a_run_that_gets_no_better(data, tmp_path):
     options = {"eval_strategy": "steps", "eval_steps": 1, "save_steps": 1, "save_total_limit": 1, "learning_rate": 0.0}
     best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
@@ -248,6 +252,7 @@ def streamed(data, tmp_path_factory) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_stream_is_shuffled_and_its_batches_keep_their_tiles(data, streamed, processor, tmp_path):
     arguments = {"train_data": streamed, "streaming": True, "eval_samples": 2}
     trainer = make_trainer(data, tmp_path, arguments, save_strategy="no", eval_strategy="steps", eval_steps=6)
@@ -293,6 +298,7 @@ def launch(data: str, folder: Path, command: list[str], options: dict) -> None:
     assert done.returncode == 0, done.stderr[-4000:]
 
 
+@pytest.mark.slow
 def test_two_processes_follow_the_same_path(data, finished, tmp_path):
     """Each with half of every batch."""
     command = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no".split()
@@ -302,6 +308,7 @@ def test_two_processes_follow_the_same_path(data, finished, tmp_path):
     assert losses(tmp_path) == pytest.approx(losses(finished), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_weights_shared_by_two_processes_follow_the_same_path(data, processor, tmp_path):
     script = str(Path(__file__).with_name("sharded_run.py"))
     command = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", script, data, CHECKPOINT]

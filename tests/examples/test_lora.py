@@ -65,6 +65,7 @@ def test_the_adapter_is_small_and_changes_the_answer(folder, inputs):
     assert (logits(tuned, inputs) - logits(base_model(), inputs)).abs().max() > 0.1
 
 
+@pytest.mark.slow
 def test_loaded_merged_and_loaded_again_the_logits_are_the_same(folder, inputs):
     tuned = PeftModel.from_pretrained(base_model(), folder / "adapter")
     expected = logits(tuned, inputs)

@@ -101,19 +101,27 @@ def files(api, repository, **options) -> set[str]:
     return {sibling.rfilename for sibling in api.model_info(repository, **options).siblings} - {".gitattributes"}
 
 
-def test_what_lands_is_whole_and_nothing_else(api, run, load, folder):
-    done = run(ROOT / "examples" / "push.py", folder, "me/first", "--base-model", "mx262/MiniMonkey", "--private")
+def push(run, folder, repository, *options) -> str:
+    """Push `folder` in a process of its own, and give the commit."""
+    done = run(ROOT / "examples" / "push.py", folder, repository, *options)
     assert done.returncode == 0, done.stderr
-    first = done.stdout.split()[-1]
-    landed = files(api, "me/first")
+    return done.stdout.split()[-1]
+
+
+def test_what_lands_is_whole_and_nothing_else(api, run, folder):
+    push(run, folder, "me/whole", "--base-model", "mx262/MiniMonkey", "--private")
     weights = {"model.safetensors", "config.json", "generation_config.json"}
     processor = {"processor_config.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"}
-    assert landed == CODE | weights | processor | {"README.md"}
-    assert api.model_info("me/first").private
-    card = ModelCard.load(api.hf_hub_download("me/first", "README.md", cache_dir=folder.parent / "cache"))
+    assert files(api, "me/whole") == CODE | weights | processor | {"README.md"}
+    assert api.model_info("me/whole").private
+    card = ModelCard.load(api.hf_hub_download("me/whole", "README.md", cache_dir=folder.parent / "cache"))
     assert card.data.base_model == "mx262/MiniMonkey" and card.data.pipeline_tag == "image-text-to-text"
     assert card.data.library_name == "transformers" and card.data.license == "mit" and "custom_code" in card.data.tags
 
+
+@pytest.mark.slow
+def test_others_load_it_push_it_on_and_pin_a_revision(api, run, load, folder):
+    first = push(run, folder, "me/first", "--private")
     result = load("me/first")
     assert result["module"].startswith("transformers_modules.") and result["base"] == "MiniMonkeyModel"
     assert result["answer"].startswith("fresh bread")
@@ -121,11 +129,11 @@ def test_what_lands_is_whole_and_nothing_else(api, run, load, folder):
     # A fine-tune of the fine-tune by someone who has only what was downloaded, and a revision that is pinned
     again = load("me/first", push_to="me/second")
     assert load("me/second")["answer"] == again["answer"] == result["answer"]
-    assert files(api, "me/second") - {"README.md"} == landed - {"README.md"}
+    assert files(api, "me/second") - {"README.md"} == files(api, "me/first") - {"README.md"}
     (folder / "generation_config.json").write_text(
         json.dumps(json.loads((folder / "generation_config.json").read_text()) | {"max_length": 3})
     )
-    assert run(ROOT / "examples" / "push.py", folder, "me/first").returncode == 0
+    push(run, folder, "me/first")
     assert load("me/first", revision=first) == result
     refused = run("-P", "-c", PRELUDE + LOAD, json.dumps({"repository": "me/first", "revision": "main"}), HF_TOKEN="")
     assert refused.returncode != 0 and "me/first" in refused.stderr  # private, and no token
@@ -149,6 +157,7 @@ def test_a_push_that_is_cut_off_changes_nothing(api, run, hub, folder):
     assert done.returncode == 0 and "model.safetensors" in files(api, "me/third"), done.stderr
 
 
+@pytest.mark.slow
 def test_a_training_pushes_what_push_does(api, run, load, tmp_path):
     content = [{"type": "image", "image": str(ROOT / "examples" / "page.png")}, {"type": "text", "text": "Read it."}]
     chat = [{"role": "user", "content": content}, {"role": "assistant", "content": "fresh bread"}]

@@ -13,6 +13,8 @@ from tests.servers import free_port, running
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT = str(ROOT / "checkpoints" / "minimonkey-tiny")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):

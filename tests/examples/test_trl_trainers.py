@@ -179,13 +179,20 @@ def make_prompts(processor: MiniMonkeyProcessor) -> list[dict]:
     return prompts
 
 
-@pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
-@pytest.mark.parametrize("name", ["SFT", "DPO", "KTO"])
+def mostly_slow(cases: list[tuple], everyday: tuple) -> list:
+    return [case if case == everyday else pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
+GIVEN = [(name, keep_ratio) for name in ("SFT", "DPO", "KTO") for keep_ratio in (1.0, 0.5)]
+OWN = [("GRPO",), ("RLOO",), ("Distillation",)]
+
+
+@pytest.mark.parametrize("name, keep_ratio", mostly_slow(GIVEN, everyday=("SFT", 0.5)))
 def test_with_given_answers_rows_are_scored_as_if_alone(processor, tmp_path, name, keep_ratio):
     check_training(make_trainer(name, keep_ratio, processor, tmp_path), make_prompts(processor))
 
 
-@pytest.mark.parametrize("name", ["GRPO", "RLOO", "Distillation"])
+@pytest.mark.parametrize(("name",), mostly_slow(OWN, everyday=("GRPO",)))
 def test_with_answers_of_their_own_rows_are_scored_as_if_alone(processor, tmp_path, name):
     prompts = make_prompts(processor)
     processor.unused_input_names = WITHOUT_LEVELS
@@ -193,7 +200,7 @@ def test_with_answers_of_their_own_rows_are_scored_as_if_alone(processor, tmp_pa
 
 
 @pytest.mark.parametrize("unused", [WITHOUT_LEVELS, MiniMonkeyProcessor.unused_input_names])
-@pytest.mark.parametrize("name", ["GRPO", "RLOO", "Distillation"])
+@pytest.mark.parametrize(("name",), mostly_slow(OWN, everyday=("GRPO",)))
 def test_with_answers_of_their_own_compression_is_refused(processor, tmp_path, name, unused):
     """By the model in one sentence; where the levels are still there, by TRL before it comes to that."""
     processor.unused_input_names = unused

@@ -1,6 +1,5 @@
 """Tiny models with random weights that no symmetry can hide behind, and prompts for them."""
 
-import json
 import shutil
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.inspection.naive_scores import naive_scores
+from tests.recorded import read_arrays, read_case, read_cases, read_json
 
 
 IMAGE_TOKEN_ID = 7
@@ -133,6 +133,10 @@ def single_rows():
     return split
 
 
+def tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
 class Recorded:
     """What the published implementation gave for one language model, and that model converted."""
 
@@ -140,18 +144,18 @@ class Recorded:
         from modeling_minimonkey.conversion.convert import load_original
 
         self.folder = folder / "model" / name
-        recorded = json.loads((self.folder / "cases.json").read_text("utf-8"))
-        self.cases = {case["name"]: case for case in recorded["cases"]}
-        self.extra = recorded["extra"]
-        self.extra_arrays = self._read("extra")
+        self.cases = read_cases(self.folder)
+        self.extra = read_json(self.folder / "cases.json")["extra"]
+        self.extra_arrays = tensors(read_arrays(self.folder / "extra.npz"))
         self.model = load_original(self.folder / "checkpoint", attn_implementation="eager").eval()
 
-    def _read(self, name: str) -> dict[str, torch.Tensor]:
-        with np.load(self.folder / f"{name}.npz") as arrays:
-            return {key: torch.from_numpy(arrays[key]) for key in arrays}
-
     def arrays(self, name: str) -> dict[str, torch.Tensor]:
-        return self._read(name)
+        return tensors(read_case(self.folder, name))
+
+    def extra_pixels(self, name: str) -> torch.Tensor:
+        """The tiles of all images of one of `extra`."""
+        cases = self.extra[name]["pixel_values_of"]
+        return torch.cat([self.arrays(case)["pixel_values"] for case in np.atleast_1d(cases).tolist()])
 
     def tile_levels(self, name: str) -> torch.Tensor:
         """

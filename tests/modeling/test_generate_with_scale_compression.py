@@ -11,6 +11,8 @@ from modeling_minimonkey.inspection.naive_scores import naive_scores
 from modeling_minimonkey.scale_compression import detailed_images, select_tokens
 from modeling_minimonkey.transformers_releases import CAN_PREFILL_IN_CHUNKS
 from processing_minimonkey import MiniMonkeyProcessor
+from tests.modeling.compilers import compiled
+from tests.recorded import CASES
 
 
 NEW = {"max_new_tokens": 8, "do_sample": False}
@@ -81,18 +83,7 @@ class TestAgainstTheDefinition:
         logits = [one.generate(**inputs, **kwargs).logits[0] for one in (tiny_model(), other)]
         assert not torch.allclose(*logits)
 
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "blobs_demo_evalorder",
-            "blobs_demo_demoorder",
-            "palette_demo_evalorder",
-            "exif_default_evalorder",
-            "single_docvqa_evalorder",
-            "noise_docvqa_evalorder",
-            "checker_chartqa_demoorder",
-        ],
-    )
+    @pytest.mark.parametrize("name", CASES)
     def test_published_tokens(self, recorded, name):
         arrays = recorded.arrays(name)
         inputs = {
@@ -105,7 +96,8 @@ class TestAgainstTheDefinition:
         assert sequences[0, :length].tolist() == arrays["input_ids"].tolist()
         assert sequences[0, length:].tolist() == arrays["scm_greedy_ids_fixed"].tolist()
         with torch.no_grad():
-            logits = recorded.model(**inputs, keep_ratio=0.5).logits[0, arrays["scm_kept_indices_fixed"]]
+            kept = arrays["scm_kept_indices_fixed"][arrays["scm_logits_fixed_positions"]]
+            logits = recorded.model(**inputs, keep_ratio=0.5).logits[0, kept]
         torch.testing.assert_close(logits, arrays["scm_logits_fixed"], rtol=0, atol=2e-3)
 
 
@@ -381,13 +373,13 @@ class TestForward:
             expected = by_hand(model, row, kept, positions)
             torch.testing.assert_close(row_logits[mask.bool()][kept], expected[0].detach(), rtol=0, atol=2e-4)
 
-    @pytest.mark.slow  # flex attention is compiled first
-    def test_flex_attention(self, tiny_model, make_inputs):
+    @pytest.mark.parametrize("attention", [pytest.param("flex_attention", marks=compiled)])
+    def test_other_attention(self, tiny_model, make_inputs, attention):
         inputs = make_inputs(*RAGGED)
         with torch.no_grad():
             expected, logits = (
                 tiny_model(attention=attention)(**inputs, keep_ratio=0.5).logits[inputs["attention_mask"].bool()]
-                for attention in ("eager", "flex_attention")
+                for attention in ("eager", attention)
             )
         torch.testing.assert_close(logits, expected, rtol=0, atol=2e-4)
 

@@ -14,17 +14,8 @@ from transformers import (
 )
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration, MiniMonkeyModel
-
-
-CASES = [
-    "blobs_demo_evalorder",
-    "blobs_demo_demoorder",
-    "palette_demo_evalorder",
-    "exif_default_evalorder",
-    "single_docvqa_evalorder",
-    "noise_docvqa_evalorder",
-    "checker_chartqa_demoorder",
-]
+from tests.modeling.compilers import compiled
+from tests.recorded import CASES
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +47,7 @@ class TestPublishedOutputs:
     @torch.no_grad()
     def test_language_model(self, recorded, name):
         arrays = recorded.arrays(name)
-        logits = recorded.model(inputs_embeds=arrays["input_embeds"][None]).logits[0]
+        logits = recorded.model(inputs_embeds=arrays["input_embeds"][None]).logits[0, arrays["logits_positions"]]
         torch.testing.assert_close(logits, arrays["logits"], rtol=0, atol=1e-4)
 
     @pytest.mark.parametrize("name", CASES)
@@ -64,7 +55,8 @@ class TestPublishedOutputs:
     def test_vision_tower_and_projector(self, recorded, name):
         arrays = recorded.arrays(name)
         features = recorded.model.get_image_features(arrays["pixel_values"])
-        torch.testing.assert_close(features.last_hidden_state, arrays["vit_last_hidden"], rtol=0, atol=5e-5)
+        if "vit_last_hidden" in arrays:
+            torch.testing.assert_close(features.last_hidden_state, arrays["vit_last_hidden"], rtol=0, atol=5e-5)
         torch.testing.assert_close(features.pooler_output, arrays["vit_embeds"], rtol=0, atol=5e-5)
 
     @pytest.mark.parametrize("name", CASES)
@@ -72,7 +64,7 @@ class TestPublishedOutputs:
     def test_end_to_end(self, recorded, name):
         arrays = recorded.arrays(name)
         inputs = {"input_ids": arrays["input_ids"][None], "pixel_values": arrays["pixel_values"]}
-        logits = recorded.model(**inputs).logits[0]
+        logits = recorded.model(**inputs).logits[0, arrays["logits_positions"]]
         torch.testing.assert_close(logits, arrays["logits"], rtol=0, atol=2e-3)
         assert greedy(recorded.model, **inputs) == [arrays["greedy_ids"].tolist()]
 
@@ -80,29 +72,20 @@ class TestPublishedOutputs:
     def test_text_only(self, recorded):
         arrays = recorded.extra_arrays
         input_ids = arrays["text_only.input_ids"][None]
-        logits = recorded.model(input_ids).logits[0]
+        logits = recorded.model(input_ids).logits[0, arrays["text_only.logits_positions"]]
         torch.testing.assert_close(logits, arrays["text_only.logits"], rtol=0, atol=1e-4)
         assert greedy(recorded.model, input_ids=input_ids) == [arrays["text_only.greedy_ids"].tolist()]
 
-    def test_multi_turn(self, recorded):
-        pixel_values = recorded.arrays(recorded.extra["multi_turn"]["pixel_values_of"])["pixel_values"]
-        input_ids = recorded.extra_arrays["multi_turn.input_ids"][None]
-        expected = [recorded.extra_arrays["multi_turn.greedy_ids"].tolist()]
-        assert greedy(recorded.model, input_ids=input_ids, pixel_values=pixel_values) == expected
-
-    def test_two_images(self, recorded):
-        names = recorded.extra["two_images"]["pixel_values_of"]
-        pixel_values = torch.cat([recorded.arrays(name)["pixel_values"] for name in names])
-        input_ids = recorded.extra_arrays["two_images.input_ids"][None]
-        expected = [recorded.extra_arrays["two_images.greedy_ids"].tolist()]
-        assert greedy(recorded.model, input_ids=input_ids, pixel_values=pixel_values) == expected
+    @pytest.mark.parametrize("name", ["multi_turn", "two_images"])
+    def test_several_turns_or_images(self, recorded, name):
+        input_ids = recorded.extra_arrays[f"{name}.input_ids"][None]
+        expected = [recorded.extra_arrays[f"{name}.greedy_ids"].tolist()]
+        assert greedy(recorded.model, input_ids=input_ids, pixel_values=recorded.extra_pixels(name)) == expected
 
     def test_batch(self, recorded):
-        names = recorded.extra["batch"]["pixel_values_of"]
-        pixel_values = torch.cat([recorded.arrays(name)["pixel_values"] for name in names])
         arrays = recorded.extra_arrays
         inputs = {"input_ids": arrays["batch.input_ids"], "attention_mask": arrays["batch.attention_mask"]}
-        inputs["pixel_values"] = pixel_values
+        inputs["pixel_values"] = recorded.extra_pixels("batch")
         recorded.model.generation_config.pad_token_id = recorded.extra["batch"]["pad_token_id"]
         assert greedy(recorded.model, **inputs) == arrays["batch.greedy_ids"].tolist()
 
@@ -121,16 +104,14 @@ class TestPublishedOutputs:
         inputs = recorded.arrays(recorded.extra["ntk"]["case"])
         inputs = {"input_ids": inputs["input_ids"][None], "pixel_values": inputs["pixel_values"]}
         arrays = recorded.extra_arrays
-        torch.testing.assert_close(long(**inputs).logits[0], arrays["ntk.logits"], rtol=0, atol=2e-3)
+        logits = long(**inputs).logits[0, arrays["ntk.logits_positions"]]
+        torch.testing.assert_close(logits, arrays["ntk.logits"], rtol=0, atol=2e-3)
         assert greedy(long, **inputs) == [arrays["ntk.greedy_ids"].tolist()]
 
 
 class TestInputs:
     @pytest.mark.parametrize("padding_side", ["left", "right"])
-    @pytest.mark.parametrize(
-        "attention",
-        ["eager", "sdpa", pytest.param("flex_attention", marks=pytest.mark.slow)],  # flex is compiled first
-    )
+    @pytest.mark.parametrize("attention", ["eager", "sdpa", pytest.param("flex_attention", marks=compiled)])
     @torch.no_grad()
     def test_rows_of_a_batch_are_independent(self, tiny_model, make_inputs, single_rows, attention, padding_side):
         inputs = make_inputs([3, "00012", 4, "002", 6], [5], [2, "12", 7], padding_side=padding_side)
@@ -392,15 +373,3 @@ class TestLoading:
         for auto_class in (AutoModel, AutoModelForImageTextToText):
             loaded = auto_class.from_config(model.config)
             assert type(loaded) is (MiniMonkeyModel if auto_class is AutoModel else MiniMonkeyForConditionalGeneration)
-
-
-def test_public_names():
-    import modeling_minimonkey
-
-    assert sorted(modeling_minimonkey.__all__) == [
-        "MiniMonkeyConfig",
-        "MiniMonkeyForConditionalGeneration",
-        "MiniMonkeyModel",
-        "MiniMonkeyPreTrainedModel",
-        "ScaleCompressionConfig",
-    ]

@@ -14,17 +14,7 @@ from modeling_minimonkey.scale_compression import (
     score_detailed_tokens,
     select_tokens,
 )
-
-
-CASES = [
-    "blobs_demo_evalorder",
-    "blobs_demo_demoorder",
-    "palette_demo_evalorder",
-    "exif_default_evalorder",
-    "single_docvqa_evalorder",
-    "noise_docvqa_evalorder",
-    "checker_chartqa_demoorder",
-]
+from tests.recorded import CASES
 
 
 def recorded_images(recorded, name):

@@ -22,8 +22,7 @@ from transformers import AttentionInterface, AutoConfig, AutoModel, AutoProcesso
 from transformers.conversion_mapping import WeightRenaming, get_model_conversion_mapping
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from modeling_minimonkey import MiniMonkeyForConditionalGeneration, MiniMonkeyModel
-from processing_minimonkey import MiniMonkeyProcessor
+from modeling_minimonkey import MiniMonkeyModel
 
 
 PROMPT = "<|im_start|>user\n<IMG_CONTEXT>\nRead <IMG_CONTEXT> both.<|im_end|><|im_start|>assistant\n"
@@ -37,29 +36,13 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(repository):
-    return repository / "checkpoints" / "minimonkey-tiny"
-
-
-@pytest.fixture(scope="module")
-def whole(folder):
-    return MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-
-
 @pytest.fixture
-def model(folder):
-    return MiniMonkeyModel.from_pretrained(folder, dtype=torch.float32).eval()
+def model(checkpoint):
+    return MiniMonkeyModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module")
-def processor(folder):
-    return MiniMonkeyProcessor.from_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def images(repository):
-    page = Image.open(repository / "examples" / "page.png").convert("RGB")
+def images(page):
     return [page, page.crop((0, 0, page.width // 3, page.height))]
 
 
@@ -78,17 +61,17 @@ def calls():
 
 
 class TestModel:
-    def test_auto_model_is_the_base_model(self, folder):
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+    def test_auto_model_is_the_base_model(self, checkpoint):
+        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=True)
         with torch.device("meta"):
             built = AutoModel.from_config(config, trust_remote_code=True)
-        loaded = AutoModel.from_pretrained(folder, trust_remote_code=True)
+        loaded = AutoModel.from_pretrained(checkpoint, trust_remote_code=True)
         assert type(built).__name__ == type(loaded).__name__ == "MiniMonkeyModel"
         assert built._supports_attention_backend
 
-    def test_weights_need_no_conversion(self, folder, model):
+    def test_weights_need_no_conversion(self, checkpoint, model):
         """Both rename weights at most: "model." and a name of the base model, or the head."""
-        with safe_open(folder / "model.safetensors", "pt") as file:
+        with safe_open(checkpoint / "model.safetensors", "pt") as file:
             names = set(file.keys())
         assert names == {f"model.{name}" for name in model.state_dict()} | {"lm_head.weight"}
         assert {type(mapping) for mapping in get_model_conversion_mapping(model)} <= {WeightRenaming}
@@ -130,8 +113,8 @@ class TestModel:
         torch.testing.assert_close(found, expected)
 
     @torch.no_grad()
-    def test_the_tower_attends_both_ways(self, model, processor, images, calls):
-        inputs = processor(images=images, text=PROMPT, return_tensors="pt")
+    def test_the_tower_attends_both_ways(self, model, trained_processor, images, calls):
+        inputs = trained_processor(images=images, text=PROMPT, return_tensors="pt")
         expected = model.get_image_features(inputs["pixel_values"]).pooler_output
         model.config.vision_config._attn_implementation = "recorder"
         found = model.get_image_features(inputs["pixel_values"], tile_levels=inputs["tile_levels"]).pooler_output
@@ -146,10 +129,10 @@ class TestProcessor:
         sizes=st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=1, max_size=3),
         options=st.sampled_from(SETTINGS),
     )
-    def test_counts_are_those_of_what_is_made(self, processor, sizes, options):
-        counts = processor._get_num_multimodal_tokens(image_sizes=sizes, **options)
+    def test_counts_are_those_of_what_is_made(self, trained_processor, sizes, options):
+        counts = trained_processor._get_num_multimodal_tokens(image_sizes=sizes, **options)
         batch = [Image.new("RGB", (width, height)) for height, width in sizes]
-        made = processor(
+        made = trained_processor(
             images=batch,
             text="a" + "<IMG_CONTEXT>" * len(batch),
             return_mm_token_type_ids=True,
@@ -159,44 +142,51 @@ class TestProcessor:
         assert sum(counts["num_image_tokens"]) == int((made["mm_token_type_ids"] == 1).sum())
         assert sum(counts["num_image_patches"]) == made["pixel_values"].shape[0]
         rows = [
-            processor(images=image, text="<IMG_CONTEXT>", return_mm_token_type_ids=True, **options) for image in batch
+            trained_processor(images=image, text="<IMG_CONTEXT>", return_mm_token_type_ids=True, **options)
+            for image in batch
         ]
         assert [sum(row["mm_token_type_ids"][0]) for row in rows] == counts["num_image_tokens"]
         assert [len(row["pixel_values"]) for row in rows] == counts["num_image_patches"]
 
-    def test_every_image_tensor_has_a_row_per_tile(self, processor, images):
+    def test_every_image_tensor_has_a_row_per_tile(self, trained_processor, images):
         options = {"return_mm_token_type_ids": True, "return_text_replacement_offsets": True, "return_tensors": "pt"}
-        inputs = processor(images=images, text=PROMPT, truncation=False, add_special_tokens=False, **options)
+        inputs = trained_processor(images=images, text=PROMPT, truncation=False, add_special_tokens=False, **options)
         text = {"input_ids", "attention_mask", "mm_token_type_ids", "text_replacement_offsets"}
         assert (
-            inputs.keys() - text == {"pixel_values", "tile_levels"} == set(processor.image_processor.model_input_names)
+            inputs.keys() - text
+            == {"pixel_values", "tile_levels"}
+            == set(trained_processor.image_processor.model_input_names)
         )
-        counts = processor._get_num_multimodal_tokens(image_sizes=[(image.height, image.width) for image in images])
+        counts = trained_processor._get_num_multimodal_tokens(
+            image_sizes=[(image.height, image.width) for image in images]
+        )
         assert {len(inputs[name]) for name in inputs.keys() - text} == {sum(counts["num_image_patches"])}
 
-    def test_offsets_rebuild_the_prompt_without_images(self, processor, images):
+    def test_offsets_rebuild_the_prompt_without_images(self, trained_processor, images):
         """vLLM writes the replacement of each image into the ids of the short prompt, and caches it by image."""
         options = {"return_mm_token_type_ids": True, "return_text_replacement_offsets": True}
-        inputs = processor(images=images, text=PROMPT, **options)
+        inputs = trained_processor(images=images, text=PROMPT, **options)
         (offsets,) = inputs["text_replacement_offsets"]
-        encode = processor.tokenizer.encode
-        (target,) = encode(processor.image_token, add_special_tokens=False)
-        counts = processor._get_num_multimodal_tokens(image_sizes=[(image.height, image.width) for image in images])
+        encode = trained_processor.tokenizer.encode
+        (target,) = encode(trained_processor.image_token, add_special_tokens=False)
+        counts = trained_processor._get_num_multimodal_tokens(
+            image_sizes=[(image.height, image.width) for image in images]
+        )
         replacements = [encode(entry["replacement"], add_special_tokens=False) for entry in offsets]
         assert [entry["type"] for entry in offsets] == ["image", "image"]
         assert [len(ids) for ids in replacements] == counts["num_image_tokens"]
         for ids in replacements:  # the token that is repeated is the one that holds the features
-            assert torch.tensor(ids).mode().values == target == processor.image_token_id
+            assert torch.tensor(ids).mode().values == target == trained_processor.image_token_id
         left, rebuilt = iter(replacements), []
         for token in encode(PROMPT, add_special_tokens=False):
             rebuilt += next(left) if token == target else [token]
         assert rebuilt == inputs["input_ids"][0]
 
     @pytest.mark.parametrize("options", SETTINGS, ids=str)
-    def test_settings_are_taken_when_loading_and_again_when_calling(self, folder, images, options):
+    def test_settings_are_taken_when_loading_and_again_when_calling(self, checkpoint, images, options):
         """vLLM gives `mm_processor_kwargs` to both."""
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True, **options)
-        plain = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+        processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=True, **options)
+        plain = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=True)
         made = processor(images=images, text=PROMPT, **options)
         assert made["input_ids"] == plain(images=images, text=PROMPT, **options)["input_ids"]
         sizes = [(image.height, image.width) for image in images]
@@ -205,10 +195,10 @@ class TestProcessor:
         )
 
     @pytest.mark.parametrize("kind", ["tiny", "published"])
-    def test_the_image_on_which_memory_is_measured_is_taken(self, folder, kind):
+    def test_the_image_on_which_memory_is_measured_is_taken(self, checkpoint, kind):
         """vLLM's is 10,000 x 10,000 wherever `size` is not the whole story."""
         options = {} if kind == "tiny" else {"pyramid": "default", "size": {"height": 448, "width": 448}}
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True, **options)
+        processor = AutoProcessor.from_pretrained(checkpoint, trust_remote_code=True, **options)
         sizes = [tuple(processor.image_processor.size[side] for side in ("height", "width")), (10_000, 10_000)]
         counts = processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_patches"]
         assert counts[1] >= counts[0]
@@ -217,27 +207,29 @@ class TestProcessor:
 
 
 @torch.no_grad()
-def test_images_encoded_one_by_one_give_the_logits_of_one_call(whole, processor, images):
+def test_images_encoded_one_by_one_give_the_logits_of_one_call(trained_model, trained_processor, images):
     """What vLLM does with images: split the rows, encode, split the features, put them in, run on embeddings."""
-    inputs = processor(images=images, text=PROMPT, return_tensors="pt")
-    expected = whole(**inputs).logits
+    inputs = trained_processor(images=images, text=PROMPT, return_tensors="pt")
+    expected = trained_model(**inputs).logits
     sizes = [(image.height, image.width) for image in images]
-    tiles = processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_patches"]
-    tokens = [number * processor.image_seq_length for number in tiles]
+    tiles = trained_processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_patches"]
+    tokens = [number * trained_processor.image_seq_length for number in tiles]
 
-    together = whole.model.get_image_features(inputs["pixel_values"]).pooler_output.flatten(0, 1)
+    together = trained_model.model.get_image_features(inputs["pixel_values"]).pooler_output.flatten(0, 1)
     features = []
     for pixel_values, levels in zip(
         inputs["pixel_values"].split(tiles), inputs["tile_levels"].split(tiles), strict=True
     ):
-        features.append(whole.model.get_image_features(pixel_values, tile_levels=levels).pooler_output.flatten(0, 1))
+        features.append(
+            trained_model.model.get_image_features(pixel_values, tile_levels=levels).pooler_output.flatten(0, 1)
+        )
     assert [len(feature) for feature in features] == tokens
     for alone, beside_others in zip(features, together.split(tokens), strict=True):
         torch.testing.assert_close(alone, beside_others)
 
     input_ids = inputs["input_ids"]
-    embeds = whole.model.get_input_embeddings()(input_ids)
-    embeds[input_ids == processor.image_token_id] = torch.cat(features)
+    embeds = trained_model.model.get_input_embeddings()(input_ids)
+    embeds[input_ids == trained_processor.image_token_id] = torch.cat(features)
     positions = torch.arange(input_ids.shape[1])[None]
-    hidden = whole.model(inputs_embeds=embeds, position_ids=positions, use_cache=False, return_dict=False)[0]
-    torch.testing.assert_close(whole.lm_head(hidden), expected, atol=1e-4, rtol=1e-4)
+    hidden = trained_model.model(inputs_embeds=embeds, position_ids=positions, use_cache=False, return_dict=False)[0]
+    torch.testing.assert_close(trained_model.lm_head(hidden), expected, atol=1e-4, rtol=1e-4)

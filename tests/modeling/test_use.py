@@ -4,11 +4,9 @@ import threading
 
 import pytest
 import torch
-from PIL import Image
 from transformers import BitsAndBytesConfig, CompileConfig, TextIteratorStreamer, TorchAoConfig, pipeline
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
-from processing_minimonkey import MiniMonkeyProcessor
 
 
 ANSWER = "fresh bread\nopen sunday"
@@ -17,31 +15,15 @@ WHOLE = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
 
 
 @pytest.fixture(scope="module")
-def folder(repository):
-    return repository / "checkpoints" / "minimonkey-tiny"
-
-
-@pytest.fixture(scope="module")
-def model(folder):
-    return MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-
-
-@pytest.fixture(scope="module")
-def processor(folder):
-    return MiniMonkeyProcessor.from_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def chat(repository):
-    image = Image.open(repository / "examples" / "page.png")
-    content = [{"type": "image", "image": image}, {"type": "text", "text": "Read the text."}]
+def chat(page):
+    content = [{"type": "image", "image": page}, {"type": "text", "text": "Read the text."}]
     return [{"role": "user", "content": content}]
 
 
 @pytest.fixture(scope="module")
-def inputs(processor, chat):
+def inputs(trained_processor, chat):
     options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
-    return processor.apply_chat_template(chat, **options)
+    return trained_processor.apply_chat_template(chat, **options)
 
 
 def answer(model, processor, inputs, **options) -> str:
@@ -51,26 +33,28 @@ def answer(model, processor, inputs, **options) -> str:
 
 
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
-def test_an_answer_is_streamed_in_pieces(model, processor, inputs, keep_ratio):
-    streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, timeout=60, skip_special_tokens=True)
+def test_an_answer_is_streamed_in_pieces(trained_model, trained_processor, inputs, keep_ratio):
+    streamer = TextIteratorStreamer(
+        trained_processor.tokenizer, skip_prompt=True, timeout=60, skip_special_tokens=True
+    )
     options = {"max_new_tokens": 40, "keep_ratio": keep_ratio, "streamer": streamer}
-    thread = threading.Thread(target=model.generate, kwargs={**inputs, **options})
+    thread = threading.Thread(target=trained_model.generate, kwargs={**inputs, **options})
     thread.start()
     pieces = [piece for piece in streamer if piece]
     thread.join()
-    sequences = model.generate(**inputs, max_new_tokens=40, keep_ratio=keep_ratio)
-    whole = processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    sequences = trained_model.generate(**inputs, max_new_tokens=40, keep_ratio=keep_ratio)
+    whole = trained_processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     assert len(pieces) > 2 and "".join(pieces) == whole
 
 
-def test_the_pipeline_answers_a_batch(model, processor, chat):
-    ask = pipeline("image-text-to-text", model=model, processor=processor)
+def test_the_pipeline_answers_a_batch(trained_model, trained_processor, chat):
+    ask = pipeline("image-text-to-text", model=trained_model, processor=trained_processor)
     answers = ask([chat, chat], max_new_tokens=40, return_full_text=False, batch_size=2)
     assert [answer[0]["generated_text"] for answer in answers] == [ANSWER, ANSWER]
 
 
-def test_the_vision_tower_is_exported_for_any_number_of_tiles(model, inputs):
-    tower, pixels = model.model.vision_tower, inputs["pixel_values"]
+def test_the_vision_tower_is_exported_for_any_number_of_tiles(trained_model, inputs):
+    tower, pixels = trained_model.model.vision_tower, inputs["pixel_values"]
     tiles = torch.export.Dim("tiles", min=2, max=64)
     exported = torch.export.export(
         tower, (), {"pixel_values": pixels[:4]}, dynamic_shapes={"pixel_values": {0: tiles}}
@@ -83,74 +67,76 @@ def test_the_vision_tower_is_exported_for_any_number_of_tiles(model, inputs):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
-def test_half_precision_reads_the_same(folder, processor, inputs, dtype, keep_ratio):
-    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+def test_half_precision_reads_the_same(checkpoint, trained_processor, inputs, dtype, keep_ratio):
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype)
     assert {weight.dtype for weight in model.parameters()} == {dtype}
-    assert answer(model, processor, inputs, keep_ratio=keep_ratio) == ANSWER
+    assert answer(model, trained_processor, inputs, keep_ratio=keep_ratio) == ANSWER
 
 
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
-def test_layers_that_do_not_fit_come_from_the_disk(folder, model, processor, inputs, tmp_path, keep_ratio):
+def test_layers_that_do_not_fit_come_from_the_disk(
+    checkpoint, trained_model, trained_processor, inputs, tmp_path, keep_ratio
+):
     """`device_map="auto"` with 6 MB of memory for 26 MB of weights; SCM finds layers that aren't there yet."""
     places = {"device_map": "auto", "max_memory": {"cpu": "6MB"}, "offload_folder": tmp_path}
-    offloaded = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, **places)
+    offloaded = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32, **places)
     assert {"cpu", "disk"} == set(offloaded.hf_device_map.values())
     assert offloaded.hf_device_map["model.language_model"] == "disk"
     options = {"max_new_tokens": 4, "keep_ratio": keep_ratio}
-    assert offloaded.generate(**inputs, **options).tolist() == model.generate(**inputs, **options).tolist()
+    assert offloaded.generate(**inputs, **options).tolist() == trained_model.generate(**inputs, **options).tolist()
 
 
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
-def test_a_second_model_proposes_tokens(folder, model, processor, inputs, keep_ratio):
-    assistant = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+def test_a_second_model_proposes_tokens(checkpoint, trained_model, trained_processor, inputs, keep_ratio):
+    assistant = MiniMonkeyForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
     proposals = []
     assistant.register_forward_hook(lambda *_: proposals.append(1))
-    assert answer(model, processor, inputs, keep_ratio=keep_ratio, assistant_model=assistant) == ANSWER
+    assert answer(trained_model, trained_processor, inputs, keep_ratio=keep_ratio, assistant_model=assistant) == ANSWER
     assert proposals
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
-def test_the_compiled_decoder_reads_the_same(model, processor, inputs, keep_ratio):
+def test_the_compiled_decoder_reads_the_same(trained_model, trained_processor, inputs, keep_ratio):
     settings = CompileConfig(backend="eager", fullgraph=True)
     settings._compile_all_devices = True  # else compiled only on a GPU
     torch._dynamo.reset()
     graphs = torch._dynamo.utils.counters["stats"]
     options = {"cache_implementation": "static", "compile_config": settings, "keep_ratio": keep_ratio}
-    assert answer(model, processor, inputs, **options) == ANSWER
+    assert answer(trained_model, trained_processor, inputs, **options) == ANSWER
     assert graphs["unique_graphs"] >= 1
 
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_the_whole_model_compiles_to_one_graph(model, inputs):
+def test_the_whole_model_compiles_to_one_graph(trained_model, inputs):
     torch._dynamo.reset()
-    compiled = torch.compile(model.forward, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(**inputs).logits, model(**inputs).logits, atol=1e-4, rtol=1e-4)
+    compiled = torch.compile(trained_model.forward, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(**inputs).logits, trained_model(**inputs).logits, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("keep_ratio", [1.0, 0.5])
 @pytest.mark.parametrize("quant_type", ["nf4", "fp4"])
-def test_four_bit_weights_read_the_same(folder, processor, inputs, quant_type, keep_ratio):
+def test_four_bit_weights_read_the_same(checkpoint, trained_processor, inputs, quant_type, keep_ratio):
     pytest.importorskip("bitsandbytes", reason="not in the everyday environment: make test-bitsandbytes")
     settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=quant_type, llm_int8_skip_modules=WHOLE)
     load = MiniMonkeyForConditionalGeneration.from_pretrained
-    model = load(folder, dtype=torch.float32, device_map="cpu", quantization_config=settings)
+    model = load(checkpoint, dtype=torch.float32, device_map="cpu", quantization_config=settings)
     kinds = {name: type(weight).__name__ for name, weight in model.named_parameters() if weight.ndim == 2}
     assert {kind for name, kind in kinds.items() if "language_model.layers" in name} == {"Params4bit"}
     assert {kind for name, kind in kinds.items() if "language_model.layers" not in name} == {"Parameter"}
-    assert answer(model, processor, inputs, keep_ratio=keep_ratio) == ANSWER
+    assert answer(model, trained_processor, inputs, keep_ratio=keep_ratio) == ANSWER
 
 
-def test_eight_bit_weights_read_the_same(folder, inputs, processor, tmp_path):
+def test_eight_bit_weights_read_the_same(checkpoint, inputs, trained_processor, tmp_path):
     reason = "torchao writes to stderr wherever it is installed: make test-torchao"
     quantization = pytest.importorskip("torchao.quantization", reason=reason)
     settings = TorchAoConfig(quantization.Int8WeightOnlyConfig(), modules_to_not_convert=WHOLE)
     load = MiniMonkeyForConditionalGeneration.from_pretrained
-    model = load(folder, dtype=torch.float32, quantization_config=settings)
+    model = load(checkpoint, dtype=torch.float32, quantization_config=settings)
     model.save_pretrained(tmp_path)
     for quantized in (model, load(tmp_path)):
         kinds = {name: type(weight.data).__name__ for name, weight in quantized.named_parameters() if weight.ndim == 2}
         assert {kind for name, kind in kinds.items() if "language_model.layers" in name} == {"Int8Tensor"}
         assert {kind for name, kind in kinds.items() if "language_model.layers" not in name} == {"Tensor"}
-        assert answer(quantized, processor, inputs) == ANSWER
+        assert answer(quantized, trained_processor, inputs) == ANSWER

@@ -1,5 +1,4 @@
 import itertools
-import json
 import math
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
 from processing_minimonkey.complementary_image_pyramid import MAX_TILES_PER_GROUP, complementary_grid
+from tests.recorded import read_json
 
 
 # Names of the recorded settings -> ours.
@@ -38,7 +38,7 @@ complementarities = st.sampled_from(["any", "all", "none", "disjoint", "joint"])
 
 @pytest.fixture(scope="module")
 def tiling(golden) -> dict:
-    return json.loads((golden / "tiling.json").read_text())
+    return read_json(golden / "tiling.json.gz")
 
 
 def naive_grid(width, height, tile_size, grids):
@@ -136,17 +136,29 @@ def test_equal_areas_are_looked_at_by_columns():
     assert plan_pyramid(505, 808).adaptive == (2, 2)
 
 
+questions = st.tuples(sides, sides, st.sampled_from([1, 8, 56, 448]), ranges, st.none() | ranges, complementarities)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(questions)
+@example((1, 20_000, 448, (4, 12), (3, 7), "any"))
+@example((20_000, 1, 448, (4, 12), (3, 7), "disjoint"))
+@example((300, 300, 448, (36, 36), (1, 4), "disjoint"))
+@example((300, 300, 448, (1, 24), (1, 8), "joint"))
+@example((3000, 3000, 448, (1, 24), (1, 8), "joint"))
+@example((600, 400, 448, (4, 12), (1, 1), "joint"))
+def test_plan_equals_the_naive_one_and_is_consistent(question):
+    check_plan(*question)
+
+
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(sides, sides, st.sampled_from([1, 8, 56, 448]), ranges, st.none() | ranges, complementarities)
-@example(1, 20_000, 448, (4, 12), (3, 7), "any")
-@example(20_000, 1, 448, (4, 12), (3, 7), "disjoint")
-@example(300, 300, 448, (36, 36), (1, 4), "disjoint")
-@example(300, 300, 448, (1, 24), (1, 8), "joint")
-@example(3000, 3000, 448, (1, 24), (1, 8), "joint")
-@example(600, 400, 448, (4, 12), (1, 1), "joint")
-def test_plan_equals_the_naive_one_and_is_consistent(
-    width, height, tile_size, detailed_tiles, adaptive_tiles, complementarity
-):
+@given(questions)
+def test_many_more_plans_equal_the_naive_ones(question):
+    check_plan(*question)
+
+
+def check_plan(width, height, tile_size, detailed_tiles, adaptive_tiles, complementarity):
     plan = plan_pyramid(
         width,
         height,
@@ -249,8 +261,8 @@ def test_joint_beside_a_given_grid():
     assert complementary_grid(400, 400, (3, 3), **given, allowed={(9, 9)}) == (1, 1)
 
 
-def test_joint_is_quick_where_ranges_are_large():
-    """Not all of the 50 million pairs are looked at; without that this takes a minute."""
+def test_joint_grids_of_the_largest_ranges_share_no_line():
+    """There are 50 million pairs, of which not all may be looked at."""
     plan = plan_pyramid(1234, 987, detailed_tiles=(1, 1024), adaptive_tiles=(1, 1024), complementarity="joint")
     assert common_cut_lines(plan.detailed, plan.adaptive) == 0
 
@@ -297,7 +309,7 @@ def test_errors_name_the_argument_and_the_value(name, value, error):
         plan_pyramid(**{"width": 10, "height": 10, name: value})
 
 
-def test_largest_range_is_quick_enough_to_plan():
+def test_the_largest_range_is_planned():
     plan = plan_pyramid(1000, 1000, detailed_tiles=(1, MAX_TILES_PER_GROUP), adaptive_tiles=None)
     assert math.prod(plan.detailed) <= MAX_TILES_PER_GROUP
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer
 
-import processing_minimonkey
 from modeling_minimonkey.conversion.convert import load_original_processor
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 from tests.processing.chats import PHOTO, SANITIZES, assistant, image_block, text_of, tokenized, user
+from tests.recorded import read_arrays, read_case, read_cases, read_json
 
 
 SYSTEM = "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。"
@@ -29,11 +29,10 @@ class Published:
 
     def __init__(self, golden, family):
         self.golden, folder = golden, golden / "model" / family
-        recorded = json.loads((folder / "cases.json").read_text("utf-8"))
-        self.cases = {case["name"]: case for case in recorded["cases"]}
-        self.extra = recorded["extra"]
-        self.ids = dict(np.load(folder / "extra.npz"))
-        self.single = dict(np.load(folder / f"{CASE}.npz"))
+        self.cases = read_cases(folder)
+        self.extra = read_json(folder / "cases.json")["extra"]
+        self.ids = read_arrays(folder / "extra.npz")
+        self.single = read_case(folder, CASE)
         self.processor = load_original_processor(folder / "checkpoint")
 
     def image(self, case: str) -> Image.Image:
@@ -518,17 +517,6 @@ def test_processor_survives_pickling(processor):
     copy = pickle.loads(pickle.dumps(processor))
     conversation = [user(PHOTO, "What?")]
     assert torch.equal(tokenized(copy, conversation)["input_ids"], tokenized(processor, conversation)["input_ids"])
-
-
-def test_public_names():
-    assert sorted(processing_minimonkey.__all__) == [
-        "MiniMonkeyImageProcessor",
-        "MiniMonkeyProcessor",
-        "PYRAMID_SETTINGS",
-        "PyramidPlan",
-        "Tile",
-        "plan_pyramid",
-    ]
 
 
 def test_nobody_is_asked_to_trust_code_that_is_not_needed(repository):

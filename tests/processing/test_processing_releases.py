@@ -20,17 +20,21 @@ def said():
     logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize("version", ["5.25.0", "5.25.0.dev0", "5.25rc1", "6.0.0rc1", "6.0.0+cu130", "10.2"])
+MAJOR, MINOR = map(int, NEWEST.split("."))
+NEXT = f"{MAJOR}.{MINOR + 1}"
+
+
+@pytest.mark.parametrize(
+    "version", [f"{NEXT}.0", f"{NEXT}.0.dev0", f"{NEXT}rc1", "6.0.0rc1", "6.0.0+cu130", f"{MAJOR}0.2"]
+)
 def test_newer_releases_are_named_once(said, version):
     warn_about_newer_release(version)
     warn_about_newer_release(version)
-    assert said == [
-        f"Transformers {version} is newer than the releases that Mini-Monkey was tested with (5.19 to 5.24): "
-        "if answers look wrong, install one of those."
-    ]
+    (warning,) = said
+    assert f"Transformers {version} is newer" in warning and f"({OLDEST} to {NEWEST})" in warning
 
 
-@pytest.mark.parametrize("version", [f"{OLDEST}.0", "5.20.1", f"{NEWEST}.0", f"{NEWEST}.9", f"{NEWEST}.1.dev0"])
+@pytest.mark.parametrize("version", [f"{OLDEST}.0", f"{OLDEST}.1", f"{NEWEST}.0", f"{NEWEST}.9", f"{NEWEST}.1.dev0"])
 def test_nothing_is_said_of_tested_releases(said, version):
     warn_about_newer_release(version)
     assert not said

@@ -12,6 +12,9 @@ from tests.local_hub import LocalHub
 from tests.modeling.conversion.checkpoint_edits import read_tensors, same_tensors
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def hub():
     with LocalHub() as hub:

@@ -29,6 +29,7 @@ from tests.modeling.conversion.original_tokenizers import (
     write_added_tokens,
     write_tokenizer,
 )
+from tests.recorded import read_json
 
 
 ADDED_TOKENS = [*TURNS, "<img>", "</img>", "<IMG_CONTEXT>"]
@@ -61,7 +62,7 @@ def test_ids_and_texts_equal_the_published_tokenizer(family, saved, tmp_path):
     tokenizer = load_original_tokenizer(family / "checkpoint")
     if saved:
         tokenizer = reload(tokenizer, tmp_path)
-    truth = json.loads((family / "tokenizer_golden.json").read_text(encoding="utf-8"))
+    truth = read_json(family / "tokenizer_golden.json")
     for row in truth["encode"]:
         assert tokenizer(row["text"])["input_ids"] == row["ids"], row["text"]
         if family.name == "internlm2":
@@ -75,7 +76,7 @@ def test_ids_and_texts_equal_the_published_tokenizer(family, saved, tmp_path):
 
 @pytest.mark.parametrize("place", range(6))
 def test_ids_equal_those_recorded_from_llama_tokenizer(place, golden, tmp_path):
-    truth = json.loads((golden / "tokenizers" / "ids.json").read_text(encoding="utf-8"))
+    truth = read_json(golden / "tokenizers" / "ids.json.gz")
     row, source = truth["recorded"][place], tmp_path / "source"
     assert len(truth["recorded"]) == 6
     shutil.copytree(golden / "tokenizers" / row["family"], source)
@@ -240,31 +241,27 @@ def test_ten_thousand_strings_get_the_ids_of_sentencepiece(name, tmp_path):
     tokenizer = load_original_tokenizer(source, vocab_size)
     texts = [text for text in fuzz(12_000) if not published.is_beyond_a_fast_tokenizer(text)]
     assert len(texts) > 10_000
+    assert_ids(tokenizer, texts, map(published.ids, texts), tmp_path)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "llama3"])
+def test_ten_thousand_strings_get_the_ids_of_merged_bytes_and_of_tokenizer_json(family, tmp_path):
+    source, texts = tmp_path / "source", fuzz()
+    tokenizer = load_original_tokenizer(source, write_tokenizer(source, family))
+    if family == "qwen2":
+        published = map(PublishedByteLevelTokenizer(source).ids, texts)
+    else:
+        encodings = Tokenizer.from_file(str(source / "tokenizer.json")).encode_batch(texts)
+        published = (encoding.ids for encoding in encodings)
+    assert_ids(tokenizer, texts, published, tmp_path)
+
+
+def assert_ids(tokenizer, texts, published, folder):
+    """The tokenizer gives the published ids, and saved and loaded it gives the same."""
     ids = tokenizer(texts)["input_ids"]
-    wrong = [(text, got) for text, got in zip(texts, ids, strict=True) if got != published.ids(text)]
+    wrong = [(text, got) for text, got, truth in zip(texts, ids, published, strict=True) if got != truth]
     assert not wrong, wrong[:3]
-    assert reload(tokenizer, tmp_path / "saved")(texts)["input_ids"] == ids
-
-
-def test_ten_thousand_strings_get_the_ids_of_merged_bytes(tmp_path):
-    vocab_size = write_tokenizer(tmp_path / "source", "qwen2")
-    published = PublishedByteLevelTokenizer(tmp_path / "source")
-    tokenizer = load_original_tokenizer(tmp_path / "source", vocab_size)
-    texts = fuzz()
-    ids = tokenizer(texts)["input_ids"]
-    wrong = [(text, got) for text, got in zip(texts, ids, strict=True) if got != published.ids(text)]
-    assert not wrong, wrong[:3]
-    assert reload(tokenizer, tmp_path / "saved")(texts)["input_ids"] == ids
-
-
-def test_ten_thousand_strings_get_the_ids_of_tokenizer_json(tmp_path):
-    vocab_size = write_tokenizer(tmp_path / "source", "llama3")
-    published = Tokenizer.from_file(str(tmp_path / "source" / "tokenizer.json"))
-    tokenizer = load_original_tokenizer(tmp_path / "source", vocab_size)
-    texts = fuzz()
-    ids = tokenizer(texts)["input_ids"]
-    assert ids == [encoding.ids for encoding in published.encode_batch(texts)]
-    assert reload(tokenizer, tmp_path / "saved")(texts)["input_ids"] == ids
+    assert reload(tokenizer, folder / "saved")(texts)["input_ids"] == ids
 
 
 @pytest.mark.parametrize("family", ["internlm2", "qwen2", "phi3", "llama", "llama3"])
