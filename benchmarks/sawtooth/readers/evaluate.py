@@ -16,11 +16,11 @@ import torch
 from tqdm import tqdm
 from transformers import AutoProcessor
 
+from benchmarks.sawtooth.cutting import SMALL_RANGES, plan_grids
 from benchmarks.sawtooth.readers.reader import messages
-from benchmarks.sawtooth.readers.rendering import Page, render
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page, render
 from benchmarks.sawtooth.readers.scores import score
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
-from processing_minimonkey import plan_pyramid
 
 
 VARIANTS = {
@@ -53,18 +53,6 @@ def read(
     return texts
 
 
-def has_one_tile(page: Page, processor) -> bool:
-    """Whether the detailed grid leaves the image whole."""
-    images = processor.image_processor
-    plan = plan_pyramid(
-        *page.image.size,
-        tile_size=images.size["height"],
-        detailed_tiles=images.detailed_tiles,
-        adaptive_tiles=images.adaptive_tiles,
-    )
-    return plan.detailed == (1, 1)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -76,7 +64,7 @@ def main() -> None:
 
     results: dict[str, dict] = {}
     words = [render("word", "test", index) for index in range(arguments.words)]
-    in_a_tile = [has_one_tile(word, processor) for word in words]
+    in_a_tile = [plan_grids(*word.image.size, TILE_SIZE, SMALL_RANGES)[0] == (1, 1) for word in words]
     samples = {
         "word in a tile": [word for word, alone in zip(words, in_a_tile, strict=True) if alone],
         "word over tiles": [word for word, alone in zip(words, in_a_tile, strict=True) if not alone],

@@ -8,7 +8,8 @@ in `rendering.py`, the optimizer and what all stages share in `optimizer.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 
 
 SIZES = {
@@ -24,14 +25,13 @@ class TowerStage:
     """
     A vision tower learns which character stands where, from 16 pages a step.
 
-    `output` and `begins_from` are folders of stages: an InternVL tower with random weights, or where `begins_from` is
-    given, the SigLIP tower with the weights of that stage's InternVL tower.
+    It has random weights, or those of the stage `begins_from`: an InternVL tower, which becomes a SigLIP tower.
     """
 
     output: str
+    data: str
     steps: int
     learning_rate: float
-    data: str = "train"
     begins_from: str | None = None
 
 
@@ -49,25 +49,25 @@ class ReaderStage:
         learning_rate: Of AdamW, at its peak.
         steps: Updates.
         trains_tower: Whether the vision tower learns, too.
-        family: `"minimonkey"`, or a name in `families.FAMILIES`.
         begins_from: Folder of the stage whose model it goes on with.
-        reader: Folder of the Mini-Monkey that a family begins with: its language model, and all of it for InternVL.
         tower: Folder of the stage whose tower a new model begins with.
+        reader: Folder of the Mini-Monkey whose language model a family begins with.
+        family: `"minimonkey"`, or a name in `families.FAMILIES`.
         evaluation_pages: Held-out pages every 250 steps.
     """
 
     output: str
     data: str
     kinds: tuple[str, ...]
+    tiles: Mapping[str, object]
     batch_size: int
     learning_rate: float
     steps: int
     trains_tower: bool
-    tiles: Mapping[str, object] = field(default_factory=dict)
-    family: str = "minimonkey"
     begins_from: str | None = None
-    reader: str | None = None
     tower: str | None = None
+    reader: str | None = None
+    family: str = "minimonkey"
     evaluation_pages: int = 256
 
 
@@ -76,158 +76,55 @@ class CopyStage:
     """The Mini-Monkey in the folder `reader`, as a model of Transformers' own class of the `family`."""
 
     output: str
-    family: str
     reader: str
+    family: str
 
 
-PLAIN = {"adaptive_tiles": None}  # InternVL's tiling: no second grid
+SHORT, MIXED = ("word", "lines"), ("mixed",)
+DEFAULT = MappingProxyType({})
+PLAIN = MappingProxyType({"adaptive_tiles": None})  # InternVL's tiling: no second grid
+TWO_TILES = MappingProxyType({"adaptive_tiles": None, "detailed_tiles": (1, 2)})
+JOINT = MappingProxyType({"complementarity": "joint"})
+CIP = MappingProxyType({"adaptive_tiles": (1, 4)})  # in place of a family's own processor
+FROZEN, LEARNS = False, True  # the vision tower
 
-# The small checkpoint, and its control: trained on as long as the last stage, still without a second grid.
+# Folder, random numbers, kinds of pages, tiles, batch size, learning rate, steps, tower, what it begins from
 SMALL = (
-    TowerStage("{size}/tower", steps=2500, learning_rate=1e-3),
-    ReaderStage(
-        "{size}/words",
-        data="train words",
-        kinds=("word", "lines"),
-        tiles={"detailed_tiles": (1, 2)} | PLAIN,
-        batch_size=32,
-        learning_rate=1e-3,
-        steps=1200,
-        trains_tower=False,
-        tower="{size}/tower",
-    ),
-    ReaderStage(
-        "{size}/pages",
-        data="train pages",
-        kinds=("mixed",),
-        tiles=PLAIN,
-        batch_size=32,
-        learning_rate=1e-3,
-        steps=900,
-        trains_tower=False,
-        begins_from="{size}/words",
-    ),
-    # A warm restart: the same again on new pages, with the learning rate back at its peak
-    ReaderStage(
-        "{size}/again",
-        data="train again",
-        kinds=("mixed",),
-        tiles=PLAIN,
-        batch_size=32,
-        learning_rate=1e-3,
-        steps=900,
-        trains_tower=False,
-        begins_from="{size}/pages",
-    ),
-    ReaderStage(
-        "{size}/pyramid",
-        data="train pyramid",
-        kinds=("mixed",),
-        batch_size=16,
-        learning_rate=4e-4,
-        steps=400,
-        trains_tower=True,
-        begins_from="{size}/again",
-    ),
-    ReaderStage(
-        "{size}/control",
-        data="train control",
-        kinds=("mixed",),
-        tiles=PLAIN,
-        batch_size=16,
-        learning_rate=4e-4,
-        steps=400,
-        trains_tower=True,
-        begins_from="{size}/again",
-    ),
+    TowerStage("{size}/tower", "train", steps=2500, learning_rate=1e-3),
+    ReaderStage("{size}/words", "train words", SHORT, TWO_TILES, 32, 1e-3, 1200, FROZEN, tower="{size}/tower"),
+    ReaderStage("{size}/pages", "train pages", MIXED, PLAIN, 32, 1e-3, 900, FROZEN, "{size}/words"),
+    # A warm restart: the same on new pages, with the learning rate back at its peak
+    ReaderStage("{size}/again", "train again", MIXED, PLAIN, 32, 1e-3, 900, FROZEN, "{size}/pages"),
+    # With CIP: the small checkpoint. Its control is trained on as long, still without a second grid.
+    ReaderStage("{size}/pyramid", "train pyramid", MIXED, DEFAULT, 16, 4e-4, 400, LEARNS, "{size}/again"),
+    ReaderStage("{size}/control", "train control", MIXED, PLAIN, 16, 4e-4, 400, LEARNS, "{size}/again"),
 )
 
 # Three times as long after the warm restart, with both grids chosen together and with one grid: is CIP worth it?
 LONGER = (
-    ReaderStage(
-        "{size}/joint",
-        data="train joint",
-        kinds=("mixed",),
-        tiles={"complementarity": "joint"},
-        batch_size=16,
-        learning_rate=4e-4,
-        steps=1200,
-        trains_tower=True,
-        begins_from="{size}/again",
-    ),
-    ReaderStage(
-        "{size}/joint_control",
-        data="train joint_control",
-        kinds=("mixed",),
-        tiles=PLAIN,
-        batch_size=16,
-        learning_rate=4e-4,
-        steps=1200,
-        trains_tower=True,
-        begins_from="{size}/again",
-    ),
+    ReaderStage("{size}/joint", "train joint", MIXED, JOINT, 16, 4e-4, 1200, LEARNS, "{size}/again"),
+    ReaderStage("{size}/joint_control", "train joint_control", MIXED, PLAIN, 16, 4e-4, 1200, LEARNS, "{size}/again"),
 )
 
 
-def _family(family: str) -> tuple[ReaderStage, ...]:
+def _family(name: str) -> tuple[ReaderStage, ...]:
     """A family learns to read behind its SigLIP tower, then with CIP and, as long, without."""
-    shared = {"family": family, "evaluation_pages": 128}
+    start = {"tower": "siglip", "reader": "{size}/again"}
+    end = {"family": name, "evaluation_pages": 128}
     return (
-        ReaderStage(
-            f"{family}/words",
-            data="train words",
-            kinds=("word", "lines"),
-            batch_size=32,
-            learning_rate=1e-3,
-            steps=250,
-            trains_tower=False,
-            reader="{size}/again",
-            tower="siglip",
-            **shared,
-        ),
-        ReaderStage(
-            f"{family}/pages",
-            data="train pages",
-            kinds=("mixed",),
-            batch_size=32,
-            learning_rate=1e-3,
-            steps=300,
-            trains_tower=False,
-            begins_from=f"{family}/words",
-            **shared,
-        ),
-        ReaderStage(
-            f"{family}/pyramid",
-            data="train pyramid",
-            kinds=("mixed",),
-            tiles={"adaptive_tiles": (1, 4)},
-            batch_size=16,
-            learning_rate=4e-4,
-            steps=200,
-            trains_tower=True,
-            begins_from=f"{family}/pages",
-            **shared,
-        ),
-        ReaderStage(
-            f"{family}/control",
-            data="train control",
-            kinds=("mixed",),
-            batch_size=16,
-            learning_rate=4e-4,
-            steps=200,
-            trains_tower=True,
-            begins_from=f"{family}/pages",
-            **shared,
-        ),
+        ReaderStage(f"{name}/words", "train words", SHORT, DEFAULT, 32, 1e-3, 250, FROZEN, **start, **end),
+        ReaderStage(f"{name}/pages", "train pages", MIXED, DEFAULT, 32, 1e-3, 300, FROZEN, f"{name}/words", **end),
+        ReaderStage(f"{name}/pyramid", "train pyramid", MIXED, CIP, 16, 4e-4, 200, LEARNS, f"{name}/pages", **end),
+        ReaderStage(f"{name}/control", "train control", MIXED, DEFAULT, 16, 4e-4, 200, LEARNS, f"{name}/pages", **end),
     )
 
 
 # Models of other families, begun with what the small checkpoint has learned.
 FAMILIES = (
-    CopyStage("internvl/pages", family="internvl", reader="{size}/again"),
-    CopyStage("internvl/control", family="internvl", reader="{size}/control"),
-    CopyStage("internvl/pyramid", family="internvl", reader="{size}/pyramid"),
-    TowerStage("siglip", steps=300, learning_rate=3e-4, begins_from="{size}/tower"),
+    CopyStage("internvl/pages", "{size}/again", "internvl"),
+    CopyStage("internvl/control", "{size}/control", "internvl"),
+    CopyStage("internvl/pyramid", "{size}/pyramid", "internvl"),
+    TowerStage("siglip", "train", steps=300, learning_rate=3e-4, begins_from="{size}/tower"),
     *_family("llava_onevision"),
     *_family("minicpmv"),
 )

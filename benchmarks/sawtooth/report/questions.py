@@ -32,6 +32,10 @@ def judged(estimate: Estimate) -> str:
     return f"{percent(estimate)} ({verdict(estimate)})"
 
 
+def joined(start: str, answers: list[str], nothing: str = "Not read.") -> str:
+    return f"{start}{'; '.join(answers)}." if answers else nothing
+
+
 def sawtooth_answer(models: Tables) -> str:
     answers = []
     for axis, lines in LINES.items():
@@ -51,7 +55,7 @@ def cip_answer(models: Tables, trained: str) -> str:
         if name.endswith(f"-{trained}"):
             gains = [gain(found, CIP, PLAIN, at_lines=True) for found in parts(table).values()]
             by_model.append(f"{name.removesuffix(f'-{trained}')} {count([verdict(each) for each in gains])}")
-    return "; ".join(by_model) + "." if by_model else "No model was read."
+    return joined("", by_model, "No model was read.")
 
 
 def training_answer(trainings: list[Comparison]) -> str:
@@ -60,7 +64,7 @@ def training_answer(trainings: list[Comparison]) -> str:
         if each.read == ON_PAGES and each.rule != LEARNED:
             tiles = "with as many tiles " if each.than != PLAIN else ""
             answers.append(f"{each.model} {each.rule} {tiles}{judged(each.everywhere)}")
-    return "Words on pages: " + "; ".join(answers) + "." if answers else "No control was trained."
+    return joined("Words on pages: ", answers, "No control was trained.")
 
 
 def budget_answer(pages: Tables) -> str:
@@ -71,16 +75,14 @@ def budget_answer(pages: Tables) -> str:
         for baseline in (PLAIN, "overlap + global")
         if baseline + BUDGET in set(table["method"])
     ]
-    return f"Words on pages, `any`: {'; '.join(answers)}." if answers else "Not read."
+    return joined("Words on pages, `any`: ", answers)
 
 
 def rule_answer(models: Tables) -> str:
     gains = [
         f"{name} {percent(gain(table, JOINT, CIP))}" for name, table in models.items() if JOINT in set(table["method"])
     ]
-    if not gains:
-        return "No model was read with `joint`."
-    return f"`joint` minus `any`, everywhere: {'; '.join(gains)}."
+    return joined("`joint` minus `any`, everywhere: ", gains, "No model was read with `joint`.")
 
 
 def compression_answer(compressed: Tables) -> str:
@@ -98,9 +100,7 @@ def compression_answer(compressed: Tables) -> str:
             if chosen.any()
         ]
         answers.append(f"{model}: {', '.join(estimates)}")
-    if not answers:
-        return "Not read."
-    return f"Words read on pages in % where half of the detailed tokens stay. {'; '.join(answers)}."
+    return joined("Words read on pages in % where half of the detailed tokens stay. ", answers)
 
 
 def steering_answer(steered: Tables) -> str:
@@ -109,8 +109,7 @@ def steering_answer(steered: Tables) -> str:
         half = table[table["keep_ratio"] == 0.5]
         change = bootstrap(half["page"], mean(half["kept_asked"] - half["kept_other"]))
         answers.append(f"{model} {judged(change)}")
-    found = "; ".join(answers)
-    return f"Tokens kept on the word asked for minus those on the other, at 0.5: {found}." if answers else "Not read."
+    return joined("Tokens kept on the word asked for minus those on the other, at 0.5: ", answers)
 
 
 def questions_section(
