@@ -1,5 +1,6 @@
-"""Markdown tables, as every report here writes them."""
+"""Markdown, as every report here writes it."""
 
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
 
@@ -23,4 +24,18 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]], right:
         if len(cells) != len(head):
             raise ValueError(f"A row must have {len(head)} cells, got {len(cells)}: {list(cells)}.")
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def blocks(*parts: str | Sequence[str]) -> list[str]:
+    """
+    The lines of headings, paragraphs and tables, with an empty line after each.
+
+    A string is wrapped to lines of 119 characters, unless it is a picture; a table has its lines already.
+    """
+    lines = []
+    for part in parts:
+        if isinstance(part, str) and not part.startswith("!"):
+            part = textwrap.wrap(part, 119, break_long_words=False, break_on_hyphens=False)
+        lines += [*([part] if isinstance(part, str) else part), ""]
     return lines

@@ -18,6 +18,7 @@ from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionProcessor,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
@@ -82,11 +83,8 @@ def family_tokenizer() -> PreTrainedTokenizerFast:
     """Bytes and the special tokens of every family."""
     tokenizer = make_tokenizer()
     tokens = tokenizer.init_kwargs["extra_special_tokens"] | SPECIAL_TOKENS
-    return PreTrainedTokenizerFast(**tokenizer.init_kwargs | {"extra_special_tokens": tokens}, **_object(tokenizer))
-
-
-def _object(tokenizer: PreTrainedTokenizerFast) -> dict:
-    return {"tokenizer_object": tokenizer.backend_tokenizer}
+    kwargs = tokenizer.init_kwargs | {"extra_special_tokens": tokens}
+    return PreTrainedTokenizerFast(**kwargs, tokenizer_object=tokenizer.backend_tokenizer)
 
 
 def family_processor(family: str) -> ProcessorMixin:
@@ -123,6 +121,13 @@ def family_processor(family: str) -> ProcessorMixin:
 def family_model(family: str, size: str = "6m") -> PreTrainedModel:
     """A model of the family with random weights, of the widths and depths of `size`."""
     tokenizer = family_tokenizer()
+    model = FAMILIES[family](_family_config(family, size, tokenizer))
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def _family_config(family: str, size: str, tokenizer: PreTrainedTokenizerFast) -> PretrainedConfig:
     (vision_width, vision_layers, vision_heads), (width, layers, heads) = SIZES[size]
     text = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -143,40 +148,16 @@ def family_model(family: str, size: str = "6m") -> PreTrainedModel:
         "image_size": TILE_SIZE,
         "patch_size": PATCH_SIZE,
     }
+    shared = {"text_config": text.to_dict(), "tie_word_embeddings": False}
     if family == "internvl":
         vision_config = InternVLVisionConfig(attention_bias=True, layer_scale_init_value=1.0, **vision)
-        config = InternVLConfig(
-            vision_config=vision_config.to_dict(),
-            text_config=text.to_dict(),
-            image_token_id=tokenizer.context_image_token_id,
-            image_seq_length=16,
-            downsample_ratio=0.5,
-            tie_word_embeddings=False,
-        )
-        model = InternVLForConditionalGeneration(config)
-    elif family == "llava_onevision":
-        config = LlavaOnevisionConfig(
-            vision_config=SiglipVisionConfig(vision_use_head=False, **vision).to_dict(),
-            text_config=text.to_dict(),
-            image_token_id=tokenizer.image_token_id,
-            video_token_id=tokenizer.video_token_id,
-            vision_feature_layer=-1,
-            tie_word_embeddings=False,
-            image_grid_pinpoints=family_processor(family).image_processor.image_grid_pinpoints,
-        )
-        model = LlavaOnevisionForConditionalGeneration(config)
-    else:
-        config = MiniCPMV4_6Config(
-            vision_config=MiniCPMV4_6VisionConfig(**vision).to_dict(),
-            text_config=text.to_dict(),
-            image_token_id=tokenizer.image_token_id,
-            video_token_id=tokenizer.video_token_id,
-            insert_layer_id=vision_layers // 2,
-            image_size=TILE_SIZE,
-            downsample_mode="4x",
-            tie_word_embeddings=False,
-        )
-        model = MiniCPMV4_6ForConditionalGeneration(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model
+        shared |= {"image_token_id": tokenizer.context_image_token_id, "image_seq_length": 16, "downsample_ratio": 0.5}
+        return InternVLConfig(vision_config=vision_config.to_dict(), **shared)
+    shared |= {"image_token_id": tokenizer.image_token_id, "video_token_id": tokenizer.video_token_id}
+    if family == "llava_onevision":
+        vision_config = SiglipVisionConfig(vision_use_head=False, **vision)
+        pinpoints = family_processor(family).image_processor.image_grid_pinpoints
+        shared |= {"vision_feature_layer": -1, "image_grid_pinpoints": pinpoints}
+        return LlavaOnevisionConfig(vision_config=vision_config.to_dict(), **shared)
+    shared |= {"insert_layer_id": vision_layers // 2, "image_size": TILE_SIZE, "downsample_mode": "4x"}
+    return MiniCPMV4_6Config(vision_config=MiniCPMV4_6VisionConfig(**vision).to_dict(), **shared)

@@ -161,7 +161,7 @@ def run_recipe(
         name: In `RECIPES`.
         size: In `SIZES`.
         runs: Folder of the stages' folders.
-        steps: At most so many updates a stage, to try a recipe out.
+        steps: At most so many updates a stage, and eight held-out pages for each, to try a recipe out.
 
     Raises:
         FileNotFoundError: A stage begins from one that is neither finished nor in the recipe before it.
@@ -177,6 +177,8 @@ def run_recipe(
         torch.manual_seed(seed)
         if steps and not isinstance(stage, CopyStage):
             stage = replace(stage, steps=min(steps, stage.steps))
+        if steps and isinstance(stage, ReaderStage):
+            stage = replace(stage, evaluation_pages=min(8 * steps, stage.evaluation_pages))
         if isinstance(stage, CopyStage):
             begin(stage, size, None).save_pretrained(result(stage))
         elif isinstance(stage, TowerStage):

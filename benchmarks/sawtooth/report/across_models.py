@@ -13,7 +13,7 @@ from benchmarks.sawtooth.report.comparisons import (
     parts,
 )
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, percent, verdict
-from benchmarks.tables import markdown_table
+from benchmarks.tables import blocks, markdown_table
 
 
 RULES = ("pyramid all", "pyramid disjoint", JOINT)
@@ -34,19 +34,16 @@ def sawtooth_section(models: Tables) -> list[str]:
             )
     head = ["model", "trained with", "lines", "letters", "n", "depth without CIP", "a sawtooth?", "depth with CIP"]
     head += ["gain on lines", "does CIP help there?", "gain everywhere"]
-    return [
+    return blocks(
         "## Is there a sawtooth, and does CIP remove it?",
-        "",
         "![Depth of the sawtooth with and without CIP, per model](results/overview.png)",
-        "",
-        "Character accuracy in % with 95% intervals by bootstrap over the words; n readings per method, letters in px",
-        "of the detailed tiles. Depth: in the centers of tiles minus on cut lines of the detailed grid. Lines between",
-        "rows of tiles halve every letter of a word, those between columns part the word, or one letter. Gain: CIP",
-        "(`any`) minus the model's own tiling, on the same words at the same places. Yes: the interval is above zero.",
-        "",
-        *markdown_table(head, rows, right=("letters", "n")),
-        "",
-    ]
+        "Character accuracy in % with 95% intervals by bootstrap over the words; n readings per method, letters "
+        "in px of the detailed tiles. Depth: in the centers of tiles minus on cut lines of the detailed grid. "
+        "Lines between rows of tiles halve every letter of a word, those between columns part the word, or one "
+        "letter. Gain: CIP (`any`) minus the model's own tiling, on the same words at the same places. Yes: the "
+        "interval is above zero.",
+        markdown_table(head, rows, right=("letters", "n")),
+    )
 
 
 def pages_section(pages: Tables) -> list[str]:
@@ -61,15 +58,12 @@ def pages_section(pages: Tables) -> list[str]:
     if not rows:
         return []
     head = ["model", "trained with", "words", "plain tiling", "CIP (`any`)", "`any` minus plain tiling"]
-    return [
+    return blocks(
         "## And on pages?",
-        "",
-        "Words read on lines of text, receipts, tables and signs, in % with 95% intervals by bootstrap over pages.",
-        "The figures of the models' own sections show every method.",
-        "",
-        *markdown_table([*head, "`joint` minus plain tiling"], rows, right=("words",)),
-        "",
-    ]
+        "Words read on lines of text, receipts, tables and signs, in % with 95% intervals by bootstrap over "
+        "pages. The figures of the models' own sections show every method.",
+        markdown_table([*head, "`joint` minus plain tiling"], rows, right=("words",)),
+    )
 
 
 def training_section(trainings: list[Comparison]) -> list[str]:
@@ -80,18 +74,15 @@ def training_section(trainings: list[Comparison]) -> list[str]:
     if not rows:
         return []
     head = ["model", "with CIP", "without", "what is read", "n", "everywhere", "cut by the detailed grid"]
-    return [
+    return blocks(
         "## Is a model that is trained with CIP the better one?",
-        "",
-        "The model trained on with CIP and read with it, minus the one trained on for as many steps with plain tiling",
-        "and read so, or with a finer grid of as many tiles as the pyramid, on the same words at the same places:",
-        "character accuracy of moved words, and words read on pages, in points with 95% intervals. 3m-long: both",
-        "trained three times as long, the one with both grids chosen together (`joint`). Only in training: the one is",
-        "read with plain tiling, too.",
-        "",
-        *markdown_table(head, rows, right=("n",)),
-        "",
-    ]
+        "The model trained on with CIP and read with it, minus the one trained on for as many steps with plain "
+        "tiling and read so, or with a finer grid of as many tiles as the pyramid, on the same words at the same "
+        "places: character accuracy of moved words, and words read on pages, in points with 95% intervals. "
+        "3m-long: both trained three times as long, the one with both grids chosen together (`joint`). Only in "
+        "training: the one is read with plain tiling, too.",
+        markdown_table(head, rows, right=("n",)),
+    )
 
 
 def complementarity_section(models: Tables) -> list[str]:
@@ -103,18 +94,14 @@ def complementarity_section(models: Tables) -> list[str]:
     ]
     if not rows:
         return []
-    return [
+    return blocks(
         "## Which complementarity is best?",
-        "",
         "![Character accuracy of every method minus that of plain tiling, per model](results/gains.png)",
-        "",
-        "Character accuracy of a rule minus that of `any`, the published one, in points with 95% intervals, on the",
-        "same words at the same places. Equal rows: the rules chose the same grids.",
-        "Cuts on pages of all sizes, without a model: [GEOMETRY.md](GEOMETRY.md), with the front of what can be had.",
-        "",
-        *markdown_table(["model", "rule", "everywhere", "at cut lines"], rows),
-        "",
-    ]
+        "Character accuracy of a rule minus that of `any`, the published one, in points with 95% intervals, on "
+        "the same words at the same places. Equal rows: the rules chose the same grids. Cuts on pages of all "
+        "sizes, without a model: [GEOMETRY.md](GEOMETRY.md), with the front of what can be had.",
+        markdown_table(["model", "rule", "everywhere", "at cut lines"], rows),
+    )
 
 
 def failures_section(models: Tables) -> list[str]:
@@ -125,15 +112,12 @@ def failures_section(models: Tables) -> list[str]:
         for method in table["method"].unique()
     }
     lines = [f"- {', '.join(key)}: {percent(change)}" for key, change in changes.items() if change[2] < 0]
-    return [
+    return blocks(
         "## What did not work?",
-        "",
-        "Left of the line in the figure above, with the whole interval: worse than the plain tiling of the model",
+        "Left of the line in the figure above, with the whole interval: worse than the plain tiling of the model "
         "(`detailed + global`). Character accuracy on the words that are moved, in points with 95% intervals.",
-        "",
-        *(lines or ["- Nothing was worse for certain."]),
-        "",
-    ]
+        lines or ["- Nothing was worse for certain."],
+    )
 
 
 def models_sections(models: Tables, pages: Tables, trainings: list[Comparison]) -> list[str]:

@@ -12,7 +12,7 @@ from benchmarks.sawtooth.measurements.documents import KINDS
 from benchmarks.sawtooth.report.comparisons import Tables
 from benchmarks.sawtooth.report.readings import in_center, on_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent
-from benchmarks.tables import markdown_table
+from benchmarks.tables import blocks, markdown_table
 
 
 def by_method(table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -38,19 +38,14 @@ def sweep_section(name: str, table: pd.DataFrame) -> list[str]:
         rows.append([method, f"{size:g}", len(found), *estimates, f"{100 * found['cut_everywhere'].mean():.0f}"])
     head = ["cut by", "letters, px", "n", "all", "centers", "on a line", "depth", "depth, characters"]
     head += ["cut everywhere, %"]
-    return [
+    return blocks(
         "### One word, moved",
-        "",
         f"![Character accuracy of {name} over the place of the word](results/sweep-{name}.png)",
-        "",
         "*Dashed: cut lines of the detailed grid. Grids of three tiles along the axis.*",
-        "",
-        "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers minus on lines.",
-        "Cut: positions where every grid cuts the word.",
-        "",
-        *markdown_table(head, rows, right=("letters, px", "n", "cut everywhere, %")),
-        "",
-    ]
+        "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers minus on lines. Cut: "
+        "positions where every grid cuts the word.",
+        markdown_table(head, rows, right=("letters, px", "n", "cut everywhere, %")),
+    )
 
 
 def pages_section(name: str, table: pd.DataFrame) -> list[str]:
@@ -71,18 +66,13 @@ def pages_section(name: str, table: pd.DataFrame) -> list[str]:
         "cut by it, whole elsewhere",
         "cut by every grid",
     ]
-    return [
+    return blocks(
         "### Pages",
-        "",
         f"![Share of the words on pages that {name} reads](results/page-{name}.png)",
-        "",
         "Words that are read, in % with 95% intervals by bootstrap over the pages; in brackets how many words.",
-        "",
-        *markdown_table(head, by_cut, right=("words",)),
-        "",
-        *markdown_table(["cut by", *KINDS], by_kind),
-        "",
-    ]
+        markdown_table(head, by_cut, right=("words",)),
+        markdown_table(["cut by", *KINDS], by_kind),
+    )
 
 
 def compression_section(name: str, table: pd.DataFrame) -> list[str]:
@@ -97,19 +87,15 @@ def compression_section(name: str, table: pd.DataFrame) -> list[str]:
         )
     head = ["chosen by", "keep_ratio", "layer", "positions", "n", "words read", "characters", "agreement", "tokens"]
     head += ["KV", "time"]
-    return [
+    return blocks(
         "### Scale compression",
-        "",
         f"![Character accuracy of {name} over the share of tokens that is kept](results/compression-{name}.png)",
-        "",
-        "The same pages under the pyramid, with part of their detailed tokens. Words read and character accuracy in %",
-        "with 95% intervals by bootstrap over the pages. Agreement: answers equal to those of the uncompressed model,",
-        "in %. Tokens: of the prompt. KV: bytes of the cache against all tokens. Time: to the first token, against",
-        "all tokens on the same page, measured in turns, median; below 1 is faster.",
-        "",
-        *markdown_table(head, rows, right=("keep_ratio", "layer", "n", "agreement", "tokens", "KV", "time")),
-        "",
-    ]
+        "The same pages under the pyramid, with part of their detailed tokens. Words read and character accuracy "
+        "in % with 95% intervals by bootstrap over the pages. Agreement: answers equal to those of the "
+        "uncompressed model, in %. Tokens: of the prompt. KV: bytes of the cache against all tokens. Time: to the "
+        "first token, against all tokens on the same page, measured in turns, median; below 1 is faster.",
+        markdown_table(head, rows, right=("keep_ratio", "layer", "n", "agreement", "tokens", "KV", "time")),
+    )
 
 
 def steering_section(name: str, table: pd.DataFrame) -> list[str]:
@@ -120,15 +106,13 @@ def steering_section(name: str, table: pd.DataFrame) -> list[str]:
         shares = [share(found, each) for each in (found["exact"], asked, other, asked - other)]
         rows.append([f"{ratio:g}", len(found), *shares, f"{100 * found['kept_all'].mean():.0f}"])
     head = ["keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference", "of all"]
-    return [
+    return blocks(
         "### Does the question steer what is kept?",
-        "",
-        "Two words on one page, asked for the upper or for the lower one. Exact answers, and the detailed tokens that",
-        "stay on the word asked for and on the other one, in % with 95% intervals by bootstrap over the pages.",
-        "",
-        *markdown_table(head, rows, right=("keep_ratio", "n", "of all")),
-        "",
-    ]
+        "Two words on one page, asked for the upper or for the lower one. Exact answers, and the detailed tokens "
+        "that stay on the word asked for and on the other one, in % with 95% intervals by bootstrap over the "
+        "pages.",
+        markdown_table(head, rows, right=("keep_ratio", "n", "of all")),
+    )
 
 
 SECTIONS = {

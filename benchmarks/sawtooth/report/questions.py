@@ -18,7 +18,7 @@ from benchmarks.sawtooth.report.comparisons import (
     parts,
 )
 from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, mean, percent, verdict
-from benchmarks.tables import markdown_table
+from benchmarks.tables import blocks, markdown_table
 
 
 def count(verdicts: list[str]) -> str:
@@ -128,12 +128,9 @@ def questions_section(
         "What does SCM keep?": compression_answer(compressed),
         "Does the question steer it?": steering_answer(steered),
     }
-    return [
+    return blocks(
         "## In short",
-        "",
-        "Yes, reversed: the whole 95% interval is above zero, or below. A reading is one model, one size of letters",
-        "and one direction of the cut lines. The tables and figures behind every line follow.",
-        "",
-        *markdown_table(["question", "answer"], answers.items()),
-        "",
-    ]
+        "Yes, reversed: the whole 95% interval is above zero, or below. A reading is one model, one size of "
+        "letters and one direction of the cut lines. The tables and figures behind every line follow.",
+        markdown_table(["question", "answer"], answers.items()),
+    )
