@@ -133,6 +133,7 @@ def run_all(folder: Path) -> dict:
 
 
 def gigabytes(number: int) -> str:
+    """Bytes in GB."""
     return f"{number / 1e9:.2f} GB"
 
 

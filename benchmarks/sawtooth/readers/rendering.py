@@ -54,6 +54,7 @@ class Page:
 
 @lru_cache(maxsize=512)
 def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font by its name in matplotlib's package, or Pillow's own, in px."""
     if name == "Pillow":
         return ImageFont.load_default(size)
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf")), size)
@@ -61,6 +62,7 @@ def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=1)
 def lexicon() -> list[str]:
+    """Words of the English language."""
     return Path(__file__).with_name("words.txt").read_text().split()
 
 

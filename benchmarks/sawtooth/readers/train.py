@@ -44,6 +44,7 @@ def result(stage: Stage) -> Path:
 
 
 def is_finished(stage: Stage) -> bool:
+    """Whether a stage has saved what it trained."""
     return (result(stage) / "model.safetensors").exists()
 
 

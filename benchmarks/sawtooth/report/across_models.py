@@ -21,6 +21,7 @@ TRAINED = {"plain": "plain tiling", "control": "plain tiling, as long", "pyramid
 
 
 def sawtooth_section(models: Tables) -> list[str]:
+    """Depths with and without CIP, and the gain on cut lines, a row per model, direction and size of letters."""
     rows = []
     for name, table in models.items():
         model, trained = name.rsplit("-", 1)
@@ -47,6 +48,7 @@ def sawtooth_section(models: Tables) -> list[str]:
 
 
 def pages_section(pages: Tables) -> list[str]:
+    """Words read on pages with and without CIP, a row per model; nothing where none was read so."""
     rows = []
     for name, table in pages.items():
         methods = table["method"]
@@ -67,6 +69,7 @@ def pages_section(pages: Tables) -> list[str]:
 
 
 def training_section(trainings: list[Comparison]) -> list[str]:
+    """Gains of training with CIP over training as long without; nothing where no control was read."""
     rows = [
         [each.model, each.rule, each.than, each.read, each.number, percent(each.everywhere), percent(each.cut)]
         for each in trainings
@@ -86,6 +89,7 @@ def training_section(trainings: list[Comparison]) -> list[str]:
 
 
 def complementarity_section(models: Tables) -> list[str]:
+    """Every rule against the published one; nothing where no other rule was read."""
     rows = [
         [name, rule, *(percent(gain(table, rule, CIP, at_lines)) for at_lines in (False, True))]
         for name, table in models.items()

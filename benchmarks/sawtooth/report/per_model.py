@@ -26,6 +26,7 @@ def share(table: pd.DataFrame, values: pd.Series, chosen: np.ndarray | None = No
 
 
 def sweep_section(name: str, table: pd.DataFrame) -> list[str]:
+    """A moved word: exact match by method and size of the letters."""
     rows = []
     for size, (method, every) in product(np.unique(table["size"]), by_method(table)):
         found = every[every["size"] == size]
@@ -49,6 +50,7 @@ def sweep_section(name: str, table: pd.DataFrame) -> list[str]:
 
 
 def pages_section(name: str, table: pd.DataFrame) -> list[str]:
+    """Words read on pages: by what cuts them, and by the kind of page."""
     by_cut, by_kind = [], []
     for method, found in by_method(table):
         detailed, everywhere = found["cut_detailed"], found["cut_everywhere"]
@@ -76,6 +78,7 @@ def pages_section(name: str, table: pd.DataFrame) -> list[str]:
 
 
 def compression_section(name: str, table: pd.DataFrame) -> list[str]:
+    """Compressed pages: what is read, agreement, and the cost, a row per compression."""
     rows, full = [], table[table["keep_ratio"] == 1]
     for (selector, ratio, layer, positions), found in table.groupby(list(CompressedPages.block), sort=False):
         seconds = np.median(found["first_token_seconds"] / found["full_seconds"])
@@ -99,6 +102,7 @@ def compression_section(name: str, table: pd.DataFrame) -> list[str]:
 
 
 def steering_section(name: str, table: pd.DataFrame) -> list[str]:
+    """What stays on the word that is asked for, and on the other one."""
     rows = []
     for ratio in sorted(set(table["keep_ratio"]), reverse=True):
         found = table[table["keep_ratio"] == ratio]

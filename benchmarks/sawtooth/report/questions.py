@@ -29,14 +29,17 @@ def count(verdicts: list[str]) -> str:
 
 
 def judged(estimate: Estimate) -> str:
+    """An estimate with its verdict."""
     return f"{percent(estimate)} ({verdict(estimate)})"
 
 
 def joined(start: str, answers: list[str], nothing: str = "Not read.") -> str:
+    """All answers as one sentence, or what to say where there are none."""
     return f"{start}{'; '.join(answers)}." if answers else nothing
 
 
 def sawtooth_answer(models: Tables) -> str:
+    """Depths without CIP, in both directions of the cut lines."""
     answers = []
     for axis, lines in LINES.items():
         depths = [
@@ -59,6 +62,7 @@ def cip_answer(models: Tables, trained: str) -> str:
 
 
 def training_answer(trainings: list[Comparison]) -> str:
+    """Words read on pages by the model trained with CIP minus those by its control."""
     answers = []
     for each in trainings:
         if each.read == ON_PAGES and each.rule != LEARNED:
@@ -79,6 +83,7 @@ def budget_answer(pages: Tables) -> str:
 
 
 def rule_answer(models: Tables) -> str:
+    """The gain of `joint` over the published rule."""
     gains = [
         f"{name} {percent(gain(table, JOINT, CIP))}" for name, table in models.items() if JOINT in set(table["method"])
     ]
@@ -104,6 +109,7 @@ def compression_answer(compressed: Tables) -> str:
 
 
 def steering_answer(steered: Tables) -> str:
+    """The difference between both words, where half of the tokens stay."""
     answers = []
     for model, table in steered.items():
         half = table[table["keep_ratio"] == 0.5]
