@@ -186,39 +186,21 @@ bench: $(STAMP)
 bench-conversion: $(STAMP)
 	$(BIN)/python -m benchmarks.conversion.run
 
-# The small checkpoint, from nothing; stopped at any time, it goes on where it was. SIZE: 3m, 6m or 10m.
+# The small checkpoint, from nothing; stopped at any time, it goes on where it was. SIZE: 3m, 6m or 10m. The stages and
+# their settings: benchmarks/sawtooth/readers/recipe.py
 SIZE := 6m
-RUN := runs/$(SIZE)
-STAGE = $(BIN)/python -m examples.minimonkey_tiny.train_reader
+TRAIN = $(BIN)/python -m benchmarks.sawtooth.readers.train
 
 train: $(STAMP)
-	$(BIN)/python -m examples.minimonkey_tiny.train_tower --size $(SIZE) --output $(RUN)/tower
-	$(STAGE) words --size $(SIZE) --tower $(RUN)/tower/tower --output $(RUN)/words
-	$(STAGE) pages --model $(RUN)/words/model --output $(RUN)/pages
-	$(STAGE) again --model $(RUN)/pages/model --output $(RUN)/again
-	$(STAGE) pyramid --model $(RUN)/again/model --output $(RUN)/pyramid
-	$(STAGE) control --model $(RUN)/again/model --output $(RUN)/control
+	$(TRAIN) small --size $(SIZE)
 
 # Three times the last stages, with the grids chosen together and with one grid: is CIP worth its training?
 train-longer: $(STAMP)
-	$(STAGE) joint --model $(RUN)/again/model --output $(RUN)/joint
-	$(STAGE) joint_control --model $(RUN)/again/model --output $(RUN)/joint_control
+	$(TRAIN) longer --size $(SIZE)
 
 # What the benchmark needs of other families, from what `make train` made.
-FAMILY = $(BIN)/python -m benchmarks.sawtooth.train_family --size $(SIZE)
-
 train-families: $(STAMP)
-	$(FAMILY) copy --family internvl --reader $(RUN)/again/model --output runs/internvl/pages
-	$(FAMILY) copy --family internvl --reader $(RUN)/control/model --output runs/internvl/control
-	$(FAMILY) copy --family internvl --reader $(RUN)/pyramid/model --output runs/internvl/pyramid
-	$(FAMILY) tower --source $(RUN)/tower/tower --output runs/siglip
-	for family in llava_onevision minicpmv; do \
-		set -e; R=runs/$$family; \
-		$(FAMILY) words --family $$family --reader $(RUN)/again/model --tower runs/siglip/tower --output $$R/words; \
-		$(FAMILY) pages --family $$family --source $$R/words/model --output $$R/pages; \
-		$(FAMILY) pyramid --family $$family --source $$R/pages/model --output $$R/pyramid; \
-		$(FAMILY) control --family $$family --source $$R/pages/model --output $$R/control; \
-	done
+	$(TRAIN) families --size $(SIZE)
 
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
 bench-sawtooth: $(STAMP)

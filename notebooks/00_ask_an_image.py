@@ -231,7 +231,7 @@ word of them was in the training.
 """
 
 # %%
-from examples.minimonkey_tiny.rendering import generator, random_font, render_page, render_pair, render_word
+from benchmarks.sawtooth.readers.rendering import generator, random_font, render_page, render_pair, render_word
 
 
 def draw_pages(split, number):
@@ -415,12 +415,12 @@ assert blurred != answer
 ### Exercise 2
 
 Draw one word of your own at 8 and at 24 pixels and ask for it. `draw_page` and `load_font` of
-`examples.minimonkey_tiny.rendering` are of help. Which one is read?
+`benchmarks.sawtooth.readers.rendering` are of help. Which one is read?
 """
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 import numpy
-from examples.minimonkey_tiny.rendering import draw_page, load_font
+from benchmarks.sawtooth.readers.rendering import draw_page, load_font
 
 heard = {}
 for size in (8, 24):

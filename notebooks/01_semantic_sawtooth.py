@@ -46,8 +46,8 @@ Three copies of one word: in the middle of a tile, on a line between two columns
 # %%
 import matplotlib.pyplot as plt
 
-from benchmarks.sawtooth.methods import METHODS, is_cut
-from benchmarks.sawtooth.sweep import SCALES, SIZES, draw_word, held_out_words
+from benchmarks.sawtooth.cutting import METHODS, is_cut
+from benchmarks.sawtooth.measurements.moved_word import SCALES, SIZES, draw_word, held_out_words
 from processing_minimonkey.visualization import COLORS
 
 TILE, SIZE = 112, 24  # px: the side of a tile, the size of the letters
@@ -149,7 +149,7 @@ def read(images, **images_kwargs):
 VIEWS = {"detailed + global": {"adaptive_tiles": None}, "pyramid any": {}}
 
 # %%
-from benchmarks.sawtooth.reading import character_accuracy
+from benchmarks.sawtooth.readers.scores import character_accuracy
 
 answers = {name: [read([image], **settings)[0] for settings in VIEWS.values()] for name, (image, _) in drawn.items()}
 for name, (without, with_cip) in answers.items():
@@ -209,7 +209,7 @@ have given?
 """
 
 # %%
-from benchmarks.sawtooth.statistics import bootstrap, mean
+from benchmarks.sawtooth.report.statistics import bootstrap, mean
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 for panel, (axis, lines) in zip(axes, {"y": "between rows", "x": "between columns"}.items(), strict=True):
@@ -258,10 +258,10 @@ of the cell above have to agree.
 """
 
 # %%
-from benchmarks.sawtooth.columns import choose, load
+from benchmarks.sawtooth.report.readings import load
 
 RESULTS = course.ROOT / "benchmarks" / "sawtooth" / "results"
-stored = choose((table := load(RESULTS / "sweep-6m-pyramid.csv")), table["size"] == SIZE)
+stored = load(RESULTS / "sweep-6m-pyramid.csv").query("size == @SIZE")
 names = ("method", "columns", "rows", "axis", "position", "word", "answer")
 known = {key[:-1]: key[-1] for key in zip(*(stored[name] for name in names), strict=True)}
 same = [
@@ -284,15 +284,15 @@ control), one trained on with CIP, which is this checkpoint. Depth as above, fro
 """
 
 # %%
-from benchmarks.sawtooth import overview
+from benchmarks.sawtooth.report import comparisons
 
 models = {name: load(RESULTS / f"sweep-6m-{name}.csv") for name in ("plain", "control", "pyramid")}
 full = {}
 for name, table in models.items():
     for axis in "yx":
-        part = choose(table, (table["axis"] == axis) & (table["size"] == SIZE))
-        full[name, axis] = {method: overview.depth(part, method) for method in VIEWS}
-        full[name, axis]["gain on lines"] = overview.gain(part, "pyramid any", "detailed + global", at_lines=True)
+        part = table[(table["axis"] == axis) & (table["size"] == SIZE)]
+        full[name, axis] = {method: comparisons.depth(part, method) for method in VIEWS}
+        full[name, axis]["gain on lines"] = comparisons.gain(part, "pyramid any", "detailed + global", at_lines=True)
         full[name, axis]["n"] = int((part["method"] == "pyramid any").sum())
 
 for (name, axis), found in full.items():
@@ -344,8 +344,10 @@ that the benchmark says nothing. In a MiniCPM-V of the same size lines between c
 
 # %%
 table = models["pyramid"]
-large = choose(table, (table["axis"] == "y") & (table["size"] == 32))
-large = [overview.depth(large, method) for method in VIEWS] + [overview.gain(large, *reversed(VIEWS), at_lines=True)]
+large = table[(table["axis"] == "y") & (table["size"] == 32)]
+large = [comparisons.depth(large, method) for method in VIEWS] + [
+    comparisons.gain(large, *reversed(VIEWS), at_lines=True)
+]
 print("32 px:", *("{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in each)) for each in large))
 assert large[0][1] > 0 and large[1][0] < large[0][0]
 assert large[2][1] < 0 < large[2][0]

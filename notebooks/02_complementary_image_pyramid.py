@@ -280,9 +280,9 @@ is cut by a grid if no tile holds its whole box. The benchmark's 160 pages have 
 """
 
 # %%
-from benchmarks.sawtooth.documents import make_page
-from benchmarks.sawtooth.methods import METHODS, is_cut
-from benchmarks.sawtooth.page import word_boxes
+from benchmarks.sawtooth.measurements.documents import make_page
+from benchmarks.sawtooth.cutting import METHODS, is_cut
+from benchmarks.sawtooth.measurements.pages import word_boxes
 
 METHOD_NAMES = ["detailed + global", "pyramid any", "pyramid all", "pyramid disjoint", "pyramid joint"]
 n_pages = 60 if course.FAST else 160
@@ -310,7 +310,7 @@ Words of one page are not independent, so the 95% interval comes from drawing wh
 """
 
 # %%
-from benchmarks.sawtooth.statistics import bootstrap, mean
+from benchmarks.sawtooth.report.statistics import bootstrap, mean
 
 estimates = {}
 for method, found in counted.items():
@@ -351,7 +351,7 @@ The benchmark stored the same counts when its models read these pages. They have
 """
 
 # %%
-from benchmarks.sawtooth.columns import load
+from benchmarks.sawtooth.report.readings import load
 
 stored = load(course.ROOT / "benchmarks" / "sawtooth" / "results" / "page-6m-pyramid.csv")
 for method, found in counted.items():

@@ -202,7 +202,7 @@ They agree more than chance and differ still. Which one reads best? The benchmar
 # %%
 import csv
 
-from benchmarks.sawtooth.statistics import bootstrap, mean
+from benchmarks.sawtooth.report.statistics import bootstrap, mean
 
 results = course.ROOT / "benchmarks" / "sawtooth" / "results"
 with (results / "compression-6m-pyramid.csv").open(encoding="utf-8", newline="") as file:
@@ -302,7 +302,7 @@ When tokens leave, the rest can keep their old position numbers, with gaps, or b
 """
 
 # %%
-from examples.minimonkey_tiny.train_reader import render
+from benchmarks.sawtooth.readers.rendering import render
 
 number = 16 if course.FAST else 100
 pages = [render("page", "test", index) for index in range(number)]

@@ -52,8 +52,8 @@ import torch
 from PIL import Image, ImageDraw
 from transformers import InternVLProcessor, LlavaOnevisionProcessor
 
-from benchmarks.sawtooth.families import FAMILIES, family_model, family_processor
-from examples.minimonkey_tiny.rendering import load_font
+from benchmarks.sawtooth.readers.families import FAMILIES, family_model, family_processor
+from benchmarks.sawtooth.readers.rendering import load_font
 from processing_minimonkey.plug_in import CIPProcessor
 
 page = Image.new("RGB", (336, 224), "white")
@@ -291,9 +291,9 @@ Mini-Monkey, in Transformers' own class.
 """
 
 # %%
-from benchmarks.sawtooth import overview
-from benchmarks.sawtooth.columns import choose, load
-from benchmarks.sawtooth.statistics import bootstrap, mean
+from benchmarks.sawtooth.report.comparisons import gain
+from benchmarks.sawtooth.report.readings import load
+from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
 
 RESULTS = course.ROOT / "benchmarks" / "sawtooth" / "results"
 METHODS = {"detailed + global": "without", "pyramid any": "with CIP"}
@@ -301,17 +301,17 @@ readings, gains = {}, {}
 for family in FAMILIES:
     for trained in ("plain", "pyramid"):
         table = load(RESULTS / f"sweep-{family}-{trained}.csv")
-        table = choose(table, table["size"] == 24)
-        gains[family, trained] = overview.gain(table, "pyramid any", "detailed + global")
+        table = table[table["size"] == 24]
+        gains[family, trained] = gain(table, "pyramid any", "detailed + global")
         for method in METHODS:
-            part = choose(table, table["method"] == method)
+            part = table[table["method"] == method]
             readings[family, trained, method] = bootstrap(part["word"], mean(part["accuracy"]))
             assert len(part["word"]) == 1680
 
 for key, estimate in gains.items():
     values = [100 * readings[(*key, method)][0] for method in METHODS]
     text = "{:5.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
-    print(f"{key[0]:16} {key[1]:8} {values[0]:.1f} % -> {values[1]:.1f} %, gain {text}: {overview.verdict(estimate)}")
+    print(f"{key[0]:16} {key[1]:8} {values[0]:.1f} % -> {values[1]:.1f} %, gain {text}: {verdict(estimate)}")
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True, layout="constrained")
@@ -334,7 +334,7 @@ course.show(
 )
 
 # %%
-verdicts = {key: overview.verdict(estimate) for key, estimate in gains.items()}
+verdicts = {key: verdict(estimate) for key, estimate in gains.items()}
 assert verdicts["internvl", "plain"] == verdicts["minicpmv", "plain"] == "reversed"
 assert verdicts["internvl", "pyramid"] == "not shown"
 assert verdicts["llava_onevision", "plain"] == "yes" and verdicts["llava_onevision", "pyramid"] == "reversed"
@@ -356,16 +356,16 @@ not measured at all.
 # %%
 def on_lines(family, trained):
     table = load(RESULTS / f"sweep-{family}-{trained}.csv")
-    return overview.gain(choose(table, table["size"] == 24), "pyramid any", "detailed + global", at_lines=True)
+    return gain(table[table["size"] == 24], "pyramid any", "detailed + global", at_lines=True)
 
 
 for key in (("llava_onevision", "plain"), ("minicpmv", "pyramid")):
     print(*key, "on cut lines: {:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in on_lines(*key))))
-assert overview.verdict(on_lines("llava_onevision", "plain")) == "not shown"
-assert overview.verdict(on_lines("minicpmv", "pyramid")) == "yes"
+assert verdict(on_lines("llava_onevision", "plain")) == "not shown"
+assert verdict(on_lines("minicpmv", "pyramid")) == "yes"
 
 table = load(RESULTS / "sweep-minicpmv-plain.csv")
-table = choose(table, table["size"] == 24)
+table = table[table["size"] == 24]
 several = {
     method: [len(answer.split()) > 1 for answer in table["answer"][table["method"] == method]] for method in METHODS
 }

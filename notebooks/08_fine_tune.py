@@ -46,7 +46,7 @@ are held out: none was ever seen in training, here or before.
 # %%
 import numpy as np
 
-from examples.minimonkey_tiny.rendering import draw_page, generator, load_font, random_word
+from benchmarks.sawtooth.readers.rendering import draw_page, generator, load_font, random_word
 
 
 def draw(split, index, font):
@@ -84,7 +84,7 @@ course.show(
 # %%
 import torch
 
-from examples.minimonkey_tiny.evaluate import score
+from benchmarks.sawtooth.readers.scores import score
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
 

@@ -34,7 +34,7 @@ course.setup()
 """
 ## One block of the sawtooth benchmark
 
-`benchmarks/sawtooth/sweep.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid: all words
+`benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid: all words
 at all places along both axes. The file of results has a row per reading, so every figure can be recomputed later, also ones that nobody thought of.
 
 The model is the small checkpoint of this repository, a reader of rendered lower-case text and not the published model.
@@ -45,14 +45,16 @@ The model is the small checkpoint of this repository, a reader of rendered lower
 # %%
 import torch
 
-from benchmarks.sawtooth.sweep import SIZES, Reading, held_out_words, positions, sweep
+from benchmarks.sawtooth.measurements.moved_word import SIZES, held_out_words, positions, read_words
+from benchmarks.sawtooth.measurements.reading import Reader
+from benchmarks.sawtooth.readers.scores import character_accuracy
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
 
 model = MiniMonkeyForConditionalGeneration.from_pretrained(course.CHECKPOINT, dtype=torch.float32).eval()
 processor = MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT)
 words = held_out_words(24, SIZES[24])[: 4 if course.FAST else 24]
-block = sweep(model, processor, "detailed + global", (2, 2), 24, words)
+block = read_words(Reader(model, processor), "detailed + global", (2, 2), 24, words)
 
 print(len(block), "readings of", words)
 print(block[4 * len(words)])
@@ -61,25 +63,25 @@ assert len(block) == 2 * 9 * len(words)
 
 # %% [markdown]
 """
-A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered, the
-scores, and whether the detailed grid, or every grid, cuts the word. The same block is stored, read by the same model:
+A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered,
+and which grids cut the word. Scores follow from it. The same block is stored, read by the same model:
 """
 
 # %%
 import numpy as np
 
-from benchmarks.sawtooth.columns import choose, distance, in_center, load, on_line
+from benchmarks.sawtooth.report.readings import distance, in_center, load, on_line
 
 RESULTS = course.ROOT / "benchmarks" / "sawtooth" / "results"
 table = load(RESULTS / "sweep-6m-pyramid.csv")
 same_block = (table["method"] == "detailed + global") & (table["size"] == 24)
 same_block &= (table["columns"] == 2) & (table["rows"] == 2)
-stored = choose(table, same_block)
+stored = table[same_block]
 known = dict(zip(zip(stored["axis"], stored["position"], stored["word"], strict=True), stored["answer"], strict=True))
 same = np.mean([reading.answer == known[reading.axis, reading.position, reading.word] for reading in block])
 print(f"{100 * same:.0f} % of {len(block)} answers are the stored ones; the stored block has {len(stored['word'])}")
 assert same > 0.95  # another processor may round an answer over an edge
-assert set(table) == set(Reading.__dataclass_fields__)
+assert {"accuracy", "exact", "cut_detailed", "cut_everywhere"} <= set(table)  # computed when the file is read
 
 # %%
 import matplotlib.pyplot as plt
@@ -87,7 +89,10 @@ import matplotlib.pyplot as plt
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
 for panel, (axis, lines) in zip(axes, {"y": "rows", "x": "columns"}.items(), strict=True):
     places = sorted(position[axis == "y"] for position in positions((2, 2), axis))
-    live = [np.mean([r.accuracy for r in block if (r.axis, r.position) == (axis, place)]) for place in places]
+    live = [
+        np.mean([character_accuracy(r.word, r.answer) for r in block if (r.axis, r.position) == (axis, place)])
+        for place in places
+    ]
     before = [stored["accuracy"][(stored["axis"] == axis) & (stored["position"] == place)].mean() for place in places]
     panel.plot(places, 100 * np.array(live), "o--", color="#009E73", label=f"read just now, {len(words)} words")
     panel.plot(places, 100 * np.array(before), "o-", color="#0072B2", label="stored, 24 words")
@@ -111,15 +116,15 @@ The depth of the sawtooth is the accuracy in the centers of tiles minus that exa
 """
 
 # %%
-from benchmarks.sawtooth import overview
-from benchmarks.sawtooth.statistics import bootstrap, difference, mean
+from benchmarks.sawtooth.report.comparisons import depth, gain
+from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, verdict
 
 
 def points(estimate):
     return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
 
 
-rows = choose(table, (table["axis"] == "y") & (table["size"] == 24) & (table["method"] == "detailed + global"))
+rows = table[(table["axis"] == "y") & (table["size"] == 24) & (table["method"] == "detailed + global")]
 away = distance(rows["position"])
 for step in np.unique(away):
     print(
@@ -151,14 +156,12 @@ def report_row(trained, lines, size):
 
 row = report_row("CIP", "between rows", 24)
 print(" | ".join(row))
-both = choose(table, (table["axis"] == "y") & (table["size"] == 24))
+both = table[(table["axis"] == "y") & (table["size"] == 24)]
 assert row[4] == str(len(rows["word"])) == "840"
 assert row[5] == points(sharp)
-assert row[7] == points(overview.depth(both, "pyramid any"))
-assert row[8] == points(overview.gain(both, "pyramid any", "detailed + global", at_lines=True))
-assert (
-    row[9] == overview.verdict(overview.gain(both, "pyramid any", "detailed + global", at_lines=True)) == "not shown"
-)
+assert row[7] == points(depth(both, "pyramid any"))
+assert row[8] == points(gain(both, "pyramid any", "detailed + global", at_lines=True))
+assert row[9] == verdict(gain(both, "pyramid any", "detailed + global", at_lines=True)) == "not shown"
 
 # %% [markdown]
 """
@@ -254,7 +257,7 @@ comparisons = {
     "joint minus the control, as many steps": compare(joint, trained_without),
 }
 for name, estimate in comparisons.items():
-    print(f"{name:42} {points(estimate):20} of {len(plain)} words, {overview.verdict(estimate)}")
+    print(f"{name:42} {points(estimate):20} of {len(plain)} words, {verdict(estimate)}")
 
 # %%
 same_weights = list(comparisons.values())[:2]
@@ -339,7 +342,7 @@ Two rules, as short functions for reading. What counts in a report are the harne
 """
 
 # %%
-from examples.minimonkey_tiny.evaluate import edit_distance
+from benchmarks.sawtooth.readers.scores import edit_distance
 
 
 def containment(references, answer):
@@ -467,7 +470,7 @@ The name of a task is not the name of a setting; and a score over an empty refer
 """
 
 # %%
-from benchmarks.sawtooth.reading import character_accuracy
+from benchmarks.sawtooth.readers.scores import character_accuracy
 
 with course.expected(ValueError):
     MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT, pyramid="docvqa_val")
@@ -485,11 +488,11 @@ The report says of the control, read with a second grid it was not trained for: 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 other = load(RESULTS / "sweep-6m-control.csv")
-other = choose(other, (other["axis"] == "y") & (other["size"] == 24))
-gain = overview.gain(other, "pyramid any", "detailed + global", at_lines=True)
+other = other[(other["axis"] == "y") & (other["size"] == 24)]
+reversed_gain = gain(other, "pyramid any", "detailed + global", at_lines=True)
 row = report_row("plain tiling, as long", "between rows", 24)
-print(points(gain), "in the report:", row[8], row[9])
-assert row[8] == points(gain) and row[9] == overview.verdict(gain) == "reversed"
+print(points(reversed_gain), "in the report:", row[8], row[9])
+assert row[8] == points(reversed_gain) and row[9] == verdict(reversed_gain) == "reversed"
 
 # %% [markdown]
 """
@@ -501,7 +504,7 @@ How fast does an interval shrink? Take the first 6 and 12 of the 24 words and co
 # %% tags=["solution"] jupyter={"source_hidden": true}
 names, widths = list(dict.fromkeys(rows["word"])), {}
 for number in (6, 12, 24):
-    part = choose(rows, np.isin(rows["word"], names[:number]))
+    part = rows[rows["word"].isin(names[:number])]
     estimate = bootstrap(part["word"], difference(part["accuracy"], in_center(part), on_line(part)))
     widths[number] = estimate[2] - estimate[1]
     print(number, "words", points(estimate), f"width {100 * widths[number]:.1f}")

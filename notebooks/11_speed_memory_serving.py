@@ -271,7 +271,7 @@ In proportion to the prompt: the scores are summed over 64 queries at a time.
 """
 
 # %%
-from examples.minimonkey_tiny.train_reader import render
+from benchmarks.sawtooth.readers.rendering import render
 
 pages = [page, *(render("page", "test", index).image for index in range(3))]
 options = {"max_new_tokens": 30, "do_sample": False}

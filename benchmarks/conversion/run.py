@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed.memory import status
-from benchmarks.speed.run import machine
+from benchmarks.machine import machine, machine_line, memory_status, restart_high_water_mark
+from benchmarks.tables import markdown_table
 from modeling_minimonkey.conversion.config import convert_config, read_config
 from modeling_minimonkey.conversion.convert import (
     convert,
@@ -104,14 +104,16 @@ WAYS = {
 def measure(way: str, source: Path, target: Path, small: Path) -> dict:
     """Run in a process of its own: the memory that the conversion adds, in bytes, and its seconds."""
     WAYS[way](small, target.with_name("small"))
-    before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
+    before = memory_status("VmRSS")
+    restart_high_water_mark()
     start = time.perf_counter()
     WAYS[way](source, target)
-    return {"added": status("VmHWM") - before, "process": status("VmHWM"), "seconds": time.perf_counter() - start}
+    peak = memory_status("VmHWM")
+    return {"added": peak - before, "process": peak, "seconds": time.perf_counter() - start}
 
 
 def run_all(folder: Path) -> dict:
+    """Make the checkpoint in `folder` and measure every way to convert it."""
     source, ours, small = folder / "source", folder / "ours", folder / "small_ours"
     make_source(source)
     convert(SMALL, small)
@@ -130,11 +132,17 @@ def run_all(folder: Path) -> dict:
     return results
 
 
+def gigabytes(number: int) -> str:
+    """Bytes in GB."""
+    return f"{number / 1e9:.2f} GB"
+
+
 def report(results: dict) -> str:
+    """The text of RESULTS.md."""
     shard = results["shard"]
     rows = [
-        f"| {way} | {found['added'] / 1e9:.2f} GB | {found['added'] / shard:.2f} | {found['process'] / 1e9:.2f} GB | "
-        f"{found['seconds']:.0f} s |"
+        [way, gigabytes(found["added"]), f"{found['added'] / shard:.2f}", gigabytes(found["process"])]
+        + [f"{found['seconds']:.0f} s"]
         for way, found in results["ways"].items()
     ]
     streamed = [found["added"] / shard for way, found in results["ways"].items() if way.startswith("convert")]
@@ -143,14 +151,12 @@ def report(results: dict) -> str:
         "",
         "Written by `make bench-conversion`; the numbers behind it are in `results.json`.",
         "",
-        "Machine: " + ", ".join(f"{name} {value}" for name, value in results["machine"].items()) + ".",
+        machine_line(results["machine"]),
         "",
         f"A checkpoint of the shapes of InternVL2-2B with random weights: {results['bytes'] / 1e9:.2f} GB in "
         f"{results['files']} files, the largest {shard / 1e9:.2f} GB. Each way ran once (n = 1), in its own process.",
         "",
-        "| way | memory it adds | in shards | whole process | time |",
-        "|---|---|---|---|---|",
-        *rows,
+        *markdown_table(["way", "memory it adds", "in shards", "whole process", "time"], rows),
         "",
         f"The bar is {LIMIT} shards; the conversions need at most {max(streamed):.2f}: "
         + ("met." if max(streamed) <= LIMIT else "**missed**."),

@@ -6,6 +6,7 @@ from benchmarks.memory.checkpoints import BLOCK, FORMATS, read_checkpoints
 from benchmarks.memory.finetuning import CARDS as SHARING_CARDS
 from benchmarks.memory.finetuning import LEVELS, LORA_RANK, PRECISIONS, TRAINED, one_card, per_card
 from benchmarks.memory.prefill import PYRAMIDS, TEXT_AFTER, TEXT_BEFORE
+from benchmarks.tables import markdown_table
 
 
 GIB = 2**30
@@ -33,12 +34,6 @@ def same_sizes(results: dict) -> list[tuple[str, dict]]:
     return [tuple(group) for group in groups]
 
 
-def table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
-    """A Markdown table whose columns after the first `left` ones are aligned to the right."""
-    rules = ["---" if column < left else "---:" for column in range(len(head))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
-
-
 def weights_table(results: dict) -> str:
     rows, footnotes = [], dict(notes())
     for checkpoint in read_checkpoints():
@@ -49,7 +44,7 @@ def weights_table(results: dict) -> str:
         tokens = str(result["tokens_per_tile"])
         rows.append([name, checkpoint.language_model, checkpoint.vision_tower, tokens, parameters, *sizes])
     head = ["checkpoint", "language model", "vision tower", "tokens per tile", "parameters", *FORMATS]
-    return table(head, rows, left=3)
+    return "\n".join(markdown_table(head, rows, right=head[3:]))
 
 
 def pyramids_table(results: dict) -> str:
@@ -62,7 +57,7 @@ def pyramids_table(results: dict) -> str:
             + [f'`"{pyramid.setting}"`', *(f"{prefill[ratio]['tokens']:,}" for ratio in ("1.0", "0.5"))]
         )
     head = ["tiles", "detailed + adaptive + global", "for example an image of", "setting", "prompt", "with SCM"]
-    return table(head, rows, left=0)
+    return "\n".join(markdown_table(head, rows, right=head))
 
 
 def prefill_table(results: dict, keep_ratio: str) -> str:
@@ -75,7 +70,8 @@ def prefill_table(results: dict, keep_ratio: str) -> str:
         prefills = [result["prefill"][str(pyramid.tiles)][keep_ratio] for pyramid in PYRAMIDS]
         per_token = prefills[0]["cache"] // prefills[0]["tokens"] // 1024
         rows.append([name, f"{per_token} KiB", *map(cell, prefills)])
-    return table(["checkpoint", "one token", *(f"{pyramid.tiles} tiles" for pyramid in PYRAMIDS)], rows)
+    head = ["checkpoint", "one token", *(f"{pyramid.tiles} tiles" for pyramid in PYRAMIDS)]
+    return "\n".join(markdown_table(head, rows, right=head[1:]))
 
 
 def most_tiles(result: dict, number_format: str, card: int, keep_ratio: str) -> int:
@@ -96,7 +92,8 @@ def cards_table(results: dict) -> str:
                 plain, short = (most_tiles(result, number_format, card, ratio) for ratio in ("1.0", "0.5"))
                 cells.append(f"{plain or 'none'}, **SCM {short}**" if short > plain else str(plain or "-"))
             rows.append([name, number_format, *cells])
-    return table(["checkpoint", "weights", *(f"{card} GB" for card in CARDS)], rows, left=2)
+    head = ["checkpoint", "weights", *(f"{card} GB" for card in CARDS)]
+    return "\n".join(markdown_table(head, rows, right=head[2:]))
 
 
 def gained(results: dict) -> str:
@@ -141,10 +138,10 @@ def finetuning_table(results: dict) -> str:
             sizes = [place(result, trained, precision) for precision in PRECISIONS for place in (one_card, per_card)]
             label = f"`{trained}`, {result['trained'][trained] / 1e6:,.1f} M"
             rows.append([name.replace("MiniMonkey", "MiniMonkey, InternVL2-2B"), label, *map(cell, sizes)])
-    head = [
+    sizes = [
         f"{precision} weights, {cards}" for precision in PRECISIONS for cards in ("1 card", f"{SHARING_CARDS} cards")
     ]
-    return table(["checkpoint", "`--train`", *head], rows, left=2)
+    return "\n".join(markdown_table(["checkpoint", "`--train`", *sizes], rows, right=sizes))
 
 
 def _checkpoints(results: dict) -> str:
@@ -259,8 +256,8 @@ def _method(versions: str) -> str:
   time are counted. Attention is flash attention, as `sdpa` takes on a GPU for one prompt without padding: memory grows
   in proportion to the prompt. Logits are those of the last token.
 - The cache is 2 x layers x key-value heads x head size x 2 bytes per token.
-- `tests/test_checkpoint_table.py` compares the count with what PyTorch's profiler sees of a small model that really
-  runs.
+- `tests/benchmarks/memory/test_checkpoints.py` compares the count with what PyTorch's profiler sees of a small model
+  that really runs.
 
 Not included: the CUDA context (some hundred MiB), workspaces of kernels, what the allocator keeps or can't use because
 of fragmentation, the buffers in which quantized weights are unpacked, several images or rows in a batch, and padding,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks.figures import save_figure
 from benchmarks.memory.document import CARDS, GIB, peak, same_sizes
 from benchmarks.memory.prefill import PYRAMIDS
 
@@ -14,6 +15,7 @@ WIDTH = 0.36
 
 
 def draw(results: dict, file: Path) -> None:
+    """Write the figure to `file`."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -33,8 +35,7 @@ def draw(results: dict, file: Path) -> None:
     handles += [pyplot.Rectangle((0, 0), 1, 1, facecolor="white", edgecolor="black", hatch=h) for h in ("", "///")]
     labels = [*PARTS, "all tokens (left bars)", "SCM, keep_ratio 0.5 (right bars)"]
     figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=9)
-    figure.savefig(file, dpi=110)
-    pyplot.close(figure)
+    save_figure(figure, file)
 
 
 def _draw_bar(axes, x: float, result: dict, tiles: str, keep_ratio: str, hatch: str | None) -> None:

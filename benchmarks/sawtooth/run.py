@@ -1,17 +1,35 @@
-"""Take every reading of the benchmark on every model at hand, then write the report: `make bench-sawtooth`.
+"""Take readings, and write the reports: without arguments everything on every model at hand, `make bench-sawtooth`.
+
+    python -m benchmarks.sawtooth.run
+    python -m benchmarks.sawtooth.run sweep checkpoints/minimonkey-tiny --name 6m-pyramid --size 32
+    python -m benchmarks.sawtooth.run geometry
+    python -m benchmarks.sawtooth.run report
 
 The small checkpoint is always at hand; the others take hours to train (`make train`, `make train-families`), so their
-readings stay in `results/` as they are where the models are missing. What is there already isn't read again.
+readings stay in `results/` as they are where the models are missing. Blocks that are in a file are not read again.
 """
 
-import subprocess
-import sys
+import argparse
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
 
-from benchmarks.sawtooth.sweep import FOLDER
+import torch
+
+from benchmarks.sawtooth.measurements.compression import CompressedPages
+from benchmarks.sawtooth.measurements.geometry import Geometry
+from benchmarks.sawtooth.measurements.moved_word import MovedWord
+from benchmarks.sawtooth.measurements.pages import Pages
+from benchmarks.sawtooth.measurements.reading import load_reader
+from benchmarks.sawtooth.measurements.steering import Steering
+from benchmarks.sawtooth.report.write import write_reports
+from benchmarks.sawtooth.runner import Measurement, record
 
 
 ROOT = Path(__file__).parents[2]
+MEASUREMENTS: dict[str, type[Measurement]] = {
+    each.name: each for each in (MovedWord, Pages, CompressedPages, Steering, Geometry)
+}
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
 READERS = {
     "6m-plain": "runs/6m/again/model",
@@ -23,31 +41,65 @@ READERS = {
     "3m-long-control": "runs/3m/joint_control/model",  # of `make train-longer`
     "3m-long-pyramid": "runs/3m/joint/model",
 }
-LARGE = ("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint")  # methods for letters of 32 px
-FAMILY_STAGES = {"plain": "pages", "control": "control", "pyramid": "pyramid"}
-FAMILIES = ("internvl", "llava_onevision", "minicpmv")
+FAMILIES = {
+    f"{family}-{name}": f"runs/{family}/{stage}/model"
+    for family in ("internvl", "llava_onevision", "minicpmv")
+    for name, stage in (("plain", "pages"), ("control", "control"), ("pyramid", "pyramid"))
+}
+LARGE = MovedWord(size=32, methods=("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint"))
 
 
-def commands() -> list[list[str]]:
-    found = [["geometry"]]
+def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
+    """Name, folder and measurements of every model that is there."""
     for name, folder in READERS.items():
-        if (ROOT / folder).exists():
-            found += [[task, folder, "--name", name] for task in ("sweep", "page", "compression")]
-            found.append(["sweep", folder, "--name", name, "--size", "32", "--methods", *LARGE])
-            if not (FOLDER / f"steering-{name}.csv").exists():  # which begins anew every time
-                found.append(["steering", folder, "--name", name])
-    for family in FAMILIES:
-        for name, stage in FAMILY_STAGES.items():
-            folder = f"runs/{family}/{stage}/model"
-            if (ROOT / folder).exists():
-                found.append(["family_sweep", family, folder, "--name", f"{family}-{name}"])
-                found.append([*found[-1], "--size", "32"])
-    return [*found, ["report"]]
+        yield name, ROOT / folder, [MovedWord(), LARGE, Pages(), CompressedPages(), Steering()]
+    for name, folder in FAMILIES.items():
+        yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
+
+
+def run_everything() -> None:
+    """Every measurement on every model at hand, then the reports."""
+    record(Geometry(), None, Geometry().path())
+    for name, folder, measurements in at_hand():
+        if folder.exists():
+            reader = load_reader(folder)
+            for measurement in measurements:
+                record(measurement, reader, measurement.path(name))
+    write_reports()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """A command for every measurement, with its settings as options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    commands = parser.add_subparsers(dest="measurement")
+    commands.add_parser("report", help="write RESULTS.md and GEOMETRY.md from the readings that there are")
+    for name, measurement in MEASUREMENTS.items():
+        command = commands.add_parser(name, help=measurement.__doc__)
+        if measurement.needs_reader:
+            command.add_argument("checkpoint", type=Path)
+            command.add_argument("--name", help="of the results; default: the folder's")
+        for each in fields(measurement):
+            settings = {"nargs": "+"} if each.type == tuple[str, ...] else {"type": each.type}
+            command.add_argument(
+                f"--{each.name}", default=None if each.default is MISSING else each.default, **settings
+            )
+    return parser
 
 
 def main() -> None:
-    for task, *options in commands():
-        subprocess.run([sys.executable, "-m", f"benchmarks.sawtooth.{task}", *options], check=True, cwd=ROOT)
+    arguments = make_parser().parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.measurement is None:
+        run_everything()
+    elif arguments.measurement == "report":
+        write_reports()
+    else:
+        measurement = MEASUREMENTS[arguments.measurement]
+        settings = {each.name: getattr(arguments, each.name) for each in fields(measurement)}
+        reader = load_reader(arguments.checkpoint) if measurement.needs_reader else None
+        name = (arguments.name or arguments.checkpoint.name) if reader else ""
+        record(measurement(**settings), reader, measurement(**settings).path(name))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.figures import save_figure
+from benchmarks.machine import memory_status, restart_high_water_mark
 from benchmarks.speed.model import HEADS, make_model, make_prompt
 
 
@@ -23,12 +25,6 @@ PROCESSES = 3
 # By default glibc keeps part of what was freed. With a fixed threshold every tensor is returned at once, so that the
 # mark shows what is in use.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536"}
-
-
-def status(field: str) -> int:
-    """A figure of this process in bytes: VmRSS (memory now) or VmHWM (its high-water mark)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 @torch.no_grad()
@@ -42,10 +38,10 @@ def compression_peak(tiles: int) -> dict:
 
     model.select_tokens(**prepare(2), keep_ratio=0.5)  # whatever is allocated once
     inputs = prepare(tiles)
-    before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
+    before = memory_status("VmRSS")
+    restart_high_water_mark()
     model.select_tokens(**inputs, keep_ratio=0.5)
-    return {"tokens": inputs["input_ids"].shape[1], "bytes": status("VmHWM") - before}
+    return {"tokens": inputs["input_ids"].shape[1], "bytes": memory_status("VmHWM") - before}
 
 
 def growth_exponent(x: list[float], y: list[float]) -> float:
@@ -57,6 +53,7 @@ def growth_exponent(x: list[float], y: list[float]) -> float:
 
 
 def measure() -> dict:
+    """The peak of every length, and the exponent with which it grows."""
     points = []
     for tiles in TILES:
         command = [sys.executable, "-m", "benchmarks.speed.memory", str(tiles)]
@@ -91,8 +88,7 @@ def plot(result: dict, file: Path) -> None:
     axes.set(xlabel="N, tokens in the prompt", ylabel="peak, MiB")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(file, dpi=100)
-    pyplot.close(figure)
+    save_figure(figure, file, dpi=100)
 
 
 if __name__ == "__main__":

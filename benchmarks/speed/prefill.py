@@ -32,18 +32,21 @@ LIMIT = 0.15
 
 
 def layer_cost(tokens: int) -> float:
+    """Multiplications and additions of a decoder layer over so many tokens."""
     key_value_size = HIDDEN_SIZE * KEY_VALUE_HEADS // HEADS
     matrices = 4 * HIDDEN_SIZE**2 + 4 * HIDDEN_SIZE * key_value_size + 6 * HIDDEN_SIZE * INTERMEDIATE_SIZE
     return tokens * matrices + 2 * HIDDEN_SIZE * tokens**2
 
 
 def scoring_cost(tokens: int, rows: int) -> float:
+    """Those of scoring: `rows` tokens follow the detailed block."""
     key_value_size = HIDDEN_SIZE * KEY_VALUE_HEADS // HEADS
     projections = tokens * (4 * HIDDEN_SIZE**2 + 4 * HIDDEN_SIZE * key_value_size)
     return layer_cost(tokens) + projections + 2 * HIDDEN_SIZE * rows * (tokens - rows / 2)
 
 
 def measure(rounds: int = 11) -> dict:
+    """Times of both side by side, and how far their ratio is from the predicted one."""
     model, prompt = make_model(LAYERS), make_prompt(DETAILED, ADAPTIVE)
     detailed = DETAILED * TOKENS_PER_TILE
     tokens = prompt["input_ids"].shape[1]

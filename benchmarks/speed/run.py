@@ -6,92 +6,74 @@ One thread, whatever the machine has: figures of different machines compare bett
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from benchmarks.machine import machine, machine_line
 from benchmarks.speed import memory, prefill, preprocessing
+from benchmarks.tables import markdown_table
 
 
 FOLDER = Path(__file__).parent
 
 
-def machine() -> dict:
-    cpu = platform.processor() or platform.machine()
-    cpu_info = Path("/proc/cpuinfo")
-    if cpu_info.exists():
-        names = (line.partition(":")[2].strip() for line in cpu_info.read_text().splitlines() if "model name" in line)
-        cpu = next(names, cpu)
-    return {
-        "date": datetime.date.today().isoformat(),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load_at_start": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "transformers", "pillow", "numpy")},
-    }
-
-
-def row(question: str, measured: str, limit: str, met: bool) -> str:
-    return f"| {question} | {measured} | {limit} | {'yes' if met else '**no**'} |"
-
-
-def report(results: dict) -> str:
+def comparison_rows(results: dict) -> list[list[str]]:
+    """Question, what was measured, limit, and whether it is met, of every measurement."""
     pixels, fill, scoring = results["preprocessing"], results["prefill"], results["memory"]
-    pixel_ratio = pixels["ratio"]["image processor"]
-    fill_ratio = fill["ratio"]["keep_ratio 0.5"]
-    quartiles = "{lower_quartile:.2f} to {upper_quartile:.2f}"
-    lines = [
-        "# Speed and memory",
-        "",
-        "Written by `make bench`; the numbers behind it are in `results.json`. A ratio is the median over the rounds,",
-        "in each of which both sides ran once, in brackets the quartiles; seconds are medians.",
-        "",
-        "Machine: " + ", ".join(f"{name} {value}" for name, value in results["machine"].items()) + ".",
-        "",
-        "| question | measured | limit | met |",
-        "|---|---|---|---|",
-        row(
+    pixel_ratio, fill_ratio = pixels["ratio"]["image processor"], fill["ratio"]["keep_ratio 0.5"]
+    quartiles = "{median:.2f} ({lower_quartile:.2f} to {upper_quartile:.2f})"
+    rows = [
+        (
             f"JPEG bytes of {preprocessing.WIDTH} x {preprocessing.HEIGHT} px to `pixel_values` "
             f"({pixels['tiles']} tiles), against one decode, three resizes and one pass (n = {pixels['rounds']})",
-            f"{pixel_ratio['median']:.2f} ({quartiles.format(**pixel_ratio)}); "
+            f"{quartiles.format(**pixel_ratio)}; "
             f"{pixels['seconds']['image processor']:.3f} s against {pixels['seconds']['floor']:.3f} s",
             f"at most {pixels['limit']}",
             pixel_ratio["median"] <= pixels["limit"],
         ),
-        row(
+        (
             f"prefill of {fill['tokens']} tokens with `keep_ratio=0.5` ({fill['kept_tokens']} stay), against all; "
             f"language model {prefill.LAYERS} x {prefill.HIDDEN_SIZE}, sdpa (n = {fill['rounds']})",
-            f"{fill_ratio['median']:.2f} ({quartiles.format(**fill_ratio)}); "
+            f"{quartiles.format(**fill_ratio)}; "
             f"{fill['seconds']['keep_ratio 0.5']:.2f} s against {fill['seconds']['keep_ratio 1.0']:.2f} s",
             f"predicted {fill['predicted']:.2f}, within {fill['limit']:.0%}; off by {fill['deviation']:+.1%}",
             abs(fill["deviation"]) <= fill["limit"],
         ),
-        row(
+        (
             "growth with the prompt length N of the peak memory that scale compression adds "
             f"(n = {scoring['processes']} processes for each N)",
             f"N^{scoring['exponent']:.2f}",
             f"at most N^{scoring['limit']}",
             scoring["exponent"] <= scoring["limit"],
         ),
+    ]
+    return [[*cells, "yes" if met else "**no**"] for *cells, met in rows]
+
+
+def report(results: dict) -> str:
+    """The text of RESULTS.md."""
+    fill, points = results["prefill"], results["memory"]["points"]
+    peaks = [
+        [point["tokens"], *(f"{point[name] / 2**20:.0f} MiB" for name in ("bytes", "bytes_of_attention_matrices"))]
+        for point in points
+    ]
+    lines = [
+        "# Speed and memory",
+        "",
+        "Written by `make bench`; the numbers behind it are in `results.json`. A ratio is the median over the rounds,",
+        "in each of which both sides ran once, in brackets the quartiles; seconds are medians.",
+        "",
+        machine_line(results["machine"]),
+        "",
+        *markdown_table(["question", "measured", "limit", "met"], comparison_rows(results)),
         "",
         f"The prediction counts multiplications (`prefill.py`): scoring costs {fill['scoring_layers']:.2f} layers "
         f"over all {fill['tokens']} tokens,",
         f"which weighs less in a deeper model than in these {prefill.LAYERS} layers.",
         "",
-        "| N | scale compression adds | the attention matrices of one layer would |",
-        "|---|---|---|",
-        *(
-            f"| {point['tokens']} | {point['bytes'] / 2**20:.0f} MiB "
-            f"| {point['bytes_of_attention_matrices'] / 2**20:.0f} MiB |"
-            for point in scoring["points"]
-        ),
+        *markdown_table(["N", "scale compression adds", "the attention matrices of one layer would"], peaks),
         "",
         "Peaks are of the resident memory of a process, with an allocator that returns what is freed at once.",
         "",

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoProcessor, Trainer, TrainerCallback, TrainingArguments
 from trl import TrlParser
 
-from examples.minimonkey_tiny.train_reader import render
+from benchmarks.sawtooth.readers.rendering import render
 from tests.examples.sharded_run import STEPS, train
 
 

@@ -11,7 +11,7 @@ pytest.importorskip("transformers_tests", reason="fetched by `make test-peer`")
 from transformers_tests import test_image_processing_common as image_processing
 from transformers_tests import test_processing_common as processing
 
-from examples.minimonkey_tiny.train_reader import make_processor
+from benchmarks.sawtooth.readers.reader import make_processor
 from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer
 
-from benchmarks.sawtooth.families import FAMILIES, family_model, family_processor, family_tokenizer
+from benchmarks.sawtooth.readers.families import FAMILIES, family_model, family_processor, family_tokenizer
 from processing_minimonkey import plan_pyramid
 from processing_minimonkey.plug_in import CIPProcessor
 

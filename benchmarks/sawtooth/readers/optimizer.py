@@ -1,0 +1,42 @@
+"""The optimizer of all stages of training."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import nn
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Muon for the matrices inside of the layers, AdamW for everything else, as one optimizer that Trainer can save.
+
+    At this size Muon needs about half of AdamW's steps (benchmarks/LOG.md).
+
+    Args:
+        model: Its trainable parameters are optimized.
+        learning_rate: Of AdamW. Muon's is three times as high, in units of an update of AdamW's size.
+        weight_decay: Of both.
+    """
+
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float = 0.05):
+        matrices, others = [], []
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                is_matrix = parameter.ndim == 2 and re.search(r"layers?\.\d+\.", name)
+                (matrices if is_matrix else others).append(parameter)
+        self.parts = [
+            torch.optim.Muon(
+                matrices, lr=3 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+            ),
+            torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay),
+        ]
+        super().__init__([part.param_groups[0] for part in self.parts], {})
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """Update the weights; `closure` is not called."""
+        # Loading a state replaces groups and state, so both are handed on at every step
+        for part, group in zip(self.parts, self.param_groups, strict=True):
+            part.param_groups, part.state = [group], self.state
+            part.step()

@@ -1,0 +1,132 @@
+"""What is trained, in order: every stage of every reader with its settings. `train.py` goes through a recipe.
+
+Folders are below `runs/`; `{size}` is a name in `SIZES`. A stage's `data` names its random numbers, so two stages with
+different `data` see different pages, and training words only where it begins with "train". The samples themselves are
+in `rendering.py`, the optimizer and what all stages share in `optimizer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+SIZES = {
+    # name: ((width, layers, heads) of the vision tower, of the language model)
+    "3m": ((160, 5, 4), (192, 3, 3)),
+    "6m": ((192, 6, 3), (256, 4, 4)),
+    "10m": ((256, 6, 4), (320, 4, 5)),
+}
+
+
+@dataclass(frozen=True)
+class TowerStage:
+    """
+    A vision tower learns which character stands where, from 16 pages a step.
+
+    It has random weights, or those of the stage `begins_from`: an InternVL tower, which becomes a SigLIP tower.
+    """
+
+    output: str
+    data: str
+    steps: int
+    learning_rate: float
+    begins_from: str | None = None
+
+
+@dataclass(frozen=True)
+class ReaderStage:
+    """
+    A model learns to write down what it sees.
+
+    Args:
+        output: Folder of the stage.
+        data: Names the random numbers of the pages.
+        kinds: Kinds of pages, in turns: see `rendering.render`.
+        tiles: Settings of the processor; a family's are those of CIP, and none is the family's own processor.
+        batch_size: Pages a step.
+        learning_rate: Of AdamW, at its peak.
+        steps: Updates.
+        trains_tower: Whether the vision tower learns, too.
+        begins_from: Folder of the stage whose model it goes on with.
+        tower: Folder of the stage whose tower a new model begins with.
+        reader: Folder of the Mini-Monkey whose language model a family begins with.
+        family: `"minimonkey"`, or a name in `families.FAMILIES`.
+        evaluation_pages: Held-out pages every 250 steps.
+    """
+
+    output: str
+    data: str
+    kinds: tuple[str, ...]
+    tiles: Mapping[str, object]
+    batch_size: int
+    learning_rate: float
+    steps: int
+    trains_tower: bool
+    begins_from: str | None = None
+    tower: str | None = None
+    reader: str | None = None
+    family: str = "minimonkey"
+    evaluation_pages: int = 256
+
+
+@dataclass(frozen=True)
+class CopyStage:
+    """The Mini-Monkey in the folder `reader`, as a model of Transformers' own class of the `family`."""
+
+    output: str
+    reader: str
+    family: str
+
+
+SHORT, MIXED = ("word", "lines"), ("mixed",)
+DEFAULT = MappingProxyType({})
+PLAIN = MappingProxyType({"adaptive_tiles": None})  # InternVL's tiling: no second grid
+TWO_TILES = MappingProxyType({"adaptive_tiles": None, "detailed_tiles": (1, 2)})
+JOINT = MappingProxyType({"complementarity": "joint"})
+CIP = MappingProxyType({"adaptive_tiles": (1, 4)})  # in place of a family's own processor
+FROZEN, LEARNS = False, True  # the vision tower
+
+# Folder, random numbers, kinds of pages, tiles, batch size, learning rate, steps, tower, what it begins from
+SMALL = (
+    TowerStage("{size}/tower", "train", steps=2500, learning_rate=1e-3),
+    ReaderStage("{size}/words", "train words", SHORT, TWO_TILES, 32, 1e-3, 1200, FROZEN, tower="{size}/tower"),
+    ReaderStage("{size}/pages", "train pages", MIXED, PLAIN, 32, 1e-3, 900, FROZEN, "{size}/words"),
+    # A warm restart: the same on new pages, with the learning rate back at its peak
+    ReaderStage("{size}/again", "train again", MIXED, PLAIN, 32, 1e-3, 900, FROZEN, "{size}/pages"),
+    # With CIP: the small checkpoint. Its control is trained on as long, still without a second grid.
+    ReaderStage("{size}/pyramid", "train pyramid", MIXED, DEFAULT, 16, 4e-4, 400, LEARNS, "{size}/again"),
+    ReaderStage("{size}/control", "train control", MIXED, PLAIN, 16, 4e-4, 400, LEARNS, "{size}/again"),
+)
+
+# Three times as long after the warm restart, with both grids chosen together and with one grid: is CIP worth it?
+LONGER = (
+    ReaderStage("{size}/joint", "train joint", MIXED, JOINT, 16, 4e-4, 1200, LEARNS, "{size}/again"),
+    ReaderStage("{size}/joint_control", "train joint_control", MIXED, PLAIN, 16, 4e-4, 1200, LEARNS, "{size}/again"),
+)
+
+
+def _family(name: str) -> tuple[ReaderStage, ...]:
+    """A family learns to read behind its SigLIP tower, then with CIP and, as long, without."""
+    start = {"tower": "siglip", "reader": "{size}/again"}
+    end = {"family": name, "evaluation_pages": 128}
+    return (
+        ReaderStage(f"{name}/words", "train words", SHORT, DEFAULT, 32, 1e-3, 250, FROZEN, **start, **end),
+        ReaderStage(f"{name}/pages", "train pages", MIXED, DEFAULT, 32, 1e-3, 300, FROZEN, f"{name}/words", **end),
+        ReaderStage(f"{name}/pyramid", "train pyramid", MIXED, CIP, 16, 4e-4, 200, LEARNS, f"{name}/pages", **end),
+        ReaderStage(f"{name}/control", "train control", MIXED, DEFAULT, 16, 4e-4, 200, LEARNS, f"{name}/pages", **end),
+    )
+
+
+# Models of other families, begun with what the small checkpoint has learned.
+FAMILIES = (
+    CopyStage("internvl/pages", "{size}/again", "internvl"),
+    CopyStage("internvl/control", "{size}/control", "internvl"),
+    CopyStage("internvl/pyramid", "{size}/pyramid", "internvl"),
+    TowerStage("siglip", "train", steps=300, learning_rate=3e-4, begins_from="{size}/tower"),
+    *_family("llava_onevision"),
+    *_family("minicpmv"),
+)
+
+RECIPES = {"small": SMALL, "longer": LONGER, "families": FAMILIES}

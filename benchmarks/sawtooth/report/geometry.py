@@ -1,0 +1,114 @@
+"""GEOMETRY.md: which words are cut, without a model."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.figures import save_figure
+from benchmarks.sawtooth.measurements.geometry import (
+    JOINT_WEIGHTS,
+    LEGIBLE,
+    PAGES,
+    SETTINGS,
+    TILE_SIZE,
+    WEIGHTS,
+    WORDS,
+    ranges_of,
+)
+from benchmarks.sawtooth.report.figures import panels
+from benchmarks.tables import markdown_table
+
+
+COMPARED = (
+    "disjoint",
+    "balanced 0.3",
+    "joint",
+    "shifted",
+    "overlap + global",
+    "detailed + global, tiles of any",
+)
+
+
+def title(setting: str) -> str:
+    """The ranges of a setting in words."""
+    (first, last), (fewest, most) = ranges_of(setting)
+    return f"{setting}: detailed {first}-{last}, adaptive {fewest}-{most}"
+
+
+def compare(table: pd.DataFrame, rule: str) -> str:
+    """One line of the report: in how many ranges `rule` cuts less or more than "any", and stretches less."""
+    rules = table.set_index(["rule", "setting"])
+    ours, theirs = rules.loc[rule].loc[list(SETTINGS)], rules.loc["any"].loc[list(SETTINGS)]
+    fewer, more = (ours["cut_high"] < theirs["cut_low"]).sum(), (ours["cut_low"] > theirs["cut_high"]).sum()
+    less = (ours["distortion_90"] < theirs["distortion_90"]).sum()
+    tiles = np.mean(ours["tiles"] / theirs["tiles"])
+    return (
+        f"- `{rule}` leaves fewer words cut in {fewer}, more in {more}; its second grid is less distorted in {less}; "
+        f"{tiles:.2f} times the tiles."
+    )
+
+
+def draw_geometry(table: pd.DataFrame, path: Path) -> None:
+    """Words that are cut over the distortion of the second grid, a panel for every setting."""
+    figure, axes = panels(2, 4, figsize=(15, 8))
+    for panel, setting in zip(axes.flat, SETTINGS, strict=True):
+        rules = table[table["setting"] == setting].set_index("rule")
+        places = {rule: (rules["distortion_90"][rule], 100 * rules["cut"][rule]) for rule in rules.index}
+
+        def note(rule, text, below, panel=panel, places=places):
+            panel.annotate(text, places[rule], xytext=(4, below), textcoords="offset points", fontsize=8)
+
+        for rule, weights, color in (("balanced", WEIGHTS, "tab:orange"), ("joint", JOINT_WEIGHTS, "tab:green")):
+            names = [f"{rule} {weight:g}" for weight in weights]
+            panel.plot(*zip(*(places[name] for name in names), strict=True), "o-", color=color)
+            note(names[-1], rule, -10)
+        for rule in ("any", "all", "disjoint", "shifted", "overlap + global"):
+            panel.plot(*places[rule], "s", color="tab:blue")
+            note(rule, rule, 4)
+        panel.set_title(title(setting), fontsize=9)
+    figure.supxlabel("distortion of the second grid, 90th percentile (1: none)")
+    figure.supylabel("words cut in every legible group, %")
+    save_figure(figure, path, dpi=100)
+
+
+def setting_table(table: pd.DataFrame) -> list[str]:
+    """The rules of one setting."""
+    rows = [
+        [row.rule, row.words, f"{100 * row.cut:.1f} [{100 * row.cut_low:.1f}, {100 * row.cut_high:.1f}]"]
+        + [f"{100 * share:.1f}" for share in (row.cut_both, row.cut_detailed)]
+        + [f"{each:.2f}" for each in (row.distortion_median, row.distortion_90, row.detailed_distortion_90)]
+        + [f"{row.tiles:.1f}"]
+        for row in table.itertuples()
+    ]
+    head = ["grids", "words", "cut, %", "by both grids", "by the detailed", "distortion, median", "90%"]
+    head += ["detailed, 90%", "tiles"]
+    return markdown_table(head, rows, right=[name for name in head[1:] if name != "cut, %"])
+
+
+def geometry_report(table: pd.DataFrame) -> str:
+    """The text of GEOMETRY.md."""
+    lines = [
+        "# Cuts without a model",
+        "",
+        "Written by `make bench-sawtooth` from `geometry.csv`; change the scripts, not this file.",
+        "",
+        f"{PAGES} random pages with {WORDS} word-like boxes each (`measurements/geometry.py`), tiles of",
+        f"{TILE_SIZE} px. A group shows a word legibly if it is at least {LEGIBLE} px high there. Cut: words that no",
+        "group, the global view included, shows whole and legibly, in % of those that the published detailed grid",
+        "shows legibly, with the 95% interval by bootstrap over pages. By both grids: whatever the global view shows.",
+        "Distortion: of the second grid, 1 is none, and of the detailed one. Left and below is better in the figure.",
+        "",
+        f"Against `any`, the published rule, in the {len(SETTINGS)} ranges (fewer, more: intervals don't overlap):",
+        "",
+        *(compare(table, rule) for rule in COMPARED),
+        "",
+        "`joint` changes the detailed grid, too; published models know that of `any`. Whether fewer cuts are worth",
+        "a stretched image, only reading can tell.",
+        "",
+        "![Share of cut words over distortion, for every rule and range](geometry.png)",
+        "",
+    ]
+    for setting in SETTINGS:
+        lines += [f"## {title(setting)} tiles", "", *setting_table(table[table["setting"] == setting]), ""]
+    return "\n".join(lines)

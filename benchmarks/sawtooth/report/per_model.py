@@ -1,0 +1,136 @@
+"""What one model reads: a word that is moved, pages, compressed pages, and whether the question steers compression."""
+
+from collections.abc import Iterable
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.sawtooth.cutting import METHODS
+from benchmarks.sawtooth.measurements.compression import CompressedPages
+from benchmarks.sawtooth.measurements.documents import KINDS
+from benchmarks.sawtooth.report.comparisons import Tables
+from benchmarks.sawtooth.report.readings import in_center, on_line
+from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent
+from benchmarks.tables import blocks, markdown_table
+
+
+def by_method(table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Every method that was read with its readings, in the order of `METHODS`."""
+    return ((name, table[table["method"] == name]) for name in METHODS if name in set(table["method"]))
+
+
+def share(table: pd.DataFrame, values: pd.Series, chosen: np.ndarray | None = None) -> str:
+    """The mean of values of pages, in % with its interval."""
+    return percent(bootstrap(table["page"], mean(values, chosen)))
+
+
+def sweep_section(name: str, table: pd.DataFrame) -> list[str]:
+    """A moved word: exact match by method and size of the letters."""
+    rows = []
+    for size, (method, every) in product(np.unique(table["size"]), by_method(table)):
+        found = every[every["size"] == size]
+        if found.empty:
+            continue
+        words, exact, near, far = found["word"], found["exact"], on_line(found), in_center(found)
+        statistics = [mean(exact), mean(exact, far), mean(exact, near), difference(exact, far, near)]
+        statistics.append(difference(found["accuracy"], far, near))
+        estimates = [percent(bootstrap(words, each)) for each in statistics]
+        rows.append([method, f"{size:g}", len(found), *estimates, f"{100 * found['cut_everywhere'].mean():.0f}"])
+    head = ["cut by", "letters, px", "n", "all", "centers", "on a line", "depth", "depth, characters"]
+    head += ["cut everywhere, %"]
+    return blocks(
+        "### One word, moved",
+        f"![Character accuracy of {name} over the place of the word](results/sweep-{name}.png)",
+        "*Dashed: cut lines of the detailed grid. Grids of three tiles along the axis.*",
+        "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers minus on lines. Cut: "
+        "positions where every grid cuts the word.",
+        markdown_table(head, rows, right=("letters, px", "n", "cut everywhere, %")),
+    )
+
+
+def pages_section(name: str, table: pd.DataFrame) -> list[str]:
+    """Words read on pages: by what cuts them, and by the kind of page."""
+    by_cut, by_kind = [], []
+    for method, found in by_method(table):
+        detailed, everywhere = found["cut_detailed"], found["cut_everywhere"]
+        parts = (~detailed, detailed & ~everywhere, everywhere)
+        shares = [f"{share(found, found['read'], part)} ({part.sum()})" for part in parts]
+        by_cut.append([method, len(found), share(found, found["read"]), *shares])
+        kinds = [found[found["kind"] == kind] for kind in KINDS]
+        shares = [f"{share(part, part['read']) if len(part) else '–'} ({len(part)})" for part in kinds]
+        by_kind.append([method, *shares])
+    head = [
+        "cut by",
+        "words",
+        "all",
+        "not cut by the detailed grid",
+        "cut by it, whole elsewhere",
+        "cut by every grid",
+    ]
+    return blocks(
+        "### Pages",
+        f"![Share of the words on pages that {name} reads](results/page-{name}.png)",
+        "Words that are read, in % with 95% intervals by bootstrap over the pages; in brackets how many words.",
+        markdown_table(head, by_cut, right=("words",)),
+        markdown_table(["cut by", *KINDS], by_kind),
+    )
+
+
+def compression_section(name: str, table: pd.DataFrame) -> list[str]:
+    """Compressed pages: what is read, agreement, and the cost, a row per compression."""
+    rows, full = [], table[table["keep_ratio"] == 1]
+    for (selector, ratio, layer, positions), found in table.groupby(list(CompressedPages.block), sort=False):
+        seconds = np.median(found["first_token_seconds"] / found["full_seconds"])
+        estimates = [share(found, found["words_read"] / found["words"]), share(found, found["accuracy"])]
+        rows.append(
+            [selector, f"{ratio:g}", f"{layer:g}", positions, len(found), *estimates]
+            + [f"{100 * found['agrees'].mean():.0f}", f"{found['prompt_tokens'].mean():.0f}"]
+            + [f"{found['kv_bytes'].sum() / full['kv_bytes'].sum():.0%}", f"{seconds:.2f}"]
+        )
+    head = ["chosen by", "keep_ratio", "layer", "positions", "n", "words read", "characters", "agreement", "tokens"]
+    head += ["KV", "time"]
+    return blocks(
+        "### Scale compression",
+        f"![Character accuracy of {name} over the share of tokens that is kept](results/compression-{name}.png)",
+        "The same pages under the pyramid, with part of their detailed tokens. Words read and character accuracy "
+        "in % with 95% intervals by bootstrap over the pages. Agreement: answers equal to those of the "
+        "uncompressed model, in %. Tokens: of the prompt. KV: bytes of the cache against all tokens. Time: to the "
+        "first token, against all tokens on the same page, measured in turns, median; below 1 is faster.",
+        markdown_table(head, rows, right=("keep_ratio", "layer", "n", "agreement", "tokens", "KV", "time")),
+    )
+
+
+def steering_section(name: str, table: pd.DataFrame) -> list[str]:
+    """What stays on the word that is asked for, and on the other one."""
+    rows = []
+    for ratio in sorted(set(table["keep_ratio"]), reverse=True):
+        found = table[table["keep_ratio"] == ratio]
+        asked, other = found["kept_asked"], found["kept_other"]
+        shares = [share(found, each) for each in (found["exact"], asked, other, asked - other)]
+        rows.append([f"{ratio:g}", len(found), *shares, f"{100 * found['kept_all'].mean():.0f}"])
+    head = ["keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference", "of all"]
+    return blocks(
+        "### Does the question steer what is kept?",
+        "Two words on one page, asked for the upper or for the lower one. Exact answers, and the detailed tokens "
+        "that stay on the word asked for and on the other one, in % with 95% intervals by bootstrap over the "
+        "pages.",
+        markdown_table(head, rows, right=("keep_ratio", "n", "of all")),
+    )
+
+
+SECTIONS = {
+    "sweep": sweep_section,
+    "page": pages_section,
+    "compression": compression_section,
+    "steering": steering_section,
+}
+
+
+def model_section(name: str, readings: dict[str, Tables]) -> list[str]:
+    """All that was measured on one model; `readings` by measurement and model."""
+    lines = [f"## {name}", ""]
+    for measurement, section in SECTIONS.items():
+        if name in readings[measurement]:
+            lines += section(name, readings[measurement][name])
+    return lines

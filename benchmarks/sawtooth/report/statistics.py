@@ -1,0 +1,81 @@
+"""Means and 95% intervals by bootstrap over clusters: the samples of one word or page are not independent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+
+RESAMPLES = 2000
+Estimate = tuple[float, float, float]  # the value, and both ends of its 95% interval
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """
+    Quotients of weighted sums, added up: sign * sum(weights * above) / sum(weights * below) of each term.
+
+    Called with weights (..., samples), how often each sample was drawn, it gives (...), NaN where nothing was drawn.
+    """
+
+    terms: tuple[tuple[float, np.ndarray, np.ndarray], ...]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            parts = [(sign, *((weights * part).sum(-1) for part in parts)) for sign, *parts in self.terms]
+            return sum(sign * above / below for sign, above, below in parts)
+
+    def of_clusters(self, members: np.ndarray) -> Statistic:
+        """The same of clusters, to be called with their weights; `members` (samples,) are their numbers."""
+        terms = [(sign, *(np.bincount(members, part) for part in parts)) for sign, *parts in self.terms]
+        return Statistic(tuple(terms))
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> Statistic:
+    """The sum of some values divided by the sum of others."""
+    return Statistic(((1.0, np.asarray(above, float), np.asarray(below, float)),))
+
+
+def mean(values: np.ndarray, chosen: np.ndarray | None = None) -> Statistic:
+    """The mean of the `chosen` values."""
+    values = np.asarray(values, float)
+    chosen = np.ones(len(values)) if chosen is None else np.asarray(chosen, float)
+    return ratio(values * chosen, chosen)
+
+
+def difference(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> Statistic:
+    """The mean of the values chosen by `first` minus that of those chosen by `second`."""
+    ((_, *subtracted),) = mean(values, second).terms
+    return Statistic((*mean(values, first).terms, (-1.0, *subtracted)))
+
+
+def bootstrap(clusters: np.ndarray, statistic: Statistic, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """
+    A statistic of all samples and the 95% interval that it has over resampled clusters.
+
+    Args:
+        clusters: (samples,) which cluster each sample belongs to.
+    """
+    members, names = pd.factorize(np.asarray(clusters), sort=True)
+    values = statistic.of_clusters(members)(_draws(len(names), resamples, seed))
+    low, high = np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
+    return float(statistic(np.ones(len(members)))), float(low), float(high)
+
+
+@lru_cache(maxsize=4)
+def _draws(clusters: int, resamples: int, seed: int) -> np.ndarray:
+    """(resamples, clusters): how often each cluster is drawn."""
+    return np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
+
+
+def verdict(estimate: Estimate) -> str:
+    """What the interval allows to say."""
+    return "yes" if estimate[1] > 0 else "reversed" if estimate[2] < 0 else "not shown"
+
+
+def percent(estimate: Estimate) -> str:
+    """An estimate and its interval in %, a dash where there is nothing to estimate."""
+    return "–" if np.isnan(estimate[0]) else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))

@@ -1,0 +1,109 @@
+"""The geometry of cuts without a model: against boxes by hand and loops over lines."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.sawtooth.cutting import METHODS, grid_view, is_cut, overlap_view, plan_grids, shared_lines
+from benchmarks.sawtooth.measurements.geometry import (
+    RULES,
+    SETTINGS,
+    TILE_SIZE,
+    balanced,
+    distortion,
+    is_legible,
+    joint,
+    make_pages,
+    measure,
+    ranges_of,
+)
+
+
+def grids(rule, size, setting="docvqa"):
+    """The grids of two levels that a rule gives."""
+    return [view.grid for view in rule(*map(int, size), TILE_SIZE, None, ranges_of(setting))[:-1]]
+
+
+def test_cuts_equal_a_loop_over_the_lines():
+    _, boxes = make_pages(20, 30, seed=1)
+    for grid in ((1, 1), (3, 2), (5, 4)):
+        lines = [[number / grid[axis] for number in range(1, grid[axis])] for axis in (0, 1)]
+        naive = [
+            [any(box[axis] < line < box[axis + 2] for axis in (0, 1) for line in lines[axis]) for box in page]
+            for page in boxes
+        ]
+        assert np.array_equal(is_cut(grid_view(0, grid, TILE_SIZE), (1, 1), boxes), naive)
+
+
+def test_words_are_on_their_pages_and_as_high_as_said():
+    sizes, boxes = make_pages(200, 30)
+    assert (boxes >= 0).all() and (boxes <= 1).all() and (boxes[..., :2] < boxes[..., 2:]).all()
+    high = (boxes[..., 3] - boxes[..., 1]) * sizes[:, 1:] / sizes.max(axis=1, keepdims=True)
+    assert 1 / 95 < high.min() < 1 / 80 and high.max() < 1 / 11
+    assert np.array_equal(make_pages(200, 30)[1], boxes)
+    one_line = np.array([0.0, 0.0, 0.1, 12 / 448])
+    one, two = grid_view(0, (1, 1), TILE_SIZE), grid_view(0, (1, 2), TILE_SIZE)
+    assert is_legible(one_line, one) and not is_legible(one_line * 0.99, one) and is_legible(one_line / 2, two)
+    assert not is_legible(one_line / 2, overlap_view(0, (1, 2), TILE_SIZE))
+
+
+def test_distortion_has_no_direction():
+    assert distortion((448, 448), (2, 1)) == pytest.approx(2) == distortion((448, 448), (1, 2))
+    assert distortion((896, 448), (2, 1)) == 1
+
+
+def test_balanced_is_the_least_cost_of_all_grids():
+    for size in ((1000, 700), (640, 1800), (900, 900)):
+        for weight in (0.0, 0.3, 2.0):
+            detailed, second = grids(balanced(weight), size)
+            assert detailed == plan_grids(*size, TILE_SIZE, ranges_of("docvqa"))[0]
+
+            def cost(grid, detailed=detailed, size=size, weight=weight):
+                return abs(math.log(size[0] / size[1] * grid[1] / grid[0])) + weight * shared_lines(detailed, grid)
+
+            every = [(x, y) for x in range(1, 9) for y in range(1, 9) if 1 < x * y <= 8]
+            assert cost(second) == min(map(cost, every))
+
+
+def test_the_naive_joint_rule_finds_pairs_as_good_as_those_of_the_library():
+    """Over pages of all shapes; pairs of equal cost may differ, since only the library looks at the image's pixels."""
+    sizes, _ = make_pages(40, 1)
+    for setting in SETTINGS:
+        for size in sizes:
+            costs = []
+            for rule in (joint(0.3), RULES["joint"]):
+                pair = grids(rule, size, setting)
+                pair = pair if len(pair) == 2 else [(1, 1), *pair]
+                costs.append(sum(math.log(distortion(size, grid)) for grid in pair) + 0.3 * shared_lines(*pair))
+            assert costs[1] == pytest.approx(costs[0], abs=1e-8), (setting, size)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_shares_are_consistent(rule):
+    sizes, boxes = make_pages(30, 20)
+    row = measure("demo", rule, sizes, boxes)
+    assert 0 <= row.cut_low <= row.cut <= row.cut_high <= 1
+    assert row.cut_both <= row.cut_detailed
+    if not rule.startswith("overlap"):  # whose canvas is smaller, so that some words are too small
+        assert row.cut <= row.cut_both
+    assert 1 <= row.distortion_median <= row.distortion_90
+    same = measure("demo", "any", sizes, boxes)
+    if rule == "detailed + global":
+        assert row.cut_both == row.cut_detailed and row.tiles < same.tiles
+
+
+def test_one_grid_has_the_tiles_of_both():
+    sizes, boxes = make_pages(60, 20)
+    any_, single = (measure("demo", rule, sizes, boxes) for rule in ("any", "detailed + global, tiles of any"))
+    assert 0.8 * any_.tiles < single.tiles <= any_.tiles
+
+
+def test_rules_are_the_methods_of_the_benchmark():
+    size, ranges = (1000, 700), ranges_of("demo")
+    for rule in ("aligned", "shifted", "random"):
+        first, second = (
+            method(*size, TILE_SIZE, np.random.default_rng(1), ranges)
+            for method in (RULES[rule], METHODS[f"second grid {rule}"])
+        )
+        assert first == second and first[1].level == 1
