@@ -1,4 +1,4 @@
-"""Fine-tune a Mini-Monkey model on chats with images (`chats.py` describes their format).
+"""Fine-tune a Mini-Monkey model on chats with images (`finetune_data.py` describes their format).
 
     python examples/finetune.py --config examples/configs/published.yaml --train_data chats.jsonl --output_dir mine
 
@@ -27,8 +27,8 @@ import matplotlib
 matplotlib.use("Agg")
 
 from cards import TRAINING, write_card
-from chats import ChatCollator, load_chats
 from datasets import Dataset, IterableDataset
+from finetune_data import ChatCollator, load_chats
 from matplotlib import pyplot as plt
 from peft import LoraConfig, PeftModel, get_peft_model
 from push import push

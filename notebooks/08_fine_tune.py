@@ -163,7 +163,7 @@ import datasets
 
 datasets.disable_progress_bars()
 sys.path.append(str(course.ROOT / "examples"))
-from chats import ChatCollator, load_chats
+from finetune_data import ChatCollator, load_chats
 
 chats = load_chats(str(folder / "chats.jsonl"))
 batch = ChatCollator(processor)([chats[0], chats[1]])

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import openai
 import pytest
+from PIL import Image
 
 from tests.local_hub import LocalHub
 from tests.servers import free_port, running
@@ -41,7 +41,7 @@ def user(tmp_path_factory, repository, golden, hub, blocks):
     (folder / "chats.jsonl").write_text(json.dumps(chat) + "\n")
     (image,) = (block["image"] for block in chat["messages"][0]["content"] if block["type"] == "image")
     (folder / image).parent.mkdir()
-    shutil.copyfile(repository / "examples" / "page.png", folder / image)
+    Image.open(repository / "examples" / "page.png").convert("RGB").save(folder / image)
     environment = os.environ | hub.env(folder / "home") | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(repository)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     original = golden / "model" / "internlm2" / "checkpoint"

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import machine, machine_line
-from benchmarks.speed import memory, prefill, preprocessing
+from benchmarks.speed import prefill, preprocessing, scoring_memory
 from benchmarks.tables import markdown_table
 
 
@@ -93,13 +93,13 @@ def main() -> None:
         "machine": machine(),
         "preprocessing": preprocessing.measure(**rounds),
         "prefill": prefill.measure(**rounds),
-        "memory": memory.measure(),
+        "memory": scoring_memory.measure(),
     }
     text = report(results)
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     (arguments.output / "RESULTS.md").write_text(text)
-    memory.plot(results["memory"], arguments.output / "memory.png")
+    scoring_memory.plot(results["memory"], arguments.output / "memory.png")
     print(text)
 
 

@@ -240,7 +240,7 @@ def load_original_tokenizer(
     tokenizer.chat_template = None
     # It names the published tokenizer's remote code, which is not used.
     tokenizer.init_kwargs.pop("auto_map", None)
-    _check_ids(tokenizer, added_tokens, vocab_size, [*IMAGE_TOKENS.values(), *needed_tokens])
+    _check_ids(tokenizer, added_tokens, vocab_size, list(dict.fromkeys([*IMAGE_TOKENS.values(), *needed_tokens])))
     return tokenizer
 
 

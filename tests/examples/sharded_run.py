@@ -9,7 +9,7 @@ import time
 
 import torch
 import torch.distributed as dist
-from chats import ChatCollator, load_chats
+from finetune_data import ChatCollator, load_chats
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import FSDPModule, fully_shard
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from chats import ChatCollator, load_chats
 from datasets import load_from_disk
 from finetune import FinetuneArguments, last_checkpoint, load_model, run, trainer_arguments
+from finetune_data import ChatCollator, load_chats
 from finetune_sft import SFTConfig, SFTTrainer
 from PIL import Image
 from safetensors.torch import load_file

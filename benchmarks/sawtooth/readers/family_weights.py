@@ -12,8 +12,7 @@ import re
 import torch
 from transformers import AutoModel, InternVLVisionModel, PreTrainedModel, SiglipVisionConfig, SiglipVisionModel
 
-from benchmarks.sawtooth.readers.recipe import SIZES
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE
+from benchmarks.sawtooth.readers.tower import sizes_of_tower
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
 
@@ -30,18 +29,9 @@ RENAMED = {
 
 def siglip_tower(source: InternVLVisionModel, size: str) -> SiglipVisionModel:
     """The tower without class token, its layer scale multiplied into the layers before it."""
-    width, layers, heads = SIZES[size][0]
-    config = SiglipVisionConfig(
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * width,
-        image_size=TILE_SIZE,
-        patch_size=14,
-        vision_use_head=False,
-    )
+    config = SiglipVisionConfig(**sizes_of_tower(size), vision_use_head=False)
     weights = source.state_dict()
-    for layer in range(layers):
+    for layer in range(config.num_hidden_layers):
         for scale, scaled in (("lambda_1", "attention.projection_layer"), ("lambda_2", "mlp.fc2")):
             factor = weights.pop(f"encoder.layer.{layer}.{scale}")
             name = f"encoder.layer.{layer}.{scaled}"

@@ -39,6 +39,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
             "start_image_token": "<img>",
             "end_image_token": "</img>",
             "context_image_token": "<IMG_CONTEXT>",
+            "image_token": "<IMG_CONTEXT>",  # its name in most other models of the library
         },
         clean_up_tokenization_spaces=False,
     )
@@ -87,6 +88,7 @@ def make_model(tower_folder: str, tokenizer: PreTrainedTokenizerFast, size: str)
     model.model.vision_tower.load_state_dict(tower.state_dict())
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.max_new_tokens = 256  # a page of six lines has at most 200 bytes
     return model
 
 

@@ -24,16 +24,17 @@ from benchmarks.sawtooth.readers.rendering import (
 )
 
 
+def sizes_of_tower(size: str) -> dict[str, int]:
+    """What the towers of a size in `SIZES` have in common, InternVL's and SigLIP's."""
+    width, layers, heads = SIZES[size][0]
+    sizes = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+    return sizes | {"intermediate_size": 4 * width, "image_size": TILE_SIZE, "patch_size": 14}
+
+
 def vision_config(size: str) -> InternVLVisionConfig:
     """The tower of a size in `SIZES`."""
-    width, layers, heads = SIZES[size][0]
     return InternVLVisionConfig(
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * width,
-        image_size=TILE_SIZE,
-        patch_size=14,
+        **sizes_of_tower(size),
         attention_bias=True,
         layer_scale_init_value=1.0,  # 0.1 is for 24 layers; five or six learn faster at full scale
     )

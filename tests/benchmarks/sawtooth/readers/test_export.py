@@ -34,11 +34,3 @@ def test_the_checkpoint_reads_what_its_evaluation_says(checkpoint, reader):
     words = [render("word", "test", index) for index in range(50)]
     accuracy = score(words, read(reader.model, reader.processor, words, {}, {}))["character_accuracy"]
     assert abs(accuracy - sum(result["n"] * result["character_accuracy"] for result in single) / 500) < 0.04
-
-
-def test_readme_quotes_the_evaluation(repository, checkpoint):
-    readme = (repository / "README.md").read_text()
-    evaluation = json.loads((checkpoint / "evaluation.json").read_text())
-    assert f"{evaluation['word in a tile: pyramid']['exact_match']:.3f} of 285 held-out words" in readme
-    assert f"{evaluation['page: pyramid']['words_read']:.3f} of the words on 100" in readme
-    assert f"{evaluation['page: detailed + global']['words_read']:.3f} without the second grid" in readme

@@ -2,7 +2,7 @@
 
 Each length runs in a process of its own, whose high-water mark (Linux: VmHWM) is set back right before it starts.
 
-    python -m benchmarks.speed.memory TILES        (in such a process; prints tokens and bytes as JSON)
+    python -m benchmarks.speed.scoring_memory TILES        (in such a process; prints tokens and bytes as JSON)
 """
 
 import json
@@ -56,7 +56,7 @@ def measure() -> dict:
     """The peak of every length, and the exponent with which it grows."""
     points = []
     for tiles in TILES:
-        command = [sys.executable, "-m", "benchmarks.speed.memory", str(tiles)]
+        command = [sys.executable, "-m", "benchmarks.speed.scoring_memory", str(tiles)]
         runs = [
             json.loads(
                 subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | ENVIRONMENT).stdout

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.speed.memory import growth_exponent
+from benchmarks.speed.scoring_memory import growth_exponent
 
 
 @pytest.mark.parametrize("exponent", [1, 2])
