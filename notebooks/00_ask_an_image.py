@@ -362,7 +362,7 @@ same = AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=True,
 print("main  ", newest.generation_config.max_new_tokens, HfApi().model_info(name).sha[:8])
 print("pinned", same.generation_config.max_new_tokens, pinned[:8])
 assert newest.generation_config.max_new_tokens == 5
-assert same.generation_config.max_new_tokens is None and len(pinned) == 40
+assert same.generation_config.max_new_tokens == 256 and len(pinned) == 40
 
 # %% [markdown]
 """

@@ -48,6 +48,7 @@ import matplotlib.pyplot as plt
 
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.moved_word import SCALES, SIZES, draw_word, held_out_words
+from modeling_minimonkey.scale_compression import ADAPTIVE_LEVEL, GLOBAL_LEVEL
 from processing_minimonkey.visualization import COLORS
 
 TILE, SIZE = 112, 24  # px: the side of a tile, the size of the letters
@@ -160,7 +161,7 @@ assert scores["between two rows"][0] <= scores["between two columns"][0]
 
 image, box = draw_word("matter", SIZE, (2, 3), (1.0, 1.0), TILE, (0.5, 1.0))
 second = METHODS["pyramid any"](*image.size, TILE, None)[1]
-assert second.level == 1 and not is_cut(second, image.size, box)
+assert second.level == ADAPTIVE_LEVEL and not is_cut(second, image.size, box)
 
 # %% [markdown]
 """
@@ -409,7 +410,7 @@ Which grids does `complementarity="joint"` give the image whose word lies betwee
 # %% tags=["solution"] jupyter={"source_hidden": true}
 image, box = draw_word("matter", SIZE, (2, 3), (1.0, 1.0), TILE, (0.5, 1.0))
 views = METHODS["pyramid joint"](*image.size, TILE, None)
-cut = [is_cut(view, image.size, box) for view in views if view.level < 2]
+cut = [is_cut(view, image.size, box) for view in views if view.level != GLOBAL_LEVEL]
 print([view.canvas for view in views], cut, read([image], complementarity="joint"))
 assert cut == [True, False]  # the second grid shows it whole
 

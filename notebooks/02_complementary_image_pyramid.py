@@ -283,6 +283,7 @@ is cut by a grid if no tile holds its whole box. The benchmark's 160 pages have 
 from benchmarks.sawtooth.measurements.documents import make_page
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
+from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 
 METHOD_NAMES = ["detailed + global", "pyramid any", "pyramid all", "pyramid disjoint", "pyramid joint"]
 n_pages = 60 if course.FAST else 160
@@ -295,7 +296,7 @@ def cuts(method):
     for number, each in enumerate(pages):
         views = METHODS[method](*each.image.size, 112, None)
         for _, box in word_boxes(each):
-            cut = [is_cut(view, each.image.size, box) for view in views if view.level < 2]
+            cut = [is_cut(view, each.image.size, box) for view in views if view.level != GLOBAL_LEVEL]
             found.append((number, cut[:1] == [True], cut != [] and all(cut)))
     return np.array(found)
 

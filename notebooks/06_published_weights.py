@@ -249,7 +249,7 @@ InternViT-300M and -6B both are known. LoRA adapters that the published code lef
 """
 
 # %%
-from tests.modeling.original_checkpoints import write_original
+from tests.modeling.conversion.original_checkpoints import write_original
 
 counts = {}
 for family in ("internlm2", "qwen2", "phi3", "llama", "llama3"):

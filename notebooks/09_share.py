@@ -117,7 +117,8 @@ A training leaves more than a model. This is a folder as the `Trainer` leaves it
 # %%
 from pathlib import Path
 
-from examples.push import files_to_push, push
+sys.path.append(str(course.ROOT / "examples"))
+from push import files_to_push, push
 
 os.chdir(course.working_folder("share"))
 folder = Path("mine")
@@ -160,8 +161,8 @@ when it is opened. The trainer's state names folders of your machine. The code *
 ## The card
 
 A repository is found, and judged, by its `README.md`. Its head is metadata: license, base model, task. Its text should say what is true
-of *your* model, also what it can't do. `push` takes the README.md of the folder, or else the template `model_card.md` of this
-repository.
+of *your* model, also what it can't do. `push` takes the README.md of the folder, or else makes one from its files, without a
+figure that nobody measured; it asks for a license.
 
 **Predict**: we write neither the task nor the base model into the head. What will the Hub show?
 """
@@ -411,7 +412,7 @@ A folder whose files hold a token or a path of your machine is refused before an
 """
 
 # %%
-from examples.push import check_folder
+from push import check_folder
 
 config = (folder / "config.json").read_text()
 (folder / "config.json").write_text(config.replace("{", '{"note": "hf_abcdefghijklmnopqrstuvwxyz",', 1))
@@ -422,7 +423,7 @@ check_folder(folder)
 
 # %% [markdown]
 """
-An adapter alone is refused as well, since it would not load by these lines: merge it first, `model.merge_and_unload()`. And a
+An adapter alone is refused as well, since it would not load by these lines: merge it first, `examples/merge.py`. And a
 model without its processor is half a model.
 """
 

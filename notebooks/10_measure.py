@@ -425,27 +425,16 @@ assert [anls([letters], answer) > 0 for answer in answers] == [True] * 6 + [Fals
 ## What a harness asks of a model
 
 `lmms-eval` finds Mini-Monkey by an entry point of this package (`--model minimonkey`). It hands over *requests* (the messages of a question, with images, and how to
-generate) and wants a list of texts back, in the same order; questions and scores are its own. It is not installed here (52 dependencies), so the adapter's table of tiles by
-task is read as text.
+generate) and wants a list of texts back, in the same order; questions and scores are its own. It is not installed here (52 dependencies); the
+tiles by task stand apart from the adapters.
 
 **Predict**: which setting does a task get that nobody published tiles for?
 """
 
 # %%
-import ast
-
+from modeling_minimonkey.harnesses.published_evaluation import SETTINGS as by_task
 from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
 
-
-def table_of(name):
-    """The value of a constant in the package, without importing what it stands in."""
-    for path in sorted((course.ROOT / "modeling_minimonkey").glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
-                return ast.literal_eval(node.value)
-
-
-by_task = table_of("SETTINGS")
 for task, setting in by_task.items():
     found = PYRAMID_SETTINGS[setting]
     tiles = plan_pyramid(1240, 1754, **found).num_tiles

@@ -145,6 +145,8 @@ def report(results: dict) -> str:
     lines = [
         "# Memory of the conversion",
         "",
+        f"Converting takes {max(streamed):.2f} of one file's size in memory, whatever the size of the checkpoint.",
+        "",
         "Written by `make bench-conversion`; the numbers behind it are in `results.json`.",
         "",
         machine_line(results["machine"]),

@@ -109,6 +109,22 @@ def gained(results: dict) -> str:
     return "\n".join(lines) or "- On none of these cards."
 
 
+def smallest_card(result: dict, number_format: str) -> int | None:
+    """GB of the smallest card on which the largest pyramid fits without SCM, `None` if there is none."""
+    largest = max(pyramid.tiles for pyramid in PYRAMIDS)
+    return next((card for card in CARDS if most_tiles(result, number_format, card, "1.0") == largest), None)
+
+
+def in_short(results: dict) -> str:
+    """The smallest card of every checkpoint, as a list."""
+    lines = []
+    for name, result in same_sizes(results):
+        cards = {number_format: smallest_card(result, number_format) for number_format in FORMATS}
+        found = [f"{card} GB in {number_format}" for number_format, card in cards.items() if card]
+        lines.append(f"- {name}: {', '.join(found) or 'none of these cards'}")
+    return "\n".join(lines)
+
+
 def notes() -> list[tuple[str, str]]:
     """What could not be confirmed: number of the footnote -> text."""
     found = [checkpoint for checkpoint in read_checkpoints() if checkpoint.note]
@@ -147,6 +163,11 @@ def finetuning_table(results: dict) -> str:
 def _checkpoints(results: dict) -> str:
     footnotes = "\n".join(paragraph(f"- {note}", "  ") for _, note in notes())
     return f"""# Which checkpoint fits on which card?
+
+The smallest card for reading with the largest of the published pyramids, {max(each.tiles for each in PYRAMIDS)} tiles,
+without scale compression:
+
+{in_short(results)}
 
 Written by `{COMMAND}`; change the script, not this file. All figures are **computed, not
 measured**: no GPU was used. They come from the sizes in the published configurations and from the code of this

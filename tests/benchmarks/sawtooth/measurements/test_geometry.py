@@ -18,6 +18,7 @@ from benchmarks.sawtooth.measurements.geometry import (
     measure,
     ranges_of,
 )
+from modeling_minimonkey.scale_compression import ADAPTIVE_LEVEL
 
 
 def grids(rule, size, setting="docvqa"):
@@ -106,4 +107,4 @@ def test_rules_are_the_methods_of_the_benchmark():
             method(*size, TILE_SIZE, np.random.default_rng(1), ranges)
             for method in (RULES[rule], METHODS[f"second grid {rule}"])
         )
-        assert first == second and first[1].level == 1
+        assert first == second and first[1].level == ADAPTIVE_LEVEL
