@@ -12,6 +12,8 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
 
 import argparse
+import html
+import re
 import sys
 import threading
 import time
@@ -63,6 +65,7 @@ MAX_WAITING = 16  # requests in the queue; one is answered at a time
 CSS = "#pyramid { overflow-x: auto } #pyramid img { min-width: 40rem }"  # a narrow page scrolls the figure alone
 STOPPED = " Stopped."
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what browsers show; for some others Pillow runs other programs
+MARKUP = re.compile(r"<(?=[a-zA-Z/!?])|&(?=#|\w+;)")  # where HTML begins a tag or an entity; all else is text
 # Of the functions below
 Picture = Image.Image | None
 Request = gr.Request | None
@@ -267,18 +270,22 @@ def session(request: Request) -> str | None:
     return None if request is None else request.session_hash
 
 
+def spoken(turns: Turns) -> list[tuple[str, str]]:
+    """Role and text of each message."""
+    return [message for turn in turns for message in zip(("user", "assistant"), turn, strict=True)]
+
+
 def bubbles(turns: Turns) -> list[dict]:
-    """The conversation for the page."""
+    """The conversation for the page, which would take markup in a text for its own, and load what that names."""
     return [
-        {"role": role, "content": text}
-        for turn in turns
-        for role, text in zip(("user", "assistant"), turn, strict=True)
+        {"role": role, "content": MARKUP.sub(lambda match: html.escape(match[0]), text)}
+        for role, text in spoken(turns)
     ]
 
 
 def messages(image: Image.Image, turns: Turns) -> list[dict]:
     """The conversation for the model, with the image before the first question."""
-    chat = [bubble | {"content": [{"type": "text", "text": bubble["content"]}]} for bubble in bubbles(turns)]
+    chat = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in spoken(turns)]
     chat[0]["content"].insert(0, {"type": "image", "image": image})
     return chat
 
@@ -306,7 +313,7 @@ def build(reader: Reader) -> gr.Blocks:
                 chat = gr.Chatbot(
                     label="Conversation",
                     height=300,
-                    render_markdown=False,  # an answer is text: no markup of it, no image that it names
+                    render_markdown=False,  # an answer is text
                     buttons=["copy", "copy_all"],
                     elem_id="chat",
                 )

@@ -369,10 +369,14 @@ def wait_for_line(page, selector: str = "#line") -> str:
     return page.locator(selector).inner_text().strip()
 
 
+BUBBLES = "#chat :is([data-testid=user], [data-testid=bot])"
+
+
 def wait_for_bubbles(page, count: int) -> list[str]:
     """What stands in the conversation, once there are `count` messages in it."""
-    page.wait_for_function("count => document.querySelectorAll('#chat .message').length === count", arg=count)
-    return [text.strip() for text in page.locator("#chat .message").all_inner_texts()]
+    script = "([bubbles, count]) => document.querySelectorAll(bubbles).length === count"
+    page.wait_for_function(script, arg=[BUBBLES, count])
+    return [text.strip() for text in page.locator(BUBBLES).all_inner_texts()]
 
 
 def press(page, name: str) -> None:
@@ -406,10 +410,11 @@ def test_an_image_is_asked_about(page):
 def test_a_conversation_goes_on_until_there_is_another_image(page):
     press(page, "Ask")
     wait_for_other(page, "#kept img", None)
-    page.get_by_label("Question").fill("And <img src='http://example.com/a.png'> ![again](http://example.com/b.png)")
+    markup = "<b>And</b> <img src='http://example.com/a.png'> ![again](http://example.com/b.png) &lt; R&D < 3"
+    page.get_by_label("Question").fill(markup)
     page.get_by_label("Question").press("Enter")
     bubbles = wait_for_bubbles(page, 4)
-    assert bubbles[:2] == ["Read the text.", ANSWER] and "<img src=" in bubbles[2]  # text, not markup
+    assert bubbles[:3] == ["Read the text.", ANSWER, markup]
     pyramid = page.locator("#pyramid img").get_attribute("src")
     page.locator("#examples img").nth(1).click()
     wait_for_other(page, "#pyramid img", pyramid)
@@ -435,7 +440,7 @@ def test_start_over_empties_the_conversation(page):
 def test_stop_ends_the_answer_on_the_page(page):
     page.get_by_label("Question").fill("tell me everything")
     press(page, "Ask")
-    page.wait_for_function("document.querySelectorAll('#chat .message').length === 2")
+    wait_for_bubbles(page, 2)
     press(page, "Stop")
     line = wait_for_line(page)
     assert re.search(LINE, line)
@@ -465,7 +470,7 @@ def test_an_example_replaces_the_picture(page):
 
 @pytest.mark.browser
 def test_an_image_is_pasted(page):
-    page.locator("#image").get_by_role("button", name="Clear").click()
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     pyramid = page.locator("#pyramid img")
     pyramid.wait_for(state="detached")
@@ -485,7 +490,7 @@ def test_an_image_is_pasted(page):
 
 @pytest.mark.browser
 def test_without_an_image_there_is_nothing_to_ask(page):
-    page.locator("#image").get_by_role("button", name="Clear").click()
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
     page.locator("#pyramid img").wait_for(state="detached")
     press(page, "Ask")
     page.get_by_text("Upload an image first.").wait_for()
@@ -510,7 +515,7 @@ def test_a_narrow_page_does_not_scroll_sideways(page, server, theme):
 @pytest.mark.parametrize("name", ["text.png", "pixels.png", "bytes.png"])
 def test_a_bad_file_is_an_error_on_the_page(page, server, files, name):
     log = server[1].read_text()
-    page.locator("#image").get_by_role("button", name="Clear").click()
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
     page.locator("#pyramid img").wait_for(state="detached")
     page.set_input_files("#image input[type=file]", files / name)
     toast = page.get_by_test_id("toast-text")
