@@ -62,7 +62,8 @@ MAX_TURNS = 10  # of a conversation, which is read from the beginning in each tu
 MAX_NEW_TOKENS = 200
 MAX_SILENCE = 600  # seconds without a piece of an answer; a large model on a CPU takes minutes for the first one
 MAX_WAITING = 16  # requests in the queue; one is answered at a time
-CSS = "#pyramid { overflow-x: auto } #pyramid img { min-width: 40rem }"  # a narrow page scrolls the figure alone
+# A narrow page scrolls the widest figure alone, from its left end.
+CSS = "#pyramid div { overflow-x: auto; align-items: safe center } #pyramid img { min-width: 40rem }"
 STOPPED = " Stopped."
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what browsers show; for some others Pillow runs other programs
 MARKUP = re.compile(r"<(?=[a-zA-Z/!?])|&(?=#|\w+;)")  # where HTML begins a tag or an entity; all else is text
@@ -304,10 +305,10 @@ def build(reader: Reader) -> gr.Blocks:
                 gr.Examples([[str(file)] for file in PAGES], image, label=examples, elem_id="examples")
                 question = gr.Textbox(QUESTION, label="Question", max_length=MAX_CHARACTERS, elem_id="question")
                 with gr.Row():
-                    ask = gr.Button("Ask", variant="primary", min_width=80)
-                    stop = gr.Button("Stop", variant="stop", min_width=80)
-                    compare = gr.Button("Compare", min_width=80)
-                    begin = gr.Button("Start over", min_width=80)
+                    ask = gr.Button("Ask", variant="primary", size="md", min_width=80)
+                    stop = gr.Button("Stop", variant="stop", size="md", min_width=80)
+                    compare = gr.Button("Compare", size="md", min_width=80)
+                    begin = gr.Button("Start over", size="md", min_width=80)
                 keep_ratio, second_grid = build_settings(reader)
             with gr.Column():
                 chat = gr.Chatbot(

@@ -392,8 +392,10 @@ def test_an_image_is_asked_about(page):
     assert re.search(LINE, wait_for_line(page))
     assert page.locator("#pyramid img").evaluate("image => image.naturalWidth") > 500
     assert page.locator("#kept img").evaluate("image => image.naturalWidth") > 500
+    press(page, "Compare")
+    wait_for_line(page, "#without-line")
     (ROOT / "build").mkdir(exist_ok=True)
-    page.screenshot(path=ROOT / "build" / "app.png")  # `make app-figure` keeps it
+    page.screenshot(path=ROOT / "build" / "app.png", full_page=True)  # `make app-figure` keeps it
 
     page.get_by_text("Advanced").click()
     slider = page.locator("input[type=range]")
@@ -509,6 +511,11 @@ def test_a_narrow_page_does_not_scroll_sideways(page, server, theme):
         "parts => parts.map(part => part.getBoundingClientRect().right)"
     )
     assert max(widths) <= 400
+    figure = page.locator("#pyramid img")
+    assert 0 <= figure.bounding_box()["x"] < 60  # its beginning is seen, and the rest can be scrolled to
+    figure.evaluate("image => image.parentElement.scrollLeft = 1000")
+    right = figure.bounding_box()["x"] + figure.bounding_box()["width"]
+    assert figure.bounding_box()["width"] > 600 and right < 400
 
 
 @pytest.mark.browser
