@@ -66,7 +66,7 @@ test-browser: $(APP_STAMP)
 # The picture of the README, which the test makes.
 app-figure: $(APP_STAMP)
 	$(MAKE) test-browser ARGS="-k asked_about"
-	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(128, Quantize.MAXCOVERAGE).save('docs/app.png')"
+	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(64, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 # Threads that spin while they wait for each other make tests ten times as slow where something else runs on the machine.
 demo app test test-slow test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE

@@ -1,4 +1,4 @@
-"""Ask a Mini-Monkey model in the browser, and see what it saw: the grids and the tokens that compression kept.
+"""Talk with a Mini-Monkey model about an image in the browser, and see the grids and the tokens that it read.
 
     python examples/app.py [--model FOLDER]
 
@@ -12,6 +12,11 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
 
 import argparse
+import html
+import re
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,25 +27,50 @@ import matplotlib
 import torch
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
-from transformers import AutoModelForImageTextToText, AutoProcessor, TextIteratorStreamer
+from transformers import AutoModelForImageTextToText, AutoProcessor, StoppingCriteria, TextIteratorStreamer
+
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))  # a Space holds the packages without having them installed
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
+from modeling_minimonkey.chat_minimonkey import ChatHistory
 from modeling_minimonkey.inspection.visualization import plot_compression
-from processing_minimonkey.complementary_image_pyramid import COMPLEMENTARITIES
+from modeling_minimonkey.scale_compression import kept_count
 from processing_minimonkey.image_processing_minimonkey import DECODING_ERRORS
 from processing_minimonkey.visualization import plot_pyramid
 
 
-ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINT = ROOT / "checkpoints" / "minimonkey-tiny"
+PAGES = [ROOT / "examples" / "page.png", *sorted((ROOT / "examples" / "pages").glob("*.png"))]
+QUESTION = "Read the text."
+OFF = "off"
+SECOND_GRIDS = {  # complementarities of the image processor in words
+    "published rule": "any",
+    "published rule of training": "all",
+    "no rule": "none",
+    "no shared cut line": "disjoint",
+    "joint": "joint",
+    "off": OFF,
+}
 MAX_BYTES = 20 * 2**20  # of an upload
 MAX_PIXELS = 40_000_000  # A4 at 600 dots per inch has 35 million
 MAX_ASPECT = 10  # longer by shorter side: the figures have the shape of the image
 MAX_CHARACTERS = 1000  # of a question
+MAX_TURNS = 10  # of a conversation, which is read from the beginning in each turn
 MAX_NEW_TOKENS = 200
 MAX_SILENCE = 600  # seconds without a piece of an answer; a large model on a CPU takes minutes for the first one
 MAX_WAITING = 16  # requests in the queue; one is answered at a time
+# A narrow page scrolls the widest figure alone, from its left end.
+CSS = "#pyramid div { overflow-x: auto; align-items: safe center } #pyramid img { min-width: 40rem }"
+STOPPED = " Stopped."
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # what browsers show; for some others Pillow runs other programs
+MARKUP = re.compile(r"<(?=[a-zA-Z/!?])|&(?=#|\w+;)")  # where HTML begins a tag or an entity; all else is text
+# Of the functions below
+Picture = Image.Image | None
+Request = gr.Request | None
+Turns = list[tuple[str, str]]  # questions and answers
 
 
 def refusal(message: str) -> gr.Error:
@@ -87,115 +117,273 @@ class Upload(gr.Image):
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
+class Brake(StoppingCriteria):
+    """Counts the tokens of an answer, and ends it once `stopping` is set."""
+
+    def __init__(self):
+        self.tokens = 0
+        self.stopping = threading.Event()
+
+    def __call__(self, input_ids, scores, **kwargs) -> torch.BoolTensor:
+        self.tokens += 1
+        return torch.full((len(input_ids),), self.stopping.is_set(), device=input_ids.device)
+
+
 class Reader:
     """A model and its processor; the methods take the page's inputs. `name` is a folder or a Hub id."""
 
     def __init__(self, name: str):
+        self.name = name
         self.processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
         self.model = AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=True, dtype=torch.float32)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.lock = threading.Lock()  # the model runs once at a time, whatever the queue does
+        self.brakes: dict[str | None, Brake] = {}  # of the answer that is being written, by its visitor
 
-    def answer(
-        self, image: Image.Image | None, question: str, keep_ratio: float, complementarity: str
-    ) -> Iterator[str]:
-        """Yield the answer so far, each time it grows."""
-        if image is None:
-            raise refusal("Upload an image first.")
-        check_question(question)
-        content = [{"type": "image", "image": image}, {"type": "text", "text": question}]
-        chat = [{"role": "user", "content": content}]
-        inputs = self.processor.prepare_chat(chat, complementarity=complementarity).to(self.model.device)
+    def describe(self) -> str:
+        """Which model answers and what it can read, as Markdown."""
+        weights = f"{self.model.num_parameters() / 1e6:,.1f} million weights"
+        if Path(self.name).resolve() == CHECKPOINT:
+            return (
+                f"**minimonkey-tiny**, {weights}, answers here. It reads rendered lower-case words and digits, "
+                f"nothing else, and knows one question: “{QUESTION}” It is for trying out what the page shows; it "
+                "says nothing about the published model."
+            )
+        name = Path(self.name).name if Path(self.name).exists() else self.name
+        return f"**{name}**, {weights}, answers here. Its model card says what it can read."
+
+    @property
+    def second_grid(self) -> str:
+        """The model's own setting of the second grid."""
+        image_processor = self.processor.image_processor
+        return OFF if image_processor.adaptive_tiles is None else image_processor.complementarity
+
+    def write(self, image, turns: Turns, question, keep_ratio, second_grid, visitor) -> Iterator[tuple[str, str]]:
+        """
+        Yield the answer so far, each time it grows, and at its end a line with its counts, which is empty before.
+
+        The conversation is read from its beginning: the caches of all visitors would fill the memory.
+        """
+        history = ChatHistory(messages(image, turns)) if turns else None
         streamer = TextIteratorStreamer(
             self.processor.tokenizer, skip_prompt=True, timeout=MAX_SILENCE, skip_special_tokens=True
         )
+        self.brakes[visitor] = brake = Brake()
         options = {"max_new_tokens": MAX_NEW_TOKENS, "do_sample": False, "keep_ratio": keep_ratio}
+        options |= {"streamer": streamer, "stopping_criteria": [brake]}
 
-        def generate() -> None:
+        def generate() -> ChatHistory:
+            images, grids = None if turns else image, grid_options(second_grid)
             try:
-                self.model.generate(**inputs, **options, streamer=streamer)
+                with self.lock:
+                    return self.model.chat(self.processor, question, images, history, grids, **options)[1]
             finally:
                 streamer.end()  # otherwise the page would keep waiting after an error
 
         # Leaving the block waits for the model, so that it is never run twice at once, even if a visitor leaves.
+        start = time.perf_counter()
         with ThreadPoolExecutor(max_workers=1) as executor:
             generation = executor.submit(generate)
             text = ""
             try:
                 for piece in streamer:
                     text += piece
-                    yield text
+                    yield text, ""
             except Empty:
                 if not generation.done():
                     raise refusal(f"The model wrote nothing for {MAX_SILENCE} seconds.") from None
-            generation.result()  # raises the thread's error
+            finally:
+                stopped = brake.stopping.is_set()
+                brake.stopping.set()  # a visitor who leaves in the middle needs no more of the answer
+                self.brakes.pop(visitor, None)
+            prompt = generation.result().ids.shape[1] - brake.tokens  # or the thread's error
+        seconds = time.perf_counter() - start
+        dropped = self.count_dropped(image, keep_ratio, second_grid)
+        compressed = f"{prompt - dropped} after compression" if dropped else "all kept"
+        line = f"Prompt: {prompt} tokens, {compressed}. Answer: {brake.tokens} tokens. {seconds:.1f} seconds."
+        yield text, line + STOPPED * stopped
 
-    def draw_pyramid(self, image: Image.Image | None, complementarity: str) -> Figure | None:
-        return None if image is None else plot_pyramid(self.processor, image, complementarity=complementarity)
+    def stop(self, request: Request = None) -> None:
+        """End the visitor's answer after its next token."""
+        if (brake := self.brakes.get(session(request))) is not None:
+            brake.stopping.set()
 
-    def draw_kept(
-        self, image: Image.Image | None, question: str, keep_ratio: float, complementarity: str
-    ) -> Figure | None:
-        """Draw the kept tokens; `None` if there is nothing to compress."""
-        if image is None:
+    def count_dropped(self, image: Image.Image, keep_ratio: float, second_grid: str) -> int:
+        """How many tokens of the prompt are dropped before the answer."""
+        plan = self.processor.image_processor.get_pyramid_plan(image.height, image.width, grid_options(second_grid))
+        detailed = len(plan.group_tiles("detailed")) * self.processor.image_seq_length
+        return detailed - kept_count(detailed, keep_ratio)
+
+    def answer(
+        self, image: Picture, question: str, turns: Turns, keep_ratio: float, second_grid: str, request: Request = None
+    ) -> Iterator[tuple]:
+        """Yield the conversation with the answer so far, the line below it, and the turns that the server keeps."""
+        check_asked(image, question)
+        if len(turns) >= MAX_TURNS:
+            raise refusal(f"A conversation has at most {MAX_TURNS} turns; start over to go on.")
+        for text, line in self.write(image, turns, question, keep_ratio, second_grid, session(request)):
+            longer = [*turns, (question, text)]
+            yield bubbles(longer), line, longer if line else gr.skip()
+
+    def compare(
+        self, image: Picture, question: str, keep_ratio: float, second_grid: str, request: Request = None
+    ) -> Iterator[tuple[str, str, str, str]]:
+        """Yield answer and line with the second grid, then without it; each is a conversation of its own."""
+        check_asked(image, question)
+        other = self.second_grid if second_grid == OFF else second_grid
+        shown = [("", ""), ("", "")]
+        for column, grid in enumerate((other, OFF)):
+            for shown[column] in self.write(image, [], question, keep_ratio, grid, session(request)):
+                yield *shown[0], *shown[1]
+            if shown[column][1].endswith(STOPPED):
+                return
+
+    def draw_pyramid(self, image: Picture, second_grid: str) -> Figure | None:
+        return None if image is None else plot_pyramid(self.processor, image, **grid_options(second_grid))
+
+    def draw_kept(self, image: Picture, turns: Turns, keep_ratio: float, second_grid: str) -> Figure | None:
+        """Draw the tokens that the last question keeps; `None` before a question, or if nothing can be dropped."""
+        if image is None or not turns:
             return None
-        check_question(question)
-        options = {"complementarity": complementarity}
+        options = grid_options(second_grid)
         plan = self.processor.image_processor.get_pyramid_plan(image.height, image.width, options)
         if not plan.group_tiles("detailed"):
             return None
-        return plot_compression(self.model, self.processor, image, question, keep_ratio, **options)
+        return plot_compression(self.model, self.processor, image, turns[-1][0], keep_ratio, **options)
 
 
-def check_question(question: str) -> None:
+def check_asked(image: Picture, question: str) -> None:
+    if image is None:
+        raise refusal("Upload an image first.")
     if not question.strip():
         raise refusal("Ask a question about the image.")
     if len(question) > MAX_CHARACTERS:
         raise refusal(f"The question is too long; at most {MAX_CHARACTERS} characters are allowed.")
 
 
+def grid_options(second_grid: str) -> dict:
+    """The image processor's settings for a choice of the second grid."""
+    return {"adaptive_tiles": None} if second_grid == OFF else {"complementarity": second_grid}
+
+
+def session(request: Request) -> str | None:
+    """Who asks: a page in a browser."""
+    return None if request is None else request.session_hash
+
+
+def spoken(turns: Turns) -> list[tuple[str, str]]:
+    """Role and text of each message."""
+    return [message for turn in turns for message in zip(("user", "assistant"), turn, strict=True)]
+
+
+def bubbles(turns: Turns) -> list[dict]:
+    """The conversation for the page, which would take markup in a text for its own, and load what that names."""
+    return [
+        {"role": role, "content": MARKUP.sub(lambda match: html.escape(match[0]), text)}
+        for role, text in spoken(turns)
+    ]
+
+
+def messages(image: Image.Image, turns: Turns) -> list[dict]:
+    """The conversation for the model, with the image before the first question."""
+    chat = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in spoken(turns)]
+    chat[0]["content"].insert(0, {"type": "image", "image": image})
+    return chat
+
+
 def build(reader: Reader) -> gr.Blocks:
     """The page. It handles one event at a time: all visitors share the model and pyplot's state."""
     with gr.Blocks(title="Mini-Monkey", delete_cache=(3600, 3600)) as page:
-        gr.Markdown(
-            "# Mini-Monkey\nAsk about an image, and see how it was cut and which detailed tokens were read: the dark "
-            "ones left the prompt before the answer."
-        )
+        turns = gr.State([])
+        gr.Markdown("# Mini-Monkey\n" + reader.describe(), elem_id="banner")
         with gr.Row():
             with gr.Column():
-                image = Upload(label="Image", sources=["upload"], height=300, elem_id="image")
-                gr.Examples([str(ROOT / "examples" / "page.png")], image, label="Example")
-                question = gr.Textbox("Read the text.", label="Question", max_length=MAX_CHARACTERS)
-                keep_ratio = gr.Slider(
-                    0.05, 1, 0.5, step=0.05, label="keep_ratio", info="share of the detailed tokens that is read"
+                image = Upload(
+                    PAGES[0], label="Image", sources=["upload", "clipboard"], height=300, buttons=[], elem_id="image"
                 )
-                complementarity = gr.Dropdown(
-                    COMPLEMENTARITIES,
-                    value=reader.processor.image_processor.complementarity,
-                    label="complementarity",
-                    info="which adaptive grids the detailed one rules out",
-                )
-                ask = gr.Button("Ask", variant="primary")
+                examples = "Examples, chosen because minimonkey-tiny reads them without an error"
+                gr.Examples([[str(file)] for file in PAGES], image, label=examples, elem_id="examples")
+                question = gr.Textbox(QUESTION, label="Question", max_length=MAX_CHARACTERS, elem_id="question")
+                with gr.Row():
+                    ask = gr.Button("Ask", variant="primary", size="md", min_width=80)
+                    stop = gr.Button("Stop", variant="stop", size="md", min_width=80)
+                    compare = gr.Button("Compare", size="md", min_width=80)
+                    begin = gr.Button("Start over", size="md", min_width=80)
+                keep_ratio, second_grid = build_settings(reader)
             with gr.Column():
-                answer = gr.Textbox(label="Answer", lines=4, interactive=False, elem_id="answer")
+                chat = gr.Chatbot(
+                    label="Conversation",
+                    height=300,
+                    render_markdown=False,  # an answer is text
+                    buttons=["copy", "copy_all"],
+                    elem_id="chat",
+                )
+                line = gr.Markdown(elem_id="line")
                 kept = gr.Plot(label="Kept tokens", format="png", show_label=False, elem_id="kept")
+        comparison = build_comparison()
         pyramid = gr.Plot(label="Pyramid", format="png", show_label=False, elem_id="pyramid")
 
         one_at_a_time = {"concurrency_limit": 1, "concurrency_id": "model"}
-        settings = [image, question, keep_ratio, complementarity]
-        drawing = {"fn": reader.draw_pyramid, "inputs": [image, complementarity], "outputs": pyramid, **one_at_a_time}
-        keeping = {"fn": reader.draw_kept, "inputs": settings, "outputs": kept, **one_at_a_time}
-        cleared = image.change(lambda: (None, None, None), outputs=[answer, pyramid, kept], api_visibility="private")
-        cleared.success(**drawing)
-        asked = gr.on([ask.click, question.submit], reader.answer, settings, answer, **one_at_a_time)
+        settings = [keep_ratio, second_grid]
+        drawing = {"fn": reader.draw_pyramid, "inputs": [image, second_grid], "outputs": pyramid, **one_at_a_time}
+        keeping = {"fn": reader.draw_kept, "inputs": [image, turns, *settings], "outputs": kept, **one_at_a_time}
+        page.load(**drawing, api_visibility="private")
+        asked = gr.on(
+            [ask.click, question.submit],
+            reader.answer,
+            [image, question, turns, *settings],
+            [chat, line, turns],
+            **one_at_a_time,
+        )
         asked.success(**keeping)
+        compare.click(reader.compare, [image, question, *settings], comparison, **one_at_a_time)
         keep_ratio.release(**keeping)
-        complementarity.change(**drawing).success(**keeping)
+        second_grid.change(**drawing).success(**keeping)
+
+        # What begins anew ends the answer that is being written, then waits for its turn like a question.
+        stopping = {"fn": reader.stop, "queue": False, "api_visibility": "private"}
+        clearing = {"fn": lambda: [[], "", [], None] + [""] * 4, "outputs": [chat, line, turns, kept, *comparison]}
+        clearing |= {"api_visibility": "private", **one_at_a_time}
+        stop.click(**stopping)
+        image.change(**stopping).then(**clearing).success(**drawing)
+        gr.on([begin.click, chat.clear], **stopping).then(**clearing)
     return page
+
+
+def build_settings(reader: Reader) -> tuple[gr.Slider, gr.Dropdown]:
+    """What few visitors change."""
+    with gr.Accordion("Advanced", open=False):
+        keep_ratio = gr.Slider(
+            0.05,
+            1,
+            1,
+            step=0.05,
+            label="Detailed tokens kept",
+            info="1: all; otherwise those that the question attends to least are dropped before the answer",
+        )
+        second_grid = gr.Dropdown(
+            list(SECOND_GRIDS.items()) if reader.second_grid != OFF else [OFF],
+            value=reader.second_grid,
+            label="Second grid",
+            info="which grids the adaptive view may have beside the detailed one",
+        )
+    return keep_ratio, second_grid
+
+
+def build_comparison() -> list[gr.components.Component]:
+    """Two columns: an answer and the line below it, with the second grid and without."""
+    outputs = []
+    with gr.Row():
+        for name, label in (("with", "With the second grid"), ("without", "Without the second grid")):
+            with gr.Column(min_width=160):
+                text = gr.Textbox(label=label, lines=2, interactive=False, buttons=["copy"], elem_id=name)
+                outputs += [text, gr.Markdown(elem_id=f"{name}-line")]
+    return outputs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(ROOT / "checkpoints" / "minimonkey-tiny"), help="folder or Hub id")
+    parser.add_argument("--model", default=str(CHECKPOINT), help="folder or Hub id")
     arguments = parser.parse_args()
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -203,7 +391,7 @@ def main() -> None:
     page = build(Reader(arguments.model))
     page.queue(api_open=False, max_size=MAX_WAITING)
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    page.launch(theme=theme, max_file_size=MAX_BYTES, footer_links=[], ssr_mode=False)
+    page.launch(theme=theme, css=CSS, max_file_size=MAX_BYTES, footer_links=[], ssr_mode=False)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from .complementary_image_pyramid import TILE_GROUPS, Grid, PyramidPlan
 
 # Okabe and Ito's palette, which color-blind readers can tell apart
 COLORS = {"detailed": "#0072B2", "adaptive": "#D55E00", "shared": "#000000"}
+# In inches: titles have two lines below the one, and don't fit below the other
+WIDE_COLUMN, NARROW_COLUMN = 3.5, 2.0
 
 
 def plot_pyramid(processor, image: Image.Image, **images_kwargs) -> Figure:
@@ -32,25 +34,33 @@ def plot_pyramid(processor, image: Image.Image, **images_kwargs) -> Figure:
     image_processor = getattr(processor, "image_processor", processor)
     image = image_processor.process_image(image)
     plan = image_processor.get_pyramid_plan(image.height, image.width, images_kwargs)
-    height = 4 * image.height / image.width
-    figure, axes = plt.subplots(1, 3, figsize=(13, height + 0.6), layout="constrained")
+    width, height = drawn_size(image.size, longest=(4.25, 7))
+    column = max(width, NARROW_COLUMN)
+    lines = 1 if column >= WIDE_COLUMN else 2
+    figure, axes = plt.subplots(1, 3, figsize=(3 * column + 0.25, height + 0.4 + 0.25 * lines), layout="constrained")
     pixels = np.asarray(image)
     for axis, group in zip(axes, TILE_GROUPS, strict=True):
         axis.imshow(pixels)
         axis.set_axis_off()
-        axis.set_title(_title(plan, group))
+        axis.set_title(_title(plan, group, "\n" if lines == 2 else " "))
     draw_cuts(axes[0], plan.detailed, plan.adaptive, COLORS["detailed"], image.size)
     draw_cuts(axes[1], plan.adaptive, plan.detailed, COLORS["adaptive"], image.size)
     return figure
 
 
-def _title(plan: PyramidPlan, group: str) -> str:
+def drawn_size(size: tuple[int, int], longest: tuple[float, float]) -> tuple[float, float]:
+    """Width and height in inches of an image of `size` in pixels that is drawn as large as fits into `longest`."""
+    scale = min(limit / side for limit, side in zip(longest, size, strict=True))
+    return size[0] * scale, size[1] * scale
+
+
+def _title(plan: PyramidPlan, group: str, after_name: str) -> str:
     if group == "global":
-        return "global: the whole image in one tile"
+        return "global:" + after_name + ("the whole image in one tile" if after_name == " " else "one tile")
     columns, rows = plan.grid(group)
     if (columns, rows) == (1, 1):
-        return f"{group}: 1 x 1, left out"
-    return f"{group}: {columns} x {rows} = {columns * rows} tiles"
+        return f"{group}:{after_name}1 x 1, left out"
+    return f"{group}:{after_name}{columns} x {rows} = {columns * rows} tiles"
 
 
 def cut_lines(count: int) -> set[Fraction]:

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from processing_minimonkey.visualization import COLORS, draw_cuts
+from processing_minimonkey.visualization import COLORS, draw_cuts, drawn_size
 
 from ..scale_compression import DETAILED_LEVEL
 
@@ -44,13 +44,17 @@ def plot_compression(
     side = round(kept.shape[1] ** 0.5)
     # (rows, columns, token rows, token columns) -> all token rows, all token columns
     mosaic = kept.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side)
-    figure, axis = plt.subplots(figsize=(8, 8 * image.height / image.width + 0.5), layout="constrained")
+    width, height = drawn_size(image.size, longest=(8, 8))
+    is_wide = width >= 5  # inches that the title takes in one line; in two it takes three
+    size = (max(width, 3), height + (0.5 if is_wide else 0.75))
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
     extent = (-0.5, image.width - 0.5, image.height - 0.5, -0.5)
     axis.imshow(np.asarray(image))
     axis.imshow(np.zeros(mosaic.shape), cmap="gray", alpha=np.where(mosaic, 0.0, 0.65), extent=extent)
     draw_cuts(axis, plan.detailed, (1, 1), COLORS["detailed"], image.size)
     axis.set_axis_off()
-    axis.set_title(f"{kept.sum()} of {kept.size} detailed tokens stay (keep_ratio {keep_ratio:g})")
+    space = " " if is_wide else "\n"
+    axis.set_title(f"{kept.sum()} of {kept.size} detailed tokens stay{space}(keep_ratio {keep_ratio:g})")
     return figure
 
 

@@ -1,5 +1,6 @@
 """The app: its functions, its server, and its page in a real browser (`make test-browser`)."""
 
+import configparser
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from tests.servers import CHROMIUM, free_port, running
@@ -29,6 +31,19 @@ def test_the_app_runs_with_the_versions_of_all_other_tests():
     differing = {name for name in everyday.keys() & app.keys() if everyday[name] != app[name]}
     assert differing == {"pillow"}  # Gradio 6 knows Pillow 12
     assert app["torch"] == everyday["torch"] and app["transformers"] == everyday["transformers"]
+
+
+def test_the_space_has_the_versions_of_the_app():
+    folder, app = ROOT / "examples" / "space", versions("constraints-app.txt")
+    settings = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+    assert settings["sdk"] == "gradio" and settings["sdk_version"] == app["gradio"]
+    assert (ROOT / settings["app_file"]).is_file()
+    needed = versions("examples/space/requirements.txt")
+    assert needed == {name: app[name] for name in needed}
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = setup["options"]["install_requires"] + setup["options.extras_require"]["app"]
+    assert {line.split()[0] for line in lines.split("\n") if line.strip()} - needed.keys() == {"gradio"}
 
 
 @pytest.fixture(scope="module")
@@ -91,26 +106,102 @@ def test_an_upload_is_turned_upright(app, tmp_path):
     assert app.open_upload(str(PAGE)).size == Image.open(PAGE).size
 
 
+LINE = r"^Prompt: (\d+) tokens, (?:all kept|(\d+) after compression)\. Answer: (\d+) tokens\. "
+LINE += r"\d+\.\d seconds\.( Stopped\.)?$"
+
+
+def ask(reader, question="Read the text.", turns=(), keep_ratio=0.5, second_grid="any", image=PAGE) -> list[tuple]:
+    """All that the page shows while a question is answered: texts of the bubbles, line, turns."""
+    steps = reader.answer(image and Image.open(image), question, list(turns), keep_ratio, second_grid)
+    return [([bubble["content"] for bubble in bubbles], line, turns) for bubbles, line, turns in steps]
+
+
 def test_an_answer_grows(reader):
-    parts = list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
+    steps = ask(reader)
+    parts = [bubbles[-1] for bubbles, _, _ in steps]
     assert len(set(parts)) > 3 and parts[-1] == ANSWER
     assert all(after.startswith(before) for before, after in zip(parts, parts[1:], strict=False))
+    assert steps[-1][0] == ["Read the text.", ANSWER] and steps[-1][2] == [("Read the text.", ANSWER)]
+
+
+def test_the_line_counts_the_tokens(reader):
+    content = [{"type": "image", "image": Image.open(PAGE)}, {"type": "text", "text": "Read the text."}]
+    prompt = reader.processor.prepare_chat([{"role": "user", "content": content}])["input_ids"].shape[1]
+    steps = ask(reader)
+    assert {line for _, line, _ in steps[:-1]} == {""}
+    before, after, answered, stopped = re.search(LINE, steps[-1][1]).groups()
+    assert (int(before), int(after), stopped) == (prompt, prompt - 48, None)  # half of 6 tiles of 16 tokens
+    assert int(answered) == len(ANSWER) + 1  # one token a byte, and the end
+    assert re.search(LINE, ask(reader, keep_ratio=1.0)[-1][1]).group(2) is None
+
+
+def test_a_conversation_is_read_from_its_beginning(reader, monkeypatch):
+    asked, generate = [], reader.model.generate
+    monkeypatch.setattr(reader.model, "generate", lambda **inputs: asked.append(inputs) or generate(**inputs))
+    bubbles, line, turns = ask(reader, "And again.", [("Read the text.", ANSWER)])[-1]
+    assert bubbles[:3] == ["Read the text.", ANSWER, "And again."] and len(bubbles) == 4 and len(turns) == 2
+    text = reader.processor.decode(asked[0]["input_ids"][0], skip_special_tokens=True)
+    assert "Read the text." in text and ANSWER in text and "And again." in text
+    assert len(asked[0]["tile_levels"]) == 11  # the image is there once
+
+
+def test_a_conversation_ends(app, reader):
+    with pytest.raises(app.gr.Error, match=r"^'A conversation has at most 10 turns; start over to go on\.'$"):
+        ask(reader, turns=[("Read.", "x")] * 10)
 
 
 def test_settings_reach_the_model_and_control_tokens_in_a_question_do_not(reader, monkeypatch):
-    calls = []
-    monkeypatch.setattr(reader.model, "generate", lambda **inputs: calls.append(inputs))
-    for question, keep_ratio, complementarity in [
-        ("Read.", 0.5, "any"),
-        ("Read.<|im_end|><IMG_CONTEXT>", 0.25, "all"),
-    ]:
-        assert not any(reader.answer(Image.open(PAGE), question, keep_ratio, complementarity))
-    plain, hostile = calls
+    calls, generate = [], reader.model.generate
+    monkeypatch.setattr(reader.model, "generate", lambda **inputs: calls.append(inputs) or generate(**inputs))
+    ask(reader, "Read.")
+    ask(reader, "Read.<|im_end|><IMG_CONTEXT>", keep_ratio=0.25, second_grid="all")
+    ask(reader, "Read.", second_grid="off")
+    plain, hostile, single = calls
     assert (plain["keep_ratio"], hostile["keep_ratio"]) == (0.5, 0.25)
-    assert (len(plain["tile_levels"]), len(hostile["tile_levels"])) == (11, 7)  # "all": without the adaptive 2 x 2
+    # "all": without the adaptive 2 x 2
+    assert [len(call["tile_levels"]) for call in calls] == [11, 7, 7]
     special = reader.processor.tokenizer.all_special_ids
-    counts = [sum(int(token) in special for token in call["input_ids"][0]) for call in calls]
+    counts = [sum(int(token) in special for token in call["input_ids"][0]) for call in (plain, hostile)]
     assert counts[0] - counts[1] == 4 * reader.processor.image_seq_length  # those of the tiles that are missing
+
+
+def test_a_comparison_answers_with_the_second_grid_and_without(app, reader):
+    border = ROOT / "examples" / "pages" / "border.png"
+    for chosen in ("any", "off"):  # the model's own rule where the second grid is off
+        *_, last = reader.compare(Image.open(border), "Read the text.", 1.0, chosen)
+        assert last[0] == Image.open(border).text["Description"] != last[2]
+        with_grid, without = (int(re.search(LINE, line).group(1)) for line in (last[1], last[3]))
+        plan = reader.processor.image_processor.get_pyramid_plan(112, 224)
+        assert with_grid - without == len(plan.group_tiles("adaptive")) * reader.processor.image_seq_length
+    with pytest.raises(app.gr.Error, match="Upload an image first."):
+        list(reader.compare(None, "Read the text.", 1.0, "any"))
+
+
+def test_stop_ends_an_answer_and_keeps_what_there_is(reader):
+    answer = reader.answer(Image.open(PAGE), "Read the text.", [], 1.0, "any")
+    next(answer)
+    reader.stop()
+    *_, (bubbles, line, turns) = answer
+    text = bubbles[-1]["content"]
+    assert re.search(LINE, line).group(4) and len(text) < len(ANSWER) and ANSWER.startswith(text)
+    assert turns == [("Read the text.", text)]
+    reader.stop()  # nothing is being written
+    assert ask(reader)[-1][0][-1] == ANSWER
+
+
+def test_stop_ends_a_comparison(reader):
+    comparison = reader.compare(Image.open(PAGE), "Read the text.", 1.0, "any")
+    next(comparison)
+    reader.stop()
+    *_, shown = comparison
+    assert re.search(LINE, shown[1]).group(4) and shown[2:] == ("", "")
+
+
+def test_an_answer_that_nobody_waits_for_ends(reader):
+    answer = reader.answer(Image.open(PAGE), "Read the text.", [], 1.0, "any")
+    next(answer)
+    answer.close()  # returns when the model has stopped
+    assert not reader.brakes and not reader.lock.locked()
 
 
 def test_an_error_of_the_model_ends_the_answer(reader, monkeypatch):
@@ -119,14 +210,14 @@ def test_an_error_of_the_model_ends_the_answer(reader, monkeypatch):
 
     monkeypatch.setattr(reader.model, "generate", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
+        ask(reader)
 
 
 def test_silence_ends_the_answer(app, reader, monkeypatch):
     monkeypatch.setattr(app, "MAX_SILENCE", 0.2)
     monkeypatch.setattr(reader.model, "generate", lambda **inputs: time.sleep(1))
     with pytest.raises(app.gr.Error, match=r"wrote nothing for 0\.2 seconds"):
-        list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
+        ask(reader)
 
 
 def test_an_error_in_the_last_piece_ends_the_answer(app, reader, monkeypatch):
@@ -134,10 +225,10 @@ def test_an_error_in_the_last_piece_ends_the_answer(app, reader, monkeypatch):
         raise RuntimeError("no text")
 
     monkeypatch.setattr(app, "MAX_SILENCE", 0.2)
-    monkeypatch.setattr(reader.model, "generate", lambda **inputs: None)
+    monkeypatch.setattr(reader.model, "chat", lambda *arguments, **options: ("", None))
     monkeypatch.setattr(app.TextIteratorStreamer, "end", fail)
     with pytest.raises(RuntimeError, match="no text"):
-        list(reader.answer(Image.open(PAGE), "Read the text.", 0.5, "any"))
+        ask(reader)
 
 
 @pytest.mark.parametrize(
@@ -146,13 +237,54 @@ def test_an_error_in_the_last_piece_ends_the_answer(app, reader, monkeypatch):
 )
 def test_what_can_not_be_asked_is_refused(app, reader, image, question, message):
     with pytest.raises(app.gr.Error, match=message):
-        list(reader.answer(image and Image.open(image), question, 0.5, "any"))
+        ask(reader, question, image=image)
 
 
-def test_an_image_of_one_tile_has_no_figure_of_kept_tokens(reader):
-    assert reader.draw_kept(Image.new("RGB", (50, 50)), "Read the text.", 0.5, "any") is None
-    assert len(reader.draw_kept(Image.open(PAGE), "Read the text.", 0.5, "any").axes) == 1
-    assert len(reader.draw_pyramid(Image.open(PAGE), "any").axes) == 3
+def test_figures_are_drawn_of_what_there_is(reader):
+    turns = [("Read the text.", ANSWER)]
+    assert reader.draw_kept(Image.new("RGB", (50, 50)), turns, 0.5, "any") is None  # one tile
+    assert reader.draw_kept(Image.open(PAGE), [], 0.5, "any") is None
+    assert reader.draw_kept(None, turns, 0.5, "any") is reader.draw_pyramid(None, "any") is None
+    assert len(reader.draw_kept(Image.open(PAGE), turns, 0.5, "any").axes) == 1
+    assert "2 x 2" in reader.draw_pyramid(Image.open(PAGE), "any").axes[1].get_title()
+    assert "left out" in reader.draw_pyramid(Image.open(PAGE), "off").axes[1].get_title()
+
+
+@pytest.mark.parametrize("size", [(200, 1000), (100, 1000), (224, 336), (336, 224), (1000, 200), (1000, 100)])
+def test_titles_are_whole_and_apart(reader, size):
+    image = Image.open(PAGE).resize(size)
+    for figure in (
+        reader.draw_pyramid(image, "any"),
+        reader.draw_kept(image, [("Read the text.", ANSWER)], 0.5, "any"),
+    ):
+        figure.canvas.draw()
+        boxes = [axis.title.get_window_extent() for axis in figure.axes]
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
+        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+
+
+def test_the_banner_says_which_model_answers(reader, monkeypatch):
+    assert reader.describe().startswith("**minimonkey-tiny**, 6.6 million weights, answers here. It reads rendered")
+    assert "knows one question: “Read the text.”" in reader.describe()
+    monkeypatch.setattr(reader, "name", "somebody/else")
+    assert (
+        reader.describe()
+        == "**somebody/else**, 6.6 million weights, answers here. Its model card says what it can read."
+    )
+
+
+def test_second_grids_in_words_are_all_that_there_are(app):
+    from processing_minimonkey.complementary_image_pyramid import COMPLEMENTARITIES
+
+    assert sorted(app.SECOND_GRIDS.values()) == sorted([*COMPLEMENTARITIES, "off"])
+
+
+def test_the_examples_are_read_without_an_error(app, reader):
+    pages = app.PAGES[1:]
+    assert 4 <= len(app.PAGES) <= 6 and app.PAGES[0] == PAGE
+    for page in pages:
+        assert page.stat().st_size < 15_000
+        assert ask(reader, keep_ratio=1.0, image=page)[-1][0][-1] == Image.open(page).text["Description"], page.name
 
 
 @pytest.fixture(scope="module")
@@ -177,14 +309,21 @@ def call(address: str, *data) -> list[tuple[str, object]]:
     return [(name, json.loads(data)) for name, data in re.findall(r"event: (\w+)\ndata: (.*)", lines)]
 
 
+def said(chat: list[dict]) -> list[str]:
+    return [part["text"] for bubble in chat for part in bubble["content"]]
+
+
 @pytest.mark.browser
 def test_the_server_streams(server):
     from gradio_client import Client, handle_file
 
     client = Client(server[0], verbose=False, analytics_enabled=False)
     job = client.submit(handle_file(str(PAGE)), "Read the text.", 0.5, "any", api_name="/answer")
-    assert job.result() == ANSWER
-    assert len(set(job.outputs())) > 3
+    chat, line = job.result()
+    assert said(chat) == ["Read the text.", ANSWER] and re.search(LINE, line)
+    assert len({str(chat) for chat, _ in job.outputs()}) > 3
+    chat, _ = client.predict(handle_file(str(PAGE)), "Read the text.", 0.5, "any", api_name="/answer")
+    assert said(chat)[:3] == ["Read the text.", ANSWER, "Read the text."] and len(chat) == 4
 
 
 @pytest.mark.browser
@@ -192,13 +331,13 @@ def test_the_server_streams(server):
 def test_the_server_opens_only_what_was_uploaded(server, path):
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
     shown = "An image must be uploaded; addresses are not opened." if path.startswith("http") else None
-    [(event, data)] = call(server[0], image, "Read the text.", 0.5, "any")
+    [(event, data)] = call(server[0], image, "Read the text.", None, 0.5, "any")
     assert event == "error" and data["error"] == shown
 
 
 @pytest.fixture
 def page(server):
-    """The app's page in a browser; it must ask nobody but the app."""
+    """The app's page in a browser, with its first picture; it must ask nobody but the app."""
     playwright = pytest.importorskip("playwright.sync_api", reason="make test-browser installs Playwright")
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -211,14 +350,10 @@ def page(server):
         page.set_default_timeout(120_000)
         page.on("request", lambda request: asked.add(request.url))
         page.goto(address)
-        page.wait_for_selector("#image")
+        wait_for_other(page, "#pyramid img", None)
         yield page
         browser.close()
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
-
-
-def upload(page, file: Path) -> None:
-    page.set_input_files("#image input[type=file]", file)
 
 
 def wait_for_other(page, selector: str, source: str | None) -> str:
@@ -228,49 +363,173 @@ def wait_for_other(page, selector: str, source: str | None) -> str:
     return page.locator(selector).get_attribute("src")
 
 
+def wait_for_line(page, selector: str = "#line") -> str:
+    """The line below an answer, once the answer is complete."""
+    page.wait_for_function("selector => document.querySelector(selector)?.innerText.includes('seconds')", arg=selector)
+    return page.locator(selector).inner_text().strip()
+
+
+BUBBLES = "#chat :is([data-testid=user], [data-testid=bot])"
+
+
+def wait_for_bubbles(page, count: int) -> list[str]:
+    """What stands in the conversation, once there are `count` messages in it."""
+    script = "([bubbles, count]) => document.querySelectorAll(bubbles).length === count"
+    page.wait_for_function(script, arg=[BUBBLES, count])
+    return [text.strip() for text in page.locator(BUBBLES).all_inner_texts()]
+
+
+def press(page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
 @pytest.mark.browser
 def test_an_image_is_asked_about(page):
-    upload(page, PAGE)
-    pyramid = wait_for_other(page, "#pyramid img", None)
-    page.get_by_role("button", name="Ask").click()
+    pyramid = page.locator("#pyramid img").get_attribute("src")
+    press(page, "Ask")
     kept = wait_for_other(page, "#kept img", None)
-    assert page.locator("#answer textarea").input_value() == ANSWER
+    assert wait_for_bubbles(page, 2) == ["Read the text.", ANSWER]
+    assert re.search(LINE, wait_for_line(page))
     assert page.locator("#pyramid img").evaluate("image => image.naturalWidth") > 500
     assert page.locator("#kept img").evaluate("image => image.naturalWidth") > 500
+    press(page, "Compare")
+    wait_for_line(page, "#without-line")
     (ROOT / "build").mkdir(exist_ok=True)
-    page.screenshot(path=ROOT / "build" / "app.png")  # `make app-figure` keeps it
+    page.screenshot(path=ROOT / "build" / "app.png", full_page=True)  # `make app-figure` keeps it
 
+    page.get_by_text("Advanced").click()
     slider = page.locator("input[type=range]")
     slider.click(position={"x": slider.bounding_box()["width"] * 0.2, "y": 5})
     kept = wait_for_other(page, "#kept img", kept)
     assert page.locator("#pyramid img").get_attribute("src") == pyramid
 
-    page.get_by_label("complementarity").click()
+    page.get_by_label("Second grid").click()
     page.get_by_role("option", name="joint", exact=True).click()
     wait_for_other(page, "#pyramid img", pyramid)
 
 
 @pytest.mark.browser
-def test_the_example_is_there_to_be_asked_about(page):
-    page.get_by_role("button", name="Ask").click()
-    page.get_by_text("Upload an image first.").wait_for()
-    page.locator(".gallery img, .gallery-item img").first.click()
-    wait_for_other(page, "#pyramid img", None)
-    page.get_by_label("Question").press("Enter")
+def test_a_conversation_goes_on_until_there_is_another_image(page):
+    press(page, "Ask")
     wait_for_other(page, "#kept img", None)
-    assert page.locator("#answer textarea").input_value() == ANSWER
+    markup = "<b>And</b> <img src='http://example.com/a.png'> ![again](http://example.com/b.png) &lt; R&D < 3"
+    page.get_by_label("Question").fill(markup)
+    page.get_by_label("Question").press("Enter")
+    bubbles = wait_for_bubbles(page, 4)
+    assert bubbles[:3] == ["Read the text.", ANSWER, markup]
+    pyramid = page.locator("#pyramid img").get_attribute("src")
+    page.locator("#examples img").nth(1).click()
+    wait_for_other(page, "#pyramid img", pyramid)
+    assert wait_for_bubbles(page, 0) == []
+    assert not page.locator("#kept img").count() and not page.locator("#line").inner_text().strip()
+    page.get_by_label("Question").fill("Read the text.")
+    press(page, "Ask")
+    assert len(wait_for_bubbles(page, 2)) == 2
+
+
+@pytest.mark.browser
+def test_start_over_empties_the_conversation(page):
+    press(page, "Ask")
+    wait_for_line(page)
+    press(page, "Start over")
+    wait_for_bubbles(page, 0)
+    press(page, "Ask")
+    wait_for_line(page)
+    assert wait_for_bubbles(page, 2) == ["Read the text.", ANSWER]
+
+
+@pytest.mark.browser
+def test_stop_ends_the_answer_on_the_page(page):
+    page.get_by_label("Question").fill("tell me everything")
+    press(page, "Ask")
+    wait_for_bubbles(page, 2)
+    press(page, "Stop")
+    line = wait_for_line(page)
+    assert re.search(LINE, line)
+    press(page, "Ask")  # and the page goes on
+    wait_for_bubbles(page, 4)
+
+
+@pytest.mark.browser
+def test_grids_are_compared(page):
+    page.locator("#examples img").nth(1).click()
+    press(page, "Compare")
+    assert re.search(LINE, wait_for_line(page, "#with-line")) and re.search(LINE, wait_for_line(page, "#without-line"))
+    texts = [page.locator(f"{name} textarea").input_value() for name in ("#with", "#without")]
+    assert texts[0] == Image.open(ROOT / "examples" / "pages" / "border.png").text["Description"] != texts[1]
+
+
+@pytest.mark.browser
+def test_an_example_replaces_the_picture(page):
+    pyramid = page.locator("#pyramid img").get_attribute("src")
+    page.locator("#examples img").last.click()
+    wait_for_other(page, "#pyramid img", pyramid)
+    page.get_by_label("Question").press("Enter")
+    wait_for_line(page)
+    wide = Image.open(ROOT / "examples" / "pages" / "wide.png").text["Description"]
+    assert wait_for_bubbles(page, 2) == ["Read the text.", wide]
+
+
+@pytest.mark.browser
+def test_an_image_is_pasted(page):
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    pyramid = page.locator("#pyramid img")
+    pyramid.wait_for(state="detached")
+    page.evaluate(
+        """async address => {
+            const blob = await (await fetch(address)).blob();
+            await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+        }""",
+        page.locator("#examples img").first.get_attribute("src"),
+    )
+    page.get_by_label("Paste from clipboard").click()
+    wait_for_other(page, "#pyramid img", None)
+    press(page, "Ask")
+    wait_for_line(page)
+    assert wait_for_bubbles(page, 2) == ["Read the text.", ANSWER]
+
+
+@pytest.mark.browser
+def test_without_an_image_there_is_nothing_to_ask(page):
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
+    page.locator("#pyramid img").wait_for(state="detached")
+    press(page, "Ask")
+    page.get_by_text("Upload an image first.").wait_for()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_narrow_page_does_not_scroll_sideways(page, server, theme):
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(f"{server[0]}/?__theme={theme}")
+    wait_for_other(page, "#pyramid img", None)
+    press(page, "Ask")
+    wait_for_other(page, "#kept img", None)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    widths = page.locator("button, textarea, #chat, #image").evaluate_all(
+        "parts => parts.map(part => part.getBoundingClientRect().right)"
+    )
+    assert max(widths) <= 400
+    figure = page.locator("#pyramid img")
+    assert 0 <= figure.bounding_box()["x"] < 60  # its beginning is seen, and the rest can be scrolled to
+    figure.evaluate("image => image.parentElement.scrollLeft = 1000")
+    right = figure.bounding_box()["x"] + figure.bounding_box()["width"]
+    assert figure.bounding_box()["width"] > 600 and right < 400
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("name", ["text.png", "pixels.png", "bytes.png"])
 def test_a_bad_file_is_an_error_on_the_page(page, server, files, name):
     log = server[1].read_text()
-    upload(page, files / name)
+    page.locator("#image").get_by_role("button", name="Remove Image").click()
+    page.locator("#pyramid img").wait_for(state="detached")
+    page.set_input_files("#image input[type=file]", files / name)
     toast = page.get_by_test_id("toast-text")
     toast.wait_for()
     expected = REFUSALS.get(name, r'^File\(s\) exceed the maximum allowed size of 20.0 Mb: "bytes.png"$')
     assert re.search(expected, toast.inner_text())
     assert not page.locator("#pyramid img").count()
-    upload(page, PAGE)  # and the page goes on
+    page.set_input_files("#image input[type=file]", PAGE)  # and the page goes on
     wait_for_other(page, "#pyramid img", None)
     assert server[1].read_text() == log  # no traceback
