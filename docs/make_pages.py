@@ -1,7 +1,7 @@
 """
 Draw the example pages of the app, examples/pages/*.png, which the small checkpoint reads without an error.
 
-    python docs/make_pages.py
+    python -m docs.make_pages
 
 Each page is the first of its shape, of held-out words and no large file, for which that holds: they show what the
 model does when it succeeds, not how often it does. `border.png` is also one that it misreads without the second grid,
@@ -16,7 +16,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads tha
 import io
 import itertools
 import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,13 +25,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import modeling_minimonkey  # noqa: E402, F401  (makes the Auto classes know the model)
-import processing_minimonkey  # noqa: E402, F401
-from examples.minimonkey_tiny.rendering import (  # noqa: E402
+import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
+import processing_minimonkey  # noqa: F401
+from benchmarks.sawtooth.readers.rendering import (
     Page,
     draw_page,
     generator,
@@ -41,6 +36,9 @@ from examples.minimonkey_tiny.rendering import (  # noqa: E402
     random_word,
     render_page,
 )
+
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 COLORS = 6
