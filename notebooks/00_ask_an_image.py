@@ -65,7 +65,7 @@ assert 6e6 < parameters < 7e6
 
 # %% [markdown]
 """
-From the Hub: `transformers_modules` is the folder into which Transformers puts downloaded code. Nothing of this
+`AutoModelForImageTextToText` answers questions; `AutoModel` would give hidden states, without a head. From the Hub: `transformers_modules` is the folder into which Transformers puts downloaded code. Nothing of this
 project needs to be installed to use the model. The weights are stored as bfloat16; `dtype=torch.float32` makes the sums
 precise enough that a batch below gives the same answers as single questions.
 

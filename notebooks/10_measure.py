@@ -518,7 +518,8 @@ print(len(answer), "characters, a point for every number: report the mean length
 
 A number means something together with what was averaged, over how many independent things, against what, and by whose rule. The sawtooth of the small reader is
 13.7 points deep on lines between rows (7.9 to 20.4, 24 words, 840 readings) and less than half of that if the readings 14 px beside the line are averaged in; its second grid gives it 6.6
-points of the words on pages, and against a model that was trained as long without CIP no difference is shown. The published scores are the authors', and were not measured here.
+points of the words on pages, and against a model that was trained as long without CIP no difference is shown. The newest reading (`benchmarks/LOG.md`, 1,880 words on 500 pages): where
+both are trained three times as long and the grids are chosen together (`"joint"`), CIP reads 2.7 points more (0.1 to 5.4); by the published rule the same weights read 3.8 fewer. The published scores are the authors', and were not measured here.
 
 Read next: [11](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.
 

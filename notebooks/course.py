@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
+
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = ROOT / "checkpoints" / "minimonkey-tiny"
 PAGE = ROOT / "examples" / "page.png"

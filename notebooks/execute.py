@@ -34,6 +34,14 @@ those of a small model.
     pip install -e '.[notebooks]' jupyterlab && jupyter lab notebooks
     make notebooks                # executes all of them anew
 
+Three routes, if you don't want all of them:
+
+- User: 00, 03, 06, 09, 11
+- Student: 01, 02, 04, 05, 10
+- Maintainer: 02, 03, 04, 05, 07, 08
+
+{table}
+
 """
 
 
@@ -69,7 +77,7 @@ def first_figure(notebook: nbformat.NotebookNode) -> tuple[bytes, str]:
 
 def write_index() -> None:
     """`README.md`: title, first figure, time and lesson of every notebook."""
-    text = INDEX
+    text, rows = "", ["| | question | runs in |", "| --- | --- | ---: |"]
     (FOLDER / "images").mkdir(exist_ok=True)
     for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
@@ -83,7 +91,9 @@ def write_index() -> None:
         seconds = notebook.metadata["minimonkey"]["seconds"]
         text += f"## [{title}]({path.name})\n\nYou will learn {lesson} ({seconds} s)\n\n"
         text += f"![{alt}](images/{image.name})\n\n"
-    (FOLDER / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+        rows.append(f"| {path.name[:2]} | [{title}]({path.name}) | {seconds} s |")
+    index = INDEX.replace("{table}", "\n".join(rows))
+    (FOLDER / "README.md").write_text(index + text.rstrip() + "\n", encoding="utf-8")
 
 
 def main() -> None:

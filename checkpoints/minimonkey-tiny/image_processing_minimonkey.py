@@ -159,7 +159,15 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     @classmethod
     def from_dict(cls, image_processor_dict: dict, **kwargs) -> "MiniMonkeyImageProcessor":
-        """Create an image processor from its saved settings; a `pyramid` in `kwargs` replaces those that it sets."""
+        """
+        Create an image processor from its saved settings; a `pyramid` in `kwargs` replaces those that it sets.
+
+        Raises:
+            TypeError: a name in `kwargs` is nearly a setting's; others are for the loaders, which pass all of theirs.
+        """
+        settings = cls.valid_kwargs.__annotations__
+        nearly = [name for name in kwargs if difflib.get_close_matches(name, settings, n=1, cutoff=0.85)]
+        check_known_arguments(nearly, settings, cls.__name__)
         return super().from_dict(image_processor_dict, **resolve_shorthands(kwargs))
 
     # trf-ignore: TRF057 (as for the class)

@@ -128,3 +128,14 @@ def test_what_users_type_first_names_the_way(processor):
         processor(PHOTO, "Read the text.")
     with pytest.raises(ValueError, match=r"the order is `processor\(images, text\)`"):
         processor("Read the text.", PHOTO)
+
+
+@pytest.mark.parametrize("misspelled", [{"detailed_tile": (1, 2)}, {"complementarty": "all"}, {"max_pixel": 9}])
+def test_a_misspelled_setting_is_an_error_where_a_processor_is_loaded(processor, tmp_path, misspelled):
+    processor.save_pretrained(tmp_path)
+    (name,) = misspelled
+    for load in (type(processor).from_pretrained, type(processor.image_processor).from_pretrained):
+        with pytest.raises(TypeError, match=f"has no argument `{name}`. Did you mean"):
+            load(tmp_path, **misspelled)
+    right = type(processor).from_pretrained(tmp_path, detailed_tiles=(1, 2), revision="main", padding_side="left")
+    assert right.image_processor.detailed_tiles == (1, 2)
