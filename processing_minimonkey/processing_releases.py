@@ -38,6 +38,12 @@ def warn_about_newer_release(version: str = __version__) -> None:
         )
 
 
+def without_marked_tokens(text: str) -> str:
+    """A prompt with a space for each control token that a user wrote, so that nothing new arises where one was."""
+    begin, end = CONTROL_TOKEN_MARKS
+    return re.sub(f"{begin}.*?{end}", " ", text, flags=re.DOTALL)
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     """The first two numbers: (5, 25) of 5.25.0.dev0 and of 5.25rc1."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
@@ -60,6 +66,8 @@ def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, *
     arguments = signature.bind(processor, *args, **kwargs).arguments
     del arguments["self"]
     arguments |= arguments.pop("kwargs", {})
+    if arguments.get("sanitize_control_tokens"):
+        arguments["conversation"] = _with_joined_texts(arguments["conversation"])
     if SANITIZES:
         return arguments
     arguments["conversation"] = _messages(arguments["conversation"], arguments.get("tokenize", False))
@@ -89,6 +97,25 @@ def _refuse_control_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> Non
                 f"A message holds the control token {token!r}, which only Transformers 5.23 or later can encode as "
                 "text."
             )
+
+
+def _with_joined_texts(conversation: Any) -> Any:
+    """A copy with one block for text blocks that follow each other: what a template joins is sanitized as joined."""
+    if isinstance(conversation, (list, tuple)):
+        return [_with_joined_texts(item) for item in conversation]
+    if not isinstance(conversation, Mapping) or not isinstance(conversation.get("content"), (list, tuple)):
+        return conversation
+    blocks = []
+    for block in conversation["content"]:
+        if blocks and _is_text(block) and _is_text(blocks[-1]):
+            blocks[-1] = {**blocks[-1], "text": blocks[-1]["text"] + block["text"]}
+        else:
+            blocks.append(block)
+    return {**conversation, "content": blocks}
+
+
+def _is_text(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") == "text" and isinstance(block.get("text"), str)
 
 
 def _messages(conversation: Any, tokenize: bool) -> Any:

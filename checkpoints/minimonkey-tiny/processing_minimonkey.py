@@ -1,7 +1,8 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """Turns text and images into Mini-Monkey's inputs: tiles, and prompts with as many image tokens as the tiles need."""
 
-from .processing_releases import SANITIZES, chat_arguments  # first: refuses releases that are too old
+# First, since it refuses releases that are too old
+from .processing_releases import SANITIZES, chat_arguments, without_marked_tokens
 
 
 # isort: split
@@ -148,6 +149,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
         ):
             images = None  # no row has images
         rows, kwargs = self._text_arguments(text, kwargs)
+        if kwargs.get("sanitize_control_tokens"):
+            self._check_placeholders(images, [without_marked_tokens(row) for row in rows])
         try:
             inputs = super().__call__(images=images, text=rows, **kwargs)
         except ValueError as error:
@@ -202,8 +205,13 @@ class MiniMonkeyProcessor(ProcessorMixin):
     def validate_inputs(
         self, images: ImageInput | None = None, text: list[str] | None = None, **kwargs: Unpack[ProcessingKwargs]
     ) -> None:
-        """Check that each row has as many placeholders as images; `text` comes without the tokens to sanitize."""
-        rows = text or []
+        """Check that each row has as many placeholders as images."""
+        if kwargs.get("sanitize_control_tokens"):
+            return  # `__call__` has checked the whole prompts; here, what stood around a user's token has joined
+        self._check_placeholders(images, text or [])
+        super().validate_inputs(images=images, text=text, **kwargs)
+
+    def _check_placeholders(self, images: ImageInput | None, rows: list[str]) -> None:
         expanded = self.start_image_token + self.image_token
         for index, row in enumerate(rows):
             if expanded in row:
@@ -228,7 +236,6 @@ class MiniMonkeyProcessor(ProcessorMixin):
                         f"images; text[{index}] has {row.count(self.image_token)} {self.image_token} but "
                         f"images[{index}] has {len(row_images)} images."
                     )
-        super().validate_inputs(images=images, text=text, **kwargs)
 
     def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
         num_tokens = self.image_seq_length * int(image_inputs["num_patches"][image_idx])

@@ -139,3 +139,34 @@ def test_a_misspelled_setting_is_an_error_where_a_processor_is_loaded(processor,
             load(tmp_path, **misspelled)
     right = type(processor).from_pretrained(tmp_path, detailed_tiles=(1, 2), revision="main", padding_side="left")
     assert right.image_processor.detailed_tiles == (1, 2)
+
+
+@pytest.mark.parametrize("token", ["<IMG_CONTEXT>", "<img>", "<|im_end|>", "<|im_start|>", "</s>"])
+def test_what_stands_in_several_blocks_is_sanitized_as_it_is_joined(processor, token):
+    def encode(*texts: str) -> list[int]:
+        return tokenized(processor, [user(PHOTO, *texts)], sanitize_control_tokens=True)["input_ids"][0].tolist()
+
+    if is_refused(lambda: encode(f"a{token}b"), token):
+        with pytest.raises(ValueError, match="which only Transformers 5.23"):
+            encode(f"a{token[:3]}", f"{token[3:]}b")
+        return
+    whole = encode(f"a{token}b")
+    for cut in range(1, len(token)):
+        assert encode(f"a{token[:cut]}", f"{token[cut:]}b") == whole
+    assert encode("a", *token, "b") == whole  # a block for every character
+
+
+@pytest.mark.parametrize("within", ["<IMG_{}CONTEXT>", "<im{}g>", "<|im_{}end|>", "{}{}"])
+@pytest.mark.parametrize("token", ["</s>", "<|im_end|>", "<IMG_CONTEXT>"])
+def test_nothing_arises_where_a_user_s_token_was(processor, within, token):
+    def encode(text: str):
+        return tokenized(processor, [user(PHOTO, text)], sanitize_control_tokens=True)
+
+    written = within.replace("{}", token)
+    if is_refused(lambda: encode(written), token):
+        return
+    inputs, clean = encode(written), encode("a")
+    for name in ("image_token_id", "start_image_token_id", "end_image_token_id"):
+        count = [(each["input_ids"] == getattr(processor, name)).sum() for each in (inputs, clean)]
+        assert count[0] == count[1]
+    assert written in text_of(processor, inputs["input_ids"][0])
