@@ -16,9 +16,11 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
 
+import json
+import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -49,6 +51,7 @@ import processing_minimonkey  # noqa: F401
 
 CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")
 LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, including Phi-3's fused ones
+RUN = "run.json"  # the settings that a run in this folder began with
 SHUFFLED_AT_ONCE = 1000  # chats of a stream, with encoded images
 
 
@@ -159,6 +162,8 @@ def run(trainer: Trainer, arguments: FinetuneArguments | None = None) -> None:
     is_adapter = isinstance(trainer.model, PeftModel)
     if push_to_hub and is_adapter:
         raise ValueError(f"`push_to_hub` must be False for an adapter. {next_step(output, arguments)}")
+    if arguments is not None:
+        check_run(trainer, arguments)
     trainer.train(resume_from_checkpoint=trainer.args.resume_from_checkpoint or last_checkpoint(output))
     trainer.save_model()
     if trainer.is_world_process_zero():
@@ -175,6 +180,40 @@ def run(trainer: Trainer, arguments: FinetuneArguments | None = None) -> None:
     if trainer.args.world_size > 1:
         time.sleep(1)  # gloo's threads need the interpreter to release the last collective: without this, exit aborts
     trainer.end()
+
+
+def check_run(trainer: Trainer, arguments: FinetuneArguments) -> None:
+    """
+    Refuse a run that would learn nothing, or go on from a checkpoint with other settings than it began with.
+
+    Raises:
+        ValueError: names the settings.
+    """
+    args, output = trainer.args, Path(trainer.args.output_dir)
+    batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    steps = args.max_steps
+    if steps < 0:
+        steps = math.ceil(args.num_train_epochs * math.ceil(len(trainer.train_dataset) / batch))
+    if args.get_warmup_steps(steps) >= steps:
+        raise ValueError(
+            f"{arguments.train_data} gives {steps} step(s) in batches of {batch}, all of them warm-up: nothing would "
+            "be learned. Raise `--num_train_epochs`, or lower `--gradient_accumulation_steps`."
+        )
+    settings = asdict(arguments) | {name: getattr(args, name) for name in ("learning_rate", "seed")} | {"batch": batch}
+    begun = output / RUN
+    if last_checkpoint(str(output)) and begun.is_file():
+        before = json.loads(begun.read_text(encoding="utf-8"))
+        changed = [
+            f"{name} {before[name]!r}, not {settings[name]!r}" for name in before if before[name] != settings[name]
+        ]
+        if changed:
+            raise ValueError(
+                f"{output} holds a run with {'; '.join(changed)}. Go on with its settings, or give another "
+                "`--output_dir`."
+            )
+    if trainer.is_world_process_zero():
+        output.mkdir(parents=True, exist_ok=True)
+        begun.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def next_step(adapter: str, arguments: FinetuneArguments | None) -> str:

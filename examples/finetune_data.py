@@ -33,11 +33,15 @@ def load_chats(source: str, split: str = "train", streaming: bool = False) -> Da
         ValueError: a line is no chat, or an image isn't there.
     """
     if not source.endswith(".jsonl"):
-        return load_dataset(source, split=split, streaming=streaming)
-    with Path(source).open(encoding="utf-8") as file:
-        rows = [
-            _read_line(line, f"{source}, line {number}", Path(source).parent) for number, line in enumerate(file, 1)
-        ]
+        found = load_dataset(source, split=split, streaming=streaming)
+        if found.column_names and not {"messages", "images"} <= set(found.column_names):
+            raise ValueError(f"{source} must have the columns `messages` and `images`, got {found.column_names}.")
+        return found
+    with Path(source).open(encoding="utf-8-sig") as file:
+        lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
+    if not lines:
+        raise ValueError(f"{source} is empty; it needs a chat per line.")
+    rows = [_read_line(line, f"{source}, line {number}", Path(source).parent) for number, line in lines]
     return Dataset.from_list(rows).cast_column("images", List(Image()))
 
 
@@ -53,10 +57,14 @@ def _read_line(line: str, place: str, folder: Path) -> dict:
             texts = [{"type": block["type"], "text": block.get("text")} for block in blocks]
             chat.append({"role": message["role"], "content": texts})
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{place}: not a chat as described in {__name__} ({error!r}).") from error
+        raise ValueError(
+            f"{place}: not a chat in one line as {Path(__file__).name} describes it ({error!r})."
+        ) from error
     missing = [image for image in images if not Path(image).is_file()]
     if missing:
         raise ValueError(f"{place}: the image {missing[0]} is not there.")
+    if not any(message["role"] == "assistant" for message in chat):
+        raise ValueError(f"{place}: the chat has no message of the assistant, from which to learn.")
     return {"messages": chat, "images": images}
 
 

@@ -47,7 +47,12 @@ def merge(
         raise FileExistsError(f"{folder} exists already; give a folder that does not.")
     settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     base = base or settings["base_model_name_or_path"]
-    model = AutoModelForImageTextToText.from_pretrained(base, trust_remote_code=True, dtype=dtype)
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(base, trust_remote_code=True, dtype=dtype)
+    except OSError as error:
+        raise ValueError(
+            f"The base model {base!r} can't be loaded; `--base` names where it is now. {error}"
+        ) from error
     model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     if keep_ratio is not None:
         model.config.scale_compression_config.keep_ratio = keep_ratio

@@ -17,7 +17,7 @@ from huggingface_hub import HfApi
 
 
 PUSHED = ["*.safetensors", "*.json", "*.jinja", "*.py", "*.model", "README.md", "loss.png"]
-LEFT_OUT = ["trainer_state.json", "all_results.json", "checkpoint-*/*", "original/*"]
+LEFT_OUT = ["run.json", "trainer_state.json", "all_results.json", "checkpoint-*/*", "original/*"]
 NEEDED = ["config.json", "model*.safetensors", "processor_config.json", "chat_template.jinja", "modeling_*.py"]
 NOT_TO_BE_SEEN = {
     "an access token": r"\bhf_[A-Za-z0-9]{20,}\b",

@@ -30,7 +30,10 @@ def serve() -> None:
                 f"{adapter}-merged"
             )
     sys.argv.insert(1, "serve")
-    main()
+    try:
+        main()
+    except (OSError, ValueError, ImportError) as error:  # the model, an option, a missing package
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

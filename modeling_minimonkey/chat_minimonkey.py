@@ -28,7 +28,7 @@ class ChatHistory:
     """
 
     messages: list[dict] = field(default_factory=list)
-    ids: torch.LongTensor | None = None
+    ids: torch.LongTensor | None = field(default=None, repr=False)
     cache: Cache | None = field(default=None, repr=False)
     cached: int = 0
 
@@ -68,17 +68,19 @@ class ChatMixin:
             tokens are the same in the longer conversation; otherwise the conversation is read anew.
 
         Raises:
-            TypeError: `processor` is none.
+            TypeError: `processor`, `question` or `history` is none.
             ValueError: see the processor and `generate`.
 
         Example:
             >>> answer, history = model.chat(processor, "Read the text.", image)
             >>> answer, history = model.chat(processor, "And the last word?", history=history)
         """
-        if not hasattr(processor, "prepare_chat"):
+        fits = hasattr(processor, "prepare_chat") and isinstance(question, str)
+        if not fits or not isinstance(history, ChatHistory | None):
+            given = ", ".join(type(each).__name__ for each in (processor, question, images, history))
             raise TypeError(
-                f"`processor` must be a MiniMonkeyProcessor, got {type(processor).__name__}; the order is "
-                "`model.chat(processor, question, images, history)`."
+                f"The order is `model.chat(processor, question, images, history)`, got {given}; the history is what "
+                "the call before returned."
             )
         images = [] if images is None else images if isinstance(images, (list, tuple)) else [images]
         content = [{"type": "image", "image": image} for image in images] + [{"type": "text", "text": question}]

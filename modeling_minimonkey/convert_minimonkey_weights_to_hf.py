@@ -51,7 +51,7 @@ def main() -> None:
         parser.error("--original goes with --reverse")
     try:
         _run(arguments)
-    except (OSError, ValueError) as error:  # of the source, the target or the Hub: the message is enough
+    except (OSError, ValueError, ImportError) as error:  # of the source, the target or the Hub: the message is enough
         sys.exit(f"error: {error}")
 
 

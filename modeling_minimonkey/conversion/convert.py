@@ -82,11 +82,12 @@ def read_checkpoint(
     source: str | Path, revision: str | None = None, allow_pickle: bool = False, weights: bool = True
 ) -> OriginalCheckpoint:
     """Read everything but the weights of an original checkpoint, see [`load_original`]."""
-    patterns = SMALL_FILES + (WEIGHT_FILES if weights else []) + (PICKLES if weights and allow_pickle else [])
-    folder = _local_folder(source, revision, patterns)
+    folder = _local_folder(source, revision, SMALL_FILES)
     original = read_config(folder)
     prompt = PROMPTS[original["template"]]
     tokenizer = load_original_tokenizer(folder, original["llm_config"]["vocab_size"], [prompt.end_of_turn])
+    if weights:  # last, so that what is wrong with the small files is seen before gigabytes are fetched
+        _local_folder(source, revision, SMALL_FILES + WEIGHT_FILES + (PICKLES if allow_pickle else []))
     return OriginalCheckpoint(
         folder=folder,
         original_config=original,

@@ -110,7 +110,8 @@ def test_a_data_set_is_as_good_as_a_file(data, processor, tmp_path):
 )
 def test_lines_that_are_no_chats_are_named(tmp_path, line, message):
     path = tmp_path / "chats.jsonl"
-    path.write_text('{"messages": [{"role": "user", "content": "a"}]}\n' + line)
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    path.write_text(json.dumps({"messages": chat}) + "\n" + line)
     with pytest.raises(ValueError, match=message):
         load_chats(str(path))
 
@@ -322,3 +323,37 @@ def test_weights_shared_by_two_processes_follow_the_same_path(data, processor, t
     assert result["losses"] == pytest.approx(train(model, pairs), rel=1e-3)
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(weights[name], weight, atol=2e-4, rtol=1e-2)
+
+
+def test_a_run_that_would_learn_nothing_is_refused(data, tmp_path):
+    options = training(tmp_path, max_steps=-1, num_train_epochs=1, gradient_accumulation_steps=64, warmup_steps=0.03)
+    arguments = FinetuneArguments(train_data=data, model=CHECKPOINT)
+    with pytest.raises(ValueError, match=r"gives 1 step\(s\) in batches of \d+, all of them warm-up"):
+        run(Trainer(**trainer_arguments(arguments, TrainingArguments(**options))), arguments)
+
+
+def test_a_run_goes_on_with_the_settings_it_began_with(data, tmp_path):
+    def go(**settings):
+        arguments = FinetuneArguments(train_data=data, model=CHECKPOINT)
+        options = training(tmp_path, max_steps=2, save_steps=1, **settings)
+        run(Trainer(**trainer_arguments(arguments, TrainingArguments(**options))), arguments)
+
+    go()
+    go()  # there is nothing left to do
+    assert "learning rate" in (tmp_path / "training.md").read_text()
+    with pytest.raises(ValueError, match="holds a run with learning_rate .*, not 0.002"):
+        go(learning_rate=0.002)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("\n", "is empty; it needs a chat per line"),
+        ('{"messages": [{"role": "user", "content": "Read."}]}', "line 1: the chat has no message of the assistant"),
+        ('{"messages": [', "line 1: not a chat in one line as finetune_data.py describes it"),
+    ],
+)
+def test_chats_that_teach_nothing_are_refused(tmp_path, text, message):
+    (tmp_path / "chats.jsonl").write_text(text, encoding="utf-8-sig")
+    with pytest.raises(ValueError, match=message):
+        load_chats(str(tmp_path / "chats.jsonl"))

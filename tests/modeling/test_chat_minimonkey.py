@@ -91,5 +91,8 @@ def test_settings_of_the_image_processor_are_passed_on(model, processor, page, c
 def test_the_original_order_of_arguments_is_answered_with_ours(model, processor, page, folder):
     with pytest.raises(TypeError, match=r"`model.chat\(processor, question, images, history\)`"):
         model.chat(processor.tokenizer, page, "Read the text.", {})
+    for wrong in ((page, "Read the text."), ("Read the text.", page, {"max_new_tokens": 5})):
+        with pytest.raises(TypeError, match=r"`model.chat\(processor, question, images, history\)`"):
+            model.chat(processor, *wrong)
     with pytest.raises(TypeError, match="AutoModelForImageTextToText"):
         MiniMonkeyModel.from_pretrained(folder).chat(processor, "Read the text.", page)
