@@ -102,11 +102,6 @@ def grids_within(fewest: int, most: int) -> list[Grid]:
     return [(x, y) for x in range(1, most + 1) for y in range(math.ceil(fewest / x), most // x + 1)]
 
 
-def shared_lines(first: Grid, second: Grid) -> int:
-    """Inner cut lines that both grids have."""
-    return math.gcd(first[0], second[0]) + math.gcd(first[1], second[1]) - 2
-
-
 def budget(grids: Iterable[Grid]) -> tuple[int, int]:
     """Fewest and most tiles for a single grid in place of several: their sum, or up to a fifth less."""
     tiles = max(1, sum(math.prod(grid) for grid in grids if grid != (1, 1)))

@@ -312,12 +312,12 @@ def _complementary_grids(detailed: Grid, grids: Sequence[Grid], complementarity:
         return [grid for grid in grids if columns % grid[0] and rows % grid[1]]
     if complementarity == "disjoint":
         grids = [grid for grid in grids if grid != (1, 1)]
-        fewest = min((_shared_cut_lines(detailed, grid) for grid in grids), default=0)
-        return [grid for grid in grids if _shared_cut_lines(detailed, grid) == fewest]
+        fewest = min((shared_cut_lines(detailed, grid) for grid in grids), default=0)
+        return [grid for grid in grids if shared_cut_lines(detailed, grid) == fewest]
     return grids
 
 
-def _shared_cut_lines(first: Grid, second: Grid) -> int:
+def shared_cut_lines(first: Grid, second: Grid) -> int:
     """Number of inner cut lines that both grids have: gcd - 1 for the columns plus gcd - 1 for the rows."""
     return math.gcd(first[0], second[0]) - 1 + math.gcd(first[1], second[1]) - 1
 
@@ -344,7 +344,7 @@ def _joint_grids(
         return abs(math.log(width / height) - math.log(grid[0] / grid[1]))
 
     def cost(detailed: Grid, adaptive: Grid) -> tuple:
-        total = distortion(detailed) + distortion(adaptive) + SHARED_LINE_COST * _shared_cut_lines(detailed, adaptive)
+        total = distortion(detailed) + distortion(adaptive) + SHARED_LINE_COST * shared_cut_lines(detailed, adaptive)
         tiles = detailed[0] * detailed[1]
         is_too_large = width * height <= 0.5 * tile_size**2 * tiles  # as in `_closest_grid`
         tiles = tiles if is_too_large else -tiles

@@ -12,7 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
-from processing_minimonkey.complementary_image_pyramid import MAX_TILES_PER_GROUP, complementary_grid
+from processing_minimonkey.complementary_image_pyramid import (
+    MAX_TILES_PER_GROUP,
+    complementary_grid,
+    shared_cut_lines,
+)
 from tests.recorded import read_json
 
 
@@ -326,3 +330,8 @@ assert not {"torch", "numpy", "PIL", "transformers"} & set(sys.modules)
 """
     path = repository / "processing_minimonkey" / "complementary_image_pyramid.py"
     subprocess.run([sys.executable, "-I", "-c", code, str(path)], check=True)
+
+
+def test_shared_cut_lines_are_counted():
+    pairs = (((4, 3), (2, 2)), ((3, 2), (2, 3)), ((6, 4), (3, 2)))
+    assert [shared_cut_lines(*pair) for pair in pairs] == [1, 0, 3]

@@ -29,13 +29,12 @@ from benchmarks.sawtooth.cutting import (
     is_cut,
     plan_grids,
     pyramid,
-    shared_lines,
     with_global,
 )
 from benchmarks.sawtooth.report.statistics import bootstrap, ratio
 from benchmarks.sawtooth.runner import FOLDER, Measurement
 from processing_minimonkey import PYRAMID_SETTINGS
-from processing_minimonkey.complementary_image_pyramid import COMPLEMENTARITIES
+from processing_minimonkey.complementary_image_pyramid import COMPLEMENTARITIES, shared_cut_lines
 
 
 PAGES, WORDS, TILE_SIZE = 600, 60, 448
@@ -109,7 +108,7 @@ def balanced(weight: float) -> Method:
         grids = [grid for grid in grids_within(*ranges.adaptive) if grid != (1, 1)]
 
         def cost(grid):
-            shared = shared_lines(detailed, grid)
+            shared = shared_cut_lines(detailed, grid)
             return abs(_log_distortion((width, height), grid)) + weight * shared, grid[0] * grid[1], grid
 
         second = min(grids, key=cost, default=(1, 1))
@@ -132,7 +131,7 @@ def joint(weight: float) -> Method:
 
         def cost(pair):
             distortions = sum(abs(_log_distortion((width, height), grid)) for grid in pair)
-            return round(distortions + weight * shared_lines(*pair), 9), -pair[0][0] * pair[0][1], pair
+            return round(distortions + weight * shared_cut_lines(*pair), 9), -pair[0][0] * pair[0][1], pair
 
         grids = enumerate(min(pairs, key=cost))
         return with_global(tile_size, *(grid_view(level, grid, tile_size) for level, grid in grids))

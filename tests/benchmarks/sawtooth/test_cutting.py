@@ -13,7 +13,6 @@ from benchmarks.sawtooth.cutting import (
     grids_within,
     is_cut,
     overlap_view,
-    shared_lines,
 )
 from processing_minimonkey import plan_pyramid
 
@@ -116,10 +115,6 @@ def test_a_box_is_cut_by_one_grid_or_by_all():
     assert [cut_by(views, (336, 224), box) for box in boxes.values()] == [0, 1, 3]
     assert cut_by(METHODS["global"](336, 224, TILE, None), (336, 224), boxes["at x = 112"]) == 0
     assert cut_by([grid_view(1, (2, 1), TILE)], (200, 100), (90, 10, 130, 90)) == 2  # no detailed grid
-
-
-def test_shared_lines_are_counted():
-    assert [shared_lines(*pair) for pair in (((4, 3), (2, 2)), ((3, 2), (2, 3)), ((6, 4), (3, 2)))] == [1, 0, 3]
 
 
 def test_grids_and_budgets():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.sawtooth.cutting import METHODS, grid_view, is_cut, overlap_view, plan_grids, shared_lines
+from benchmarks.sawtooth.cutting import METHODS, grid_view, is_cut, overlap_view, plan_grids
 from benchmarks.sawtooth.measurements.geometry import (
     RULES,
     SETTINGS,
@@ -19,6 +19,7 @@ from benchmarks.sawtooth.measurements.geometry import (
     ranges_of,
 )
 from modeling_minimonkey.scale_compression import ADAPTIVE_LEVEL
+from processing_minimonkey.complementary_image_pyramid import shared_cut_lines
 
 
 def grids(rule, size, setting="docvqa"):
@@ -61,7 +62,7 @@ def test_balanced_is_the_least_cost_of_all_grids():
             assert detailed == plan_grids(*size, TILE_SIZE, ranges_of("docvqa"))[0]
 
             def cost(grid, detailed=detailed, size=size, weight=weight):
-                return abs(math.log(size[0] / size[1] * grid[1] / grid[0])) + weight * shared_lines(detailed, grid)
+                return abs(math.log(size[0] / size[1] * grid[1] / grid[0])) + weight * shared_cut_lines(detailed, grid)
 
             every = [(x, y) for x in range(1, 9) for y in range(1, 9) if 1 < x * y <= 8]
             assert cost(second) == min(map(cost, every))
@@ -76,7 +77,7 @@ def test_the_naive_joint_rule_finds_pairs_as_good_as_those_of_the_library():
             for rule in (joint(0.3), RULES["joint"]):
                 pair = grids(rule, size, setting)
                 pair = pair if len(pair) == 2 else [(1, 1), *pair]
-                costs.append(sum(math.log(distortion(size, grid)) for grid in pair) + 0.3 * shared_lines(*pair))
+                costs.append(sum(math.log(distortion(size, grid)) for grid in pair) + 0.3 * shared_cut_lines(*pair))
             assert costs[1] == pytest.approx(costs[0], abs=1e-8), (setting, size)
 
 
