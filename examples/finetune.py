@@ -33,7 +33,7 @@ from datasets import Dataset, IterableDataset
 from finetune_data import ChatCollator, load_chats
 from matplotlib import pyplot as plt
 from peft import LoraConfig, PeftModel, get_peft_model
-from push import push
+from push import merge_command, push
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -131,17 +131,21 @@ def plot_losses(log_history: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
+def chats_per_step(args: TrainingArguments) -> int:
+    """In all processes and steps of accumulation together."""
+    return args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+
+
 def training_report(trainer: Trainer, arguments: FinetuneArguments) -> str:
     """What a card says of a training: data, what was trained, steps, losses."""
     args, history = trainer.args, trainer.state.log_history
     data = Path(arguments.train_data).name if Path(arguments.train_data).exists() else arguments.train_data
     losses = [entry["loss"] for entry in history if "loss" in entry]
     evaluations = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     lines = [
         f"- data: `{data}`",
-        f"- trained: `{arguments.train}`, {trainer.state.global_step} steps in batches of {batch}, learning rate "
-        f"{args.learning_rate:g} ({args.lr_scheduler_type.value}), seed {args.seed}",
+        f"- trained: `{arguments.train}`, {trainer.state.global_step} steps in batches of {chats_per_step(args)}, "
+        f"learning rate {args.learning_rate:g} ({args.lr_scheduler_type.value}), seed {args.seed}",
         f"- tiles: {arguments.pyramid or 'as above'}; keep_ratio {arguments.keep_ratio or 'as above'}",
         *([f"- training loss: {float(losses[0]):.3f} at first, {float(losses[-1]):.3f} at last"] if losses else []),
         *([f"- evaluation loss: {evaluations[-1]:.3f}"] if evaluations else []),
@@ -189,8 +193,7 @@ def check_run(trainer: Trainer, arguments: FinetuneArguments) -> None:
     Raises:
         ValueError: names the settings.
     """
-    args, output = trainer.args, Path(trainer.args.output_dir)
-    batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    args, output, batch = trainer.args, Path(trainer.args.output_dir), chats_per_step(trainer.args)
     steps = args.max_steps
     if steps < 0:
         steps = math.ceil(args.num_train_epochs * math.ceil(len(trainer.train_dataset) / batch))
@@ -219,7 +222,7 @@ def check_run(trainer: Trainer, arguments: FinetuneArguments) -> None:
 def next_step(adapter: str, arguments: FinetuneArguments | None) -> str:
     """What to do with an adapter, whose files don't hold the model's `keep_ratio`."""
     ratio = "" if arguments is None or arguments.keep_ratio is None else f" --keep-ratio {arguments.keep_ratio:g}"
-    return f"Next, merge it: python examples/merge.py {adapter} {adapter}-merged{ratio}"
+    return f"Next, merge it: {merge_command(adapter)}{ratio}"
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:

@@ -31,6 +31,16 @@ def files_to_push(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.name not in LEFT_OUT)
 
 
+def merge_command(adapter: Path | str) -> str:
+    return f"python examples/merge.py {adapter} {adapter}-merged"
+
+
+def check_whole(folder: Path) -> None:
+    """Raise `ValueError` if the folder holds an adapter alone."""
+    if (folder / "adapter_config.json").exists():
+        raise ValueError(f"{folder} holds an adapter alone. Merge it first: {merge_command(folder)}")
+
+
 def check_folder(folder: Path) -> None:
     """
     Refuse what can't be loaded, or shouldn't be seen, once it is public.
@@ -38,10 +48,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         ValueError: the folder lacks a file, holds an adapter alone, or a file holds a token or a local path.
     """
-    if (folder / "adapter_config.json").exists():
-        raise ValueError(
-            f"{folder} holds an adapter alone. Merge it first: python examples/merge.py {folder} {folder}-merged"
-        )
+    check_whole(folder)
     missing = [pattern for pattern in NEEDED if not list(folder.glob(pattern))]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}; save model and processor there.")

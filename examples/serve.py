@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads tha
 import sys
 from pathlib import Path
 
+from push import check_whole
 from transformers.cli.transformers import main
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
 
@@ -23,14 +24,10 @@ MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.setdefault("minimonkey", "MiniMonkeyForCon
 
 def serve() -> None:
     """The library's command, for whole models."""
-    for adapter in (Path(argument) for argument in sys.argv[1:]):
-        if (adapter / "adapter_config.json").is_file():
-            sys.exit(
-                f"error: {adapter} holds an adapter alone. Merge it first: python examples/merge.py {adapter} "
-                f"{adapter}-merged"
-            )
-    sys.argv.insert(1, "serve")
     try:
+        for argument in sys.argv[1:]:
+            check_whole(Path(argument))
+        sys.argv.insert(1, "serve")
         main()
     except (OSError, ValueError, ImportError) as error:  # the model, an option, a missing package
         sys.exit(f"error: {error}")

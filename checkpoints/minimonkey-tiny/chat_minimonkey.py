@@ -1,7 +1,7 @@
 # trf-ignore: TRF028 (the license is in the file LICENSE)
 """A conversation turn by turn: `model.chat`, with the cache of the turns before."""
 
-from .transformers_releases import cache_argument  # first: checks Transformers' version
+from .generation_minimonkey import CACHE  # first: checks Transformers' version
 
 
 # isort: split
@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import Cache, InternVLModel
-
-
-CACHE = cache_argument(InternVLModel.forward)
+from transformers import Cache
 
 
 @dataclass(frozen=True)

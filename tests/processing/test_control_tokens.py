@@ -97,50 +97,6 @@ def test_sanitizing_is_asked_for_in_a_call_too(processor):
     assert text_of(processor, ids) == "ab"
 
 
-def test_prepare_chat_is_the_chat_template_with_everything_on(processor):
-    chats = [[user(PHOTO, "Read.")], [user(PHOTO, "Read the text.")]]
-    settings = {"detailed_tiles": (1, 2), "complementarity": "all"}
-    prepared = processor.prepare_chat(chats, **settings)
-    expected = processor.apply_chat_template(
-        chats,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        sanitize_control_tokens=True,
-        processor_kwargs={"padding": True, "images_kwargs": settings},
-    )
-    assert prepared.keys() == expected.keys()
-    assert all(torch.equal(prepared[name], expected[name]) for name in expected)
-    assert prepared["input_ids"].shape[0] == 2 and (prepared["attention_mask"] == 0).any()
-    with pytest.raises(TypeError, match="has no argument `pyramids`"):
-        processor.prepare_chat(chats, pyramids="demo")
-    ends = (prepared["input_ids"] == processor.tokenizer.eos_token_id).sum()
-    asked = [[user(PHOTO, "Read<|im_end|>.")], chats[1]]
-    if not is_refused(lambda: processor.prepare_chat(asked, **settings), "<|im_end|>"):
-        assert (
-            processor.prepare_chat(asked, **settings)["input_ids"] == processor.tokenizer.eos_token_id
-        ).sum() == ends
-
-
-def test_what_users_type_first_names_the_way(processor):
-    with pytest.raises(ValueError, match="found 0 tokens and 1 images. `prepare_chat` writes the prompt"):
-        processor(PHOTO, "Read the text.")
-    with pytest.raises(ValueError, match=r"the order is `processor\(images, text\)`"):
-        processor("Read the text.", PHOTO)
-
-
-@pytest.mark.parametrize("misspelled", [{"detailed_tile": (1, 2)}, {"complementarty": "all"}, {"max_pixel": 9}])
-def test_a_misspelled_setting_is_an_error_where_a_processor_is_loaded(processor, tmp_path, misspelled):
-    processor.save_pretrained(tmp_path)
-    (name,) = misspelled
-    for load in (type(processor).from_pretrained, type(processor.image_processor).from_pretrained):
-        with pytest.raises(TypeError, match=f"has no argument `{name}`. Did you mean"):
-            load(tmp_path, **misspelled)
-    right = type(processor).from_pretrained(tmp_path, detailed_tiles=(1, 2), revision="main", padding_side="left")
-    assert right.image_processor.detailed_tiles == (1, 2)
-
-
 @pytest.mark.parametrize("token", ["<IMG_CONTEXT>", "<img>", "<|im_end|>", "<|im_start|>", "</s>"])
 def test_what_stands_in_several_blocks_is_sanitized_as_it_is_joined(processor, token):
     def encode(*texts: str) -> list[int]:

@@ -13,7 +13,7 @@ from transformers import AutoProcessor, AutoTokenizer
 
 from modeling_minimonkey.conversion.convert import load_original_processor
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
-from tests.processing.chats import PHOTO, SANITIZES, assistant, image_block, text_of, tokenized, user
+from tests.processing.chats import PHOTO, SANITIZES, assistant, image_block, is_refused, text_of, tokenized, user
 from tests.recorded import read_arrays, read_case, read_cases, read_json
 
 
@@ -532,3 +532,47 @@ print(len(asked))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
+
+
+def test_prepare_chat_is_the_chat_template_with_everything_on(processor):
+    chats = [[user(PHOTO, "Read.")], [user(PHOTO, "Read the text.")]]
+    settings = {"detailed_tiles": (1, 2), "complementarity": "all"}
+    prepared = processor.prepare_chat(chats, **settings)
+    expected = processor.apply_chat_template(
+        chats,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        sanitize_control_tokens=True,
+        processor_kwargs={"padding": True, "images_kwargs": settings},
+    )
+    assert prepared.keys() == expected.keys()
+    assert all(torch.equal(prepared[name], expected[name]) for name in expected)
+    assert prepared["input_ids"].shape[0] == 2 and (prepared["attention_mask"] == 0).any()
+    with pytest.raises(TypeError, match="has no argument `pyramids`"):
+        processor.prepare_chat(chats, pyramids="demo")
+    ends = (prepared["input_ids"] == processor.tokenizer.eos_token_id).sum()
+    asked = [[user(PHOTO, "Read<|im_end|>.")], chats[1]]
+    if not is_refused(lambda: processor.prepare_chat(asked, **settings), "<|im_end|>"):
+        assert (
+            processor.prepare_chat(asked, **settings)["input_ids"] == processor.tokenizer.eos_token_id
+        ).sum() == ends
+
+
+def test_what_users_type_first_names_the_way(processor):
+    with pytest.raises(ValueError, match="found 0 tokens and 1 images. `prepare_chat` writes the prompt"):
+        processor(PHOTO, "Read the text.")
+    with pytest.raises(ValueError, match=r"the order is `processor\(images, text\)`"):
+        processor("Read the text.", PHOTO)
+
+
+@pytest.mark.parametrize("misspelled", [{"detailed_tile": (1, 2)}, {"complementarty": "all"}, {"max_pixel": 9}])
+def test_a_misspelled_setting_is_an_error_where_a_processor_is_loaded(processor, tmp_path, misspelled):
+    processor.save_pretrained(tmp_path)
+    (name,) = misspelled
+    for load in (type(processor).from_pretrained, type(processor.image_processor).from_pretrained):
+        with pytest.raises(TypeError, match=f"has no argument `{name}`. Did you mean"):
+            load(tmp_path, **misspelled)
+    right = type(processor).from_pretrained(tmp_path, detailed_tiles=(1, 2), revision="main", padding_side="left")
+    assert right.image_processor.detailed_tiles == (1, 2)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from benchmarks.sawtooth.cutting import View
 from benchmarks.sawtooth.measurements.compression import SIDE
@@ -12,7 +11,7 @@ from benchmarks.sawtooth.measurements.pages import word_box
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
 from benchmarks.sawtooth.readers.rendering import Page, generator, render_pair
 from benchmarks.sawtooth.runner import Measurement
-from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
@@ -56,15 +55,6 @@ def tokens_on(view: View, size: tuple[int, int], box: tuple[float, float, float,
     return np.array(shown)
 
 
-@torch.no_grad()
-def kept_tokens(model: MiniMonkeyForConditionalGeneration, inputs: dict, keep_ratio: float) -> np.ndarray:
-    """Which of the detailed tokens stay, in their order."""
-    kept, _ = model.model.select_tokens(**inputs, keep_ratio=keep_ratio)
-    image_mask = inputs["input_ids"] == model.config.image_token_id
-    detailed = int((inputs["tile_levels"] == DETAILED_LEVEL).sum()) * model.config.image_seq_length
-    return kept[0, image_mask[0]][:detailed].numpy()
-
-
 def page_of_two(reader: Reader, index: int) -> tuple[Page, list[View]]:
     """A page of two held-out words that has detailed tiles, and its pyramid."""
     rng = generator("steering", index)
@@ -84,7 +74,9 @@ def steer(reader: Reader, index: int) -> list[SteeringReading]:
     for asked, name in enumerate(QUESTIONS):
         inputs = make_inputs(reader.processor, [page.image], [views], f"Read the {name} word.")
         for keep_ratio in RATIOS:
-            kept = kept_tokens(reader.model, inputs, keep_ratio) if keep_ratio < 1 else np.ones(len(on[0]), bool)
+            kept = np.ones(len(on[0]), bool)
+            if keep_ratio < 1:
+                kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
             (answer,) = reader.generate(inputs, 16, keep_ratio=keep_ratio)
             rows.append(
                 SteeringReading(
