@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-slow test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
+.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
 	@echo "make app     ask in the browser, at http://127.0.0.1:7860"
 	@echo "make test    run the tests (pytest arguments: make test ARGS='-k pyramid')"
 	@echo "make test-slow          run the tests that take minutes (processes that are killed, two at once, TRL's trainers)"
+	@echo "make robustness         try every bad input and write docs/robustness.md"
 	@echo "make check   ruff and mlinter, zero findings"
 	@echo "make style   let ruff correct what it can"
 	@echo "make test-lmms-eval     test the adapter in the real lmms-eval (downloads it)"
@@ -69,7 +70,7 @@ app-figure: $(APP_STAMP)
 	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(64, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 # Threads that spin while they wait for each other make tests ten times as slow where something else runs on the machine.
-demo app test test-slow test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
+demo app test test-slow robustness test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
 
 # Two processes with one thread each; a file's tests stay together, for they share what takes long to make. One: ARGS=-n0
 test: export OMP_NUM_THREADS := 1
@@ -79,6 +80,9 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+robustness: $(STAMP)
+	ROBUSTNESS_REPORT=docs/robustness.md $(BIN)/python -m pytest -m "slow or not slow" tests/robustness $(ARGS)
 
 test-torchao: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/torchao torchao==0.18.0
