@@ -1,9 +1,11 @@
-"""`transformers serve` for Mini-Monkey models, with the same options, for any client of OpenAI's API.
+"""`transformers serve` for Mini-Monkey models, for any client of OpenAI's API, strangers among them.
 
     python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
 
-`transformers serve` by itself only finds the library's own model classes; this script adds ours to them first. Prompts
-are compressed by the model's configured `keep_ratio`.
+`transformers serve` by itself only finds the library's own model classes, opens every path and fetches every address that
+a client names, and answers what it can't read with a traceback. This script adds our class to its models and puts the
+checks of serve_checks.py before its application. It takes the options of `transformers serve` and those of this file.
+Prompts are compressed by the model's configured `keep_ratio`.
 """
 
 import os
@@ -11,10 +13,14 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin while they wait block the others
 
+import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from push import check_whole
+from serve_checks import Limits, add_checks
+from transformers.cli.serving import server
 from transformers.cli.transformers import main
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
 
@@ -22,15 +28,64 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPI
 MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.setdefault("minimonkey", "MiniMonkeyForConditionalGeneration")
 
 
+LIMITS = {
+    "images": "most images in a request",
+    "tiles": "most tiles of all images of a request",
+    "megapixels": "largest image",
+    "megabytes": "largest request, and largest image of --allow-path and --allow-host",
+    "tokens": "longest answer",
+    "waiting": "most requests at the same time",
+    "seconds": "longest time for a request to arrive, and for each of its images",
+}
+
+
+def arguments() -> tuple[str, Limits, list[str]]:
+    """The model, the options of this file, and those of the library's command."""
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s MODEL [options]",
+        description=__doc__.partition("\n")[0],
+        epilog="All other options are those of `transformers serve`, which lists them with --help.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--allow-path", action="append", default=[], metavar="FOLDER", help="open images in this folder")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="fetch images from this host")
+    for name, text in LIMITS.items():
+        number = getattr(Limits, name)
+        parser.add_argument(f"--max-{name}", type=int, default=number, metavar="N", help=f"{text} ({number})")
+    ours, theirs = parser.parse_known_args(sys.argv[1:])
+    if not sys.argv[1:] or sys.argv[1].startswith("-"):
+        parser.error("MODEL comes first: a folder, or a name on the Hub. It is the only one that clients can ask.")
+    numbers = {name: getattr(ours, f"max_{name}") for name in LIMITS}
+    if min(numbers.values()) < 1:
+        parser.error("every limit must be at least 1.")
+    return sys.argv[1], Limits(tuple(ours.allow_path), tuple(ours.allow_host), **numbers), theirs
+
+
 def serve() -> None:
-    """The library's command, for whole models."""
+    """The library's command for one whole model, behind our checks."""
+    model, limits, options = arguments()
     try:
-        for argument in sys.argv[1:]:
-            check_whole(Path(argument))
-        sys.argv.insert(1, "serve")
+        check_whole(Path(model))
+        _add_checks_to_server(limits)
+        sys.argv[1:] = ["serve", *options]
         main()
     except (OSError, ValueError, ImportError) as error:  # the model, an option, a missing package
         sys.exit(f"error: {error}")
+
+
+def _add_checks_to_server(limits: Limits) -> None:
+    """Have the library's command build its application with our checks, and its processor with our limits."""
+    build = server.build_server
+
+    def build_checked(model_manager: Any, *handlers: Any, **options: Any):
+        name = model_manager.process_model_name(model_manager.force_model)
+        _, processor = model_manager.load_model_and_processor(name)
+        processor.image_processor.max_images = limits.images
+        processor.image_processor.max_tiles = limits.tiles
+        processor.image_processor.max_pixels = limits.megapixels * 1_000_000
+        return add_checks(build(model_manager, *handlers, **options), limits)
+
+    server.build_server = build_checked  # `transformers serve` has no public way to add to its application
 
 
 if __name__ == "__main__":

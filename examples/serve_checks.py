@@ -1,0 +1,336 @@
+"""What `serve.py` checks before a request reaches `transformers serve`: routes, fields, blocks, limits."""
+
+import asyncio
+import base64
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+
+def read_image(source, name, **k):  # STUB
+    raise ValueError(f"{name} is the path {source!r}")
+
+
+logger = logging.getLogger(__name__)
+
+CHAT = ("POST", "/v1/chat/completions")
+ROUTES = {CHAT, ("GET", "/v1/models"), ("GET", "/health")}
+TILING = ("pyramid", "detailed_tiles", "adaptive_tiles", "complementarity", "crop_to_patches")
+# Fields that clients send and that change no answer here; any other value than these must not be ignored in silence
+NEUTRAL = {
+    "n": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+}
+IGNORED = {"user", "metadata", "store", "service_tier", "stream_options", "parallel_tool_calls"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """
+    What the operator of a server allows its clients.
+
+    Args:
+        paths: folders of which images are opened by path; none by default.
+        hosts: names of hosts from which images are fetched; none by default.
+        images: most images in a request.
+        tiles: most tiles of all images of a request.
+        megapixels: largest image.
+        megabytes: largest request.
+        tokens: longest answer.
+        waiting: most requests at the same time.
+        seconds: longest time that a request may take to arrive, and each of its images.
+    """
+
+    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    images: int = 16
+    tiles: int = 64
+    megapixels: int = 50
+    megabytes: int = 50
+    tokens: int = 1024
+    waiting: int = 100
+    seconds: int = 30
+
+
+class RefusedRequest(ValueError):
+    """A request that isn't passed on, with the status to answer it with."""
+
+    def __init__(self, message: str, status: int = 400):
+        super().__init__(message)
+        self.status = status
+
+
+class Checks:
+    """ASGI middleware: answers what it refuses itself, and passes everything else on with no address left in it."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], limits: Limits):
+        self.app = app
+        self.limits = limits
+        self.waiting = 0
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        if scope["type"] != "http":
+            return await (self.app if scope["type"] == "lifespan" else _closed)(scope, receive, send)
+        route = scope["method"], scope["path"]
+        if route not in ROUTES:
+            names = ", ".join(f"{method} {path}" for method, path in sorted(ROUTES))
+            return await refusal(f"There is no {scope['method']} here under this address; there are {names}.", 404)(
+                scope, receive, send
+            )
+        if route != CHAT:
+            return await self.app(scope, receive, send)
+        if self.waiting >= self.limits.waiting:
+            return await refusal("The server is busy; try again later.", 503)(scope, receive, send)
+        self.waiting += 1
+        try:
+            await self._chat(scope, receive, send)
+        finally:
+            self.waiting -= 1
+
+    async def _chat(self, scope: dict, receive: Callable, send: Callable) -> None:
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                body = await self._body(receive)
+            # In a thread: images are read here, and the loop answers all other clients meanwhile
+            body = await asyncio.to_thread(checked_body, body, self.limits)
+        except TimeoutError:
+            return await refusal("The request took too long to arrive.", 408)(scope, receive, send)
+        except (TypeError, ValueError) as error:
+            return await refusal(str(error), getattr(error, "status", 400))(scope, receive, send)
+        headers = [header for header in scope["headers"] if header[0] not in (b"content-length", b"content-type")]
+        headers += [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+        await self.app({**scope, "headers": headers}, _replayed(body, receive), send)
+
+    async def _body(self, receive: Callable) -> bytes:
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise RefusedRequest("The client left.")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.limits.megabytes * 1e6:
+                raise RefusedRequest(f"The request is longer than {self.limits.megabytes} MB.", 413)
+        return bytes(body)
+
+
+def add_checks(app: FastAPI, limits: Limits) -> FastAPI:
+    """Put [`Checks`] before an application, and give a 400 for what its handlers find wrong with a request."""
+
+    async def refuse(_request: Any, error: Exception) -> JSONResponse:
+        return refusal(str(error), getattr(error, "status_code", 400))
+
+    app.add_exception_handler(ValueError, refuse)
+    app.add_exception_handler(TypeError, refuse)
+    app.add_middleware(Checks, limits=limits)
+    return app
+
+
+def refusal(message: str, status: int) -> JSONResponse:
+    """An error as OpenAI's clients read it, and its line in the log."""
+    logger.warning("Refused with %d: %s", status, _shown(message))
+    return JSONResponse(
+        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}, status
+    )
+
+
+def checked_body(body: bytes, limits: Limits) -> bytes:
+    """
+    The request as the library's handler may see it: known fields within limits, images as `data:` URLs.
+
+    Raises:
+        ValueError: the request can't be answered; the message says which field, what came and what is allowed.
+    """
+    try:
+        request = json.loads(body, parse_constant=_not_a_number)
+    except RecursionError:
+        raise RefusedRequest("The request is nested too deeply.") from None
+    except ValueError as error:
+        raise RefusedRequest(f"The request is not JSON: {error}.") from error
+    if not isinstance(request, dict):
+        raise RefusedRequest(f"The request must be an object with `messages`, got {_kind(request)}.")
+    settings = {name: value for name, value in request.items() if value is not None and name not in IGNORED}
+    for name in NEUTRAL.keys() & settings.keys():
+        value = settings.pop(name)
+        if value not in NEUTRAL[name]:
+            raise RefusedRequest(f"`{name}` can only be {NEUTRAL[name][0]!r} here, got {_shown(value)}.")
+    unknown = sorted(settings.keys() - FIELDS.keys() - {"messages"})
+    if unknown:
+        raise RefusedRequest(f"There is no field `{_shown(unknown[0])}` here; there are {', '.join(FIELDS)}.")
+    for name, value in settings.items():
+        if name != "messages":
+            FIELDS[name](name, value, limits)
+    if "max_tokens" not in settings:
+        settings.setdefault("max_completion_tokens", limits.tokens)
+    # Older releases know `max_tokens` alone
+    settings["max_tokens"] = settings.pop("max_completion_tokens", settings.get("max_tokens"))
+    settings["messages"] = _messages(request.get("messages"), limits)
+    return json.dumps(settings).encode()
+
+
+def _messages(messages: Any, limits: Limits) -> list[dict]:
+    if not isinstance(messages, list) or not messages:
+        raise RefusedRequest(f"`messages` must be a list of at least one message, got {_kind(messages)}.")
+    checked, images = [], 0
+    for index, message in enumerate(messages):
+        name = f"messages[{index}]"
+        if not isinstance(message, dict):
+            raise RefusedRequest(f"{name} must be an object with `role` and `content`, got {_kind(message)}.")
+        unknown = sorted(name for name in message.keys() - {"role", "content", "name"} if message[name] is not None)
+        if unknown:
+            raise RefusedRequest(f"{name} has a `{_shown(unknown[0])}`; only `role` and `content` are known here.")
+        role, content = message.get("role"), message.get("content")
+        if role not in ("system", "user", "assistant"):
+            raise RefusedRequest(f"{name}.role must be system, user or assistant, got {_shown(role)}.")
+        if not isinstance(content, (str, list)):
+            raise RefusedRequest(f"{name}.content must be a string or a list of blocks, got {_kind(content)}.")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        images += sum(isinstance(block, dict) and block.get("type") in IMAGE_BLOCKS for block in blocks)
+        if images > limits.images:
+            raise RefusedRequest(f"The request holds more than {limits.images} images.")
+        blocks = [_block(f"{name}.content[{number}]", block, limits) for number, block in enumerate(blocks)]
+        checked.append({"role": role, "content": blocks})
+    return checked
+
+
+IMAGE_BLOCKS = ("image_url", "input_image")
+TEXT_BLOCKS = ("text", "input_text", "output_text")
+
+
+def _block(name: str, block: Any, limits: Limits) -> dict:
+    """A block of a message with its image as a `data:` URL."""
+    kind = block.get("type") if isinstance(block, dict) else None
+    if kind in TEXT_BLOCKS:
+        if not isinstance(block.get("text"), str):
+            raise RefusedRequest(f"{name}.text must be a string, got {_kind(block.get('text'))}.")
+        return {"type": "text", "text": block["text"]}
+    if kind not in IMAGE_BLOCKS:
+        came = _shown(kind) if isinstance(block, dict) else _kind(block)
+        raise RefusedRequest(f"{name} must be a block of the type text or image_url, got {came}.")
+    source = block.get("image_url")
+    source = source.get("url") if isinstance(source, dict) else source
+    if not isinstance(source, str):
+        raise RefusedRequest(f"{name}.image_url must be a URL or an object with a `url`, got {_kind(source)}.")
+    if not source.startswith("data:"):
+        data = read_image(
+            source,
+            f"{name}.image_url",
+            allow_paths=limits.paths,
+            allow_urls=limits.hosts,
+            max_file_bytes=int(limits.megabytes * 1e6),
+            seconds=limits.seconds,
+        )
+        source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return {"type": "image_url", "image_url": {"url": source}}
+
+
+# ---- Fields: each function raises if the value of a field is wrong
+
+
+def _text(name: str, value: Any, limits: Limits) -> None:
+    if not isinstance(value, str):
+        raise RefusedRequest(f"`{name}` must be a string, got {_kind(value)}.")
+
+
+def _flag(name: str, value: Any, limits: Limits) -> None:
+    if not isinstance(value, bool):
+        raise RefusedRequest(f"`{name}` must be true or false, got {_kind(value)}.")
+
+
+def _tokens(name: str, value: Any, limits: Limits) -> None:
+    _integer(name, value, 1, limits.tokens)
+
+
+def _seed(name: str, value: Any, limits: Limits) -> None:
+    _integer(name, value, 0, 2**63 - 1)
+
+
+def _temperature(name: str, value: Any, limits: Limits) -> None:
+    _number(name, value, 0, 2)
+
+
+def _probability(name: str, value: Any, limits: Limits) -> None:
+    _number(name, value, 0, 1)
+
+
+def _stop(name: str, value: Any, limits: Limits) -> None:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not 1 <= len(texts) <= 4:
+        raise RefusedRequest(f"`{name}` must be one to four strings, got {_kind(value)}.")
+    for text in texts:
+        if not isinstance(text, str) or not 1 <= len(text) <= 100:
+            raise RefusedRequest(f"`{name}` must hold strings of 1 to 100 characters, got {_shown(text)}.")
+
+
+def _tiling(name: str, value: Any, limits: Limits) -> None:
+    # Only what cuts tiles: other arguments of a chat template would open files, replace the template or allow tokens
+    if not isinstance(value, dict):
+        raise RefusedRequest(f"`{name}` must be an object, got {_kind(value)}.")
+    unknown = sorted(value.keys() - set(TILING))
+    if unknown:
+        raise RefusedRequest(f"`{name}` may hold {', '.join(TILING)}, got `{_shown(unknown[0])}`.")
+
+
+FIELDS = {
+    "model": _text,
+    "stream": _flag,
+    "max_tokens": _tokens,
+    "max_completion_tokens": _tokens,
+    "temperature": _temperature,
+    "top_p": _probability,
+    "seed": _seed,
+    "stop": _stop,
+    "chat_template_kwargs": _tiling,
+}
+
+
+def _integer(name: str, value: Any, lowest: int, highest: int) -> None:
+    if type(value) is not int or not lowest <= value <= highest:
+        raise RefusedRequest(f"`{name}` must be an integer of {lowest} to {highest}, got {_shown(value)}.")
+
+
+def _number(name: str, value: Any, lowest: float, highest: float) -> None:
+    if type(value) not in (int, float) or not lowest <= value <= highest or not math.isfinite(value):
+        raise RefusedRequest(f"`{name}` must be a number of {lowest} to {highest}, got {_shown(value)}.")
+
+
+def _not_a_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _shown(value: Any) -> str:
+    """A value of a client in a message: short, on one line."""
+    text = str(value).encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _kind(value: Any) -> str:
+    kinds = {type(None): "nothing", dict: "an object", list: "a list", str: "a string", bool: "true or false"}
+    return kinds.get(type(value), "a number")
+
+
+def _replayed(body: bytes, receive: Callable) -> Callable:
+    """An ASGI `receive` that gives `body` once, and then what the client does."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> dict:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+async def _closed(scope: dict, receive: Callable, send: Callable) -> None:
+    await send({"type": "websocket.close"})
