@@ -506,6 +506,7 @@ def test_saved_folder_holds_the_code(processor, tmp_path):
     )
     code = {path.name for path in tmp_path.glob("*.py")}
     assert code == {
+        "chat_messages.py",
         "complementary_image_pyramid.py",
         "image_processing_minimonkey.py",
         "processing_minimonkey.py",
