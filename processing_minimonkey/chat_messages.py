@@ -33,8 +33,7 @@ def checked_conversation(conversation: Any) -> list[dict] | list[list[dict]]:
     Raises:
         TypeError, ValueError:
             Something is of another form. The error says what it is, what is allowed, and where: `messages[1]` is the
-            second message, `content[0]` its first block. Which roles may follow each other is the template's concern,
-            and so is a message without `content`.
+            second message, `content[0]` its first block. Which roles may follow each other is the template's concern.
     """
     messages = getattr(conversation, "messages", conversation)
     if not isinstance(messages, (list, tuple)):
@@ -111,7 +110,9 @@ def _checked_message(value: Any, name: str, suffix: str) -> dict:
         return {**message, "content": blocks}
     if isinstance(content, str):
         check_text(content, f"{name}.content{suffix}")
-    elif content is not None:  # without any, it's for the template to say whether a message of this role needs one
+    elif content is None and message.get("tool_calls"):  # as OpenAI's client returns them
+        return {**message, "content": ""}
+    else:
         raise TypeError(
             f"A {role[:SHOWN]} message needs `content`: a string, or a list of text and image blocks; got "
             f"{shown(content)} {place}."

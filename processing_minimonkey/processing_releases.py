@@ -117,7 +117,7 @@ def check_text_length(length: int, longest: int) -> None:
 def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dict[str, Any]) -> None:
     """Change the `arguments` of a chat so that control tokens in it are text, or refuse them where that can't be."""
     tokens = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
-    pattern = control_token_pattern(token for token in tokens if token.strip())
+    pattern = _pattern(token for token in tokens if token.strip())
     arguments["conversation"] = _with_joined_texts(arguments["conversation"], pattern)
     text_kwargs = arguments["processor_kwargs"].get("text_kwargs") or {}
     asked = arguments | arguments["processor_kwargs"] | text_kwargs
@@ -125,18 +125,18 @@ def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dic
     if SANITIZES and not left_out:
         arguments["sanitize_control_tokens"] = True
         return
-    reason = (
-        f"can't be text with `{left_out[0]}=True`"
-        if SANITIZES
-        else ("only Transformers 5.23 or later can encode as text")
-    )
+    needs = "only Transformers 5.23 or later can encode as text"
+    if SANITIZES:
+        needs = f"can't be text with `{left_out[0]}=True`"
     for text in _strings([value for name, value in arguments.items() if name != "chat_template"]):
         found = pattern.search(text)
         if found:
-            raise ValueError(f"A message holds the control token {found.group()!r}, which {reason}.")
+            raise ValueError(f"A message holds the control token {found.group()!r}, which {needs}.")
+    if not SANITIZES:
+        arguments["processor_kwargs"]["sanitize_control_tokens"] = True  # the same start token and truncation as later
 
 
-def control_token_pattern(tokens: Iterable[str]) -> re.Pattern:
+def _pattern(tokens: Iterable[str]) -> re.Pattern:
     """What finds any of `tokens`, or a mark of one; where one begins with another, the longer."""
     return re.compile("|".join(map(re.escape, sorted([*tokens, *CONTROL_TOKEN_MARKS], key=len, reverse=True))))
 
@@ -159,7 +159,7 @@ def _with_joined_blocks(message: dict, pattern: re.Pattern) -> dict:
     for is_text, group in groupby(message["content"], key=lambda block: block["type"] == "text"):
         group = list(group)
         if is_text and len(group) > 1:
-            texts = [block["text"].strip() for block in group]
+            texts = [re.sub("|".join(CONTROL_TOKEN_MARKS), "", block["text"]).strip() for block in group]
             if pattern.findall("".join(texts)) != [found for text in texts for found in pattern.findall(text)]:
                 group = [{**group[0], "text": "".join(block["text"] for block in group)}]
         blocks += group
