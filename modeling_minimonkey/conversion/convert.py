@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import logging
 
+from processing_minimonkey.chat_templates import chat_template
 from processing_minimonkey.complementary_image_pyramid import PYRAMID_SETTINGS
 from processing_minimonkey.image_processing_minimonkey import MiniMonkeyImageProcessor
 from processing_minimonkey.processing_minimonkey import MiniMonkeyProcessor
@@ -201,7 +201,7 @@ def _build_processor(checkpoint: OriginalCheckpoint) -> MiniMonkeyProcessor:
     height, width = checkpoint.config.vision_config.image_size
     first_token = checkpoint.prompt.first_token
     prefix = published_prefix(checkpoint.folder, first_token)
-    template = (files("processing_minimonkey") / checkpoint.prompt.file).read_text("utf-8")
+    template = chat_template(checkpoint.prompt.file)
     return MiniMonkeyProcessor(
         image_processor=MiniMonkeyImageProcessor(size={"height": height, "width": width}, **PYRAMID_SETTINGS["demo"]),
         tokenizer=checkpoint.tokenizer,

@@ -1,20 +1,17 @@
 """A tokenizer of bytes, so that every string has one obvious encoding, and a processor with small tiles."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-import processing_minimonkey
 from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
+from processing_minimonkey.chat_templates import chat_template
 
 
 SPECIAL_TOKENS = ("</s>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>")
 TILE_SIZE = 8
-CHAT_TEMPLATE = Path(processing_minimonkey.__file__).with_name("chat_template_internvl2.jinja")
 TOKENS_PER_TILE = 3
 
 
@@ -48,9 +45,7 @@ def small_processor(start_token: str | None) -> MiniMonkeyProcessor:
         MiniMonkeyImageProcessor(size=TILE_SIZE),
         byte_tokenizer(start_token),
         image_seq_length=TOKENS_PER_TILE,
-        chat_template=(Path(processing_minimonkey.__file__).parent / "chat_template_internvl2.jinja").read_text(
-            "utf-8"
-        ),
+        chat_template=chat_template("chat_template_internvl2.jinja"),
     )
 
 

@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from processing_minimonkey.chat_templates import chat_template
+
 
 SYSTEM = "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。"
 # How each family marks the beginnings of a system, user and assistant turn, and the end of any.
@@ -20,7 +22,7 @@ def family(request):
 
 
 def render(repository, family, messages, **kwargs):
-    template = (repository / "processing_minimonkey" / f"chat_template_{family}.jinja").read_text(encoding="utf-8")
+    template = chat_template(f"chat_template_{family}.jinja")
     (text,), masks = render_jinja_template([messages], chat_template=template, **kwargs)
     return text, masks
 

@@ -311,11 +311,12 @@ def test_arguments_may_be_flat_or_in_dictionaries(processor):
     assert len(default["pixel_values"]) != len(expected["pixel_values"])
 
 
-@pytest.mark.parametrize("message", [{"content": None}, {}, {"content": [], "name": None}], ids=str)
-def test_message_without_content_is_empty_as_tokens(processor, message):
-    """As text, the template refuses the first two."""
+def test_keys_that_are_none_are_missing_keys(processor):
     expected = tokenized(processor, [{"role": "user", "content": ""}])["input_ids"]
-    assert torch.equal(tokenized(processor, [{"role": "user", **message}])["input_ids"], expected)
+    message = {"role": "user", "content": [], "name": None}
+    assert torch.equal(tokenized(processor, [message])["input_ids"], expected)
+    with pytest.raises(TypeError, match="A user message needs `content`.*got None"):
+        tokenized(processor, [{"role": "user", "content": None}])
 
 
 def test_conversations_are_left_as_they_are(processor):
@@ -506,6 +507,7 @@ def test_saved_folder_holds_the_code(processor, tmp_path):
     )
     code = {path.name for path in tmp_path.glob("*.py")}
     assert code == {
+        "chat_messages.py",
         "complementary_image_pyramid.py",
         "image_processing_minimonkey.py",
         "processing_minimonkey.py",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from benchmarks.sawtooth.readers.reader import make_processor
 from benchmarks.tables import markdown_table
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
+from processing_minimonkey.chat_templates import chat_template
 
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,7 +54,8 @@ def export_model(stages: list[str]) -> None:
 
 def export_code() -> None:
     """Renew the code files that `save_pretrained` put beside the weights, and the chat template."""
-    shutil.copyfile(Path(__file__).with_name("chat_template.jinja"), CHECKPOINT / "chat_template.jinja")
+    template = chat_template(Path(__file__).with_name("chat_template.jinja"))
+    (CHECKPOINT / "chat_template.jinja").write_text(template, encoding="utf-8")
     for file in CHECKPOINT.glob("*.py"):
         file.unlink()
     for entrance in (MiniMonkeyForConditionalGeneration, MiniMonkeyProcessor):

@@ -37,6 +37,7 @@ from transformers.models.minicpmv4_6.image_processing_pil_minicpmv4_6 import Min
 from benchmarks.sawtooth.readers.reader import make_tokenizer
 from benchmarks.sawtooth.readers.recipe import SIZES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
+from processing_minimonkey.chat_templates import chat_template
 
 
 MOST_TILES = 6
@@ -46,7 +47,7 @@ FAMILIES = {
     "llava_onevision": LlavaOnevisionForConditionalGeneration,
     "minicpmv": MiniCPMV4_6ForConditionalGeneration,
 }
-TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
+TEMPLATE = chat_template(Path(__file__).with_name("chat_template.jinja"))
 SPECIAL_TOKENS = {
     "image_token": "<image>",
     "video_token": "<video>",

@@ -16,6 +16,7 @@ from benchmarks.sawtooth.readers.recipe import SIZES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page, render
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
+from processing_minimonkey.chat_templates import chat_template
 
 
 def messages(question: str = "Read the text.") -> list[dict]:
@@ -58,7 +59,7 @@ def make_processor() -> MiniMonkeyProcessor:
         image_processor=image_processor,
         tokenizer=make_tokenizer(),
         image_seq_length=16,
-        chat_template=Path(__file__).with_name("chat_template.jinja").read_text(),
+        chat_template=chat_template(Path(__file__).with_name("chat_template.jinja")),
     )
 
 
