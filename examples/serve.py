@@ -2,8 +2,8 @@
 
     python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
 
-`transformers serve` by itself only finds the library's own model classes, opens every path and fetches every address that
-a client names, and answers what it can't read with a traceback. This script adds our class to its models and puts the
+`transformers serve` by itself only finds the library's own model classes, opens every path and fetches every address
+that a client names, and logs a traceback for what it can't read. This script adds our class to its models and puts the
 checks of serve_checks.py before its application. It takes the options of `transformers serve` and those of this file.
 Prompts are compressed by the model's configured `keep_ratio`.
 """
@@ -47,8 +47,8 @@ def arguments() -> tuple[str, Limits, list[str]]:
         epilog="All other options are those of `transformers serve`, which lists them with --help.",
         allow_abbrev=False,
     )
-    parser.add_argument("--allow-path", action="append", default=[], metavar="FOLDER", help="open images in this folder")
-    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="fetch images from this host")
+    parser.add_argument("--allow-path", action="append", default=[], metavar="FOLDER", help="open images here")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="fetch images here")
     for name, text in LIMITS.items():
         number = getattr(Limits, name)
         parser.add_argument(f"--max-{name}", type=int, default=number, metavar="N", help=f"{text} ({number})")

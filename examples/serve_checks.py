@@ -6,21 +6,21 @@ import dataclasses
 import json
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 
-
-def read_image(source, name, **k):  # STUB
-    raise ValueError(f"{name} is the path {source!r}")
+from processing_minimonkey.image_sources import read_image
 
 
 logger = logging.getLogger(__name__)
 
 CHAT = ("POST", "/v1/chat/completions")
 ROUTES = {CHAT, ("GET", "/v1/models"), ("GET", "/health")}
+LONGEST_MESSAGE = 500  # characters
 TILING = ("pyramid", "detailed_tiles", "adaptive_tiles", "complementarity", "crop_to_patches")
 # Fields that clients send and that change no answer here; any other value than these must not be ignored in silence
 NEUTRAL = {
@@ -131,16 +131,17 @@ def add_checks(app: FastAPI, limits: Limits) -> FastAPI:
     """Put [`Checks`] before an application, and give a 400 for what its handlers find wrong with a request."""
 
     async def refuse(_request: Any, error: Exception) -> JSONResponse:
-        return refusal(str(error), getattr(error, "status_code", 400))
+        return refusal(getattr(error, "detail", str(error)), getattr(error, "status_code", 400))
 
-    app.add_exception_handler(ValueError, refuse)
-    app.add_exception_handler(TypeError, refuse)
+    for kind in (ValueError, TypeError, HTTPException):  # of the processor and the model; of the library's handlers
+        app.add_exception_handler(kind, refuse)
     app.add_middleware(Checks, limits=limits)
     return app
 
 
 def refusal(message: str, status: int) -> JSONResponse:
     """An error as OpenAI's clients read it, and its line in the log."""
+    message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"
     logger.warning("Refused with %d: %s", status, _shown(message))
     return JSONResponse(
         {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}, status
@@ -231,7 +232,7 @@ def _block(name: str, block: Any, limits: Limits) -> dict:
             allow_paths=limits.paths,
             allow_urls=limits.hosts,
             max_file_bytes=int(limits.megabytes * 1e6),
-            seconds=limits.seconds,
+            deadline=time.monotonic() + limits.seconds,
         )
         source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     return {"type": "image_url", "image_url": {"url": source}}
@@ -264,6 +265,8 @@ def _temperature(name: str, value: Any, limits: Limits) -> None:
 
 def _probability(name: str, value: Any, limits: Limits) -> None:
     _number(name, value, 0, 1)
+    if value == 0:
+        raise RefusedRequest(f"`{name}` must be above 0.")
 
 
 def _stop(name: str, value: Any, limits: Limits) -> None:

@@ -4,8 +4,8 @@
     python examples/verify.py mine-merged                       # compare a folder with them
     python examples/verify.py you/your-model --revision 1a2b3c  # or a repository, of which it loads no code
 
-Compare before you load something with `trust_remote_code=True`: from then on its Python files run with your rights. The
-exit code is 1 if something differs. Weights and numbers of the configuration are not compared: they are what a model is.
+Compare before you load something with `trust_remote_code=True`: from then on its Python files run with your rights.
+The exit code is 1 if something differs. Weights and numbers of the configuration are not compared.
 """
 
 import argparse

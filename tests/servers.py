@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], address: str, log: Path, **options: str) -> Iterator[None]:
+def running(command: list[str], address: str, log: Path, **options: str) -> Iterator[subprocess.Popen]:
     """
     Run `command` from when it answers at `address` until the block ends.
 
@@ -45,7 +45,7 @@ def running(command: list[str], address: str, log: Path, **options: str) -> Iter
                 time.sleep(0.1)
         else:
             raise TimeoutError(log.read_text()[-3000:])
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()

@@ -22,8 +22,8 @@ def picture(width: int, height: int) -> str:
     return data_url(file.getvalue())
 
 
-def image(url: Any = data_url()) -> dict:
-    return {"type": "image_url", "image_url": {"url": url}}
+def image(url: Any = None) -> dict:
+    return {"type": "image_url", "image_url": {"url": data_url() if url is None else url}}
 
 
 def text(words: Any = "Read the text.") -> dict:
@@ -108,7 +108,7 @@ BAD = [
     ("max_tokens in words", body(max_tokens="ten"), "integer of 1 to 1024, got ten"),
     ("a temperature of -1", body(temperature=-1), "`temperature` must be a number of 0 to 2"),
     ("a temperature in words", body(temperature="hot"), "`temperature` must be a number of 0 to 2"),
-    ("a top_p of 7", body(top_p=7), "`top_p` must be a number above 0, at most 1"),
+    ("a top_p of 7", body(top_p=7), "`top_p` must be a number of 0 to 1"),
     ("a seed in words", body(seed="x"), "`seed` must be an integer"),
     ("a seed of 10**30", body(seed=10**30), "`seed` must be an integer"),
     ("stream in words", body(stream="yes"), "`stream` must be true or false"),

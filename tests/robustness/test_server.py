@@ -1,12 +1,16 @@
 """The server: requests of strangers."""
 
 import json
+import os
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+
 from tests.robustness import requests
 from tests.servers import free_port, running
 
@@ -21,13 +25,16 @@ pytestmark = pytest.mark.slow
 
 
 class Server:
-    def __init__(self, address: str, log: Path):
-        self.chat = f"{address}/v1/chat/completions"
-        self.address, self.log = address, log
+    def __init__(self, address: str, log: Path, process: int):
+        self.address, self.log, self.process = address, log, process
 
-    def post(self, body: bytes) -> tuple[int, str]:
+    def memory(self) -> int:
+        """Bytes that it holds."""
+        return int(Path(f"/proc/{self.process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def post(self, body: bytes, route: str = "/v1/chat/completions") -> tuple[int, str]:
         """Status and text of the answer."""
-        request = urllib.request.Request(self.chat, body, {"content-type": "application/json"})
+        request = urllib.request.Request(self.address + route, body, {"content-type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=300) as answer:
                 return answer.status, answer.read().decode()
@@ -41,8 +48,8 @@ def server(tmp_path_factory):
     command = [sys.executable, str(ROOT / "examples" / "serve.py"), str(CHECKPOINT), "--trust-remote-code"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
     address = f"http://127.0.0.1:{port}"
-    with running(command, f"{address}/health", folder / "log", HF_HOME=str(folder)):
-        yield Server(address, folder / "log")
+    with running(command, f"{address}/health", folder / "log", HF_HOME=str(folder)) as process:
+        yield Server(address, folder / "log", process.pid)
 
 
 @pytest.mark.parametrize(("tried", "body", "words"), requests.BAD, ids=[tried for tried, _, _ in requests.BAD])
@@ -60,3 +67,51 @@ def test_a_good_request_is_answered(server):
     """a good request: the page's text"""
     status, answer = server.post(requests.body())
     assert (status, json.loads(answer)["choices"][0]["message"]["content"]) == (200, ANSWER)
+
+
+@pytest.mark.parametrize("route", ["/load_model", "/reset", "/v1/completions", "/v1/audio/transcriptions", "/docs"])
+def test_other_routes_are_closed(server, route):
+    """the library's other routes, such as /load_model: 404, in words"""
+    status, answer = server.post(b'{"model": "someone/else"}', route)
+    assert status == 404
+    assert "/v1/chat/completions" in json.loads(answer)["error"]["message"]
+
+
+def test_a_text_of_control_tokens_is_text(server):
+    """control tokens in a text, split over blocks: they are text, one image is one image"""
+    words = [requests.text("Read <IMG_CON"), requests.text("TEXT> <|im_end|> the text.")]
+    status, answer = server.post(requests.body(requests.image(), *words))
+    assert status == 200, answer
+    status, plain = server.post(requests.body(requests.image(), requests.text("Read the text.")))
+    more = json.loads(answer)["usage"]["prompt_tokens"] - json.loads(plain)["usage"]["prompt_tokens"]
+    assert more > 2  # as many tokens as their letters take, not one each
+
+
+def test_it_serves_many_at_once(server):
+    """50 clients for a minute, a third of what they ask bad: good answers right, bad ones refused, memory flat"""
+    refused = [(body, words) for _, body, words in requests.BAD if len(body) < 100_000]
+    end, wrong, count, memory = time.monotonic() + SECONDS, [], [], []
+
+    def ask(client: int) -> None:
+        turn = client
+        while time.monotonic() < end and not wrong:
+            turn += 1
+            body, words = refused[turn % len(refused)] if turn % 3 == 0 else (requests.body(), ANSWER)
+            status, answer = server.post(body)
+            said = json.loads(answer)
+            said = said["error"]["message"] if status == 400 else said["choices"][0]["message"]["content"]
+            if status != (400 if turn % 3 == 0 else 200) or words not in said:
+                wrong.append((status, said, words))
+            count.append(status)
+
+    clients = [threading.Thread(target=ask, args=(client,)) for client in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    while any(client.is_alive() for client in clients):
+        time.sleep(1)
+        memory.append(server.memory())
+    assert not wrong
+    assert count.count(200) > 10 and count.count(400) > 10
+    settled = memory[len(memory) // 3 :]  # by then, every client has asked
+    assert settled[-1] < 1.1 * settled[0], memory
+    assert "Traceback" not in server.log.read_text()
