@@ -80,24 +80,22 @@ def _foreign_code(file: Path, expected: dict[str, str]) -> Iterator[str]:
     for key, value in _items(content):
         if key == "trust_remote_code":
             yield f"holds `trust_remote_code`: {value!r}, which no file may say."
-        if key != "auto_map":
-            continue
-        for _, reference in _items({"": value}):
-            if isinstance(reference, str) and f"{reference.partition('.')[0]}.py" not in expected:
-                yield f"`auto_map` names {reference}, which is none of this project's files."
+        if key == "auto_map":
+            for _, reference in _items(value):
+                if isinstance(reference, str) and f"{reference.partition('.')[0]}.py" not in expected:
+                    yield f"`auto_map` names {reference}, which is none of this project's files."
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every key and value of nested dictionaries and lists; items of a list have the key of the list."""
+    """Every key and value of nested dictionaries and lists; an item of a list has the list's key."""
     pending = [("", value)]
     while pending:
         key, value = pending.pop()
-        if key:
-            yield key, value
+        yield key, value
         if isinstance(value, dict):
-            pending += [(f"{name}" or key, item) for name, item in value.items()]
+            pending += value.items()
         elif isinstance(value, list):
-            pending += [(key or "-", item) for item in value]
+            pending += [(f"{key}[]", item) for item in value]
 
 
 def main() -> int:
