@@ -100,8 +100,8 @@ def decoding(function: Callable[..., Any], *arguments: Any) -> Any:
     `function(*arguments)`, in which Pillow reads a file.
 
     Raises:
-        ValueError: it raised anything. Beside the errors that it documents, damaged files made Pillow raise
-            AssertionError; each release has its own list, and formats have parsers of their own.
+        ValueError: it raised anything. Of damaged files came `AssertionError`, `RuntimeError` and `struct.error` beside
+            the errors that Pillow documents; each format has a parser of its own, and each release other errors.
     """
     try:
         return function(*arguments)

@@ -273,7 +273,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
         checked = self.image_processor.checked_settings(self._image_settings(kwargs))
         kwargs = {name: checked.get(name, value) for name, value in kwargs.items()}
         if "images_kwargs" in kwargs:
-            kwargs["images_kwargs"] = {name: checked.get(name, value) for name, value in kwargs["images_kwargs"].items()}
+            kwargs["images_kwargs"] = {
+                name: checked.get(name, value) for name, value in kwargs["images_kwargs"].items()
+            }
         return kwargs
 
     def _text_arguments(self, text: Any, kwargs: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:

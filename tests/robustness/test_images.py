@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from processing_minimonkey import MiniMonkeyImageProcessor
-
 from tests.robustness.cases import cases, refused, works
 
 
