@@ -183,7 +183,7 @@ class MiniMonkeyImageProcessor(PilBackend):
     size = {"height": 448, "width": 448}
     do_resize = True  # trf-ignore: TRF016 (without resizing there are no tiles: False is an error)
     do_rescale = True
-    do_normalize = True
+    do_normalize = True  # trf-ignore: TRF016 (in `settings` of `_preprocess`)
     do_convert_rgb = True  # trf-ignore: TRF016 (tiles have three channels: False is an error)
     detailed_tiles = (4, 12)
     adaptive_tiles = (3, 7)

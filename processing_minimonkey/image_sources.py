@@ -100,8 +100,8 @@ def decoding(function: Callable[..., Any], *arguments: Any) -> Any:
     `function(*arguments)`, in which Pillow reads a file.
 
     Raises:
-        ValueError: it raised anything. Of damaged files came `AssertionError`, `RuntimeError` and `struct.error` beside
-            the errors that Pillow documents; each format has a parser of its own, and each release other errors.
+        ValueError: it raised anything. Damaged files gave `AssertionError`, `RuntimeError`, `struct.error` beside
+            the errors that Pillow documents; each format has its own parser, and each release its own errors.
     """
     try:
         return function(*arguments)

@@ -172,7 +172,7 @@ def test_whole_files():
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 def test_500_mutated_files():
-    """500 mutated files of nine formats, seeded: tiles or a ValueError without an address in memory, nothing else"""
+    """500 mutated files of nine formats, seeded: tiles or a ValueError without an address, nothing else"""
     counts = what_comes(500, seed=0)
     assert min(counts["tiles"], counts["refused"]) > 50, counts
 
@@ -180,6 +180,6 @@ def test_500_mutated_files():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 def test_10_000_mutated_files():
-    """10,000 mutated files of nine formats, seeded: tiles or a ValueError without an address in memory, nothing else"""
+    """10,000 mutated files of nine formats, seeded: tiles or a ValueError without an address, nothing else"""
     counts = what_comes(10_000, seed=1)
     assert min(counts["tiles"], counts["refused"]) > 1000, counts
