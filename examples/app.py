@@ -38,7 +38,6 @@ import processing_minimonkey  # noqa: F401
 from modeling_minimonkey.chat_minimonkey import ChatHistory
 from modeling_minimonkey.inspection.visualization import plot_compression
 from modeling_minimonkey.scale_compression import kept_count
-from processing_minimonkey.image_processing_minimonkey import DECODING_ERRORS
 from processing_minimonkey.visualization import plot_pyramid
 
 
@@ -98,7 +97,7 @@ def open_upload(path: str) -> Image.Image:
         raise
     except Image.DecompressionBombError:  # Pillow's own limit is higher
         raise too_many from None
-    except DECODING_ERRORS:
+    except Exception:  # damaged files make Pillow raise errors of many classes
         raise refusal(f"The file can't be read as an image; it must be one of {', '.join(FORMATS)}.") from None
 
 

@@ -41,6 +41,8 @@ def usable_image(image: Any, name: str, settings: Mapping[str, Any], deadline: f
             f"{name} must be a PIL image, NumPy array, torch tensor, bytes or string (a list, if there are several), "
             f"got {type(image).__name__}."
         )
+    if is_array and getattr(image, "is_nested", False):
+        raise ValueError(f"{name} is a nested tensor, which has no shape; give a list of tensors.")
     if is_array and image.ndim not in (2, 3):
         kind = " of objects; give a list" if image.dtype == object else ""
         raise ValueError(f"{name} must have 2 or 3 dimensions, got shape {tuple(image.shape)}{kind}.")

@@ -31,6 +31,7 @@ from .image_conversion import check_size, size_of, to_rgb, usable_image
 from .image_settings import (
     PERMISSIONS,
     SERVICE_KWARGS,
+    SHORTHANDS,
     check_known_arguments,
     check_no_permissions,
     checked_settings,
@@ -182,7 +183,7 @@ class MiniMonkeyImageProcessor(PilBackend):
     size = {"height": 448, "width": 448}
     do_resize = True  # trf-ignore: TRF016 (without resizing there are no tiles: False is an error)
     do_rescale = True
-    do_normalize = True
+    do_normalize = True  # trf-ignore: TRF016 (in `settings` of `_preprocess`)
     do_convert_rgb = True  # trf-ignore: TRF016 (tiles have three channels: False is an error)
     detailed_tiles = (4, 12)
     adaptive_tiles = (3, 7)
@@ -230,13 +231,13 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     def checked_settings(self, kwargs: dict) -> dict[str, Any]:
         """
-        All settings of one call: those in `kwargs`, else those of this image processor.
+        All settings of one call, shorthands resolved: those in `kwargs`, else those of this image processor.
 
         Raises:
             TypeError, ValueError: one of them is wrong.
         """
-        settings = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
-        return checked_settings(settings | resolve_shorthands(kwargs))
+        names = [name for name in self.valid_kwargs.__annotations__ if name not in SHORTHANDS]
+        return checked_settings({name: getattr(self, name, None) for name in names} | resolve_shorthands(kwargs))
 
     # trf-ignore: TRF057 (as for the class)
     def preprocess(self, images: ImageInput, **kwargs: Unpack[MiniMonkeyImageProcessorKwargs]) -> BatchFeature:

@@ -20,6 +20,7 @@ from .image_sources import host_name
 MAX_TILE_SIZE = 1024  # pixels; the published tiles have 448
 LONGEST_FETCH = 86_400.0  # seconds; sockets can't count much further
 PERMISSIONS = ("allow_paths", "allow_urls")  # only a caller gives them, never a file
+SHORTHANDS = ("pyramid", "crop_to_patches")  # stand for other settings
 SERVICE_KWARGS = {"auto_map", "image_processor_type", "processor_class"}  # written by `save_pretrained`, not settings
 GLOBAL_VIEW_ALONE = {"detailed_tiles": (1, 1), "adaptive_tiles": None}
 FILTERS = {each.name.lower(): int(each) for each in Image.Resampling}
@@ -87,7 +88,7 @@ def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: one of them is wrong; the message names it, what came and what is allowed.
     """
-    checked = {name: CHECKS[name](name, value) if name in CHECKS else value for name, value in settings.items()}
+    checked = {**settings, **{name: check(name, settings[name]) for name, check in CHECKS.items()}}
     checked |= zip(
         ("detailed_tiles", "adaptive_tiles", "complementarity"),
         check_settings(
@@ -207,9 +208,10 @@ def _square(name: str, value: Any) -> dict[str, int]:
     given = {key: side for key, side in dict(value).items() if side is not None} if _is_mapping(value) else value
     if isinstance(given, (tuple, list)) and len(given) == 2:
         given = {"height": given[0], "width": given[1]}
-    elif not isinstance(given, Mapping):
+    elif not isinstance(given, (Mapping, type(None))):
         given = {"height": given, "width": given}
-    sides = [positive_integer(name, side) for side in given.values()] if set(given) == {"height", "width"} else []
+    is_square = given is not None and set(given) == {"height", "width"}
+    sides = [positive_integer(name, side) for side in given.values()] if is_square else []
     if not sides or sides[0] != sides[1]:
         raise ValueError(
             f'`{name}` must be a square tile such as {{"height": 448, "width": 448}}, got {shown(given)}.'

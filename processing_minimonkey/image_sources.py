@@ -103,8 +103,8 @@ def decoding(function: Callable[..., Any], *arguments: Any) -> Any:
     `function(*arguments)`, in which Pillow reads a file.
 
     Raises:
-        ValueError: it raised anything. Beside the errors that it documents, damaged files made Pillow raise
-            AssertionError; each release has its own list, and formats have parsers of their own.
+        ValueError: it raised anything. Damaged files gave `AssertionError`, `RuntimeError`, `struct.error` beside
+            the errors that Pillow documents; each format has its own parser, and each release its own errors.
     """
     try:
         return function(*arguments)

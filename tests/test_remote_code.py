@@ -22,10 +22,14 @@ AUTO_MODELS = {
 }
 
 ANSWER = """
+import PIL.Image
+
+image = {"type": "image", "image": PIL.Image.open(arguments["image"])}
+
 def answers(folder):
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True)
     processor = transformers.AutoProcessor.from_pretrained(folder, trust_remote_code=True)
-    content = [{"type": "image", "path": arguments["image"]}, {"type": "text", "text": arguments["question"]}]
+    content = [image, {"type": "text", "text": arguments["question"]}]
     inputs = processor.prepare_chat([{"role": "user", "content": content}])
     length = inputs["input_ids"].shape[1]
     new = lambda **kwargs: model.generate(**inputs, max_new_tokens=16, **kwargs)[0, length:].tolist()
@@ -39,7 +43,7 @@ result["classes"] = {
     for name in arguments["auto_models"] + ["AutoConfig", "AutoImageProcessor", "AutoProcessor", "AutoTokenizer"]
 }
 chat = transformers.pipeline("image-text-to-text", model=arguments["folder"], trust_remote_code=True)
-content = [{"type": "image", "path": arguments["image"]}, {"type": "text", "text": arguments["question"]}]
+content = [image, {"type": "text", "text": arguments["question"]}]
 output = chat([{"role": "user", "content": content}], max_new_tokens=16, return_full_text=False)
 result["pipeline"] = output[0]["generated_text"]
 result["text"] = processor.decode(result["all"], skip_special_tokens=True)

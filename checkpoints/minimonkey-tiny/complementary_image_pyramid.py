@@ -8,10 +8,12 @@ lines that both share. This file computes grids and boxes from integers; the ima
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+import reprlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 
 Grid = tuple[int, int]  # (columns, rows)
@@ -21,6 +23,7 @@ TILE_GROUPS = ("detailed", "adaptive", "global")
 COMPLEMENTARITIES = ("any", "all", "none", "disjoint", "joint")
 SHARED_LINE_COST = 0.3  # for "joint": a shared line costs as much as stretching one side by a third (e**0.3 = 1.35)
 MAX_TILES_PER_GROUP = 1024  # the published settings go up to 24; a range beyond this is a mistake
+MAX_INTEGER = 2**31 - 1  # largest side in pixels, as in Pillow
 
 
 def _setting(detailed: Grid, adaptive: Grid, complementarity: str = "any") -> Mapping:
@@ -179,7 +182,7 @@ def plan_pyramid(
         >>> plan.detailed, plan.adaptive, plan.num_tiles
         ((4, 3), (3, 2), 19)
     """
-    width, height = _positive_integer("width", width), _positive_integer("height", height)
+    width, height = positive_integer("width", width), positive_integer("height", height)
     return _plan_pyramid(width, height, *check_settings(tile_size, detailed_tiles, adaptive_tiles, complementarity))
 
 
@@ -226,31 +229,51 @@ def check_settings(
         TypeError, ValueError: see [`plan_pyramid`].
     """
     if not isinstance(complementarity, str) or complementarity not in COMPLEMENTARITIES:
-        raise ValueError(f"`complementarity` must be one of {COMPLEMENTARITIES}, got {complementarity!r}.")
+        raise ValueError(f"`complementarity` must be one of {COMPLEMENTARITIES}, got {shown(complementarity)}.")
     return (
-        _positive_integer("tile_size", tile_size),
+        positive_integer("tile_size", tile_size),
         _tile_range("detailed_tiles", detailed_tiles),
         None if adaptive_tiles is None else _tile_range("adaptive_tiles", adaptive_tiles),
         complementarity,
     )
 
 
-def _positive_integer(name: str, value: int) -> int:
+def shown(value: Any) -> str:
+    """A value as errors show it: never the whole of a long one, no address in memory."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 80
+    try:
+        text = short.repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return type(value).__name__
+    return type(value).__name__ if " at 0x" in text else text
+
+
+def positive_integer(name: str, value: int) -> int:
+    """
+    An integer of any kind, such as NumPy's, as one of Python.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it is below 1 or above 2**31 - 1.
+    """
     try:
         integer = operator.index(value)
     except TypeError:
         integer = None
     if integer is None or isinstance(value, bool):
-        raise TypeError(f"`{name}` must be an integer, got {value!r}.")
+        raise TypeError(f"`{name}` must be an integer, got {shown(value)}.")
     if integer < 1:
-        raise ValueError(f"`{name}` must be at least 1, got {integer}.")
+        raise ValueError(f"`{name}` must be at least 1, got {shown(integer)}.")
+    if integer > MAX_INTEGER:
+        raise ValueError(f"`{name}` must be at most {MAX_INTEGER}, got {shown(integer)}.")
     return integer
 
 
 def _tile_range(name: str, value: Sequence[int]) -> Grid:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"`{name}` must be two integers, the fewest and the most tiles, got {value!r}.")
-    fewest, most = (_positive_integer(name, number) for number in value)
+        raise TypeError(f"`{name}` must be two integers, the fewest and the most tiles, got {shown(value)}.")
+    fewest, most = (positive_integer(name, number) for number in value)
     if fewest > most:
         raise ValueError(f"`{name}` must be (fewest, most), got {fewest} > {most}.")
     if most > MAX_TILES_PER_GROUP:
@@ -258,7 +281,7 @@ def _tile_range(name: str, value: Sequence[int]) -> Grid:
     return fewest, most
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)  # of at most 2,049 tiles each
 def _plan_pyramid(
     width: int, height: int, tile_size: int, detailed_tiles: Grid, adaptive_tiles: Grid | None, complementarity: str
 ) -> PyramidPlan:
@@ -292,7 +315,7 @@ def _box(column: int, row: int, tile_size: int) -> tuple[int, int, int, int]:
     return column * tile_size, row * tile_size, (column + 1) * tile_size, (row + 1) * tile_size
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)  # of at most 7,274 grids each
 def _candidate_grids(fewest: int, most: int) -> tuple[Grid, ...]:
     """All grids with `fewest` to `most` tiles, by area, then by columns."""
     grids = [
@@ -343,18 +366,26 @@ def _joint_grids(
     def distortion(grid: Grid) -> float:
         return abs(math.log(width / height) - math.log(grid[0] / grid[1]))
 
-    def cost(detailed: Grid, adaptive: Grid) -> tuple:
-        total = distortion(detailed) + distortion(adaptive) + SHARED_LINE_COST * shared_cut_lines(detailed, adaptive)
+    def cost(detailed: Grid, adaptive: Grid, stretched: float) -> tuple:
+        total = stretched + SHARED_LINE_COST * shared_cut_lines(detailed, adaptive)
         tiles = detailed[0] * detailed[1]
         is_too_large = width * height <= 0.5 * tile_size**2 * tiles  # as in `_closest_grid`
         tiles = tiles if is_too_large else -tiles
         # Rounded, since sums that should be equal may differ in the last digit
         return round(total, 9), is_too_large, tiles, adaptive[0] * adaptive[1], detailed, adaptive
 
+    def by_distortion(grids: Iterable[Grid]) -> list[tuple[float, Grid]]:
+        return sorted((distortion(grid), grid) for grid in grids)
+
+    beside = by_distortion(grid for grid in adaptive_grids if grid != (1, 1))
     best = (math.inf,)
-    for detailed in sorted(detailed_grids, key=distortion):
-        if distortion(detailed) > best[0] + 1e-6:
+    for own, detailed in by_distortion(detailed_grids):
+        if own > best[0] + 1e-6:
             break  # all further ones are worse, whatever the adaptive grid
-        beside = [grid for grid in adaptive_grids if grid not in ((1, 1), detailed)] or [(1, 1)]
-        best = min(best, min(cost(detailed, adaptive) for adaptive in beside))
+        others = beside if any(grid != detailed for _, grid in beside[:2]) else [(distortion((1, 1)), (1, 1))]
+        for other, adaptive in others:
+            if own + other > best[0] + 1e-6:
+                break  # all further ones are stretched more
+            if adaptive != detailed or adaptive == (1, 1):
+                best = min(best, cost(detailed, adaptive, own + other))
     return best[-2:]

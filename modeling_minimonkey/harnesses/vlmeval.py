@@ -50,7 +50,8 @@ class MiniMonkeyForVLMEval(BaseModel):
         if keep_ratio is not None:
             self.generate_kwargs["keep_ratio"] = keep_ratio
         source = {"pretrained_model_name_or_path": model_path, "revision": revision, "trust_remote_code": True}
-        self.processor = AutoProcessor.from_pretrained(**source)
+        # The harness names images by the paths where it put them
+        self.processor = AutoProcessor.from_pretrained(**source, allow_paths=True)
         self.model = AutoModelForImageTextToText.from_pretrained(**source, dtype=dtype).eval()
         self.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 

@@ -52,7 +52,7 @@ def assert_made_of(pixel_values: np.ndarray, tiles: list[str]) -> None:
 
 def color_of(image, **kwargs) -> list[int]:
     """The color that an image of one color comes out with, before normalization."""
-    processor = MiniMonkeyImageProcessor(size=4, do_rescale=False, do_normalize=False, **kwargs)
+    processor = MiniMonkeyImageProcessor(size=4, rescale_factor=1, do_normalize=False, **kwargs)
     pixels = processor(image)["pixel_values"]
     assert (pixels == pixels[:1, :, :1, :1]).all()
     return pixels[0, :, 0, 0].tolist()
@@ -86,7 +86,7 @@ def test_default_differs_from_the_published_code_only_by_exif_and_alpha(golden, 
     skip_what_this_pillow_resizes_otherwise(name)
     entry = recorded["images"][name]
     truth = entry["tile448"]["demo"]
-    pixels = MiniMonkeyImageProcessor()(str(golden / "pixels" / entry["file"]))["pixel_values"]
+    pixels = MiniMonkeyImageProcessor(allow_paths=golden)(golden / "pixels" / entry["file"])["pixel_values"]
     assert_made_of(pixels, [truth["tiles"][index] for index in truth["order_eval"]])
 
 
@@ -257,7 +257,7 @@ def test_channel_order_and_layout(make_image):
 def test_ambiguous_layout_asks_for_it():
     processor = MiniMonkeyImageProcessor(size=4)
     array = np.random.default_rng(0).integers(0, 256, (3, 7, 3), dtype=np.uint8)
-    with pytest.raises(ValueError, match="Image 0 .*input_data_format"):
+    with pytest.raises(ValueError, match="images .*input_data_format"):
         processor(array)
     last = processor(array, input_data_format="channels_last")["pixel_values"]
     np.testing.assert_array_equal(last, processor(Image.fromarray(array))["pixel_values"])
@@ -292,9 +292,10 @@ def test_sources_of_encoded_images(make_image, tmp_path):
     path = tmp_path / "image.png"
     path.write_bytes(data)
     text = base64.b64encode(data).decode()
-    processor = MiniMonkeyImageProcessor(size=4)
+    processor = MiniMonkeyImageProcessor(size=4, allow_paths=True)
     expected = processor(image)["pixel_values"]
-    for source in (data, path, str(path), text, f"data:image/png;base64,{text}", Image.open(path)):
+    lines = base64.encodebytes(data).decode()
+    for source in (data, path, str(path), text, lines, f"data:image/png;base64,{lines}", Image.open(path)):
         np.testing.assert_array_equal(processor(source)["pixel_values"], expected)
     rows = processor([[str(path)], [], [data, image]])
     np.testing.assert_array_equal(rows["pixel_values"], np.concatenate([expected] * 3))
@@ -335,9 +336,9 @@ def closed_image() -> Image.Image:
         (np.zeros(5, dtype=np.uint8), ValueError, r"images\[1\] must have 2 or 3 dimensions.*\(5,\)"),
         (np.zeros((2, 2, 2, 3), dtype=np.uint8), ValueError, r"images\[1\] must have 2 or 3 dimensions"),
         (np.zeros((0, 5), dtype=np.uint8), ValueError, r"images\[1\].*empty"),
-        (np.zeros((7, 0, 3), dtype=np.uint8), ValueError, r"Image 1 .*empty"),
-        (Image.new("RGB", (0, 5)), ValueError, "Image 1 .*0 x 5"),
-        (np.zeros((7, 8, 2), dtype=np.uint8), ValueError, "Image 1 .*1, 3 or 4 channels"),
+        (np.zeros((7, 0, 3), dtype=np.uint8), ValueError, r"images\[1\].*empty"),
+        (Image.new("RGB", (0, 5)), ValueError, r"images\[1\].*0 x 5"),
+        (np.zeros((7, 8, 2), dtype=np.uint8), ValueError, r"images\[1\].*1, 3 or 4 channels"),
         (np.full((7, 8, 3), np.nan), ValueError, "Image 1 .*nan"),
         (np.full((7, 8, 3), np.inf), ValueError, "Image 1 .*inf"),
         (np.full((7, 8, 3), -0.5), ValueError, "Image 1 .*-0.5"),
@@ -347,13 +348,13 @@ def closed_image() -> Image.Image:
         (damaged(encoded(PHOTO, "PNG")), ValueError, "Image 1 .*truncated"),
         (damaged(encoded(PHOTO, "JPEG")), ValueError, "Image 1 .*truncated"),
         (closed_image(), ValueError, "Image 1 can't be used"),
-        (b"plain text", ValueError, r"images\[1\] \(10 bytes\) is in no image format"),
-        (b"", ValueError, r"images\[1\] \(0 bytes\) is in no image format"),
-        ("no such file.png", ValueError, r"images\[1\] must be a file.*no such file.png"),
+        (b"plain text", ValueError, r"images\[1\] \(10 bytes\).* in no image format"),
+        (b"", ValueError, r"images\[1\] \(0 bytes\).* empty"),
+        ("no such file.png", ValueError, r"images\[1\] \(.no such file.png.\).*allow_paths"),
         ("", ValueError, r"images\[1\]"),
-        ("file:///etc/passwd", ValueError, r"images\[1\] must be a file"),
-        ("http://127.0.0.1:9/image.png", ValueError, r"images\[1\].*can't be opened"),
-        ([PHOTO], ValueError, r"not a mixture.*images\[0\] is a Image"),
+        ("file:///etc/passwd", ValueError, r"images\[1\].*no base64"),
+        ("http://127.0.0.1:9/image.png", ValueError, r"images\[1\].*allow_urls"),
+        ([PHOTO], ValueError, r"not a mixture.*images\[1\] is a list, but images\[0\] is of type Image"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -373,7 +374,7 @@ def test_unreadable_text_file_is_named_without_its_content(tmp_path):
     path = tmp_path / "text.png"
     path.write_text("secret " * 1000)
     with pytest.raises(ValueError, match="no image format") as caught:
-        MiniMonkeyImageProcessor(size=4)(str(path))
+        MiniMonkeyImageProcessor(size=4, allow_paths=True)(str(path))
     assert "secret" not in str(caught.value)
 
 
@@ -386,9 +387,9 @@ def test_too_many_pixels_are_refused_before_decoding():
     assert len(MiniMonkeyImageProcessor(size=4, max_pixels=20_000)(Image.new("L", (200, 100)))["pixel_values"]) > 0
 
 
-def test_decompression_bombs_keep_their_class(monkeypatch):
+def test_decompression_bombs_are_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(Image.DecompressionBombError):
+    with pytest.raises(ValueError, match="bomb"):
         MiniMonkeyImageProcessor(size=4)(encoded(Image.new("L", (100, 100))))
 
 
@@ -409,7 +410,7 @@ def test_decompression_bombs_keep_their_class(monkeypatch):
         ({"tile_order": "detailed"}, ValueError, "`tile_order` must .* got"),
         ({"size": {"height": 4, "width": 8}}, ValueError, "`size` must be a square"),
         ({"size": {"shortest_edge": 8}}, ValueError, "`size` must be a square"),
-        ({"size": 0}, ValueError, "`tile_size` must .* got 0"),
+        ({"size": 0}, ValueError, "`size` must .* got 0"),
         ({"max_pixels": 0}, ValueError, "`max_pixels` must .* got 0"),
         ({"max_pixels": 1.5}, ValueError, "`max_pixels` must .* got 1.5"),
         ({"do_resize": False}, ValueError, "`do_resize` can only be True"),
@@ -427,8 +428,8 @@ def test_decompression_bombs_keep_their_class(monkeypatch):
         ({"crop_to_patches": False, "adaptive_tiles": (1, 3)}, ValueError, "= False already sets `adaptive_tiles`"),
         ({"crop_to_patches": False, "pyramid": "demo"}, ValueError, "= False already sets `adaptive_tiles`, `detail"),
         ({"size": None}, ValueError, "size"),
-        ({"resample": None}, ValueError, "`resample` must be one of Pillow's filters, got None"),
-        ({"rescale_factor": None}, ValueError, "`rescale_factor` must be above 0, got None"),
+        ({"resample": None}, ValueError, "`resample` must be one of Pillow's filters, .* got None"),
+        ({"rescale_factor": None}, ValueError, "`rescale_factor` must be above 0 and finite, got None"),
         ({"image_mean": None}, ValueError, "`image_mean` must be a number or three numbers, got None"),
         ({"detailed_tile": (4, 12)}, TypeError, "no argument `detailed_tile`. Did you mean `detailed_tiles`"),
         ({"max_patchs": 12}, TypeError, "no argument `max_patchs`"),
@@ -440,11 +441,6 @@ def test_wrong_settings_are_named_at_construction_and_per_call(arguments, error,
         MiniMonkeyImageProcessor(**arguments)
     with pytest.raises(error, match=message):
         MiniMonkeyImageProcessor()(PHOTO, **arguments)
-
-
-def test_types_of_common_settings_are_checked_by_the_library():
-    with pytest.raises(Exception, match="do_rescale"):  # huggingface-hub's own kind of error
-        MiniMonkeyImageProcessor()(PHOTO, do_rescale="yes")
 
 
 def test_settings_per_call_override_and_do_not_stay():
