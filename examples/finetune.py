@@ -94,12 +94,12 @@ def load_model(arguments: FinetuneArguments) -> PreTrainedModel:
     return model
 
 
-def load_data(arguments: FinetuneArguments, seed: int) -> tuple[Dataset | IterableDataset, ...]:
+def load_data(arguments: FinetuneArguments, seed: int, processor) -> tuple[Dataset | IterableDataset, ...]:
     """Chats to train on, and to evaluate on or `None`. `Trainer` doesn't shuffle streams: they are shuffled here."""
-    train, evaluate = load_chats(arguments.train_data, streaming=arguments.streaming), None
+    train, evaluate = load_chats(arguments.train_data, streaming=arguments.streaming, processor=processor), None
     is_stream = isinstance(train, IterableDataset)
     if arguments.eval_data is not None:
-        evaluate = load_chats(arguments.eval_data, streaming=arguments.streaming)
+        evaluate = load_chats(arguments.eval_data, streaming=arguments.streaming, processor=processor)
     elif arguments.eval_samples and is_stream:
         train, evaluate = train.skip(arguments.eval_samples), train.take(arguments.eval_samples)
     elif arguments.eval_samples:
@@ -232,7 +232,7 @@ def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments)
     training.accelerator_config.dispatch_batches = False
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}
-    train, evaluate = load_data(arguments, training.seed)
+    train, evaluate = load_data(arguments, training.seed, processor)
     callbacks = [EarlyStoppingCallback(arguments.patience)] if arguments.patience else []
     return {
         "model": load_model(arguments),

@@ -14,7 +14,7 @@ require_version("transformers>=5.19")
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +30,8 @@ OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases in
 # From 5.23 on, tokenizers can encode control tokens in users' text as plain text
 SANITIZES = "sanitize_control_tokens" in TextKwargs.__annotations__
 CONTROL_TOKEN_MARKS = ("\U000f0000", "\U000f0001")  # mark those tokens; removed from users' text
+MARKS = f"[{''.join(CONTROL_TOKEN_MARKS)}]"
+NEEDS_RELEASE = "only Transformers 5.23 or later can encode as text"
 # What such a tokenizer leaves out where it encodes text with marks
 LEFT_OUT = (
     "return_length",
@@ -115,41 +117,69 @@ def check_text_length(length: int, longest: int) -> None:
 
 
 def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dict[str, Any]) -> None:
-    """Change the `arguments` of a chat so that control tokens in it are text, or refuse them where that can't be."""
-    tokens = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
-    pattern = _pattern(token for token in tokens if token.strip())
-    arguments["conversation"] = _with_joined_texts(arguments["conversation"], pattern)
-    text_kwargs = arguments["processor_kwargs"].get("text_kwargs") or {}
-    asked = arguments | arguments["processor_kwargs"] | text_kwargs
+    """
+    Change the `arguments` of a chat so that control tokens in it are text, or refuse them where that can't be. The
+    tokens are all that the tokenizer has added: by itself, the library spares those that are neither special nor in
+    the template, such as Phi-3's </s>, and those that only come about where a template joins blocks.
+    """
+    processor_kwargs = arguments["processor_kwargs"]
+    asked = arguments | processor_kwargs | (processor_kwargs.get("text_kwargs") or {})
     left_out = [name for name in LEFT_OUT if asked.get(name)]
-    if SANITIZES and not left_out:
-        arguments["sanitize_control_tokens"] = True
-        return
-    needs = "only Transformers 5.23 or later can encode as text"
-    if SANITIZES:
-        needs = f"can't be text with `{left_out[0]}=True`"
-    for text in _strings([value for name, value in arguments.items() if name != "chat_template"]):
-        found = pattern.search(text)
+    tokens = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+    longest_first = sorted((token for token in tokens if token.strip()), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)))
+    conversation = _with_joined_texts(arguments["conversation"], pattern)
+    written = arguments.keys() - {"chat_template", "conversation", "processor_kwargs"}
+    if not SANITIZES or left_out:
+        needs = f"with `{left_out[0]}=True` can't be text" if SANITIZES else NEEDS_RELEASE
+        _refuse_control_tokens([conversation, *(arguments[name] for name in written)], pattern, needs)
+    else:
+        arguments |= {name: _marked(arguments[name], pattern) for name in written}
+        arguments["conversation"] = _with_marks(conversation, pattern)
+    if not left_out:
+        processor_kwargs["sanitize_control_tokens"] = True
+
+
+def _refuse_control_tokens(written: list, pattern: re.Pattern, needs: str) -> None:
+    for text in _strings(written):
+        found = pattern.search(text) or re.search(MARKS, text)
         if found:
             raise ValueError(f"A message holds the control token {found.group()!r}, which {needs}.")
-    if not SANITIZES:
-        arguments["processor_kwargs"]["sanitize_control_tokens"] = True  # the same start token and truncation as later
 
 
-def _pattern(tokens: Iterable[str]) -> re.Pattern:
-    """What finds any of `tokens`, or a mark of one; where one begins with another, the longer."""
-    return re.compile("|".join(map(re.escape, sorted([*tokens, *CONTROL_TOKEN_MARKS], key=len, reverse=True))))
+def _with_marks(conversation: list, pattern: re.Pattern) -> list:
+    """A copy in which control tokens in all text are marked; addresses of images stay as they are."""
+    if isinstance(conversation[0], list):
+        return [_with_marks(messages, pattern) for messages in conversation]
+    marked = []
+    for message in conversation:
+        content = message["content"]
+        if isinstance(content, list):
+            content = [block if block["type"] == "image" else _marked(block, pattern) for block in content]
+        else:
+            content = _marked(content, pattern)
+        others = {name: value for name, value in message.items() if name != "content"}
+        marked.append({**_marked(others, pattern), "content": content})
+    return marked
+
+
+def _marked(value: Any, pattern: re.Pattern) -> Any:
+    """A copy of strings, lists and dictionaries in which marks stand around control tokens, and nowhere else."""
+    if isinstance(value, str):
+        return pattern.sub(rf"{CONTROL_TOKEN_MARKS[0]}\g<0>{CONTROL_TOKEN_MARKS[1]}", re.sub(MARKS, "", value))
+    if isinstance(value, (list, tuple)):
+        return [_marked(item, pattern) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _marked(item, pattern) for key, item in value.items()}
+    return value
 
 
 def _with_joined_texts(conversation: list, pattern: re.Pattern) -> list:
-    """
-    A copy in which text blocks that follow each other are one block if a control token stands across them: the
-    tokenizer looks for control tokens in each block, but templates join the blocks, some without the space around.
-    """
+    """A copy in which text blocks that follow each other are one block if a control token stands across them."""
     if isinstance(conversation[0], list):
         return [_with_joined_texts(messages, pattern) for messages in conversation]
     return [
-        message if isinstance(message.get("content", ""), str) else _with_joined_blocks(message, pattern)
+        message if isinstance(message["content"], str) else _with_joined_blocks(message, pattern)
         for message in conversation
     ]
 
@@ -159,7 +189,7 @@ def _with_joined_blocks(message: dict, pattern: re.Pattern) -> dict:
     for is_text, group in groupby(message["content"], key=lambda block: block["type"] == "text"):
         group = list(group)
         if is_text and len(group) > 1:
-            texts = [re.sub("|".join(CONTROL_TOKEN_MARKS), "", block["text"]).strip() for block in group]
+            texts = [re.sub(MARKS, "", block["text"]).strip() for block in group]  # some templates leave out the space
             if pattern.findall("".join(texts)) != [found for text in texts for found in pattern.findall(text)]:
                 group = [{**group[0], "text": "".join(block["text"] for block in group)}]
         blocks += group
