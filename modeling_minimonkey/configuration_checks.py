@@ -232,9 +232,7 @@ def check_dtype(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"`{name}` must be the name of a dtype, got {shown(value)}.")
     if not isinstance(getattr(torch, value, None), torch.dtype):
-        raise ValueError(
-            f"`{name}` must be the name of one of torch's dtypes, such as 'bfloat16', got {shown(value)}."
-        )
+        raise ValueError(f"`{name}` must be the name of a dtype of torch, such as 'bfloat16', got {shown(value)}.")
 
 
 def check_implementation(name: str, value: Any) -> None:
@@ -365,7 +363,7 @@ def _with_own_errors(name: str, method: Callable) -> Callable:
             cause = error
             while type(cause) not in (ValueError, TypeError) and cause.__cause__ is not None:
                 cause = cause.__cause__  # the library's own errors name the real one
-            message = re.sub(r" at 0x[0-9a-f]+", "", str(cause))
+            message = re.sub(r"^Field '(\w+)'", r"`\1`:", re.sub(r" at 0x[0-9a-f]+", "", str(cause)))
             if type(error) in (ValueError, TypeError) and len(message) <= LONGEST_MESSAGE and message == str(error):
                 raise
             if type(cause) not in (ValueError, TypeError):
