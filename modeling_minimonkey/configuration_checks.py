@@ -101,10 +101,10 @@ def shown(value: Any) -> str:
 
 
 def check_keep_ratio(keep_ratio: float) -> float:
-    """`keep_ratio` as a `float`; `TypeError` unless it is a number, `ValueError` unless 0 < `keep_ratio` <= 1."""
+    """`keep_ratio` as a `float`; `ValueError` unless it is a number, also of NumPy, with 0 < `keep_ratio` <= 1."""
     allowed = "must be a number above 0 and at most 1 (1 = keep every token)"
     if isinstance(keep_ratio, bool) or not isinstance(keep_ratio, numbers.Real):
-        raise TypeError(f"`keep_ratio` {allowed}, got {type(keep_ratio).__name__}: {shown(keep_ratio)}.")
+        raise ValueError(f"`keep_ratio` {allowed}, got {type(keep_ratio).__name__}: {shown(keep_ratio)}.")
     if not 0.0 < keep_ratio <= 1.0:
         raise ValueError(f"`keep_ratio` {allowed}, got {shown(keep_ratio)}.")
     return float(keep_ratio)
@@ -119,7 +119,7 @@ def check_number(name: str, value: Any, limits: tuple[type, float, float]) -> No
                 raise TypeError(f"`{name}[{index}]` must be a number, got {shown(each)}.")
             check_number(f"{name}[{index}]", each, limits)
     elif value is not None:
-        if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind is int else numbers.Real):
             raise TypeError(
                 f"`{name}` must be a {'whole ' if kind is int else ''}number, got {type(value).__name__}: "
                 f"{shown(value)}."

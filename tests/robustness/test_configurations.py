@@ -42,7 +42,8 @@ class Folder:
 
 @pytest.fixture(scope="module")
 def content(checkpoint) -> dict:
-    return json.loads((checkpoint / "config.json").read_text("utf-8"))
+    written = json.loads((checkpoint / "config.json").read_text("utf-8"))
+    return written | {"transformers_version": None}  # a file of a later release may have new names
 
 
 @pytest.fixture
