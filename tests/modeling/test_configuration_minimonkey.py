@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, LlamaConfig, Phi3Config, Qwen2Config
 
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration, ScaleCompressionConfig
@@ -115,14 +114,14 @@ def test_saved_auto_map_is_complete(tmp_path):
     ids=str,
 )
 def test_bad_values(kwargs, message):
-    with pytest.raises((StrictDataclassError, ValueError), match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         MiniMonkeyConfig(**kwargs)
 
 
 def test_values_are_checked_again_on_saving(tmp_path):
     config = MiniMonkeyConfig()
     config.image_seq_length = 64
-    with pytest.raises(StrictDataclassError, match="`image_seq_length` is 64"):
+    with pytest.raises(ValueError, match="`image_seq_length` is 64"):
         config.save_pretrained(tmp_path)
 
 
