@@ -83,6 +83,8 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         kwargs |= dict(zip(MORE_ARGUMENTS, args, strict=False))
         if kwargs.get("max_length") is not None:
             kwargs.setdefault("max_new_tokens", None)  # a checkpoint's own default would win over what was asked for
+        if kwargs.get("tokenizer") is not None:  # for `stop_strings`; `transformers serve` gives the processor
+            kwargs["tokenizer"] = getattr(kwargs["tokenizer"], "tokenizer", kwargs["tokenizer"])
         if inputs is not None and input_ids is not None:
             raise ValueError("Specify `inputs` or `input_ids`, not both: they are two names of the prompt.")
         cache = take_cache(kwargs)

@@ -43,6 +43,14 @@ CHUNK = 2**16  # bytes read at once
 
 
 def open_image(
+    source: str | bytes | bytearray | memoryview | os.PathLike, name: str, **permissions: Any
+) -> Image.Image:
+    """Open an encoded image, whose pixels are not decoded yet; arguments and errors are those of [`read_image`]."""
+    data = read_image(source, name, **permissions)
+    return Image.open(io.BytesIO(data), formats=_formats())  # which `read_image` has done, too
+
+
+def read_image(
     source: str | bytes | bytearray | memoryview | os.PathLike,
     name: str,
     *,
@@ -50,9 +58,9 @@ def open_image(
     allow_urls: bool | Sequence[str],
     max_file_bytes: int | None,
     deadline: float,
-) -> Image.Image:
+) -> bytes:
     """
-    Open an encoded image; its pixels are not decoded yet.
+    Read an encoded image.
 
     Args:
         source: bytes of a file, base64, `data:` URL, path or http(s) address.
@@ -62,37 +70,32 @@ def open_image(
         max_file_bytes (`int`, *optional*): most bytes of one encoded image; `None`: any number.
         deadline (`float`): value of `time.monotonic()` until which downloads may take.
 
+    Returns:
+        `bytes` that begin as a file of one of `FORMATS`.
+
     Raises:
         ValueError: it is not permitted, not there, too large, or in none of `FORMATS`.
     """
     try:
         if isinstance(source, os.PathLike):
-            source = os.fsdecode(source)
-            return decodable(_read_file(source, allow_paths, max_file_bytes))
+            return _checked(_read_file(os.fsdecode(source), allow_paths, max_file_bytes))
         if not isinstance(source, str):
             _check_bytes(memoryview(source).nbytes, max_file_bytes)
-            return decodable(bytes(source))
+            return _checked(bytes(source))
         if source[:8].lower().startswith(("http://", "https://")):
-            return decodable(_download(source, allow_urls, max_file_bytes, deadline))
+            return _checked(_download(source, allow_urls, max_file_bytes, deadline))
         is_data = source[:5].lower() == "data:"
         # Before any path, so that no base64 is looked for among the files
         data = _decode_base64(source.partition(",")[2] if is_data else source, max_file_bytes)
-        image = None if data is None else _identified(data)
-        if image is None and is_data:
-            raise ValueError("it holds no base64." if data is None else _unknown_format(data))
-        return image or decodable(_read_file(source, allow_paths, max_file_bytes))
+        if is_data and data is None:
+            raise ValueError("it holds no base64.")
+        if data is not None and (is_data or _is_image(data)):
+            return _checked(data)
+        return _checked(_read_file(source, allow_paths, max_file_bytes))
     except ValueError as error:
-        is_text = isinstance(source, str)
-        described = shown(source) if is_text else f"{memoryview(source).nbytes} bytes"
+        path = os.fsdecode(source) if isinstance(source, os.PathLike) else source
+        described = shown(path) if isinstance(path, str) else f"{memoryview(path).nbytes} bytes"
         raise ValueError(f"{name} ({described}) can't be opened: {error}") from error
-
-
-def decodable(data: bytes) -> Image.Image:
-    """The image that `data` encodes, not decoded yet; a ValueError if it begins as no permitted format does."""
-    image = _identified(data)
-    if image is None:
-        raise ValueError(_unknown_format(data))
-    return image
 
 
 def decoding(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -117,13 +120,21 @@ def without_addresses(error: Exception) -> str:
     return message if len(message) <= 200 else f"{message[:200]}..."
 
 
-def _identified(data: bytes) -> Image.Image | None:
+def _checked(data: bytes) -> bytes:
+    if not _is_image(data):
+        raise ValueError(_unknown_format(data))
+    return data
+
+
+def _is_image(data: bytes) -> bool:
+    """Whether `data` begins as a file of one of `FORMATS`; a ValueError if the beginning is damaged."""
     try:
-        return decoding(lambda: Image.open(io.BytesIO(data), formats=_formats()))
+        decoding(lambda: Image.open(io.BytesIO(data), formats=_formats()))
     except ValueError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
-            return None
+            return False
         raise
+    return True
 
 
 def _formats() -> list[str]:
@@ -305,4 +316,4 @@ def host_name(host: str) -> str:
     return host if host.isascii() else host.encode("idna").decode()
 
 
-__all__ = ["FORMATS", "RUN_PROGRAMS", "decoding", "host_name", "open_image"]
+__all__ = ["FORMATS", "RUN_PROGRAMS", "decoding", "host_name", "open_image", "read_image"]
