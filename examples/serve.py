@@ -5,7 +5,7 @@
 `transformers serve` by itself only finds the library's own model classes, opens every path and fetches every address
 that a client names, and logs a traceback for what it can't read. This script adds our class to its models and puts the
 checks of serve_checks.py before its application. It takes the options of `transformers serve` and those of this file.
-Prompts are compressed by the model's configured `keep_ratio`; answers are greedy unless its generation_config.json says
+Prompts are compressed by the model's configured `keep_ratio`; answers are greedy unless generation_config.json says
 `do_sample`.
 """
 
