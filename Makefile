@@ -62,7 +62,7 @@ app: $(APP_STAMP)
 	$(APP)/bin/python examples/app.py $(ARGS)
 
 test-browser: $(APP_STAMP)
-	$(APP)/bin/python -m pytest -m "browser or not browser" tests/examples/test_app.py $(ARGS)
+	$(APP)/bin/python -m pytest -m "browser or not browser" tests/examples/test_app.py $(wildcard tests/robustness/test_app*.py) $(ARGS)
 
 # The picture of the README, which the test makes.
 app-figure: $(APP_STAMP)
