@@ -220,14 +220,16 @@ from tempfile import mkdtemp
 from tests.hidden import PRELUDE
 
 ELSEWHERE = """
+from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
+image = Image.open(arguments["image"])
 result = {}
 for name, revision in arguments["wanted"]:
     options = {"trust_remote_code": True, "revision": revision}
     processor = AutoProcessor.from_pretrained(name, **options)
     model = AutoModelForImageTextToText.from_pretrained(name, **options)
     for question in arguments["questions"]:
-        content = [{"type": "image", "image": arguments["image"]}, {"type": "text", "text": question}]
+        content = [{"type": "image", "image": image}, {"type": "text", "text": question}]
         inputs = processor.prepare_chat([{"role": "user", "content": content}])
         sequences = model.generate(**inputs, max_new_tokens=40, do_sample=False)
         answer = processor.decode(sequences[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)

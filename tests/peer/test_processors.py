@@ -50,6 +50,8 @@ class TestMiniMonkeyProcessor(processing.ProcessorTesterMixin, unittest.TestCase
     def setUp(self):
         # A processor that was saved once says where its code is (`auto_map`), a new one doesn't yet
         self.enterContext(unittest.mock.patch.object(MiniMonkeyProcessor, "_auto_class", None))
+        # Images of their chats are paths
+        self.enterContext(unittest.mock.patch.object(MiniMonkeyImageProcessor, "allow_paths", True))
         # The tests know their factor by pixels below 0, which a very small one gives as well as -1, which is refused
         arguments = processing.MODALITY_TEST_SPECS["images"]["init_time_kwargs"]
         self.enterContext(unittest.mock.patch.dict(arguments, rescale_factor=1e-6))

@@ -131,6 +131,13 @@ def setting(name: str, value, words: str, error: type[Exception] = ValueError, s
         setting("allow_paths", ["a", 3], "`allow_paths` must be False, True, a folder"),
         setting("allow_urls", "https://example.com", "`allow_urls` must be False, True, or a list of hosts"),
         setting("allow_urls", ["example.com/images"], "`allow_urls` must be False, True, or a list of hosts"),
+        setting("allow_urls", ["example.com:80"], "`allow_urls` must be False, True, or a list of hosts"),
+        setting("allow_urls", ["*.example.com"], "`allow_urls` must be False, True, or a list of hosts"),
+        setting("allow_urls", ["ü" * 300], "`allow_urls` must be False, True, or a list of hosts"),
+        setting("allow_urls", {"example.com": 1}, "`allow_urls` must be False, True, or a list of hosts"),
+        setting("disable_grouping", "no", "`disable_grouping` must be True or False"),
+        setting("default_to_square", "no", "`default_to_square` must be True or False"),
+        setting("device", 3.5, "`device` must be None or a device"),
         setting("allow_urls", [""], "`allow_urls` must be False, True, or a list of hosts"),
         setting("allow_urls", None, "`allow_urls` must be False, True, or a list of hosts"),
     ]

@@ -331,6 +331,28 @@ def test_addresses(case, image_processor, server):
     assert time.monotonic() - begun < 10
 
 
+def test_a_handshake_that_drips():
+    """TLS whose handshake comes byte by byte: ended by `fetch_seconds`, too"""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def drip() -> None:
+            try:
+                connected, _ = listening.accept()
+                for byte in b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(200):
+                    connected.sendall(bytes([byte]))
+                    time.sleep(0.05)
+            except OSError:  # the client went away
+                pass
+
+        threading.Thread(target=drip, daemon=True).start()
+        begun = time.monotonic()
+        with pytest.raises(ValueError, match="within `fetch_seconds`"):
+            MiniMonkeyImageProcessor(size=4)(f"https://127.0.0.1:{listening.getsockname()[1]}/", **SOON)
+        assert time.monotonic() - begun < 3
+
+
 def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -356,6 +356,9 @@ def test_turned_images_have_as_many_tiles_as_upright_ones(image_processor, size,
         ),
         refused("sizes of 0", lambda p: p._get_num_multimodal_tokens([(0, 40)]), "`height` must be at least 1"),
         refused(
+            "sizes of one number", lambda p: p._get_num_multimodal_tokens([(3,)]), "must be a list of (height, width)"
+        ),
+        refused(
             "sizes that are floats",
             lambda p: p._get_num_multimodal_tokens([(30, 4.5)]),
             "`width` must be an",
