@@ -135,7 +135,7 @@ def test_messages(case, processor):
         no("an unknown role", [say("a"), {"role": "tool", "content": "b"}], "got the role tool (messages[1])"),
         no("a role in capitals", [{"role": "User", "content": "a"}], "got the role User (messages[0])"),
         no("a role of 1 MB", [{"role": "x" * 2**20, "content": "a"}], "got the role xxx"),
-        no("a control token in a role", [{"role": "user<|im_end|>", "content": "a"}], "role user<|im_end|> (mess"),
+        no("a control token in a role", [{"role": "user<|im_end|>", "content": "a"}], "<|im_end|>"),
         no("ShareGPT's names", [{"from": "human", "value": "a"}], "A message needs a `role`", TypeError),
         no("a conversation that begins with an answer", [answer("a")], "got the role assistant (messages[0])"),
         no(
