@@ -2,15 +2,15 @@
 """Turns text and images into Mini-Monkey's inputs: tiles, and prompts with as many image tokens as the tiles need."""
 
 # First, since it refuses releases that are too old
-from .processing_releases import SANITIZES, chat_arguments, without_marked_tokens
+from .processing_releases import MARKS, SANITIZES, chat_arguments, check_text_length, without_marked_tokens
 
 
 # isort: split
+import re
 from collections.abc import Set
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import ImageInput
 from transformers.processing_utils import (
@@ -23,8 +23,16 @@ from transformers.processing_utils import (
     Unpack,
     VideosKwargs,
 )
+from transformers.utils import is_jinja_available
 
+from .chat_messages import check_text, shown
 from .image_processing_minimonkey import check_known_arguments, flat_images
+
+
+if is_jinja_available():
+    from jinja2 import TemplateError  # not all who load a processor write prompts from chats
+else:
+    TemplateError = ()
 
 
 # From Transformers' error for truncated image tokens, which misses a lost `<img>` or `</img>`. Other errors are raised
@@ -50,9 +58,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
     In the text, each image is one `<IMG_CONTEXT>`, which the chat template writes. The processor expands it to
     `<img>`, `image_seq_length` times `<IMG_CONTEXT>` for each tile of the image, and `</img>`.
 
-    If a user's text may contain such tokens, call `apply_chat_template(..., tokenize=True,
-    sanitize_control_tokens=True)`, as [`prepare_chat`] does: it encodes them as plain text. Transformers before 5.23
-    cannot do that; there, such text is refused with a ValueError.
+    Such tokens in the text of a conversation are no more than text: [`prepare_chat`] and [`apply_chat_template`] with
+    `tokenize=True` encode them as plain text, unless `sanitize_control_tokens=False`. Transformers before 5.23 cannot
+    do that; there, such text is refused with a ValueError. [`__call__`] takes prompts, in which they are tokens.
 
     Only scale compression needs `tile_levels`. For trainers that do not know this input, such as TRL's for GRPO and
     RLOO, leave it out: `processor.unused_input_names = ("num_patches", "tile_levels")`.
@@ -64,9 +72,13 @@ class MiniMonkeyProcessor(ProcessorMixin):
             `extra_special_tokens`, and their ids.
         image_seq_length (`int`, *optional*, defaults to 256): tokens per tile, `config.image_seq_length` of the model.
         chat_template (`str`, *optional*): Jinja template of a conversation.
+        max_text_length (`int`, *optional*, defaults to 1,000,000):
+            Most characters of text in a call, all rows together, which bounds the time that it takes (a few seconds).
 
     Raises:
-        ValueError: the tokenizer lacks one of the three tokens, or `image_seq_length` is not a positive integer.
+        ValueError:
+            The tokenizer lacks one of the three tokens, or `image_seq_length` or `max_text_length` is not a positive
+            integer.
     """
 
     unused_input_names = ("num_patches",)  # one number per image, where the model's image inputs have one row per tile
@@ -81,7 +93,13 @@ class MiniMonkeyProcessor(ProcessorMixin):
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     def __init__(
-        self, image_processor=None, tokenizer=None, image_seq_length: int = 256, chat_template=None, **kwargs
+        self,
+        image_processor=None,
+        tokenizer=None,
+        image_seq_length: int = 256,
+        chat_template=None,
+        max_text_length: int = 1_000_000,
+        **kwargs,
     ):
         super().__init__(image_processor, tokenizer, chat_template=chat_template, **kwargs)
         for name in ("start_image_token", "end_image_token", "context_image_token"):
@@ -90,9 +108,11 @@ class MiniMonkeyProcessor(ProcessorMixin):
                     f"`tokenizer` has no `{name}`; load it with `extra_special_tokens`, as in "
                     f'AutoTokenizer.from_pretrained(..., extra_special_tokens={{"{name}": "<img>", ...}}).'
                 )
-        if type(image_seq_length) is not int or image_seq_length < 1:
-            raise ValueError(f"`image_seq_length` must be an integer of at least 1, got {image_seq_length!r}.")
+        for name, value in (("image_seq_length", image_seq_length), ("max_text_length", max_text_length)):
+            if type(value) is not int or value < 1:
+                raise ValueError(f"`{name}` must be an integer of at least 1, got {shown(value)}.")
         self.image_seq_length = image_seq_length
+        self.max_text_length = max_text_length
         self.start_image_token = tokenizer.start_image_token
         self.end_image_token = tokenizer.end_image_token
         self.start_image_token_id = tokenizer.start_image_token_id
@@ -120,7 +140,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
             images (`ImageInput`, *optional*):
                 The images of all rows in one list, or a list of images (or `None`) per row; see
                 [`MiniMonkeyImageProcessor`].
-            text (`str` or `list[str]`): one prompt per row, each image written as one `<IMG_CONTEXT>`.
+            text (`str` or `list[str]`):
+                One prompt per row, each image written as one `<IMG_CONTEXT>`; together no longer than
+                `max_text_length`.
             videos (`None`): not supported.
             audio (`None`): not supported.
             kwargs:
@@ -138,8 +160,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
         Raises:
             TypeError: an argument is unknown.
-            ValueError: placeholders and images do not match, a prompt is already expanded, or truncation would cut
-                into an image.
+            ValueError:
+                Text is none, is too long, or can't be encoded; placeholders and images do not match; a prompt is
+                already expanded; or truncation would cut into an image.
         """
         check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
         if videos is not None or audio is not None:
@@ -168,25 +191,41 @@ class MiniMonkeyProcessor(ProcessorMixin):
     def apply_chat_template(self, *args, **kwargs) -> str | list[list[int]] | BatchFeature:
         """
         [`ProcessorMixin.apply_chat_template`], with the same arguments and output on every release of Transformers.
-        With `sanitize_control_tokens=True`, control tokens in a conversation are encoded as plain text; before
-        Transformers 5.23, which cannot do that, they raise a ValueError.
+
+        With `tokenize=True`, control tokens in a conversation are encoded as plain text; before Transformers 5.23,
+        which cannot do that, they raise a ValueError. `sanitize_control_tokens=False` takes them for tokens. So does
+        `return_assistant_tokens_mask=True`, for which the library has no other way: train on chats that you trust.
+
+        Blocks of OpenAI's types `image_url`, `input_image`, `input_text` and `output_text` are understood.
+
+        Raises:
+            TypeError, ValueError:
+                The conversation is none, or none for this template: the error says where, what came and what is
+                allowed. See also [`__call__`].
         """
-        return super().apply_chat_template(**chat_arguments(self, self._call_arguments(), *args, **kwargs))
+        try:
+            return super().apply_chat_template(**chat_arguments(self, self._call_arguments(), *args, **kwargs))
+        except TemplateError as error:  # the template refuses the conversation, or isn't one
+            raise ValueError(re.sub(MARKS, "", str(error))) from error
+        except RecursionError as error:
+            raise ValueError("`conversation`, `tools` or `documents` are nested too deeply.") from error
 
     def prepare_chat(self, conversation: list[dict] | list[list[dict]], **kwargs) -> BatchFeature:
         """
         Prepare the model's inputs for the next answer in a conversation: [`apply_chat_template`] with `tokenize`,
-        `return_dict`, `add_generation_prompt` and `sanitize_control_tokens` on, and PyTorch tensors.
+        `return_dict` and `add_generation_prompt` on, and PyTorch tensors.
 
         Args:
             conversation (`list[dict]` or `list[list[dict]]`): messages, or a batch of conversations.
-            kwargs: arguments of [`__call__`], such as `pyramid="docvqa"`; `padding` is on by default.
+            kwargs:
+                Arguments of [`__call__`], such as `pyramid="docvqa"`; `padding` is on by default.
+                `sanitize_control_tokens=False` takes control tokens in the conversation for tokens.
 
         Returns:
             [`BatchFeature`] of PyTorch tensors, as [`__call__`] returns it.
 
         Raises:
-            TypeError, ValueError: see [`__call__`].
+            TypeError, ValueError: see [`apply_chat_template`] and [`__call__`].
 
         Example:
             >>> content = [{"type": "image", "image": image}, {"type": "text", "text": "Read the text."}]
@@ -198,7 +237,6 @@ class MiniMonkeyProcessor(ProcessorMixin):
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            sanitize_control_tokens=True,
             processor_kwargs={"padding": True, **kwargs},
         )
 
@@ -256,13 +294,27 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
     def _text_arguments(self, text: Any, kwargs: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         """The rows of text and the arguments of a call, with padding on the left and sanitizing resolved."""
-        if text is None:
-            raise ValueError("`text` is missing; for pixels alone, call `processor.image_processor`.")
         rows = [text] if isinstance(text, str) else text
-        if isinstance(rows, Image.Image):
-            raise ValueError("`text` is an image: the order is `processor(images, text)`.")
-        if not rows or not isinstance(rows, (list, tuple)) or not all(isinstance(row, str) for row in rows):
+        if text is None:
+            raise ValueError(
+                "`text` is missing; for pixels alone, call `processor.image_processor`. Images come first: "
+                "`processor(images, text)`."
+            )
+        if not isinstance(rows, (list, tuple)):
+            raise ValueError(
+                f"`text` must be a string or list of strings, got {shown(text)}. Images come first: the order is "
+                "`processor(images, text)`."
+            )
+        if not rows:
             raise ValueError("`text` must be a string or list of strings, at least one.")
+        for index, row in enumerate(rows):
+            if not isinstance(row, str):
+                raise ValueError(
+                    f"`text` must be a string or list of strings, and text[{index}] is {shown(row)}. Images come "
+                    "first: the order is `processor(images, text)`."
+                )
+            check_text(row, f"text[{index}]")
+        check_text_length(sum(map(len, rows)), self.max_text_length)
         given = _given("text_kwargs", kwargs)
         kwargs = _without(kwargs, {"sanitize_control_tokens"})
         if "padding_side" not in {*given, *self.tokenizer.init_kwargs}:

@@ -15,11 +15,14 @@ require_version("transformers>=5.19")
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Set
+from itertools import groupby
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, __version__
 from transformers.processing_utils import ProcessorMixin, TextKwargs
 from transformers.utils import logging
+
+from .chat_messages import checked_conversation, shown, text_length
 
 
 OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases in between them
@@ -27,6 +30,16 @@ OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases in
 # From 5.23 on, tokenizers can encode control tokens in users' text as plain text
 SANITIZES = "sanitize_control_tokens" in TextKwargs.__annotations__
 CONTROL_TOKEN_MARKS = ("\U000f0000", "\U000f0001")  # mark those tokens; removed from users' text
+MARKS = f"[{''.join(CONTROL_TOKEN_MARKS)}]"
+NEEDS_RELEASE = "only Transformers 5.23 or later can encode as text"
+# What such a tokenizer leaves out where it encodes text with marks
+LEFT_OUT = (
+    "return_length",
+    "return_offsets_mapping",
+    "return_overflowing_tokens",
+    "return_special_tokens_mask",
+    "return_token_type_ids",
+)
 
 
 def warn_about_newer_release(version: str = __version__) -> None:
@@ -51,7 +64,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, **kwargs) -> dict[str, Any]:
     """
-    The arguments of `processor.apply_chat_template` by name, as the installed release of Transformers takes them.
+    The arguments of `processor.apply_chat_template` by name, as the installed release of Transformers takes them, with
+    a checked conversation. Where there are to be tokens, control tokens in it become text, unless
+    `sanitize_control_tokens=False` is among `kwargs` or their `processor_kwargs`.
 
     Args:
         processor ([`ProcessorMixin`]): the processor.
@@ -59,73 +74,131 @@ def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, *
         args, kwargs: what its `apply_chat_template` was called with.
 
     Raises:
-        ValueError: before Transformers 5.23, for what that release introduced: text with control tokens to sanitize,
-            or images in `processor_kwargs`.
+        TypeError, ValueError: see [`checked_conversation`].
+        ValueError:
+            The texts are longer than `processor.max_text_length`, or hold control tokens that this release of
+            Transformers can't encode as text; before 5.23 also for images in `processor_kwargs`.
     """
     signature = inspect.signature(ProcessorMixin.apply_chat_template)
     arguments = signature.bind(processor, *args, **kwargs).arguments
     del arguments["self"]
     arguments |= arguments.pop("kwargs", {})
-    if arguments.get("sanitize_control_tokens"):
-        arguments["conversation"] = _with_joined_texts(arguments["conversation"])
-    if SANITIZES:
-        return arguments
-    arguments["conversation"] = _messages(arguments["conversation"], arguments.get("tokenize", False))
-    # Before 5.22, arguments of `__call__` would replace `processor_kwargs` instead of being merged into them
-    names = {"images", *call_arguments} - signature.parameters.keys()
-    flat = {name: arguments.pop(name) for name in names & arguments.keys()}
-    processor_kwargs = (arguments.pop("processor_kwargs", None) or {}) | flat
-    if "images" in processor_kwargs:  # before 5.23, they would be passed to `__call__` twice
-        raise ValueError("`images` in `processor_kwargs` need Transformers 5.23; put each image into its message.")
-    if processor_kwargs.pop("sanitize_control_tokens", False):
-        if not arguments.get("tokenize") or arguments.get("return_assistant_tokens_mask"):  # as from 5.23 on
-            raise ValueError(
-                "`sanitize_control_tokens=True` requires `tokenize=True` and is not compatible with "
-                "`return_assistant_tokens_mask=True`."
-            )
-        written = [value for name, value in arguments.items() if name != "chat_template"]
-        _refuse_control_tokens(processor.tokenizer, "\n".join(_strings(written)))
+    arguments["conversation"] = checked_conversation(arguments["conversation"])
+    check_text_length(text_length(arguments["conversation"]), processor.max_text_length)
+    processor_kwargs = arguments.get("processor_kwargs") or {}
+    if not isinstance(processor_kwargs, Mapping):
+        raise TypeError(f"`processor_kwargs` must be a dictionary, got {shown(processor_kwargs)}.")
+    arguments["processor_kwargs"] = dict(processor_kwargs)
+    switch = arguments["processor_kwargs"].pop("sanitize_control_tokens", None)
+    switch = arguments.pop("sanitize_control_tokens", switch)
+    if switch not in (None, False, True):
+        raise TypeError(f"`sanitize_control_tokens` must be True or False, got {shown(switch)}.")
+    if not SANITIZES:
+        # Before 5.22, arguments of `__call__` would replace `processor_kwargs` instead of being merged into them
+        names = {"images", *call_arguments} - signature.parameters.keys()
+        arguments["processor_kwargs"] |= {name: arguments.pop(name) for name in names & arguments.keys()}
+        if "images" in arguments["processor_kwargs"]:  # before 5.23, they would be passed to `__call__` twice
+            raise ValueError("`images` in `processor_kwargs` need Transformers 5.23; put each image into its message.")
+    can_sanitize = arguments.get("tokenize") and not arguments.get("return_assistant_tokens_mask")
+    if switch and not can_sanitize:
+        raise ValueError(
+            "`sanitize_control_tokens=True` requires `tokenize=True` and is not compatible with "
+            "`return_assistant_tokens_mask=True`."
+        )
+    if can_sanitize and (switch is None or switch):
+        _make_control_tokens_text(processor.tokenizer, arguments)
+    return arguments
+
+
+def check_text_length(length: int, longest: int) -> None:
+    """
+    Raises:
+        ValueError: `length` is more than `longest`, both in characters.
+    """
+    if length > longest:
+        raise ValueError(
+            f"The text has {length:,} characters, and `max_text_length` of the processor allows {longest:,} in a call."
+        )
+
+
+def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dict[str, Any]) -> None:
+    """
+    Change the `arguments` of a chat so that control tokens in it are text, or refuse them where that can't be. The
+    tokens are all that the tokenizer has added: by itself, the library spares those that are neither special nor in
+    the template, such as Phi-3's </s>, and those that only come about where a template joins blocks.
+    """
+    processor_kwargs = arguments["processor_kwargs"]
+    asked = arguments | processor_kwargs | (processor_kwargs.get("text_kwargs") or {})
+    left_out = [name for name in LEFT_OUT if asked.get(name)]
+    tokens = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+    longest_first = sorted((token for token in tokens if token.strip()), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)))
+    conversation = _with_joined_texts(arguments["conversation"], pattern)
+    written = arguments.keys() - {"chat_template", "conversation", "processor_kwargs"}
+    if not SANITIZES or left_out:
+        needs = f"with `{left_out[0]}=True` can't be text" if SANITIZES else NEEDS_RELEASE
+        _refuse_control_tokens([conversation, *(arguments[name] for name in written)], pattern, needs)
+    else:
+        arguments |= {name: _marked(arguments[name], pattern) for name in written}
+        arguments["conversation"] = _with_marks(conversation, pattern)
+    if not left_out:
         processor_kwargs["sanitize_control_tokens"] = True
-    return arguments | {"processor_kwargs": processor_kwargs}
 
 
-def _refuse_control_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
-    # Before 5.23, no tokenizer can tell a user's control tokens from those of the template
-    for token in sorted({*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens, *CONTROL_TOKEN_MARKS}):
-        if token.strip() and token in text:
-            raise ValueError(
-                f"A message holds the control token {token!r}, which only Transformers 5.23 or later can encode as "
-                "text."
-            )
+def _refuse_control_tokens(written: list, pattern: re.Pattern, needs: str) -> None:
+    for text in _strings(written):
+        found = pattern.search(text) or re.search(MARKS, text)
+        if found:
+            raise ValueError(f"A message holds the control token {found.group()!r}, which {needs}.")
 
 
-def _with_joined_texts(conversation: Any) -> Any:
-    """A copy with one block for text blocks that follow each other: what a template joins is sanitized as joined."""
-    if isinstance(conversation, (list, tuple)):
-        return [_with_joined_texts(item) for item in conversation]
-    if not isinstance(conversation, Mapping) or not isinstance(conversation.get("content"), (list, tuple)):
-        return conversation
-    blocks = []
-    for block in conversation["content"]:
-        if blocks and _is_text(block) and _is_text(blocks[-1]):
-            blocks[-1] = {**blocks[-1], "text": blocks[-1]["text"] + block["text"]}
+def _with_marks(conversation: list, pattern: re.Pattern) -> list:
+    """A copy in which control tokens in all text are marked; addresses of images stay as they are."""
+    if isinstance(conversation[0], list):
+        return [_with_marks(messages, pattern) for messages in conversation]
+    marked = []
+    for message in conversation:
+        content = message["content"]
+        if isinstance(content, list):
+            content = [block if block["type"] == "image" else _marked(block, pattern) for block in content]
         else:
-            blocks.append(block)
-    return {**conversation, "content": blocks}
+            content = _marked(content, pattern)
+        others = {name: value for name, value in message.items() if name != "content"}
+        marked.append({**_marked(others, pattern), "content": content})
+    return marked
 
 
-def _is_text(block: Any) -> bool:
-    return isinstance(block, Mapping) and block.get("type") == "text" and isinstance(block.get("text"), str)
+def _marked(value: Any, pattern: re.Pattern) -> Any:
+    """A copy of strings, lists and dictionaries in which marks stand around control tokens, and nowhere else."""
+    if isinstance(value, str):
+        return pattern.sub(rf"{CONTROL_TOKEN_MARKS[0]}\g<0>{CONTROL_TOKEN_MARKS[1]}", re.sub(MARKS, "", value))
+    if isinstance(value, (list, tuple)):
+        return [_marked(item, pattern) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _marked(item, pattern) for key, item in value.items()}
+    return value
 
 
-def _messages(conversation: Any, tokenize: bool) -> Any:
-    """A copy as 5.23 makes it: no key of a message is None, and with `tokenize` every message has a `content`."""
-    if isinstance(conversation, (list, tuple)):
-        return [_messages(item, tokenize) for item in conversation]
-    if not isinstance(conversation, Mapping):
-        return conversation
-    message = {name: value for name, value in conversation.items() if value is not None}
-    return ({"content": []} if tokenize else {}) | message
+def _with_joined_texts(conversation: list, pattern: re.Pattern) -> list:
+    """A copy in which text blocks that follow each other are one block if a control token stands across them."""
+    if isinstance(conversation[0], list):
+        return [_with_joined_texts(messages, pattern) for messages in conversation]
+    return [
+        message if isinstance(message["content"], str) else _with_joined_blocks(message, pattern)
+        for message in conversation
+    ]
+
+
+def _with_joined_blocks(message: dict, pattern: re.Pattern) -> dict:
+    blocks = []
+    for is_text, group in groupby(message["content"], key=lambda block: block["type"] == "text"):
+        group = list(group)
+        if is_text and len(group) > 1:
+            texts = [re.sub(MARKS, "", block["text"]).strip() for block in group]  # some templates leave out the space
+            if pattern.findall("".join(texts)) != [found for text in texts for found in pattern.findall(text)]:
+                group = [{**group[0], "text": "".join(block["text"] for block in group)}]
+        blocks += group
+    return {**message, "content": blocks}
 
 
 def _strings(value: Any) -> Iterator[str]:
