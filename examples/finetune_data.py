@@ -69,7 +69,9 @@ def chat_check(processor=None) -> Callable[[list[dict]], None]:
     tokens = []
     if processor is not None:
         turns = [{"role": role, "content": "a"} for role in ("system", "user", "assistant")]
-        written = processor.apply_chat_template(turns) + "".join(processor.tokenizer.special_tokens_map.values())
+        written = processor.apply_chat_template(turns) + " ".join(
+            map(str, processor.tokenizer.special_tokens_map.values())
+        )
         # What the prompt is made of. Others, such as <ref> around the name of a thing, may be what is to be learned.
         tokens = [token for token in processor.tokenizer.get_added_vocab() if token.strip() and token in written]
 
@@ -216,7 +218,7 @@ class ChatCollator:
 def _with_images(messages: list[dict], images: list) -> list[dict]:
     """Put the images into the blocks that stand for them, and leave out what a data set's columns fill with None."""
     number = sum(
-        block["type"] == "image"
+        block.get("type") == "image"
         for message in messages
         if not isinstance(message["content"], str)
         for block in message["content"]
@@ -229,8 +231,8 @@ def _with_images(messages: list[dict], images: list) -> list[dict]:
         if not isinstance(content, str):
             content = [
                 {"type": "image", "image": next(images)}
-                if block["type"] == "image"
-                else {"type": "text", "text": block["text"]}
+                if block.get("type") == "image"
+                else {"type": block.get("type"), "text": block.get("text")}
                 for block in content
             ]
         chat.append({"role": message["role"], "content": content})

@@ -88,7 +88,7 @@ course.show(
 """
 A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
 the image into tiles; `generate` writes the answer behind the prompt, so the answer is what follows the prompt's length.
-`sanitize_control_tokens=True` says that the question is text, whatever a user types there (notebook 03 shows why).
+The question is text, whatever a user types there (notebook 03 shows why).
 
 **Predict**: will it find all four words? And the line break?
 """
@@ -435,7 +435,7 @@ assert heard[24] == "monkey" != heard[8]
 ### Exercise 3
 
 A user types `<IMG_CONTEXT>` into the question. Show that the prompt of `prompt` holds no more image tokens than before, and
-what a prompt without `sanitize_control_tokens` does.
+what a prompt with `sanitize_control_tokens=False` does.
 """
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -444,7 +444,7 @@ harmless = prompt([page], [typed])
 assert int((harmless["input_ids"] == processor.image_token_id).sum()) == image_tokens
 chat = [{"role": "user", "content": [{"type": "image", "image": page}, {"type": "text", "text": typed}]}]
 with course.expected(ValueError):
-    processor.apply_chat_template(chat, tokenize=True, return_dict=True, return_tensors="pt")
+    processor.prepare_chat(chat, sanitize_control_tokens=False)
 
 # %% [markdown]
 """

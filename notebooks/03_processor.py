@@ -183,7 +183,7 @@ def tokenized(chat, **options):
         tokenize=True,
         return_dict=True,
         return_tensors="pt",
-        **{"sanitize_control_tokens": True, **options},
+        **options,
     )
 
 
@@ -379,9 +379,10 @@ tiles, so pages of this shape had no second grid when the published model was tr
 ## Text that looks like a token
 
 `<IMG_CONTEXT>` is a special token, but a user can also type these letters: in a question about this very model, or to
-confuse it. `sanitize_control_tokens=True` tells tokens that the template wrote from those that stand in the chat.
+confuse it. The processor tells tokens that the template wrote from those that stand in the chat, unless
+`sanitize_control_tokens=False`.
 
-**Predict**: what happens to the prompt without it?
+**Predict**: what happens to the prompt with it?
 """
 
 # %%

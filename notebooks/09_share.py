@@ -67,7 +67,6 @@ def inputs_of(question, answer=None):
         tokenize=True,
         return_dict=True,
         return_tensors="pt",
-        sanitize_control_tokens=True,
     )
 
 

@@ -17,6 +17,7 @@ IMAGE_TYPES = ("image", "image_url", "input_image")
 IMAGE_SOURCES = ("image", "url", "path", "base64")  # where a block of type "image" has its image
 MEDIA = ("image", "images", "image_url", "video", "videos", "audio", "audios")  # no keys of messages
 SHOWN = 40  # characters of a value in an error
+MOST_PARTS = 20_000  # messages and blocks of a call, which take a second or two in a template, whatever is in them
 
 
 def checked_conversation(conversation: Any) -> list[dict] | list[list[dict]]:
@@ -33,7 +34,8 @@ def checked_conversation(conversation: Any) -> list[dict] | list[list[dict]]:
     Raises:
         TypeError, ValueError:
             Something is of another form. The error says what it is, what is allowed, and where: `messages[1]` is the
-            second message, `content[0]` its first block. Which roles may follow each other is the template's concern.
+            second message, `content[0]` its first block. Or there are more than 20,000 messages and blocks. Which roles
+            may follow each other is the template's concern.
     """
     messages = getattr(conversation, "messages", conversation)
     if not isinstance(messages, (list, tuple)):
@@ -43,6 +45,7 @@ def checked_conversation(conversation: Any) -> list[dict] | list[list[dict]]:
     if not messages:
         raise ValueError("`conversation` is empty; it must have at least one message.")
     if not isinstance(getattr(messages[0], "messages", messages[0]), (list, tuple)):
+        _check_number(messages)
         return _checked_messages(messages, "")
     batch = [getattr(each, "messages", each) for each in messages]
     for index, each in enumerate(batch):
@@ -50,6 +53,7 @@ def checked_conversation(conversation: Any) -> list[dict] | list[list[dict]]:
             raise TypeError(f"conversation[{index}] must be a list of messages like the first, got {shown(each)}.")
         if not each:
             raise ValueError(f"conversation[{index}] is empty; it must have at least one message.")
+    _check_number([message for each in batch for message in each])
     return [_checked_messages(each, f" of conversation[{index}]") for index, each in enumerate(batch)]
 
 
@@ -87,6 +91,13 @@ def shown(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
 
 
+def _check_number(messages: list | tuple) -> None:
+    contents = [message.get("content") for message in messages if isinstance(message, Mapping)]
+    number = len(messages) + sum(len(content) for content in contents if isinstance(content, (list, tuple)))
+    if number > MOST_PARTS:
+        raise ValueError(f"`conversation` has {number:,} messages and blocks; a call may have {MOST_PARTS:,}.")
+
+
 def _checked_messages(messages: list | tuple, suffix: str) -> list[dict]:
     return [_checked_message(message, f"messages[{index}]", suffix) for index, message in enumerate(messages)]
 
@@ -99,13 +110,13 @@ def _checked_message(value: Any, name: str, suffix: str) -> dict:
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str):
         raise TypeError(f"A message needs a `role`, a string such as 'user'; got {shown(role)} {place}.")
+    whose = f"{'An' if role == 'assistant' else 'A'} {role[:SHOWN]} message"
     for key in MEDIA:
         if key in message:
             raise ValueError(f"A message has its images as blocks in `content`, and no key `{key}` {place}.")
     if isinstance(content, (list, tuple)):
         blocks = [
-            _checked_block(block, role[:SHOWN], f"({name}.content[{index}]{suffix})")
-            for index, block in enumerate(content)
+            _checked_block(block, whose, f"({name}.content[{index}]{suffix})") for index, block in enumerate(content)
         ]
         return {**message, "content": blocks}
     if isinstance(content, str):
@@ -114,34 +125,31 @@ def _checked_message(value: Any, name: str, suffix: str) -> dict:
         return {**message, "content": ""}
     else:
         raise TypeError(
-            f"A {role[:SHOWN]} message needs `content`: a string, or a list of text and image blocks; got "
-            f"{shown(content)} {place}."
+            f"{whose} needs `content`: a string, or a list of text and image blocks; got {shown(content)} {place}."
         )
     return message
 
 
-def _checked_block(value: Any, role: str, place: str) -> dict:
+def _checked_block(value: Any, whose: str, place: str) -> dict:
     block = _as_dictionary(value)
     if block is None:
-        raise TypeError(
-            f"A {role} message holds blocks such as {{'type': 'text', 'text': ...}}, got {shown(value)} {place}."
-        )
+        raise TypeError(f"{whose} holds blocks such as {{'type': 'text', 'text': ...}}, got {shown(value)} {place}.")
     kind = block.get("type")
     if isinstance(kind, str) and kind in TEXT_TYPES:
-        return _text_block(block, role, place)
+        return _text_block(block, whose, place)
     if isinstance(kind, str) and kind in IMAGE_TYPES:
         return _image_block(block, place)
     got = f"of type {kind[:SHOWN]}" if isinstance(kind, str) else f"whose `type` is {shown(kind)}"
     raise ValueError(
-        f"A {role} message can't hold a block {got}: this model reads text and images, in blocks of type "
+        f"{whose} can't hold a block {got}: this model reads text and images, in blocks of type "
         f"{' or '.join(map(repr, (TEXT_TYPES[0], IMAGE_TYPES[0])))} {place}."
     )
 
 
-def _text_block(block: dict, role: str, place: str) -> dict:
+def _text_block(block: dict, whose: str, place: str) -> dict:
     text = block.get("text")
     if not isinstance(text, str):
-        raise TypeError(f"A text block of a {role} message needs a string as `text`, got {shown(text)} {place}.")
+        raise TypeError(f"{whose} needs a string as `text` of each text block, got {shown(text)} {place}.")
     for key in MEDIA:
         if key in block:
             raise ValueError(f"A text block can't hold an image, too: `{key}` needs a block of its own {place}.")

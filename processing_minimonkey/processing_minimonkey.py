@@ -2,10 +2,11 @@
 """Turns text and images into Mini-Monkey's inputs: tiles, and prompts with as many image tokens as the tiles need."""
 
 # First, since it refuses releases that are too old
-from .processing_releases import SANITIZES, chat_arguments, check_text_length, without_marked_tokens
+from .processing_releases import MARKS, SANITIZES, chat_arguments, check_text_length, without_marked_tokens
 
 
 # isort: split
+import re
 from collections.abc import Set
 from typing import Any
 
@@ -205,11 +206,12 @@ class MiniMonkeyProcessor(ProcessorMixin):
                 The conversation is none, or none for this template: the error says where, what came and what is
                 allowed. See also [`__call__`].
         """
-        arguments = chat_arguments(self, self._call_arguments(), *args, **kwargs)
         try:
-            return super().apply_chat_template(**arguments)
+            return super().apply_chat_template(**chat_arguments(self, self._call_arguments(), *args, **kwargs))
         except TemplateError as error:  # the template refuses the conversation, or isn't one
-            raise ValueError(str(error)) from error
+            raise ValueError(re.sub(MARKS, "", str(error))) from error
+        except RecursionError as error:
+            raise ValueError("`conversation`, `tools` or `documents` are nested too deeply.") from error
 
     def prepare_chat(self, conversation: list[dict] | list[list[dict]], **kwargs) -> BatchFeature:
         """

@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase, __version__
 from transformers.processing_utils import ProcessorMixin, TextKwargs
 from transformers.utils import logging
 
-from .chat_messages import checked_conversation, text_length
+from .chat_messages import checked_conversation, shown, text_length
 
 
 OLDEST, NEWEST = "5.19", "5.24"  # all tests pass with both and with releases in between them
@@ -85,9 +85,14 @@ def chat_arguments(processor: ProcessorMixin, call_arguments: Set[str], *args, *
     arguments |= arguments.pop("kwargs", {})
     arguments["conversation"] = checked_conversation(arguments["conversation"])
     check_text_length(text_length(arguments["conversation"]), processor.max_text_length)
-    arguments["processor_kwargs"] = dict(arguments.pop("processor_kwargs", None) or {})
+    processor_kwargs = arguments.get("processor_kwargs") or {}
+    if not isinstance(processor_kwargs, Mapping):
+        raise TypeError(f"`processor_kwargs` must be a dictionary, got {shown(processor_kwargs)}.")
+    arguments["processor_kwargs"] = dict(processor_kwargs)
     switch = arguments["processor_kwargs"].pop("sanitize_control_tokens", None)
     switch = arguments.pop("sanitize_control_tokens", switch)
+    if switch not in (None, False, True):
+        raise TypeError(f"`sanitize_control_tokens` must be True or False, got {shown(switch)}.")
     if not SANITIZES:
         # Before 5.22, arguments of `__call__` would replace `processor_kwargs` instead of being merged into them
         names = {"images", *call_arguments} - signature.parameters.keys()
