@@ -147,7 +147,7 @@ def check_settings(
     Raises:
         TypeError, ValueError: the first key that is wrong.
     """
-    _count(settings, where.rstrip("."))
+    check_values(settings, where.rstrip("."))
     refused = ONLY_ARGUMENTS + (ONLY_AT_THE_TOP if where else ())
     for key, value in settings.items():
         name = f"{where}{key}" if len(str(key)) <= 60 else f"{where}{str(key)[:40]}…"
@@ -177,7 +177,7 @@ def check_settings(
                     check_settings(part, f"{name}.{layer}.", names, limits)
 
 
-def _count(settings: Any, name: str, level: int = 0) -> int:
+def check_values(settings: Any, name: str, level: int = 0) -> int:
     """How many values `settings` holds; `ValueError` if one is NaN, or they are too many or too deep."""
     if level > MOST_LEVELS:
         raise ValueError(f"`{name}` is nested deeper than {MOST_LEVELS} levels.")
@@ -189,7 +189,7 @@ def _count(settings: Any, name: str, level: int = 0) -> int:
     for key, value in settings.items() if isinstance(settings, dict) else enumerate(settings):
         if total > MOST_VALUES:
             raise ValueError(f"`{name or 'the configuration'}` has more than {MOST_VALUES:,} values.")
-        total += _count(value, f"{name}.{str(key)[:40]}".lstrip(".")[:120], level + 1)
+        total += check_values(value, f"{name}.{str(key)[:40]}".lstrip(".")[:120], level + 1)
     return total
 
 
