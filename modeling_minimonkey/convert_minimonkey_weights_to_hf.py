@@ -4,9 +4,10 @@ Convert an original checkpoint, in the `internvl_chat` format of `mx262/MiniMonk
     convert_minimonkey_weights_to_hf SOURCE TARGET
     convert_minimonkey_weights_to_hf --reverse SOURCE TARGET
 
-SOURCE is a folder or the id of a Hub repository, TARGET a folder that does not exist yet, or is empty. TARGET gets everything that
-`AutoModelForImageTextToText` and `AutoProcessor` need, code included; with `--reverse`, what the published code needs
-to load a model that was fine-tuned here. [`load_original`] loads the model without writing. No code of SOURCE is run.
+SOURCE is a folder or the id of a Hub repository, TARGET a folder that does not exist yet or is empty. TARGET gets
+everything that `AutoModelForImageTextToText` and `AutoProcessor` need, code included; with `--reverse`, what the
+published code needs to load a model that was fine-tuned here. [`load_original`] loads the model without writing. No
+code of SOURCE is run.
 """
 
 import argparse

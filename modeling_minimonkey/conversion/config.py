@@ -165,9 +165,9 @@ def read_config(folder: Path) -> dict:
             raise ValueError(f"`source` has {shown(original[name])} as `{name}` in config.json, it must be an object.")
     _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODELS), "llm_config")
     _require_one_of(original, "template", sorted(PROMPTS), "config.json")
-    if original.get("ps_version") != "v2":
+    if (version := original.get("ps_version")) != "v2":
         raise ValueError(
-            f"`source` has {shown(original.get('ps_version'))} as `ps_version` in config.json, it must be 'v2': the first "
+            f"`source` has {shown(version)} as `ps_version` in config.json, it must be 'v2': the first "
             "version of pixel shuffle, which InternVL had before 1.5, puts the tokens of a tile in another order than "
             "Transformers' InternVL does."
         )
@@ -184,13 +184,10 @@ def _check_types(original: dict) -> None:
     """Check every value that the conversion reads, by the bounds of our own configuration."""
     check_values(original, "")
     text, vision = original["llm_config"], original["vision_config"]
-    text_values = {name: text[name] for name in (*TEXT_NAMES, "rope_theta")}
-    for where, section in (
-        ("llm_config", text_values),
-        ("vision_config", {name: vision[name] for name in VISION_NAMES}),
-    ):
-        for name, value in section.items():
-            label = f"{where}.{name}"
+    sections = (("llm_config", text, (*TEXT_NAMES, "rope_theta")), ("vision_config", vision, VISION_NAMES))
+    for where, section, names in sections:
+        for name in names:
+            label, value = f"{where}.{name}", section[name]
             if name in LIMITS:
                 if value is None or isinstance(value, list):
                     raise TypeError(f"`{label}` must be a number, got {shown(value)}.")
@@ -296,7 +293,7 @@ def language_model_of(config: MiniMonkeyConfig) -> OriginalLanguageModel:
     model_type = config.original_format["llm_config.model_type"]
     if not isinstance(model_type, str) or model_type not in LANGUAGE_MODELS:
         raise ValueError(
-            f"`source` has {shown(model_type)} as `llm_config.model_type` in `original_format` of config.json, it must "
+            f"`source` has {shown(model_type)} as `original_format['llm_config.model_type']` in config.json; it must "
             f"be one of {sorted(LANGUAGE_MODELS)}."
         )
     return LANGUAGE_MODELS[model_type]
