@@ -360,16 +360,19 @@ def _with_own_errors(name: str, method: Callable) -> Callable:
         except MemoryError:
             raise
         except Exception as error:
-            cause = error
-            while type(cause) not in (ValueError, TypeError) and cause.__cause__ is not None:
-                cause = cause.__cause__  # the library's own errors name the real one
-            message = re.sub(r"^Field '(\w+)'", r"`\1`:", re.sub(r" at 0x[0-9a-f]+", "", str(cause)))
-            if type(error) in (ValueError, TypeError) and len(message) <= LONGEST_MESSAGE and message == str(error):
-                raise
-            if type(cause) not in (ValueError, TypeError):
-                message = f"{type(self).__name__} can't be made of these settings: {type(cause).__name__}: {message}"
-            if len(message) > LONGEST_MESSAGE:
-                message = f"{message[: LONGEST_MESSAGE - 1]}…"
-            raise (TypeError if type(cause) is TypeError else ValueError)(message) from None
+            raise own_error(error, type(self).__name__) from None
 
     return checked
+
+
+def own_error(error: Exception, name: str) -> ValueError | TypeError:
+    """The error of bad settings that leaves the class `name` in place of `error`, which may be of any class."""
+    cause = error
+    while type(cause) not in (ValueError, TypeError) and cause.__cause__ is not None:
+        cause = cause.__cause__  # the library's own errors name the real one
+    message = re.sub(r"^Field '(\w+)'", r"`\1`", re.sub(r" at 0x[0-9a-f]+", "", str(cause)))
+    if type(cause) not in (ValueError, TypeError):
+        message = f"{name} can't be made of these settings: {type(cause).__name__}: {message}"
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[: LONGEST_MESSAGE - 1]}…"
+    return (TypeError if type(cause) is TypeError else ValueError)(message)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transformers import LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config
 
-from ..configuration_checks import LIMITS, check_activation, check_number, check_values, shown
+from ..configuration_checks import LIMITS, check_activation, check_number, check_values, own_error, shown
 from ..configuration_minimonkey import MiniMonkeyConfig
 from .weight_files import read_json
 from .weight_names import Renaming, internlm2_weights, transformers_weights
@@ -228,8 +228,8 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
     Raises:
         ValueError: Transformers' model does not support a value.
     """
-    llm_config, vision_config = original["llm_config"], original["vision_config"]
-    size, patch_size = vision_config["image_size"], vision_config["patch_size"]
+    vision_config = original["vision_config"]
+    size = vision_config["image_size"]
     if original.get("force_image_size") not in (None, size):
         raise ValueError(
             f"`source` has `force_image_size` {original['force_image_size']}, but position embeddings for {size} "
@@ -247,6 +247,16 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
             f"`source` has `select_layer` {shown(layer)}, it must be from 1 to {layers}, the number of vision layers, "
             f"or from -{layers} to -1."
         )
+    try:
+        return _build_config(original, image_token_id)
+    except Exception as error:  # the library has classes of its own for values of a wrong type
+        reason = own_error(error, "The configuration")
+        raise ValueError(f"`source` has a config.json that can't be converted: {reason}") from error
+
+
+def _build_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
+    llm_config, vision_config = original["llm_config"], original["vision_config"]
+    size, patch_size = vision_config["image_size"], vision_config["patch_size"]
     text_config = _convert_text_config(llm_config)
     return MiniMonkeyConfig(
         text_config=text_config,

@@ -280,7 +280,7 @@ def _check_ids(
     moved = {token: (vocabulary.get(token), index) for token, index in added_tokens.items()}
     moved = {token: ids for token, ids in moved.items() if ids[0] != ids[1]}
     if moved:
-        first = dict(list(moved.items())[:20])
+        first = dict(list(moved.items())[:5])
         raise ValueError(f"`source` has added tokens that can't keep their ids, token: (got, expected): {first}.")
     last = max(vocabulary.values())
     if vocab_size is not None and last >= vocab_size:

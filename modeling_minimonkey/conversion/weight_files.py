@@ -63,9 +63,13 @@ def shard_bytes(max_shard_size: int | str) -> int:
 
 
 def some(names: Collection) -> str:
-    """Names for a message: all of them, or the first twenty and how many more."""
-    names = list(names)
-    return f"{names}" if len(names) <= 20 else f"{str(names[:20])[:-1]}, and {len(names) - 20} more]"
+    """Names for a message: all of them, or the first few and how many more."""
+    names, total = list(names), 0
+    for count, name in enumerate(names):
+        total += len(str(name)) + 4
+        if count and total > 250:
+            return f"{str(names[:count])[:-1]}, and {len(names) - count} more]"
+    return f"{names}"
 
 
 def check_no_pointer(path: Path) -> None:
@@ -133,7 +137,7 @@ def open_tensors(folder: Path, allow_pickle: bool = False) -> dict[str, LazyTens
             raise ValueError(f"{index_name} and the files beside it differ in {some(different)}.")
     wrong = {key: str(tensor.dtype) for key, tensor in tensors.items() if tensor.dtype not in DTYPES}
     if wrong:
-        first = dict(list(wrong.items())[:20])
+        first = dict(list(wrong.items())[:3])
         raise ValueError(
             f"`source` has {len(wrong)} tensors of other dtypes than {list(DTYPES.values())}, such as {first}."
         )
