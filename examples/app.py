@@ -3,7 +3,9 @@
     python examples/app.py [--model FOLDER]
 
 The default model is the small checkpoint of this repository, which knows one question: "Read the text." The page loads
-nothing from the network. Gradio's environment variables set where it listens: GRADIO_SERVER_NAME, GRADIO_SERVER_PORT.
+nothing from the network. Gradio's environment variables set where it listens, GRADIO_SERVER_NAME and
+GRADIO_SERVER_PORT, and where it keeps uploads, GRADIO_TEMP_DIR: by default a folder of its own, removed at the end.
+Gradio tells visitors the paths of their uploads in it; other files of this machine are neither opened nor named.
 """
 
 import os
@@ -13,18 +15,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads tha
 
 import argparse
 import html
+import math
 import re
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
 
 import gradio as gr
 import matplotlib
 import torch
+from fastapi.responses import JSONResponse
+from gradio.route_utils import FnIndexInferError
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from transformers import AutoModelForImageTextToText, AutoProcessor, StoppingCriteria, TextIteratorStreamer
@@ -77,6 +84,17 @@ def refusal(message: str) -> gr.Error:
     return gr.Error(message, print_exception=False)
 
 
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What the processor or the model refuses, such as a conversation that is too long, is refused by the page."""
+    try:
+        yield
+    except gr.Error:  # also a ValueError
+        raise
+    except (ValueError, TypeError) as error:
+        raise refusal(str(error)[:500]) from None
+
+
 def open_upload(path: str) -> Image.Image:
     """
     The first frame of an image file, upright.
@@ -107,13 +125,56 @@ class Upload(gr.Image):
     is_template = True  # rendered like its parent
 
     def preprocess(self, payload) -> Image.Image | None:
-        return None if payload is None else open_upload(payload.path)
+        if payload is None:
+            return None
+        self.check_path(payload.path)
+        return open_upload(payload.path)
+
+    def check_path(self, path: str) -> None:
+        """Refuse what was not uploaded. Gradio checks only what a client marks as a file, and opens the rest."""
+        if "://" in path or "\0" in path:
+            raise refusal("An image must be uploaded; addresses are not opened.")
+        if not Path(path).resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
+            raise refusal("An image must be uploaded; files of the server are not opened.")
 
     async def async_move_resource_to_block_cache(self, url_or_file_path):
         # Gradio refuses paths that weren't uploaded, but downloads what a client names by its URL.
         if "://" in str(url_or_file_path):
             raise refusal("An image must be uploaded; addresses are not opened.")
         return await super().async_move_resource_to_block_cache(url_or_file_path)
+
+
+class Page(gr.Blocks):
+    """Gradio's page that refuses in words, without a traceback in the log, what its own page would never send."""
+
+    async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
+        try:
+            for component, value in zip(block_fn.inputs, inputs, strict=False):
+                check_value(component, value)
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except gr.Error as error:
+            raise refusal(str(error.message)[:500]) from None
+        except Exception:  # of pydantic, of Gradio's own classes, of what a component does with another type
+            names = [component.label for component in block_fn.inputs if component.label]
+            raise refusal(f"The request must have the values {', '.join(names) or 'of nothing'}.") from None
+
+
+def check_value(component: gr.components.Component, value) -> None:
+    """Refuse a value of another type than the page sends; Gradio would make text of it, or fail."""
+    if isinstance(component, gr.Textbox) and not isinstance(value, str):
+        raise refusal(f"“{component.label}” must be text.")
+    if isinstance(component, gr.Slider):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or not component.minimum <= value <= component.maximum:
+            raise refusal(f"“{component.label}” must be a number from {component.minimum} to {component.maximum}.")
+    if isinstance(component, gr.Dropdown):
+        choices = [choice for _, choice in component.choices]
+        if not isinstance(value, str) or value not in choices:
+            raise refusal(f"“{component.label}” must be one of {', '.join(choices)}.")
+    if isinstance(component, Upload) and value is not None:
+        if not isinstance(value, dict) or not isinstance(value.get("path"), str):
+            raise refusal(f"“{component.label}” must be an upload.")
+        component.check_path(value["path"])
 
 
 class Brake(StoppingCriteria):
@@ -132,7 +193,7 @@ class Reader:
     """A model and its processor; the methods take the page's inputs. `name` is a folder or a Hub id."""
 
     def __init__(self, name: str):
-        self.name = name
+        self.name = str(Path(name).resolve()) if Path(name).exists() else name
         self.processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
         self.model = AutoModelForImageTextToText.from_pretrained(name, trust_remote_code=True, dtype=torch.float32)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -195,7 +256,8 @@ class Reader:
                 stopped = brake.stopping.is_set()
                 brake.stopping.set()  # a visitor who leaves in the middle needs no more of the answer
                 self.brakes.pop(visitor, None)
-            prompt = generation.result().ids.shape[1] - brake.tokens  # or the thread's error
+            with in_words():
+                prompt = generation.result().ids.shape[1] - brake.tokens  # or the thread's error
         seconds = time.perf_counter() - start
         dropped = self.count_dropped(image, keep_ratio, second_grid)
         compressed = f"{prompt - dropped} after compression" if dropped else "all kept"
@@ -238,7 +300,8 @@ class Reader:
                 return
 
     def draw_pyramid(self, image: Picture, second_grid: str) -> Figure | None:
-        return None if image is None else plot_pyramid(self.processor, image, **grid_options(second_grid))
+        with in_words():
+            return None if image is None else plot_pyramid(self.processor, image, **grid_options(second_grid))
 
     def draw_kept(self, image: Picture, turns: Turns, keep_ratio: float, second_grid: str) -> Figure | None:
         """Draw the tokens that the last question keeps; `None` before a question, or if nothing can be dropped."""
@@ -248,16 +311,19 @@ class Reader:
         plan = self.processor.image_processor.get_pyramid_plan(image.height, image.width, options)
         if not plan.group_tiles("detailed"):
             return None
-        return plot_compression(self.model, self.processor, image, turns[-1][0], keep_ratio, **options)
+        with in_words():
+            return plot_compression(self.model, self.processor, image, turns[-1][0], keep_ratio, **options)
 
 
 def check_asked(image: Picture, question: str) -> None:
     if image is None:
         raise refusal("Upload an image first.")
-    if not question.strip():
+    if not isinstance(question, str) or not question.strip():
         raise refusal("Ask a question about the image.")
     if len(question) > MAX_CHARACTERS:
         raise refusal(f"The question is too long; at most {MAX_CHARACTERS} characters are allowed.")
+    if any("\ud800" <= character <= "\udfff" for character in question):
+        raise refusal("The question has halves of characters (lone surrogates), which are no text.")
 
 
 def grid_options(second_grid: str) -> dict:
@@ -290,9 +356,13 @@ def messages(image: Image.Image, turns: Turns) -> list[dict]:
     return chat
 
 
+async def no_such_function(request, error) -> JSONResponse:
+    return JSONResponse({"detail": "This page has no such function."}, status_code=404)
+
+
 def build(reader: Reader) -> gr.Blocks:
     """The page. It handles one event at a time: all visitors share the model and pyplot's state."""
-    with gr.Blocks(title="Mini-Monkey", delete_cache=(3600, 3600)) as page:
+    with Page(title="Mini-Monkey", delete_cache=(3600, 3600)) as page:
         turns = gr.State([])
         gr.Markdown("# Mini-Monkey\n" + reader.describe(), elem_id="banner")
         with gr.Row():
@@ -387,10 +457,14 @@ def main() -> None:
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     matplotlib.use("Agg")  # figures are drawn in threads, without a window
-    page = build(Reader(arguments.model))
-    page.queue(api_open=False, max_size=MAX_WAITING)
-    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    page.launch(theme=theme, css=CSS, max_file_size=MAX_BYTES, footer_links=[], ssr_mode=False)
+    with tempfile.TemporaryDirectory(prefix="minimonkey-") as uploads:  # which only this user can read
+        os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
+        page = build(Reader(arguments.model))
+        page.queue(api_open=False, max_size=MAX_WAITING)
+        theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+        options = {"max_file_size": MAX_BYTES, "footer_links": [], "ssr_mode": False, "enable_monitoring": False}
+        options["app_kwargs"] = {"exception_handlers": {FnIndexInferError: no_such_function}}
+        page.launch(theme=theme, css=CSS, **options)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ Convert an original checkpoint, in the `internvl_chat` format of `mx262/MiniMonk
     convert_minimonkey_weights_to_hf SOURCE TARGET
     convert_minimonkey_weights_to_hf --reverse SOURCE TARGET
 
-SOURCE is a folder or the id of a Hub repository, TARGET a folder that does not exist yet. TARGET gets everything that
-`AutoModelForImageTextToText` and `AutoProcessor` need, code included; with `--reverse`, what the published code needs
-to load a model that was fine-tuned here. [`load_original`] loads the model without writing. No code of SOURCE is run.
+SOURCE is a folder or the id of a Hub repository, TARGET a folder that does not exist yet or is empty. TARGET gets
+everything that `AutoModelForImageTextToText` and `AutoProcessor` need, code included; with `--reverse`, what the
+published code needs to load a model that was fine-tuned here. [`load_original`] loads the model without writing. No
+code of SOURCE is run.
 """
 
 import argparse
@@ -25,7 +26,7 @@ __all__ = ["convert", "load_original", "load_original_processor", "revert"]
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Convert an original Mini-Monkey or InternVL2 checkpoint.")
     parser.add_argument("source", help="folder or id of a Hub repository, in the internvl_chat format")
-    parser.add_argument("target", help="folder to make; it must not exist")
+    parser.add_argument("target", help="folder to make; it must not exist, or be empty")
     parser.add_argument("--revision", help="branch, tag or commit of the Hub repository")
     parser.add_argument("--dtype", choices=list(DTYPES.values()), help="by default that of each tensor")
     parser.add_argument(
@@ -51,8 +52,8 @@ def main() -> None:
         parser.error("--original goes with --reverse")
     try:
         _run(arguments)
-    except (OSError, ValueError, ImportError) as error:  # of the source, the target or the Hub: the message is enough
-        sys.exit(f"error: {error}")
+    except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:  # the message is enough
+        sys.exit(f"error: {' '.join(str(error).split())}")
 
 
 def _run(arguments: argparse.Namespace) -> None:

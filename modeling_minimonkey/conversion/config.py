@@ -10,6 +10,7 @@ from pathlib import Path
 
 from transformers import LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config
 
+from ..configuration_checks import LIMITS, check_activation, check_number, check_values, own_error, shown
 from ..configuration_minimonkey import MiniMonkeyConfig
 from .weight_files import read_json
 from .weight_names import Renaming, internlm2_weights, transformers_weights
@@ -161,18 +162,50 @@ def read_config(folder: Path) -> dict:
     _require(original, ("llm_config", "vision_config", "downsample_ratio", "select_layer"), "config.json")
     for name in ("llm_config", "vision_config"):
         if not isinstance(original[name], dict):
-            raise ValueError(f"`source` has {original[name]!r} as `{name}` in config.json, it must be an object.")
+            raise ValueError(f"`source` has {shown(original[name])} as `{name}` in config.json, it must be an object.")
     _require_one_of(original["llm_config"], "model_type", sorted(LANGUAGE_MODELS), "llm_config")
     _require_one_of(original, "template", sorted(PROMPTS), "config.json")
-    if original.get("ps_version") != "v2":
+    if (version := original.get("ps_version")) != "v2":
         raise ValueError(
-            f"`source` has {original.get('ps_version')!r} as `ps_version` in config.json, it must be 'v2': the first "
+            f"`source` has {shown(version)} as `ps_version` in config.json, it must be 'v2': the first "
             "version of pixel shuffle, which InternVL had before 1.5, puts the tokens of a tile in another order than "
             "Transformers' InternVL does."
         )
     _require(original["llm_config"], (*TEXT_NAMES, "rope_theta"), "llm_config")
     _require(original["vision_config"], VISION_NAMES, "vision_config")
+    try:
+        _check_types(original)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`source` has a config.json that can't be converted: {error}") from error
     return original
+
+
+def _check_types(original: dict) -> None:
+    """Check every value that the conversion reads, by the bounds of our own configuration."""
+    check_values(original, "")
+    text, vision = original["llm_config"], original["vision_config"]
+    sections = (("llm_config", text, (*TEXT_NAMES, "rope_theta")), ("vision_config", vision, VISION_NAMES))
+    for where, section, names in sections:
+        for name in names:
+            label, value = f"{where}.{name}", section[name]
+            if name in LIMITS:
+                if value is None or isinstance(value, list):
+                    raise TypeError(f"`{label}` must be a number, got {shown(value)}.")
+                check_number(label, value, LIMITS[name])
+            elif name == "hidden_act":
+                check_activation(label, value)
+            elif name in ("tie_word_embeddings", "qkv_bias", "qk_normalization") and not isinstance(value, bool):
+                raise TypeError(f"`{label}` must be true or false, got {shown(value)}.")
+            elif name.endswith("_token_id"):
+                check_number(label, value, (int, -1, LIMITS["vocab_size"][2]))
+    check_number("downsample_ratio", original["downsample_ratio"], (float, 1e-3, 1))
+    for name in ("force_image_size", "use_llm_lora", "use_backbone_lora"):
+        check_number(name, original.get(name), (int, 0, LIMITS["hidden_size"][2]))
+    scaling = text.get("rope_scaling")
+    if scaling is not None and not isinstance(scaling, dict):
+        raise TypeError(f"`llm_config.rope_scaling` must be an object, got {shown(scaling)}.")
+    if scaling:
+        check_number("llm_config.rope_scaling.factor", scaling.get("factor"), LIMITS["factor"])
 
 
 def _require(section: dict, names: Iterable[str], where: str) -> None:
@@ -183,7 +216,9 @@ def _require(section: dict, names: Iterable[str], where: str) -> None:
 
 def _require_one_of(section: dict, name: str, allowed: list[str], where: str) -> None:
     if section.get(name) not in allowed:
-        raise ValueError(f"`source` has {section.get(name)!r} as `{name}` in {where}, it must be one of {allowed}.")
+        raise ValueError(
+            f"`source` has {shown(section.get(name))} as `{name}` in {where}, it must be one of {allowed}."
+        )
 
 
 def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
@@ -193,8 +228,8 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
     Raises:
         ValueError: Transformers' model does not support a value.
     """
-    llm_config, vision_config = original["llm_config"], original["vision_config"]
-    size, patch_size = vision_config["image_size"], vision_config["patch_size"]
+    vision_config = original["vision_config"]
+    size = vision_config["image_size"]
     if original.get("force_image_size") not in (None, size):
         raise ValueError(
             f"`source` has `force_image_size` {original['force_image_size']}, but position embeddings for {size} "
@@ -207,11 +242,21 @@ def convert_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
             "`qk_normalization` is true."
         )
     layer, layers = original["select_layer"], vision_config["num_hidden_layers"]
-    if not isinstance(layer, int) or layer == 0 or not -layers <= layer <= layers:
+    if isinstance(layer, bool) or not isinstance(layer, int) or layer == 0 or not -layers <= layer <= layers:
         raise ValueError(
-            f"`source` has `select_layer` {layer!r}, it must be from 1 to {layers}, the number of vision layers, "
+            f"`source` has `select_layer` {shown(layer)}, it must be from 1 to {layers}, the number of vision layers, "
             f"or from -{layers} to -1."
         )
+    try:
+        return _build_config(original, image_token_id)
+    except Exception as error:  # the library has classes of its own for values of a wrong type
+        reason = own_error(error, "The configuration")
+        raise ValueError(f"`source` has a config.json that can't be converted: {reason}") from error
+
+
+def _build_config(original: dict, image_token_id: int) -> MiniMonkeyConfig:
+    llm_config, vision_config = original["llm_config"], original["vision_config"]
+    size, patch_size = vision_config["image_size"], vision_config["patch_size"]
     text_config = _convert_text_config(llm_config)
     return MiniMonkeyConfig(
         text_config=text_config,
@@ -255,7 +300,13 @@ def language_model_of(config: MiniMonkeyConfig) -> OriginalLanguageModel:
             "`source` was not converted from an original checkpoint (`original_format` in its config.json is null): "
             "its weights have no names in the original format."
         )
-    return LANGUAGE_MODELS[config.original_format["llm_config.model_type"]]
+    model_type = config.original_format["llm_config.model_type"]
+    if not isinstance(model_type, str) or model_type not in LANGUAGE_MODELS:
+        raise ValueError(
+            f"`source` has {shown(model_type)} as `original_format['llm_config.model_type']` in config.json; it must "
+            f"be one of {sorted(LANGUAGE_MODELS)}."
+        )
+    return LANGUAGE_MODELS[model_type]
 
 
 def revert_config(config: MiniMonkeyConfig) -> dict:

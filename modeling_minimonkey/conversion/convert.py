@@ -4,9 +4,11 @@ format of this project and back. [`convert`] and [`revert`] write a folder, [`lo
 writing. No code of a source is run. The command line is in `convert_minimonkey_weights_to_hf.py`.
 """
 
+import errno
 import functools
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,12 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from PIL import Image
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 from transformers.dynamic_module_utils import custom_object_save
@@ -41,7 +49,15 @@ from .config import (
 )
 from .lora import merge_lora
 from .tokenizer import check_ids, load_original_tokenizer, published_prefix
-from .weight_files import DTYPES, LazyTensor, open_tensors, read_json, write_tensors
+from .weight_files import (
+    DTYPES,
+    LazyTensor,
+    bytes_in_words,
+    open_tensors,
+    read_json,
+    shard_bytes,
+    write_tensors,
+)
 from .weight_names import (
     check_tensors,
     conversions_to_original,
@@ -56,6 +72,9 @@ logger = logging.get_logger(__name__)
 SMALL_FILES = ["*.json", "*.model", "*.txt"]
 WEIGHT_FILES = ["*.safetensors"]
 PICKLES = ["*.bin"]
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+OF_THE_DISK += (errno.ENOTEMPTY, errno.EBUSY, errno.ENAMETOOLONG, errno.EFBIG)
+HUB_NAME = r"[\w-][\w.-]*(/[\w-][\w.-]*)?"
 # Where a converted folder keeps the small files of its original, for conversion back.
 ORIGINAL_FILES = "original"
 
@@ -75,7 +94,18 @@ class OriginalCheckpoint:
 def _local_folder(source: str | Path, revision: str | None, patterns: list[str]) -> Path:
     if Path(source).is_dir():
         return Path(source)
-    return Path(snapshot_download(str(source), revision=revision, allow_patterns=patterns))
+    if Path(source).exists() or not re.fullmatch(HUB_NAME, str(source)):
+        kind = "is a file" if Path(source).is_file() else "is no folder"
+        raise FileNotFoundError(
+            f"`source` {str(source)!r} {kind}, and no name of a Hub repository, such as 'mx262/MiniMonkey'."
+        )
+    try:
+        return Path(snapshot_download(str(source), revision=revision, allow_patterns=patterns))
+    except (RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise FileNotFoundError(
+            f"`source` {str(source)!r} is no folder here, and can't be fetched from the Hub: {reason}"
+        ) from error
 
 
 def read_checkpoint(
@@ -116,7 +146,11 @@ def _open_as_ours(checkpoint: OriginalCheckpoint, allow_pickle: bool) -> dict[st
     tensors = merge_lora(open_tensors(checkpoint.folder, allow_pickle), checkpoint.original_config)
     # Some older files hold this buffer, which is computed from the rotary settings.
     tensors = {key: tensor for key, tensor in tensors.items() if not key.endswith(".rotary_emb.inv_freq")}
-    model = _meta_model(checkpoint.config)
+    config = checkpoint.config
+    layers = config.text_config.num_hidden_layers + config.vision_config.num_hidden_layers
+    if layers > len(tensors):  # before so many are made
+        raise ValueError(f"`source` has {layers} layers in its config.json, but only {len(tensors)} tensors.")
+    model = _meta_model(config)
     mapping = vision_and_projector_weights() + checkpoint.language_model.weights()
     ours = _lazy_state_dict(model)
     backwards = conversions_to_original(ours, mapping)
@@ -228,7 +262,7 @@ def convert(
         source (`str` or `Path`):
             Folder in the original `internvl_chat` format, or id of a Hub repository.
         target (`str` or `Path`):
-            Folder to make; it must not exist.
+            Folder to make; it must not exist, or be empty.
         revision (`str`, *optional*):
             Branch, tag or commit of the Hub repository.
         dtype (`torch.dtype`, *optional*):
@@ -244,10 +278,12 @@ def convert(
         `str` or `None`: with `verify`, what [`describe_logits`] returns for the result.
 
     Raises:
-        FileExistsError: `target` exists.
+        FileExistsError: `target` is a file, or a folder that is not empty.
+        OSError: `target` can't be written, or its disk is full.
         FileNotFoundError, ValueError: see [`load_original`]; also if a weight is not a finite number.
         RuntimeError: another process is writing `target`, or the verified ids or logits differ.
     """
+    max_shard_size = shard_bytes(max_shard_size)
     with _written_beside(target) as folder:
         checkpoint = read_checkpoint(source, revision, allow_pickle)
         tensors, config = _open_as_ours(checkpoint, allow_pickle), checkpoint.config
@@ -295,6 +331,7 @@ def revert(
             and the tokenizer are those that [`convert`] kept in `source`; if a later `save_pretrained` left them
             behind, only config.json is written, and the user has to add the rest.
     """
+    max_shard_size = shard_bytes(max_shard_size)
     with _written_beside(target) as folder:
         source = _local_folder(source, revision, SMALL_FILES + WEIGHT_FILES + (PICKLES if allow_pickle else []))
         config = _read_our_config(source)
@@ -349,8 +386,12 @@ def _write_small_files(source: Path, config: MiniMonkeyConfig, original: str | P
 
 def _copy_small_files(source: Path, target: Path, code: bool = False) -> None:
     target.mkdir(exist_ok=True)
+    # A folder of the Hub's cache holds links to the files beside it; other links could lead to anything.
+    places = (source.resolve(), source.resolve().parent.parent / "blobs")
     for pattern in [*SMALL_FILES, *(["*.py"] if code else [])]:
         for path in source.glob(pattern):
+            if not any(path.resolve().is_relative_to(place) for place in places):
+                raise ValueError(f"`source` has a link {path.name} that leads out of it; replace it by the file.")
             if not path.name.endswith(".index.json"):
                 shutil.copyfile(path, target / path.name)
 
@@ -363,30 +404,37 @@ def _in_order(tensors: dict[str, LazyTensor], names: Iterable[str]) -> dict[str,
 def _check_space(folder: Path, tensors: dict[str, LazyTensor], dtype: torch.dtype | None) -> None:
     needed, free = sum(tensor.meta(dtype).nbytes for tensor in tensors.values()), shutil.disk_usage(folder).free
     if needed > free:
-        raise OSError(f"`target` needs {needed / 1e9:.2f} GB, but its disk has {free / 1e9:.2f} GB left.")
+        raise OSError(f"`target` needs {bytes_in_words(needed)}, but its disk has {bytes_in_words(free)} left.")
 
 
 @contextmanager
 def _written_beside(target: str | Path) -> Iterator[Path]:
     """Yield a folder next to `target`, on the same disk: renamed to `target` on success, deleted on failure."""
-    target = Path(target).absolute()
-    if target.exists():
-        raise FileExistsError(f"`target` {target} exists already; give a folder that does not.")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(target).resolve()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        kind = "and is not empty" if target.is_dir() else "and is a file"
+        raise FileExistsError(f"`target` {target} exists already {kind}; give a new or an empty folder.")
     unfinished, lock = (target.with_name(f".{target.name}.{suffix}") for suffix in ("unfinished", "lock"))
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock, blocking=False):
             # Left by a run that was killed, since nobody else holds the lock.
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             try:
                 yield unfinished
+                if target.is_dir():
+                    target.rmdir()  # an empty one; what came into it meanwhile is an error, and stays
                 unfinished.rename(target)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 lock.unlink(missing_ok=True)
     except Timeout as error:
         raise RuntimeError(f"`target` {target} is being written by another process.") from error
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise  # of the source, or of the Hub
+        raise type(error)(f"`target` {target} can't be written: {error.strerror}") from error
 
 
 def _compare(load_before, load_after, processor: MiniMonkeyProcessor, original: Path) -> str:

@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers import PreTrainedTokenizerBase, Qwen2Tokenizer, TokenizersBackend
 from transformers.utils import logging
 
-from .weight_files import read_json
+from .weight_files import check_no_pointer, read_json
 
 
 logger = logging.get_logger(__name__)
@@ -229,13 +229,18 @@ def load_original_tokenizer(
     if name is None:
         raise FileNotFoundError(f"`source` {folder} has no tokenizer; it needs one of {list(TOKENIZER_LOADERS)}.")
 
+    for file_name in (*TOKENIZER_LOADERS, "merges.txt"):
+        if (folder / file_name).is_file():
+            check_no_pointer(folder / file_name)
     added_tokens = _read_added_tokens(folder)
     try:
         tokenizer = TOKENIZER_LOADERS[name](folder, padding_side="left", **IMAGE_TOKENS)
     except (ImportError, FileNotFoundError):
         raise
     except Exception as error:  # the libraries raise bare exceptions for damaged files
-        raise ValueError(f"`source` {folder} has a tokenizer, {name}, that can't be converted: {error}") from error
+        raise ValueError(
+            f"`source` {folder} has a tokenizer, {name}, that can't be converted: {str(error)[:300]}"
+        ) from error
     # The language model's own, without images and without the published system message.
     tokenizer.chat_template = None
     # It names the published tokenizer's remote code, which is not used.
@@ -275,7 +280,8 @@ def _check_ids(
     moved = {token: (vocabulary.get(token), index) for token, index in added_tokens.items()}
     moved = {token: ids for token, ids in moved.items() if ids[0] != ids[1]}
     if moved:
-        raise ValueError(f"`source` has added tokens that can't keep their ids, token: (got, expected): {moved}.")
+        first = dict(list(moved.items())[:5])
+        raise ValueError(f"`source` has added tokens that can't keep their ids, token: (got, expected): {first}.")
     last = max(vocabulary.values())
     if vocab_size is not None and last >= vocab_size:
         raise ValueError(f"`source` has token ids up to {last}, but an embedding of {vocab_size} rows.")

@@ -9,7 +9,8 @@ holds one tensor and what it is made of, however large the checkpoint is.
 import functools
 import json
 import pickle
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME, logging
 
+from ..configuration_checks import shown
+
 
 # The supported dtypes. Quantized weights can't be trained or converted: their original values are lost.
 DTYPES = {
@@ -25,6 +28,57 @@ DTYPES = {
 }
 # Names of these dtypes in safetensors files.
 DTYPE_CODES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
+
+
+MOST_JSON_BYTES = 64 * 2**20  # ten times a vocabulary's
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how the file that stands for one in Git LFS begins
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def bytes_in_words(number: int) -> str:
+    """A number of bytes as people read it: "1.2 GB"."""
+    for unit, size in reversed(UNITS.items()):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"
+
+
+def shard_bytes(max_shard_size: int | str) -> int:
+    """
+    The number of bytes that `max_shard_size` means.
+
+    Raises:
+        ValueError: it is neither a whole number above 0, nor a number with one of `UNITS`.
+    """
+    size = max_shard_size if isinstance(max_shard_size, int) and not isinstance(max_shard_size, bool) else 0
+    if isinstance(max_shard_size, str):
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(?:([KMGT]B)|B?)", max_shard_size.strip().upper())
+        size = int(float(found[1]) * UNITS.get(found[2], 1)) if found else 0
+    if size < 1:
+        raise ValueError(
+            '`max_shard_size` must be a number of bytes, or a number with KB, MB, GB or TB, such as "5GB", got '
+            f"{shown(max_shard_size)}."
+        )
+    return size
+
+
+def some(names: Collection) -> str:
+    """Names for a message: all of them, or the first few and how many more."""
+    names, total = list(names), 0
+    for count, name in enumerate(names):
+        total += len(str(name)) + 4
+        if count and total > 250:
+            return f"{str(names[:count])[:-1]}, and {len(names) - count} more]"
+    return f"{names}"
+
+
+def check_no_pointer(path: Path) -> None:
+    """`ValueError` if a file holds only the pointer to itself that Git LFS leaves where it was not fetched."""
+    with open(path, "rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ValueError(
+                f"`source` has only a Git LFS pointer in place of {path.name}: run `git lfs pull` in {path.parent}."
+            )
 
 
 @dataclass(frozen=True)
@@ -73,17 +127,20 @@ def open_tensors(folder: Path, allow_pickle: bool = False) -> dict[str, LazyTens
         found = _open_file(folder / name)
         twice = sorted(tensors.keys() & found.keys())
         if twice:
-            raise ValueError(f"`source` has tensors that stand in more than one file: {twice}.")
+            raise ValueError(f"`source` has tensors that stand in more than one file: {some(twice)}.")
         tensors |= found
         places |= dict.fromkeys(found, name)
     if index_name is not None:
         index = _read_index(folder / index_name)
         different = sorted(key for key in index.keys() | places.keys() if index.get(key) != places.get(key))
         if different:
-            raise ValueError(f"{index_name} and the files beside it differ in {different}.")
+            raise ValueError(f"{index_name} and the files beside it differ in {some(different)}.")
     wrong = {key: str(tensor.dtype) for key, tensor in tensors.items() if tensor.dtype not in DTYPES}
     if wrong:
-        raise ValueError(f"`source` has tensors of other dtypes than {list(DTYPES.values())}: {wrong}.")
+        first = dict(list(wrong.items())[:3])
+        raise ValueError(
+            f"`source` has {len(wrong)} tensors of other dtypes than {list(DTYPES.values())}, such as {first}."
+        )
     return tensors
 
 
@@ -97,10 +154,10 @@ def _weight_files(folder: Path, allow_pickle: bool) -> tuple[list[str], str | No
             names = sorted(set(_read_index(folder / index).values()))
             outside = [name for name in names if Path(name).name != name]
             if outside:
-                raise ValueError(f"{index} must name files beside it, got {outside}.")
+                raise ValueError(f"{index} must name files beside it, got {some(outside)}.")
             missing = [name for name in names if not (folder / name).is_file()]
             if missing:
-                raise FileNotFoundError(f"`source` {folder} lacks files that {index} names: {missing}.")
+                raise FileNotFoundError(f"`source` {folder} lacks files that {index} names: {some(missing)}.")
             return names, index
     if any((folder / name).is_file() for name in formats[1]):
         raise FileNotFoundError(
@@ -126,16 +183,28 @@ def read_json(path: Path) -> dict:
     Raises:
         ValueError: it is damaged, or holds something else; the message names the file.
     """
+    check_no_pointer(path)
+    if (size := path.stat().st_size) > MOST_JSON_BYTES:
+        raise ValueError(f"{path} is too large for a JSON file: {bytes_in_words(size)}.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of the encoding or of the syntax
-        raise ValueError(f"{path} is not a JSON file: {error}") from error
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_twins)
+    except (ValueError, RecursionError) as error:  # of the encoding, the syntax or the depth
+        raise ValueError(f"{path} is not a JSON file: {str(error)[:200]}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold an object, got {type(content).__name__}.")
     return content
 
 
+def _without_twins(pairs: list[tuple[str, object]]) -> dict:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {shown(next(key for key in keys if keys.count(key) > 1))} twice")
+    return content
+
+
 def _open_file(path: Path) -> dict[str, LazyTensor]:
+    check_no_pointer(path)
     try:
         if path.suffix == ".safetensors":
             dtypes = {code: dtype for dtype, code in DTYPE_CODES.items()}
@@ -151,7 +220,7 @@ def _open_file(path: Path) -> dict[str, LazyTensor]:
                 }
         tensors = _load_pickle(path)
     except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"`source` has an unreadable file {path.name}: {error}") from error
+        raise ValueError(f"`source` has an unreadable file {path.name}: {str(error)[:200]}") from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise ValueError(f"`source` has a file {path.name} that holds something else than tensors by name.")
     return {
@@ -197,12 +266,12 @@ def write_tensors(
             By default every tensor keeps its own.
 
     Raises:
-        ValueError: a tensor has a value that is not a finite number.
+        ValueError: a tensor has a value that is not a finite number, or `max_shard_size` is no size.
     """
     split = split_torch_state_dict_into_shards(
         {name: tensor.meta(dtype) for name, tensor in tensors.items()},
         filename_pattern=SAFE_WEIGHTS_NAME.replace(".", "{suffix}."),
-        max_shard_size=max_shard_size,
+        max_shard_size=shard_bytes(max_shard_size),
     )
     total = split.metadata["total_size"]
     with logging.tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1000, desc="Writing") as progress:

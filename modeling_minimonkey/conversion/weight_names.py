@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedConfig
 
-from .weight_files import LazyTensor
+from .weight_files import LazyTensor, some
 
 
 Operation = Callable[[list[torch.Tensor], PreTrainedConfig], list[torch.Tensor]]
@@ -217,6 +217,6 @@ def check_tensors(
             f"{name} {got}, expected {wanted}" for name, (got, wanted) in sorted(shapes.items()) if got != wanted
         ],
     }
-    found = [f"{problem}: {keys}" for problem, keys in problems.items() if keys]
+    found = [f"{problem}: {some(keys)}" for problem, keys in problems.items() if keys]
     if found:
         raise ValueError("`source` and its config.json do not fit together; " + "; ".join(found) + ".")

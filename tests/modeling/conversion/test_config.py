@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from huggingface_hub.errors import StrictDataclassError
 
 from modeling_minimonkey import MiniMonkeyConfig
 from modeling_minimonkey.conversion.config import check_same_model, convert_config, read_config, revert_config
@@ -127,7 +126,7 @@ def test_incomplete_and_mistyped_configs_are_refused(source):
     with pytest.raises(ValueError, match=re.escape("no ['rms_norm_eps', 'rope_theta'] in llm_config")):
         read_config(source)
     edit_config(source, "llm_config", rms_norm_eps=1e-5, rope_theta=1e6, num_hidden_layers="4")
-    with pytest.raises(StrictDataclassError, match="num_hidden_layers"):
+    with pytest.raises(ValueError, match="num_hidden_layers"):
         convert_config(read_config(source), 515)
     for content in (b"{", b"[]", b"\xff\xfe"):
         (source / "config.json").write_bytes(content)
