@@ -147,7 +147,7 @@ def check_settings(
     Raises:
         TypeError, ValueError: the first key that is wrong.
     """
-    _count(settings, where.rstrip("."))
+    check_values(settings, where.rstrip("."))
     refused = ONLY_ARGUMENTS + (ONLY_AT_THE_TOP if where else ())
     for key, value in settings.items():
         name = f"{where}{key}" if len(str(key)) <= 60 else f"{where}{str(key)[:40]}…"
@@ -177,7 +177,7 @@ def check_settings(
                     check_settings(part, f"{name}.{layer}.", names, limits)
 
 
-def _count(settings: Any, name: str, level: int = 0) -> int:
+def check_values(settings: Any, name: str, level: int = 0) -> int:
     """How many values `settings` holds; `ValueError` if one is NaN, or they are too many or too deep."""
     if level > MOST_LEVELS:
         raise ValueError(f"`{name}` is nested deeper than {MOST_LEVELS} levels.")
@@ -189,7 +189,7 @@ def _count(settings: Any, name: str, level: int = 0) -> int:
     for key, value in settings.items() if isinstance(settings, dict) else enumerate(settings):
         if total > MOST_VALUES:
             raise ValueError(f"`{name or 'the configuration'}` has more than {MOST_VALUES:,} values.")
-        total += _count(value, f"{name}.{str(key)[:40]}".lstrip(".")[:120], level + 1)
+        total += check_values(value, f"{name}.{str(key)[:40]}".lstrip(".")[:120], level + 1)
     return total
 
 
@@ -360,16 +360,19 @@ def _with_own_errors(name: str, method: Callable) -> Callable:
         except MemoryError:
             raise
         except Exception as error:
-            cause = error
-            while type(cause) not in (ValueError, TypeError) and cause.__cause__ is not None:
-                cause = cause.__cause__  # the library's own errors name the real one
-            message = re.sub(r"^Field '(\w+)'", r"`\1`:", re.sub(r" at 0x[0-9a-f]+", "", str(cause)))
-            if type(error) in (ValueError, TypeError) and len(message) <= LONGEST_MESSAGE and message == str(error):
-                raise
-            if type(cause) not in (ValueError, TypeError):
-                message = f"{type(self).__name__} can't be made of these settings: {type(cause).__name__}: {message}"
-            if len(message) > LONGEST_MESSAGE:
-                message = f"{message[: LONGEST_MESSAGE - 1]}…"
-            raise (TypeError if type(cause) is TypeError else ValueError)(message) from None
+            raise own_error(error, type(self).__name__) from None
 
     return checked
+
+
+def own_error(error: Exception, name: str) -> ValueError | TypeError:
+    """The error of bad settings that leaves the class `name` in place of `error`, which may be of any class."""
+    cause = error
+    while type(cause) not in (ValueError, TypeError) and cause.__cause__ is not None:
+        cause = cause.__cause__  # the library's own errors name the real one
+    message = re.sub(r"^Field '(\w+)'", r"`\1`", re.sub(r" at 0x[0-9a-f]+", "", str(cause)))
+    if type(cause) not in (ValueError, TypeError):
+        message = f"{name} can't be made of these settings: {type(cause).__name__}: {message}"
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[: LONGEST_MESSAGE - 1]}…"
+    return (TypeError if type(cause) is TypeError else ValueError)(message)

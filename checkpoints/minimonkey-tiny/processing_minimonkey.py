@@ -165,6 +165,7 @@ class MiniMonkeyProcessor(ProcessorMixin):
                 already expanded; or truncation would cut into an image.
         """
         check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
+        kwargs = self._with_checked_image_settings(kwargs)
         if videos is not None or audio is not None:
             raise ValueError(f"{type(self).__name__} takes images and text, no `videos` and no `audio`.")
         if isinstance(images, (list, tuple)) and not any(
@@ -172,6 +173,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
         ):
             images = None  # no row has images
         rows, kwargs = self._text_arguments(text, kwargs)
+        if images is not None:
+            images = self.image_processor.fetch_images(images, **self._image_settings(kwargs))
         if kwargs.get("sanitize_control_tokens"):
             self._check_placeholders(images, [without_marked_tokens(row) for row in rows])
         try:
@@ -240,6 +243,12 @@ class MiniMonkeyProcessor(ProcessorMixin):
             processor_kwargs={"padding": True, **kwargs},
         )
 
+    def prepare_inputs_layout(self, images: ImageInput | None = None, *args, **kwargs) -> tuple:
+        """As the library's, but images are opened with the settings of the call, which say what may be opened."""
+        if images is not None:
+            images = self.image_processor.fetch_images(images, **self._image_settings(kwargs))
+        return images, *super().prepare_inputs_layout(None, *args, **kwargs)[1:]
+
     def validate_inputs(
         self, images: ImageInput | None = None, text: list[str] | None = None, **kwargs: Unpack[ProcessingKwargs]
     ) -> None:
@@ -291,6 +300,21 @@ class MiniMonkeyProcessor(ProcessorMixin):
         )
         names = {name for kind in kinds for name in kind.__annotations__}
         return names | {"common_kwargs", "return_metadata", "sanitize_control_tokens"}
+
+    def _image_settings(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call that are settings of the image processor."""
+        given = _given("images_kwargs", kwargs)
+        return {name: given[name] for name in self.image_processor.valid_kwargs.__annotations__ if name in given}
+
+    def _with_checked_image_settings(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """`kwargs` with image settings in the one form of each, which passes the library's check of types as well."""
+        checked = self.image_processor.checked_settings(self._image_settings(kwargs))
+        kwargs = {name: checked.get(name, value) for name, value in kwargs.items()}
+        if "images_kwargs" in kwargs:
+            kwargs["images_kwargs"] = {
+                name: checked.get(name, value) for name, value in kwargs["images_kwargs"].items()
+            }
+        return kwargs
 
     def _text_arguments(self, text: Any, kwargs: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         """The rows of text and the arguments of a call, with padding on the left and sanitizing resolved."""
@@ -358,8 +382,9 @@ class MiniMonkeyProcessor(ProcessorMixin):
         if image_sizes is None:
             return MultiModalData()
         check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
-        given = _given("images_kwargs", kwargs)
-        settings = {name: given[name] for name in self.image_processor.valid_kwargs.__annotations__ if name in given}
+        settings = self._image_settings(kwargs)
+        if not all(isinstance(size, (tuple, list)) and len(size) == 2 for size in image_sizes):
+            raise ValueError("`image_sizes` must be a list of (height, width), one for each image.")
         num_patches = [
             self.image_processor.get_number_of_image_patches(height, width, settings) for height, width in image_sizes
         ]
@@ -369,7 +394,10 @@ class MiniMonkeyProcessor(ProcessorMixin):
 
 def _given(kind: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of one kind, such as `text_kwargs`; those that are given flat take precedence."""
-    return {**kwargs.get(kind, {}), **kwargs}
+    given = kwargs.get(kind, {})
+    if not isinstance(given, dict):
+        raise TypeError(f"`{kind}` must be a dictionary, got {type(given).__name__}.")
+    return {**given, **kwargs}
 
 
 def _without(kwargs: dict[str, Any], names: Set[str]) -> dict[str, Any]:
