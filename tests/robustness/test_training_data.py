@@ -171,13 +171,8 @@ def test_chats(case, folder):
         *no("an address", chat(image("http://127.0.0.1/a.png")), "the image "),
         *no("an address as a URL", chat({"type": "image", "url": "http://127.0.0.1/a.png"}), NO_CHAT + "an image bl"),
         *no("OpenAI's image_url", chat({"type": "image_url", "image_url": "page.png"}), NO_CHAT + "an image block"),
-        *no(
-            "a path that leads out of the folder", chat(image("../outside.png")), "the image '../outside.png' lies out"
-        ),
-        *no(
-            "a path that leads out and back", chat(image("deep/../../outside.png")), "the image 'deep/../../outside.p"
-        ),
-        *no("an absolute path", chat(image("/etc/hostname")), "the image '/etc/hostname' lies outside of the folder"),
+        *no("an absolute path of a text file", chat(image("/etc/hostname")), "the image "),
+        yes("a path that leads out of the folder", chat(image("../outside.png")), 1, "read: the data are the user's"),
         *no("a NUL in a path", chat(image("a\0.png")), "the image "),
         *no("a path of 10,000 characters", chat(image("a" * 10_000)), "the image "),
         *no("half a PNG", chat(image("half.png")), "the image "),
