@@ -282,7 +282,7 @@ class MiniMonkeyImageProcessor(PilBackend):
         settings = self.checked_settings(kwargs)
         deadline = time.monotonic() + settings["fetch_seconds"]
         images = image_url_or_urls
-        if getattr(images, "ndim", None) == 4:  # a stacked batch
+        if getattr(images, "ndim", None) == 4 and not getattr(images, "is_nested", False):  # a stacked batch
             _check_number("images", len(images), settings["max_images"])
             images = list(images)
         if not isinstance(images, (list, tuple)):

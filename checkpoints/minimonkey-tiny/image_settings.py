@@ -148,6 +148,10 @@ def _flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def _optional_flag(name: str, value: Any) -> bool | None:
+    return None if value is None else _flag(name, value)
+
+
 def _only(*permitted: Any) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> Any:
         if not any(value is each or (isinstance(value, str | np.bool_) and value == each) for each in permitted):
@@ -235,9 +239,16 @@ def _limit(name: str, value: Any) -> int | None:
 
 
 def _order(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, (tuple, list)) or sorted(map(str, value)) != sorted(TILE_GROUPS):
+    groups = value if isinstance(value, (tuple, list)) else ()
+    if not all(isinstance(each, str) for each in groups) or sorted(groups) != sorted(TILE_GROUPS):
         raise ValueError(f"`{name}` must hold each of {TILE_GROUPS} once, got {shown(value)}.")
-    return tuple(value)
+    return tuple(groups)
+
+
+def _device(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, (str, int)) and not hasattr(value, "index"):
+        raise ValueError(f'`{name}` must be None or a device such as "cpu", got {shown(value)}.')
+    return None  # tiles are made on the CPU, whatever device a general caller names
 
 
 def _layout(name: str, value: Any) -> ChannelDimension | None:
@@ -270,12 +281,17 @@ def _hosts(name: str, value: Any) -> bool | tuple[str, ...]:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     hosts = [value] if isinstance(value, str) else value
-    is_list = isinstance(hosts, (list, tuple, set, frozenset))
-    if not is_list or not all(isinstance(each, str) and each and not set(each) & set("/@?#* ") for each in hosts):
-        raise ValueError(
-            f'`{name}` must be False, True, or a list of hosts such as "example.com", got {shown(value)}.'
-        )
-    return tuple(map(host_name, hosts))
+    try:
+        if isinstance(hosts, (list, tuple, set, frozenset)) and all(map(_is_host, hosts)):
+            return tuple(map(host_name, hosts))
+    except UnicodeError:  # no name that DNS could have
+        pass
+    raise ValueError(f'`{name}` must be False, True, or a list of hosts such as "example.com", got {shown(value)}.')
+
+
+def _is_host(value: Any) -> bool:
+    """Whether it can be a host's name or address: without scheme, port and path."""
+    return isinstance(value, str) and bool(value) and not set(value) & set("/@?#*[] ") and value.count(":") != 1
 
 
 CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
@@ -285,6 +301,9 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "do_pad": _only(None, False),
     "data_format": _only(None, ChannelDimension.FIRST),
     "image_seq_length": _only(None),
+    "disable_grouping": _optional_flag,
+    "default_to_square": _optional_flag,
+    "device": _device,
     "crop_size": _only(None),
     "pad_size": _only(None),
     "size": _square,

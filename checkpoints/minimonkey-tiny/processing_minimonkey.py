@@ -331,6 +331,8 @@ class MiniMonkeyProcessor(ProcessorMixin):
             return MultiModalData()
         check_known_arguments(kwargs, self._call_arguments(), type(self).__name__)
         settings = self._image_settings(kwargs)
+        if not all(isinstance(size, (tuple, list)) and len(size) == 2 for size in image_sizes):
+            raise ValueError("`image_sizes` must be a list of (height, width), one for each image.")
         num_patches = [
             self.image_processor.get_number_of_image_patches(height, width, settings) for height, width in image_sizes
         ]
