@@ -19,7 +19,8 @@ QUESTION = [{"role": "user", "content": [{"type": "image", "image": "page.png"},
 
 REMOTE = """
 model = transformers.AutoModelForImageTextToText.from_pretrained(arguments["folder"], trust_remote_code=True)
-processor = transformers.AutoProcessor.from_pretrained(arguments["folder"], trust_remote_code=True)
+paths = {"allow_paths": True}
+processor = transformers.AutoProcessor.from_pretrained(arguments["folder"], trust_remote_code=True, **paths)
 inputs = processor.apply_chat_template(arguments["chat"], tokenize=True, return_dict=True, return_tensors="pt")
 with torch.no_grad():
     logits = model(**inputs).logits
@@ -42,7 +43,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def inputs(folder):
-    processor = AutoProcessor.from_pretrained(CHECKPOINT)
+    processor = AutoProcessor.from_pretrained(CHECKPOINT, allow_paths=True)
     chat = json.loads(json.dumps(QUESTION).replace("page.png", str(folder / "page.png")))
     return processor.apply_chat_template(chat, tokenize=True, return_dict=True, return_tensors="pt")
 

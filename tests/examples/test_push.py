@@ -25,7 +25,7 @@ LOAD = """
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 options = {"trust_remote_code": True, "revision": arguments["revision"]}
 model = AutoModelForImageTextToText.from_pretrained(arguments["repository"], **options)
-processor = AutoProcessor.from_pretrained(arguments["repository"], **options)
+processor = AutoProcessor.from_pretrained(arguments["repository"], allow_paths=True, **options)
 base = AutoModel.from_pretrained(arguments["repository"], **options)
 content = [{"type": "image", "image": arguments["image"]}, {"type": "text", "text": "Read the text."}]
 chat = [{"role": "user", "content": content}]

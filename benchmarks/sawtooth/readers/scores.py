@@ -16,7 +16,9 @@ def edit_distance(first: str, second: str) -> int:
 
 
 def character_accuracy(text: str, answer: str) -> float:
-    """One minus edits divided by the length of `text`, at least zero."""
+    """One minus edits divided by the length of `text`, at least zero; a ValueError without a text."""
+    if not text:
+        raise ValueError("`text` is empty: nothing can be read.")
     return max(0.0, 1 - edit_distance(text, answer) / len(text))
 
 
@@ -26,7 +28,12 @@ def score(pages: Sequence[Page], answers: Sequence[str]) -> dict:
 
     `character_accuracy` is one minus all edits divided by all characters; `words_read` the share of the pages' words
     that stand in their answers, in any order.
+
+    Raises:
+        ValueError: there are no pages, or not as many answers.
     """
+    if not pages or len(pages) != len(answers):
+        raise ValueError(f"`answers` must be one for each page, at least one; got {len(answers)} for {len(pages)}.")
     pairs = list(zip((page.text for page in pages), answers, strict=True))
     words = [(word, answer.split()) for text, answer in pairs for word in text.split()]
     edits = sum(edit_distance(*pair) for pair in pairs)
