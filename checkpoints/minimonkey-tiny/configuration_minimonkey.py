@@ -9,6 +9,22 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, InternVLConfig, InternVLVisionConfig, PreTrainedConfig
 from transformers.utils import auto_docstring
 
+from .configuration_checks import (
+    check_activation,
+    check_built,
+    check_implementation,
+    check_keep_ratio,
+    check_language_model,
+    check_names,
+    check_part,
+    check_settings,
+    check_vision_features,
+    is_of_a_later_release,
+    known_names,
+    raises_own_errors,
+    shown,
+)
+
 
 # The auto classes, written into every saved config.json so that a Hub folder loads without this package installed.
 AUTO_MAP = {
@@ -33,14 +49,15 @@ INTERNLM2_1_8B = {
 }
 
 
-def check_keep_ratio(keep_ratio: float) -> None:
-    """Raise `ValueError` unless `keep_ratio` is a number with 0 < `keep_ratio` <= 1 (NaN is refused, too)."""
-    if isinstance(keep_ratio, bool) or not isinstance(keep_ratio, int | float) or not 0.0 < keep_ratio <= 1.0:
-        raise ValueError(
-            f"`keep_ratio` must be a number above 0 and at most 1 (1 = keep every token), got {keep_ratio}."
-        )
+# Names that people look for here, and where the settings are.
+IN_SCALE_COMPRESSION = "It belongs to `scale_compression_config`."
+OF_THE_PROCESSOR = "It is a setting of the image processor, in processor_config.json."
+_ELSEWHERE = {"keep_ratio": IN_SCALE_COMPRESSION, "layer": IN_SCALE_COMPRESSION, "positions": IN_SCALE_COMPRESSION}
+_IMAGES = ("min_patches", "max_patches", "detailed_tiles", "adaptive_tiles", "complementarity", "pyramid")
+HINTS = _ELSEWHERE | dict.fromkeys(_IMAGES, OF_THE_PROCESSOR)
 
 
+@raises_own_errors
 @auto_docstring(
     custom_intro="""
     Settings of the Scale Compression Mechanism (section 3.3 of https://huggingface.co/papers/2408.02034), which drops
@@ -67,20 +84,27 @@ class ScaleCompressionConfig(PreTrainedConfig):
     layer: int = 1
     positions: str = "repack"
 
+    def __post_init__(self, **kwargs):
+        check_settings(kwargs, f"{self.base_config_key}.")
+        check_names(kwargs, known_names(type(self)), f"`{self.base_config_key}`", {}, strict=True)
+        super().__post_init__(**kwargs)
+
     def validate_scale_compression(self):
         check_keep_ratio(self.keep_ratio)
         if self.layer < 0:
             raise ValueError(f"`layer` must be the index of a language model layer, 0 or above, got {self.layer}.")
         if self.positions not in ("repack", "keep"):
-            raise ValueError(f'`positions` must be "repack" or "keep", got {self.positions!r}.')
+            raise ValueError(f'`positions` must be "repack" or "keep", got {shown(self.positions)}.')
 
 
+@raises_own_errors
 @auto_docstring(
     custom_intro="""
     Configuration of [`MiniMonkeyModel`] and [`MiniMonkeyForConditionalGeneration`]. The defaults are those of
     InternVL2-2B, which the published Mini-Monkey was fine-tuned from: the vision tower is InternViT-300M at 448
-    pixels, the language model is InternLM2-1.8B, expressed as a Llama. An invalid value raises a
-    `StrictDataclassError` that names the argument, what was given and what is allowed.
+    pixels, the language model is InternLM2-1.8B, expressed as a Llama. An unknown name, an invalid value or a number
+    outside of `configuration_checks.LIMITS` is a `ValueError` or `TypeError` that names the setting, what was given
+    and what is allowed.
     """
 )
 @strict
@@ -132,26 +156,71 @@ class MiniMonkeyConfig(InternVLConfig):
 
     @keep_ratio.setter
     def keep_ratio(self, keep_ratio: float) -> None:
-        check_keep_ratio(keep_ratio)
-        self.scale_compression_config.keep_ratio = keep_ratio
+        self.scale_compression_config.keep_ratio = check_keep_ratio(keep_ratio)
 
     def __post_init__(self, **kwargs):
+        own = {name: value for name, value in vars(self).items() if name not in self.sub_configs}
+        check_settings(own | kwargs)
+        is_newer = is_of_a_later_release(self.transformers_version)
+        check_names(kwargs, known_names(type(self)), "The configuration", HINTS, strict=not is_newer)
         if self.text_config is None:
             self.text_config = INTERNLM2_1_8B
         if isinstance(self.text_config, dict):
             self.text_config = {"model_type": "llama"} | self.text_config
+            check_language_model(self.text_config)
         if self.vision_config is None or isinstance(self.vision_config, dict):
             self.vision_config = {"attention_bias": True} | (self.vision_config or {})
+            check_part(self.vision_config, InternVLVisionConfig, "vision_config")
         if self.scale_compression_config is None or isinstance(self.scale_compression_config, dict):
             self.scale_compression_config = ScaleCompressionConfig(**(self.scale_compression_config or {}))
         super().__post_init__(**kwargs)
 
+    @classmethod
+    def from_dict(cls, config_dict: dict, **kwargs):
+        """
+        [`~PreTrainedConfig.from_dict`]. Settings among `kwargs` win, also `keep_ratio`; another name is a `ValueError`
+        here, unless it comes through an auto class, which gives a configuration the arguments of others, too.
+        """
+        for name in ("attn_implementation", "_attn_implementation", "experts_implementation"):
+            check_implementation(name, config_dict.get(name))
+        if not kwargs.get("return_unused_kwargs"):
+            through_an_auto_class = "name_or_path" in kwargs
+            names = known_names(cls) | {"keep_ratio", "name_or_path", "return_unused_kwargs", "gguf_file"}
+            hints = {} if through_an_auto_class else HINTS
+            check_names(kwargs, names, "The configuration", hints, strict=not through_an_auto_class)
+        for name in cls.sub_configs:
+            if isinstance(kwargs.get(name), dict):  # the library makes it, and checks it afterwards
+                check_settings(kwargs[name], f"{name}.")
+        loaded = super().from_dict(config_dict, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).validate()  # with the settings among `kwargs`
+        return loaded
+
+    def validate_parts(self):
+        check_built(self.text_config, "text_config")
+        check_built(self.vision_config, "vision_config")
+        check_activation("projector_hidden_act", self.projector_hidden_act)
+        norm_type = self.vision_config.norm_type
+        if norm_type not in ("layer_norm", "rms_norm"):
+            raise ValueError(f'`vision_config.norm_type` must be "layer_norm" or "rms_norm", got {shown(norm_type)}.')
+        for name in ("image_size", "patch_size"):
+            if len(size := getattr(self.vision_config, name)) != 2:
+                raise ValueError(f"`vision_config.{name}` must be one number or two, got {shown(size)}.")
+
+    def validate_vision_feature_layer(self):
+        check_vision_features(self, self.vision_feature_layer, self.vision_feature_select_strategy)
+
+    def validate_original_format(self):
+        names = ("architectures", "llm_config.model_type", "template")
+        if self.original_format is not None and not set(names) <= self.original_format.keys():
+            raise ValueError(f"`original_format` must have the keys {names}, got {shown(self.original_format)}.")
+
     def validate_image_seq_length(self):
+        self.validate_parts()  # first: the sizes are numbers, and none is 0
         vision_config = self.vision_config
         rows, columns = (
             size // patch for size, patch in zip(vision_config.image_size, vision_config.patch_size, strict=True)
         )
-        shrink = round(1 / self.downsample_ratio) if self.downsample_ratio > 0 else 0
+        shrink = round(1 / self.downsample_ratio) if 1e-6 < self.downsample_ratio else 0
         if shrink < 1 or 1 / shrink != self.downsample_ratio:
             raise ValueError(f"`downsample_ratio` must be 1 divided by a whole number, got {self.downsample_ratio}.")
         if rows != columns or rows == 0 or rows % shrink:
@@ -185,6 +254,9 @@ class MiniMonkeyConfig(InternVLConfig):
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
         """Save the configuration, with all auto classes in its `auto_map`."""
+        names = known_names(type(self)) | {"_output_attentions"}
+        written = [name for name in vars(self) if not name.startswith("_")]
+        check_names(written, names, "A saved configuration", HINTS, strict=True)
         self.auto_map = AUTO_MAP | (getattr(self, "auto_map", None) or {})
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 

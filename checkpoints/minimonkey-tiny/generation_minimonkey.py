@@ -21,6 +21,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
 from .compressed_prompt import CompressedBeginning, Prompt, WholePromptStreamer, beginning_aside, shorten_prompt
+from .input_checks import check_images, check_length, check_prompt
 from .scale_compression import DETAILED_LEVEL
 from .transformers_releases import cache_argument
 
@@ -85,13 +86,20 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         if inputs is not None and input_ids is not None:
             raise ValueError("Specify `inputs` or `input_ids`, not both: they are two names of the prompt.")
         cache = take_cache(kwargs)
+        ids, settings = input_ids if inputs is None else inputs, GenerationSettings(kwargs, generation_config, self)
+        embeds = settings["inputs_embeds"]
+        if ids is not None or embeds is not None:  # without a prompt, `generate` begins with the first token
+            only_ids = ids if embeds is None else None
+            check_prompt(self, only_ids, embeds, attention_mask, position_ids, cache is not None)
+        check_images(pixel_values, mm_encoder_outputs)
         keep_ratio = self.model.check_compression(keep_ratio, pixel_values, tile_levels)
+        if not self._renumbers(tile_levels, keep_ratio, cache, settings):
+            settings.check_length(ids, attention_mask, position_ids, cache)  # before the vision tower runs
         if pixel_values is not None:
             names = ("vision_feature_layer", "vision_feature_select_strategy")
-            settings = {name: kwargs.pop(name) for name in names if name in kwargs}
-            mm_encoder_outputs = {"image": self.model.encode_images(pixel_values, mm_encoder_outputs, **settings)}
-        whole = Prompt(input_ids if inputs is None else inputs, attention_mask, position_ids, mm_encoder_outputs)
-        settings = GenerationSettings(kwargs, generation_config, self.generation_config)
+            layers = {name: kwargs.pop(name) for name in names if name in kwargs}
+            mm_encoder_outputs = {"image": self.model.encode_images(pixel_values, mm_encoder_outputs, **layers)}
+        whole = Prompt(ids, attention_mask, position_ids, mm_encoder_outputs)
         self._check_prompt(whole, cache, settings)
 
         prompt, beginning = whole, CompressedBeginning.of(cache)
@@ -99,7 +107,7 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
             prompt, beginning = self._continue_prompt(whole, beginning, cache, settings)
         elif not settings.has_embeddings and keep_ratio < 1.0 and not is_filled(cache):
             prompt, beginning = self._compress_prompt(whole, tile_levels, keep_ratio, settings)
-        ids = whole.input_ids
+            settings.check_length(prompt.input_ids, prompt.attention_mask, prompt.position_ids, cache)
         del whole, mm_encoder_outputs  # with the tower's outputs: a short prompt needs only its own features
         if prompt.has_images and settings["prompt_lookup_num_tokens"] is not None:
             # Prompt lookup would copy what follows an image token: more image tokens, which mean nothing in an answer.
@@ -117,6 +125,11 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         if (filled := outputs.get(CACHE) if isinstance(outputs, ModelOutput) else cache) is not None:
             beginning.put_on(filled)
         return _with_whole_prompt(outputs, ids, prompt.input_ids.shape[1])
+
+    def _renumbers(self, tile_levels, keep_ratio: float, cache: Cache | None, settings: "GenerationSettings") -> bool:
+        """Whether tokens may leave the prompt, so that the others need fewer positions than the whole prompt."""
+        is_on = keep_ratio < 1.0 and tile_levels is not None and not settings.has_embeddings and not is_filled(cache)
+        return is_on and self.config.scale_compression_config.positions == "repack"
 
     def _check_prompt(self, prompt: Prompt, cache: Cache | None, settings: "GenerationSettings") -> None:
         if prompt.input_ids is None or settings.has_embeddings:
@@ -229,8 +242,13 @@ class GenerationSettings:
     own, in this order. `settings["max_length"]` is the value that `generate` will use, or `None`.
     """
 
-    def __init__(self, arguments: dict, given: GenerationConfig | None, own: GenerationConfig):
-        self.arguments, self.given, self.own = arguments, given, own
+    def __init__(self, arguments: dict, given: GenerationConfig | None, model: GenerationMixin):
+        self.arguments, self.given, self.own, self.model_config = (
+            arguments,
+            given,
+            model.generation_config,
+            model.config,
+        )
 
     def __getitem__(self, name: str) -> Any:
         if name in self.arguments:
@@ -241,6 +259,16 @@ class GenerationSettings:
     @property
     def has_embeddings(self) -> bool:
         return self.arguments.get("inputs_embeds") is not None
+
+    def check_length(self, ids, attention_mask, position_ids, cache: Cache | None) -> None:
+        """Check the length of a prompt that no cache has begun; what goes on from one is checked by `forward`."""
+        prompt = self["inputs_embeds"] if self.has_embeddings else ids
+        if prompt is None or is_filled(cache):
+            return
+        more, max_length = self["max_new_tokens"], self["max_length"]
+        if not isinstance(more, int):
+            more = max_length - prompt.shape[1] if isinstance(max_length, int) else 0
+        check_length(self.model_config, prompt, attention_mask, position_ids, more=max(more, 0))
 
     def pad_token_id(self, vocab_size: int) -> int:
         """The id for padding; 0 if none of the vocabulary is configured, which makes no difference under the mask."""

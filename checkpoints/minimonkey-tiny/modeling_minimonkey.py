@@ -13,6 +13,8 @@ check_parts(
     }
 )
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -20,13 +22,21 @@ from torch import nn
 from transformers import GenerationMixin, InternVLForConditionalGeneration, InternVLModel, InternVLPreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, auto_docstring, torch_compilable_check
+from transformers.utils import (
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    TransformersKwargs,
+    auto_docstring,
+    torch_compilable_check,
+)
 from transformers.utils.generic import can_return_tuple
 
 from .chat_minimonkey import ChatMixin
 from .compressed_prompt import CompressedBeginning, flat_features
-from .configuration_minimonkey import MiniMonkeyConfig, check_keep_ratio
+from .configuration_checks import LIMITS, check_keep_ratio, check_number, check_vision_features, shown
+from .configuration_minimonkey import MiniMonkeyConfig
 from .generation_minimonkey import CACHE, ScaleCompressionGenerationMixin, is_filled
+from .input_checks import check_arguments, check_images, check_labels, check_length, check_prompt, check_tensor
 from .scale_compression import check_tile_levels, compressed_position_ids, compression_mask, detailed_images
 from .self_check import check_release
 
@@ -51,8 +61,23 @@ class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
     config: MiniMonkeyConfig
     input_modalities = ("image", "text")
 
+    def save_pretrained(self, save_directory: str | os.PathLike, is_main_process: bool = True, *args, **kwargs):
+        """
+        [`~PreTrainedModel.save_pretrained`], after which a folder with an older save never loads the older weights or
+        a mixture: the older index is removed first, in case this save is cut off between its shards, and an older
+        single file, which would be loaded instead of shards, last.
+        """
+        single, index = (Path(save_directory, name) for name in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
+        removes = is_main_process and not kwargs.get("variant")
+        if removes:
+            index.unlink(missing_ok=True)
+        super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
+        if removes and index.exists():
+            single.unlink(missing_ok=True)
+
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *args, **kwargs) -> nn.Embedding:
         """Resize the embeddings; a vocabulary without the placeholder of the image tokens is a `ValueError`."""
+        check_number("new_num_tokens", new_num_tokens, (int, *LIMITS["vocab_size"][1:]))
         if new_num_tokens is not None and new_num_tokens <= self.config.image_token_id:
             raise ValueError(
                 f"`new_num_tokens` is {new_num_tokens}, but `config.image_token_id` is {self.config.image_token_id}: "
@@ -83,9 +108,13 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             `BaseModelOutputWithPooling` whose `pooler_output` are the projected features, of shape
             `(tiles, image_seq_length, hidden_size)`.
         """
+        check_tensor("pixel_values", pixel_values, "(tiles, channels, height, width)", 4)
+        if vision_feature_layer is not None or vision_feature_select_strategy is not None:
+            layer = self.config.vision_feature_layer if vision_feature_layer is None else vision_feature_layer
+            check_vision_features(self.config, layer, vision_feature_select_strategy or "default")
         vision_config = self.config.vision_config
         expected = (vision_config.num_channels, *vision_config.image_size)
-        if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != expected:
+        if tuple(pixel_values.shape[1:]) != expected:
             raise ValueError(
                 f"`pixel_values` must have the shape (tiles, {', '.join(map(str, expected))}), "
                 f"got {tuple(pixel_values.shape)}."
@@ -180,6 +209,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
                 f"{tuple(position_ids.shape)}."
             )
         position_ids = position_ids.expand(rows, length)
+        check_length(self.config, inputs_embeds, real, position_ids, is_compressed=True)
         settings = self.config.scale_compression_config
         images = detailed_images(image_mask, tile_levels, self.config.image_seq_length)
         kept = compression_mask(
@@ -229,7 +259,15 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         if not IS_TESTED and not torch.compiler.is_compiling():
             check_release(MiniMonkeyForConditionalGeneration)
         cache = take_cache(kwargs)
+        is_checked = not torch.compiler.is_compiling()
+        if is_checked:
+            check_arguments(kwargs)
+            check_prompt(self, input_ids, inputs_embeds, attention_mask, position_ids, cache is not None)
+            check_images(pixel_values, mm_encoder_outputs)
         keep_ratio = self.check_compression(keep_ratio, pixel_values, tile_levels)
+        whole = input_ids if inputs_embeds is None else inputs_embeds
+        if is_checked and cache is None and (keep_ratio == 1.0 or tile_levels is None):
+            check_length(self.config, whole, attention_mask, position_ids)  # before the vision tower runs
         image_outputs = self.encode_images(
             pixel_values, mm_encoder_outputs, vision_feature_layer, vision_feature_select_strategy
         )
@@ -244,7 +282,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
 
         beginning, selected = CompressedBeginning.of(cache), None
         if beginning is not None:
-            rows, new = (input_ids if inputs_embeds is None else inputs_embeds).shape[:2]
+            rows, new = whole.shape[:2]
             cached = int(cache.get_seq_length())
             beginning = beginning.for_rows(cache, rows).crop(cached)
             attention_mask, continued = beginning.continue_mask(attention_mask, cached, new)
@@ -261,6 +299,9 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             if attention_mask is not None:
                 real = attention_mask.to(torch.bool, copy=True)
             attention_mask, position_ids = selected.kept.long(), selected.position_ids
+        if is_checked and (cache is None or whole.shape[1] > 1):  # a single token is a step of an answer
+            cached = 0 if cache is None else int(cache.get_seq_length())
+            check_length(self.config, whole, attention_mask, position_ids, cached)
         outputs = super().forward(
             **prompt,
             attention_mask=attention_mask,
@@ -282,9 +323,11 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         """The `keep_ratio` of a call, by default the configured one; `ValueError` if `tile_levels` don't fit it."""
         if keep_ratio is None:
             keep_ratio = self.config.scale_compression_config.keep_ratio
-        check_keep_ratio(keep_ratio)
+        keep_ratio = check_keep_ratio(keep_ratio)
         if tile_levels is not None and not isinstance(tile_levels, torch.Tensor):
-            raise TypeError(f"`tile_levels` must be a tensor, got {type(tile_levels).__name__}.")
+            raise TypeError(f"`tile_levels` must be a tensor, got {shown(tile_levels)}.")
+        if tile_levels is not None and (tile_levels.is_floating_point() or tile_levels.is_complex()):
+            raise ValueError(f"`tile_levels` must hold whole numbers, got {tile_levels.dtype}.")
         if keep_ratio < 1.0 and tile_levels is not None:
             check_tile_levels(tile_levels)
         if pixel_values is None:
@@ -404,6 +447,10 @@ class MiniMonkeyForConditionalGeneration(
         >>> processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         ```"""
         kwargs[CACHE] = take_cache(kwargs)
+        if labels is not None and not torch.compiler.is_compiling():
+            check_labels(
+                labels, input_ids if inputs_embeds is None else inputs_embeds, self.config.text_config.vocab_size
+            )
         return super().forward(
             input_ids=input_ids,
             pixel_values=pixel_values,

@@ -14,6 +14,8 @@ import torch
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import create_masks_for_generate
 
+from .configuration_checks import shown
+
 
 # The values of `tile_levels`: a level is the number of a tile's group, in the order of the processors' `TILE_GROUPS`
 DETAILED_LEVEL, ADAPTIVE_LEVEL, GLOBAL_LEVEL = TILE_LEVELS = (0, 1, 2)
@@ -25,7 +27,9 @@ QUERY_CHUNK = 64  # rows of the attention matrix in memory at once
 def check_tile_levels(tile_levels: torch.Tensor) -> None:
     """Raise `ValueError` unless every level is 0 (detailed), 1 (adaptive) or 2 (global)."""
     if not torch.isin(tile_levels, torch.tensor(TILE_LEVELS, device=tile_levels.device)).all():
-        raise ValueError(f"`tile_levels` must be 0, 1 or 2 (detailed, adaptive, global), got {tile_levels.tolist()}.")
+        raise ValueError(
+            f"`tile_levels` must be 0, 1 or 2 (detailed, adaptive, global), got {shown(tile_levels.tolist())}."
+        )
 
 
 def kept_count(tokens: int, keep_ratio: float) -> int:

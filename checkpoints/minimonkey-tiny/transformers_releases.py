@@ -26,11 +26,14 @@ try:
 except ImportError:
     SubConfigSpec = dict  # 5.19 only reads the classes in `sub_configs`
 
-RELEASE, _newest = (
-    tuple(int(number) for number in re.findall(r"\d+", version)[:2])  # (5, 25) of 5.25rc1, too
-    for version in (transformers.__version__, NEWEST)
-)
-IS_TESTED = RELEASE <= _newest
+
+def release_of(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version: (5, 25) of 5.25rc1, too."""
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", version[:40])[:2])
+
+
+RELEASE = release_of(transformers.__version__)
+IS_TESTED = RELEASE <= release_of(NEWEST)
 # Below 5.23 every chunk of a prompt gets the features of all images, and below 5.21 a cached beginning is overwritten:
 # wrong tokens without an error, even without this code.
 CAN_PREFILL_IN_CHUNKS = RELEASE >= (5, 23)
