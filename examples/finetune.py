@@ -52,6 +52,7 @@ import processing_minimonkey  # noqa: F401
 CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")
 LANGUAGE_LAYERS = r".*language_model.*_proj"  # every linear layer, including Phi-3's fused ones
 RUN = "run.json"  # the settings that a run in this folder began with
+STATE = "trainer_state.json"  # of a checkpoint, in the names of the library
 SHUFFLED_AT_ONCE = 1000  # chats of a stream, with encoded images
 
 
@@ -111,9 +112,19 @@ def load_data(arguments: FinetuneArguments, seed: int, processor) -> tuple[Datas
 
 
 def last_checkpoint(folder: str) -> str | None:
-    """The newest complete checkpoint: a run that was killed while saving leaves one without trainer_state.json."""
-    found = [path for path in Path(folder).glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
-    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+    """The newest complete checkpoint: trainer_state.json is written last, and lacks its end if the run was killed."""
+    steps = {path: path.name.split("-")[1] for path in Path(folder).glob("checkpoint-*") if is_json(path / STATE)}
+    found = [path for path, step in steps.items() if step.isdecimal()]
+    return str(max(found, key=lambda path: int(steps[path]))) if found else None
+
+
+def is_json(path: Path) -> bool:
+    """Whether a file is there and is whole JSON."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def plot_losses(log_history: list[dict], path: Path) -> None:
@@ -204,7 +215,7 @@ def check_run(trainer: Trainer, arguments: FinetuneArguments) -> None:
         )
     settings = asdict(arguments) | {name: getattr(args, name) for name in ("learning_rate", "seed")} | {"batch": batch}
     begun = output / RUN
-    if last_checkpoint(str(output)) and begun.is_file():
+    if last_checkpoint(str(output)) and is_json(begun):
         before = json.loads(begun.read_text(encoding="utf-8"))
         changed = [
             f"{name} {before[name]!r}, not {settings[name]!r}" for name in before if before[name] != settings[name]

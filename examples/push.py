@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cards import make_card
 from huggingface_hub import HfApi
+from safetensors import SafetensorError, safe_open
 
 
 PUSHED = ["*.safetensors", "*.json", "*.jinja", "*.py", "*.model", "README.md", "loss.png"]
@@ -46,12 +47,19 @@ def check_folder(folder: Path) -> None:
     Refuse what can't be loaded, or shouldn't be seen, once it is public.
 
     Raises:
-        ValueError: the folder lacks a file, holds an adapter alone, or a file holds a token or a local path.
+        ValueError: the folder lacks a file, holds an adapter alone, a file holds a token or a local path, or weights
+            are cut off.
     """
     check_whole(folder)
     missing = [pattern for pattern in NEEDED if not list(folder.glob(pattern))]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}; save model and processor there.")
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise ValueError(f"{path.name} is damaged, perhaps cut off: {error}; save the model again.") from error
     for path in files_to_push(folder):
         if path.suffix in (".json", ".jinja", ".py", ".md") and path.name != "tokenizer.json":
             text = path.read_text(encoding="utf-8")

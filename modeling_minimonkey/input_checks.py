@@ -117,7 +117,8 @@ def check_mask(attention_mask: Any, rows: int, length: int, has_cache: bool) -> 
     if attention_mask.ndim == 4:
         return
     fits = attention_mask.ndim == 2 and attention_mask.shape[0] == rows
-    if not fits or attention_mask.shape[1] < length or (attention_mask.shape[1] > length and not has_cache):
+    may_be_longer = has_cache or length == 1  # a step of an answer: the mask is of all tokens, the ids are of one
+    if not fits or attention_mask.shape[1] < length or (attention_mask.shape[1] > length and not may_be_longer):
         raise ValueError(
             f"`attention_mask` must have the shape (batch_size, sequence_length) {(rows, length)}, got "
             f"{tuple(attention_mask.shape)}."

@@ -13,6 +13,8 @@ check_parts(
     }
 )
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -20,7 +22,13 @@ from torch import nn
 from transformers import GenerationMixin, InternVLForConditionalGeneration, InternVLModel, InternVLPreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, auto_docstring, torch_compilable_check
+from transformers.utils import (
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    TransformersKwargs,
+    auto_docstring,
+    torch_compilable_check,
+)
 from transformers.utils.generic import can_return_tuple
 
 from .chat_minimonkey import ChatMixin
@@ -52,6 +60,20 @@ class SelectedTokens(NamedTuple):
 class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
     config: MiniMonkeyConfig
     input_modalities = ("image", "text")
+
+    def save_pretrained(self, save_directory: str | os.PathLike, is_main_process: bool = True, *args, **kwargs):
+        """
+        [`~PreTrainedModel.save_pretrained`], after which a folder with an older save never loads the older weights or
+        a mixture: the older index is removed first, in case this save is cut off between its shards, and an older
+        single file, which would be loaded instead of shards, last.
+        """
+        single, index = (Path(save_directory, name) for name in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
+        removes = is_main_process and not kwargs.get("variant")
+        if removes:
+            index.unlink(missing_ok=True)
+        super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
+        if removes and index.exists():
+            single.unlink(missing_ok=True)
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *args, **kwargs) -> nn.Embedding:
         """Resize the embeddings; a vocabulary without the placeholder of the image tokens is a `ValueError`."""

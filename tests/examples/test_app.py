@@ -330,7 +330,7 @@ def test_the_server_streams(server):
 @pytest.mark.parametrize("path", ["http://example.com/page.png", "file:///etc/passwd", "/etc/passwd", str(PAGE)])
 def test_the_server_opens_only_what_was_uploaded(server, path):
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    shown = "An image must be uploaded; addresses are not opened." if path.startswith("http") else None
+    shown = f"An image must be uploaded; {'addresses' if '://' in path else 'files of the server'} are not opened."
     [(event, data)] = call(server[0], image, "Read the text.", None, 0.5, "any")
     assert event == "error" and data["error"] == shown
 
