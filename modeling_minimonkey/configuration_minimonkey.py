@@ -33,6 +33,9 @@ INTERNLM2_1_8B = {
 }
 
 
+QUERIES = ("all", "question", "none")  # of scale compression
+
+
 def check_keep_ratio(keep_ratio: float) -> None:
     """Raise `ValueError` unless `keep_ratio` is a number with 0 < `keep_ratio` <= 1 (NaN is refused, too)."""
     if isinstance(keep_ratio, bool) or not isinstance(keep_ratio, int | float) or not 0.0 < keep_ratio <= 1.0:
@@ -58,6 +61,11 @@ class ScaleCompressionConfig(PreTrainedConfig):
     positions (`str`, *optional*, defaults to `"repack"`):
         `"repack"` numbers the kept tokens without gaps, as published; `"keep"` leaves every token its original
         position id.
+    queries (`str`, *optional*, defaults to `"all"`):
+        Whose attention scores the tokens. `"all"`: that of all tokens after an image's detailed ones, as published,
+        most of which are image tokens. `"question"`: that of the text after them, up to the end of the prompt, later
+        turns included; a row that ends with an image is scored as by `"all"`. `"none"`: the length of its feature
+        scores a token, without any layer and whatever is asked: caches of a prompt's beginning stay valid.
     """
 
     model_type = "minimonkey_scale_compression"
@@ -66,6 +74,7 @@ class ScaleCompressionConfig(PreTrainedConfig):
     keep_ratio: float | int = 1.0
     layer: int = 1
     positions: str = "repack"
+    queries: str = "all"
 
     def validate_scale_compression(self):
         check_keep_ratio(self.keep_ratio)
@@ -73,6 +82,8 @@ class ScaleCompressionConfig(PreTrainedConfig):
             raise ValueError(f"`layer` must be the index of a language model layer, 0 or above, got {self.layer}.")
         if self.positions not in ("repack", "keep"):
             raise ValueError(f'`positions` must be "repack" or "keep", got {self.positions!r}.')
+        if self.queries not in QUERIES:
+            raise ValueError(f"`queries` must be one of {', '.join(QUERIES)}, got {self.queries!r}.")
 
 
 @auto_docstring(
