@@ -49,10 +49,11 @@ INTERNLM2_1_8B = {
 }
 
 
+QUERIES = ("all", "question", "none")  # of scale compression
 # Names that people look for here, and where the settings are.
 IN_SCALE_COMPRESSION = "It belongs to `scale_compression_config`."
 OF_THE_PROCESSOR = "It is a setting of the image processor, in processor_config.json."
-_ELSEWHERE = {"keep_ratio": IN_SCALE_COMPRESSION, "layer": IN_SCALE_COMPRESSION, "positions": IN_SCALE_COMPRESSION}
+_ELSEWHERE = dict.fromkeys(("keep_ratio", "layer", "positions", "queries"), IN_SCALE_COMPRESSION)
 _IMAGES = ("min_patches", "max_patches", "detailed_tiles", "adaptive_tiles", "complementarity", "pyramid")
 HINTS = _ELSEWHERE | dict.fromkeys(_IMAGES, OF_THE_PROCESSOR)
 
@@ -75,6 +76,11 @@ class ScaleCompressionConfig(PreTrainedConfig):
     positions (`str`, *optional*, defaults to `"repack"`):
         `"repack"` numbers the kept tokens without gaps, as published; `"keep"` leaves every token its original
         position id.
+    queries (`str`, *optional*, defaults to `"all"`):
+        Whose attention scores the tokens. `"all"`: that of all tokens after an image's detailed ones, as published,
+        most of which are image tokens. `"question"`: that of the text after them, up to the end of the prompt, later
+        turns included; a row that ends with an image is scored as by `"all"`. `"none"`: the length of its feature
+        scores a token, without any layer and whatever is asked: caches of a prompt's beginning stay valid.
     """
 
     model_type = "minimonkey_scale_compression"
@@ -83,6 +89,7 @@ class ScaleCompressionConfig(PreTrainedConfig):
     keep_ratio: float | int = 1.0
     layer: int = 1
     positions: str = "repack"
+    queries: str = "all"
 
     def __post_init__(self, **kwargs):
         check_settings(kwargs, f"{self.base_config_key}.")
@@ -95,6 +102,8 @@ class ScaleCompressionConfig(PreTrainedConfig):
             raise ValueError(f"`layer` must be the index of a language model layer, 0 or above, got {self.layer}.")
         if self.positions not in ("repack", "keep"):
             raise ValueError(f'`positions` must be "repack" or "keep", got {shown(self.positions)}.')
+        if self.queries not in QUERIES:
+            raise ValueError(f"`queries` must be one of {', '.join(QUERIES)}, got {shown(self.queries)}.")
 
 
 @raises_own_errors

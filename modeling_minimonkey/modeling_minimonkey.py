@@ -213,7 +213,15 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         settings = self.config.scale_compression_config
         images = detailed_images(image_mask, tile_levels, self.config.image_seq_length)
         kept = compression_mask(
-            self.language_model, inputs_embeds, real, position_ids, images, keep_ratio=keep_ratio, layer=settings.layer
+            self.language_model,
+            inputs_embeds,
+            real,
+            position_ids,
+            images,
+            keep_ratio=keep_ratio,
+            layer=settings.layer,
+            image_mask=image_mask,
+            queries=settings.queries,
         )
         return SelectedTokens(kept, compressed_position_ids(position_ids, real & ~kept, settings.positions))
 

@@ -21,6 +21,7 @@ from benchmarks.sawtooth.measurements.geometry import Geometry
 from benchmarks.sawtooth.measurements.moved_word import MovedWord
 from benchmarks.sawtooth.measurements.pages import Pages
 from benchmarks.sawtooth.measurements.reading import load_reader
+from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.measurements.steering import Steering
 from benchmarks.sawtooth.report.write import write_reports
 from benchmarks.sawtooth.runner import Measurement, record
@@ -28,7 +29,7 @@ from benchmarks.sawtooth.runner import Measurement, record
 
 ROOT = Path(__file__).parents[2]
 MEASUREMENTS: dict[str, type[Measurement]] = {
-    each.name: each for each in (MovedWord, Pages, CompressedPages, Steering, Geometry)
+    each.name: each for each in (MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
 }
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
 READERS = {
@@ -52,7 +53,7 @@ LARGE = MovedWord(size=32, methods=("detailed + global", "pyramid any", "pyramid
 def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
     """Name, folder and measurements of every model that is there."""
     for name, folder in READERS.items():
-        yield name, ROOT / folder, [MovedWord(), LARGE, Pages(), CompressedPages(), Steering()]
+        yield name, ROOT / folder, [MovedWord(), LARGE, Pages(), CompressedPages(), Scoring(), Steering()]
     for name, folder in FAMILIES.items():
         yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
 

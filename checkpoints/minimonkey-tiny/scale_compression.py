@@ -1,8 +1,9 @@
 """Scale Compression Mechanism (SCM): drop the detailed image tokens that the rest of the prompt attends to least.
 
 Section 3.3 of https://huggingface.co/papers/2408.02034. The attention of one early language model layer, averaged over
-its heads and over all tokens that follow an image's detailed tokens, scores those tokens. The share `keep_ratio` of
-them with the best scores is kept, in order, and so is every other token. No parameters, no training.
+its heads and over the tokens that follow an image's detailed tokens (all of them, as published, or the text alone),
+scores those tokens. The share `keep_ratio` of them with the best scores is kept, in order, and so is every other
+token. No parameters, no training.
 
 The functions here hold no state and are independent of `generate` and of training: they turn a prompt into the mask of
 the kept tokens (`compression_mask`), and a mask into a shorter prompt (`left_pack`).
@@ -87,6 +88,8 @@ def compression_mask(
     images: torch.Tensor,
     keep_ratio: float,
     layer: int,
+    image_mask: torch.Tensor | None = None,
+    queries: str = "all",
 ) -> torch.Tensor:
     """
     Score every row of a batch and select the tokens to keep. Rows run one by one and without their padding, so that
@@ -107,6 +110,10 @@ def compression_mask(
             Share of each image's detailed tokens that stays.
         layer (`int`):
             Index of the layer whose attention scores the tokens.
+        image_mask (`torch.BoolTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            True at image tokens, detailed or not; only `queries="question"` needs it.
+        queries (`str`, *optional*, defaults to `"all"`):
+            Whose attention scores the tokens, see [`ScaleCompressionConfig`].
 
     Returns:
         `torch.BoolTensor` of shape `(batch_size, sequence_length)`: False at padding and at dropped tokens.
@@ -120,11 +127,22 @@ def compression_mask(
                 f"`position_ids` must increase along a row, those of row {row} do not. Scale compression needs "
                 "one sequence per row, not several packed into one."
             )
-        scores = score_detailed_tokens(
-            language_model, inputs_embeds[row, tokens][None], positions[None], row_images, layer
-        )
+        embeds = inputs_embeds[row, tokens]
+        if queries == "none":
+            scores = embeds.float().norm(dim=-1).to(row_images.device)
+        else:
+            text = None if queries == "all" else question_tokens(image_mask[row, tokens])
+            scores = score_detailed_tokens(language_model, embeds[None], positions[None], row_images, layer, text)
         kept[row, tokens] = select_tokens(scores, row_images, keep_ratio)
     return kept
+
+
+def question_tokens(image_mask: torch.Tensor) -> torch.Tensor:
+    """
+    The tokens of one row, `(sequence_length,)`, whose attention scores images by `queries="question"`: its text, or
+    all of it if it ends with an image, which no text asks about.
+    """
+    return ~image_mask | image_mask[-1]
 
 
 @torch.no_grad()
@@ -134,13 +152,14 @@ def score_detailed_tokens(
     position_ids: torch.Tensor,
     images: torch.Tensor,
     layer: int = 1,
+    queries: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
-    Mean attention that each detailed token of one sequence gets from the tokens after its image's detailed block.
+    Mean attention that each detailed token of one sequence gets from the `queries` after its image's detailed block.
 
     The layers before `layer` run in full, with the model's own attention implementation. Of `layer` itself, only the
     norm and the attention's projections are computed; the softmax (in float32) takes `QUERY_CHUNK` queries after the
-    first detailed block at a time, so memory grows linearly with the sequence.
+    first detailed block at a time, so time grows with queries x tokens, and memory linearly with the sequence.
 
     Args:
         language_model (`PreTrainedModel`):
@@ -153,10 +172,12 @@ def score_detailed_tokens(
             The number of the image at detailed tokens, 0 elsewhere.
         layer (`int`, *optional*, defaults to 1):
             Index of the layer whose attention scores the tokens.
+        queries (`torch.BoolTensor` of shape `(sequence_length,)`, *optional*):
+            True at the tokens whose attention counts; by default at all of them.
 
     Returns:
         `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed (and where
-        nothing follows the block).
+        no query follows the block).
 
     Raises:
         ValueError: the language model is not supported, or its weights are sharded across processes.
@@ -185,6 +206,7 @@ def score_detailed_tokens(
         position_embeddings=position_embeddings,
         attention_mask=None,
         images=images,
+        queries=torch.ones_like(images, dtype=torch.bool) if queries is None else queries.to(images.device),
     )
     return scores.to(images.device)
 
@@ -206,35 +228,40 @@ def _run_layers(language_model, inputs_embeds, position_ids, position_embeddings
     return hidden_states
 
 
-def _scoring_attention(module, query, key, value, attention_mask, *, scaling, images, sliding_window=None, **kwargs):
+def _scoring_attention(
+    module, query, key, value, attention_mask, *, scaling, images, queries, sliding_window=None, **kwargs
+):
     """
     An attention function for Transformers' `AttentionInterface` that returns zeros and the scores `(length,)` of one
     sequence, in place of outputs and weights. `query` is `(1, heads, length, head_dim)`, `key` the same with its own
-    number of heads, both rotated; the softmax is in float32, over `QUERY_CHUNK` queries at a time.
+    number of heads, both rotated; the softmax is in float32, over `QUERY_CHUNK` of the `queries` at a time.
     """
     length = key.shape[2]
     index = torch.arange(length, device=images.device)
     # Where the block of each token's image ends; no query counts for tokens outside of blocks.
     block_ends = index.new_zeros(length + 1).scatter_reduce(0, images, index, "amax")[images]
     block_ends = block_ends.masked_fill(images == 0, length)
-    first_query = int(block_ends.min()) + 1
+    positions = (queries & (index > block_ends.min())).nonzero()[:, 0].tolist()  # of the queries after a block
+    # How many queries follow each token's block
+    following = torch.nn.functional.pad(queries.long().flip(0).cumsum(dim=0).flip(0), (0, 2))[block_ends + 1]
     index, block_ends = index.to(key.device), block_ends.to(key.device)
     query = query[0].unflatten(0, (key.shape[1], -1))
     key = key[0, :, None].float()  # (kv heads, 1, length, head_dim); query: (kv heads, groups, queries, head_dim)
 
     totals = torch.zeros(length, dtype=torch.float32, device=key.device)
-    for start in range(first_query, length, QUERY_CHUNK):
-        stop = min(start + QUERY_CHUNK, length)
-        rows, columns = index[start:stop, None], index[:stop]
+    for start in range(0, len(positions), QUERY_CHUNK):
+        chosen = positions[start : start + QUERY_CHUNK]
+        stop = chosen[-1] + 1
+        rows, columns = index[chosen, None], index[:stop]
         visible = columns <= rows
         if sliding_window is not None:
             visible &= columns > rows - sliding_window
-        chunk = query[:, :, start:stop].float() * scaling
+        chunk = query[:, :, chosen].float() * scaling
         with torch.autocast(key.device.type, enabled=False):
             weights = chunk @ key[:, :, :stop].transpose(2, 3)  # (kv heads, query groups, rows, columns)
         weights = weights.masked_fill(~visible, -torch.inf).softmax(dim=-1)
         totals[:stop] += (weights.mean(dim=(0, 1)) * (rows > block_ends[:stop])).sum(dim=0)
-    scores = totals / (length - 1 - block_ends).clamp(min=1)
+    scores = totals / following.to(key.device).clamp(min=1)
     return value.new_zeros(1, length, query.shape[0] * query.shape[1], value.shape[-1]), scores
 
 

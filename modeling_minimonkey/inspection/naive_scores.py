@@ -10,13 +10,14 @@ def naive_scores(
     position_ids: torch.Tensor,
     images: torch.Tensor,
     layer: int = 1,
+    queries: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     The mean attention that each detailed token gets, from the whole model's attention matrices of N x N.
 
     Args:
         language_model (`PreTrainedModel`): the decoder without its head, with `attn_implementation="eager"`.
-        inputs_embeds, position_ids, images, layer: see [`score_detailed_tokens`].
+        inputs_embeds, position_ids, images, layer, queries: see [`score_detailed_tokens`].
 
     Returns:
         `torch.Tensor` of shape `(sequence_length,)`, float32: the scores, 0 at tokens that are not detailed.
@@ -33,6 +34,9 @@ def naive_scores(
     scores = torch.zeros(images.shape[0])
     for image in range(1, int(images.max()) + 1):
         tokens = (images == image).nonzero()[:, 0]
-        if len(tokens) > 0:
-            scores[tokens] = attentions[:, tokens[-1] + 1 :, tokens].mean(dim=1).mean(dim=0).float()
+        if not len(tokens):
+            continue
+        asking = [row for row in range(int(tokens[-1]) + 1, len(images)) if queries is None or queries[row]]
+        if asking:
+            scores[tokens] = attentions[:, asking][:, :, tokens].mean(dim=1).mean(dim=0).float()
     return scores

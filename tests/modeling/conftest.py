@@ -189,8 +189,15 @@ def naive_kept(
         image_tokens += 1
     if not any(images):
         return list(range(len(ids)))
-    positions = torch.arange(len(ids))[None]
-    scores = naive_scores(model.model.language_model, naive_embeds(model, row), positions, torch.tensor(images))
+    settings, embeds = model.config.scale_compression_config, naive_embeds(model, row)
+    if settings.queries == "none":
+        scores = embeds[0].norm(dim=-1)
+    else:
+        text = [token != IMAGE_TOKEN_ID for token in ids]
+        asking = torch.tensor(text) if settings.queries == "question" and text[-1] else None
+        positions = torch.arange(len(ids))[None]
+        images_of_row = torch.tensor(images)
+        scores = naive_scores(model.model.language_model, embeds, positions, images_of_row, settings.layer, asking)
     kept = [position for position, image in enumerate(images) if image == 0]
     for number in set(images) - {0}:
         tokens = [position for position, image in enumerate(images) if image == number]

@@ -62,6 +62,24 @@ class TestAgainstTheDefinition:
         assert new_tokens(model.generate(**inputs, **NEW), inputs) == expected
         assert [new_tokens(model.generate(**row, **NEW), row)[0] for row in rows] == expected
 
+    @pytest.mark.parametrize("padding_side", ["left", "right"])
+    @pytest.mark.parametrize("attention", ["eager", "sdpa"])
+    @pytest.mark.parametrize("language_model", ["llama", "qwen2", "phi3"])
+    @pytest.mark.parametrize("queries", ["question", "none"])
+    def test_whose_attention_counts(
+        self, tiny_model, make_inputs, single_rows, naive, queries, language_model, attention, padding_side
+    ):
+        settings = {"keep_ratio": 0.5, "queries": queries, "layer": 2}
+        model = tiny_model(language_model, scale_compression_config=settings)
+        # Several images, text between them and none after the last one; the batch, and row by row
+        inputs = make_inputs(*RAGGED, [3, "0012", 2, "02"], [1, "0012", 1, "0002", 7], padding_side=padding_side)
+        rows = single_rows(inputs)
+        assert any(naive.kept(model, row, 0.5) != naive.kept(tiny_model(language_model), row, 0.5) for row in rows)
+        expected = [naive.generate(model, row, 0.5) for row in rows]
+        model.set_attn_implementation(attention)
+        assert new_tokens(model.generate(**inputs, **NEW), inputs) == expected
+        assert [new_tokens(model.generate(**row, **NEW), row)[0] for row in rows] == expected
+
     @pytest.mark.parametrize("positions", ["repack", "keep"])
     @pytest.mark.parametrize("rows", [RAGGED[:1], RAGGED, (RAGGED[0], [70])], ids=["one row", "ragged", "long text"])
     def test_without_a_cache(self, tiny_model, make_inputs, single_rows, naive, rows, positions):

@@ -11,6 +11,7 @@ from modeling_minimonkey.scale_compression import (
     compression_mask,
     detailed_images,
     left_pack,
+    question_tokens,
     score_detailed_tokens,
     select_tokens,
 )
@@ -90,7 +91,8 @@ class TestScores:
         ],
     )
     @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-    def test_equal_the_naive_ones(self, tiny_model, language_model, text, layer, attention):
+    @pytest.mark.parametrize("queries", ["all", "some"])
+    def test_equal_the_naive_ones(self, tiny_model, language_model, text, layer, attention, queries):
         text = {"max_position_embeddings": 64} | text  # the sequence is longer: dynamic RoPE is at work
         language_model = tiny_model(language_model, text=text).model.language_model
         length = 2 * QUERY_CHUNK + 10
@@ -98,9 +100,10 @@ class TestScores:
         images = torch.zeros(length, dtype=torch.long)
         images[4:40], images[60:80], images[81:85] = 1, 2, 3
         positions = torch.arange(length)[None]
-        expected = naive_scores(language_model, embeds, positions, images, layer)
+        asking = None if queries == "all" else torch.rand(length, generator=torch.Generator().manual_seed(3)) < 0.6
+        expected = naive_scores(language_model, embeds, positions, images, layer, asking)
         language_model.set_attn_implementation(attention)
-        scores = score_detailed_tokens(language_model, embeds, positions, images, layer)
+        scores = score_detailed_tokens(language_model, embeds, positions, images, layer, asking)
         torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-7)
         assert scores[images > 0].std() > 1e-4  # not the same for all tokens
 
@@ -109,6 +112,17 @@ class TestScores:
         images = torch.tensor([0, 0, 1, 1])
         scores = score_detailed_tokens(language_model, torch.randn(1, 4, 32), torch.arange(4)[None], images)
         assert scores.tolist() == [0, 0, 0, 0]
+
+    def test_no_query_after_the_block(self, tiny_model):
+        language_model = tiny_model().model.language_model
+        images, queries = torch.tensor([0, 1, 1, 0, 0]), torch.tensor([1, 0, 0, 0, 0]).bool()
+        embeds, positions = torch.randn(1, 5, 32), torch.arange(5)[None]
+        assert score_detailed_tokens(language_model, embeds, positions, images, 1, queries).tolist() == [0] * 5
+
+    def test_whose_question_scores_which_image(self):
+        """The text after an image scores it, text before it and images don't; without such text, all tokens do."""
+        assert question_tokens(torch.tensor([0, 1, 1, 0, 1, 0, 0]).bool()).int().tolist() == [1, 0, 0, 1, 0, 1, 1]
+        assert question_tokens(torch.tensor([0, 1, 1, 0, 1]).bool()).int().tolist() == [1, 1, 1, 1, 1]
 
     def test_float32_scores_of_a_bfloat16_model(self, tiny_model):
         language_model = tiny_model().model.language_model
