@@ -118,18 +118,18 @@ SELECTORS = {
 def compressing(model, compression: Compression) -> Iterator[None]:
     """Let `compression` choose the tokens instead of the model's own settings, inside the `with` block."""
     settings, original = model.config.scale_compression_config, scale_compression.score_detailed_tokens
-    own = settings.layer, settings.positions
+    own = settings.layer, settings.positions, settings.queries
 
-    def scores(language_model, inputs_embeds, position_ids, images, layer):
+    def scores(language_model, inputs_embeds, position_ids, images, layer, queries=None):
         return SELECTORS[compression.selector](inputs_embeds[0], images, compression.keep_ratio)
 
-    settings.layer, settings.positions = compression.layer, compression.positions
+    settings.layer, settings.positions, settings.queries = compression.layer, compression.positions, "all"
     if compression.selector != "attention":
         scale_compression.score_detailed_tokens = scores
     try:
         yield
     finally:
-        settings.layer, settings.positions = own
+        settings.layer, settings.positions, settings.queries = own
         scale_compression.score_detailed_tokens = original
 
 

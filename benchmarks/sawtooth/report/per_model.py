@@ -1,4 +1,5 @@
-"""What one model reads: a word that is moved, pages, compressed pages, and whether the question steers compression."""
+"""What one model reads: a word that is moved, pages, compressed pages, whose attention scores best, and whether the
+question steers compression."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -9,9 +10,10 @@ import pandas as pd
 from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.measurements.compression import CompressedPages
 from benchmarks.sawtooth.measurements.documents import KINDS
+from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.report.comparisons import Tables
 from benchmarks.sawtooth.report.readings import in_center, on_line
-from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent
+from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio
 from benchmarks.tables import blocks, markdown_table
 
 
@@ -80,11 +82,11 @@ def pages_section(name: str, table: pd.DataFrame) -> list[str]:
 def compression_section(name: str, table: pd.DataFrame) -> list[str]:
     """Compressed pages: what is read, agreement, and the cost, a row per compression."""
     rows, full = [], table[table["keep_ratio"] == 1]
-    for (selector, ratio, layer, positions), found in table.groupby(list(CompressedPages.block), sort=False):
+    for (selector, keep_ratio, layer, positions), found in table.groupby(list(CompressedPages.block), sort=False):
         seconds = np.median(found["first_token_seconds"] / found["full_seconds"])
         estimates = [share(found, found["words_read"] / found["words"]), share(found, found["accuracy"])]
         rows.append(
-            [selector, f"{ratio:g}", f"{layer:g}", positions, len(found), *estimates]
+            [selector, f"{keep_ratio:g}", f"{layer:g}", positions, len(found), *estimates]
             + [f"{100 * found['agrees'].mean():.0f}", f"{found['prompt_tokens'].mean():.0f}"]
             + [f"{found['kv_bytes'].sum() / full['kv_bytes'].sum():.0%}", f"{seconds:.2f}"]
         )
@@ -98,6 +100,31 @@ def compression_section(name: str, table: pd.DataFrame) -> list[str]:
         "uncompressed model, in %. Tokens: of the prompt. KV: bytes of the cache against all tokens. Time: to the "
         "first token, against all tokens on the same page, measured in turns, median; below 1 is faster.",
         markdown_table(head, rows, right=("keep_ratio", "layer", "n", "agreement", "tokens", "KV", "time")),
+    )
+
+
+def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
+    """Whose attention scores the tokens, in which layer, and where the kept ones stay."""
+    full = table[table["keep_ratio"] == 1].set_index("page")
+    rows = []
+    for (queries, layer, positions, keep_ratio), found in table.groupby(list(Scoring.block), sort=False):
+        of_full = found.merge(full[["words_read", "right"]], on="page", suffixes=("", "_full"))
+        stay = of_full[of_full["right_full"] == 1]
+        words = ratio(found["words_read"], found["words"])
+        of_all = ratio(of_full["words_read"], of_full["words_read_full"])
+        estimates = [percent(bootstrap(of_full["page"], each)) for each in (words, of_all)]
+        rows.append(
+            [queries, "" if queries == "none" else f"{layer:g}", positions, f"{keep_ratio:g}", len(found), *estimates]
+            + [percent(bootstrap(stay["page"], mean(stay["right"])))]
+        )
+    head = ["queries", "layer", "positions", "keep_ratio", "n", "words read", "of those of all tokens", "right stay"]
+    return blocks(
+        "### Whose attention should score the tokens?",
+        "The same pages with part of their detailed tokens, by `queries`, `layer` and `positions` of "
+        "`scale_compression_config`: published are `all`, 1 and `repack`. Words read in %, and in % of the words that "
+        "all tokens read, with 95% intervals by bootstrap over the pages. Right stay: of the "
+        f"{int(full['right'].sum())} pages that all tokens read without an error, in %.",
+        markdown_table(head, rows, right=("layer", "keep_ratio", "n", "right stay")),
     )
 
 
@@ -123,6 +150,7 @@ SECTIONS = {
     "sweep": sweep_section,
     "page": pages_section,
     "compression": compression_section,
+    "scoring": scoring_section,
     "steering": steering_section,
 }
 
