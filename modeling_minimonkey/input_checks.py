@@ -56,9 +56,15 @@ def check_ids(name: str, ids: torch.Tensor, vocab_size: int, ignored: int | None
         raise ValueError(f"`{name}` must hold ids from 0 to {vocab_size - 1:,}, got {wrong:,}.")
 
 
-def check_images(pixel_values: Any, mm_encoder_outputs: Any) -> None:
-    """Check the kind of what stands for images; `get_image_features` checks their shape."""
-    check_tensor("pixel_values", pixel_values, "(tiles, channels, height, width)", 4)
+def tile_shape(config: PreTrainedConfig) -> str:
+    """The shape of `pixel_values` in words."""
+    sizes = (config.vision_config.num_channels, *config.vision_config.image_size)
+    return f"(tiles, {', '.join(map(str, sizes))})"
+
+
+def check_images(config: PreTrainedConfig, pixel_values: Any, mm_encoder_outputs: Any) -> None:
+    """Check the kind of what stands for images; `get_image_features` checks the sizes."""
+    check_tensor("pixel_values", pixel_values, tile_shape(config), 4)
     if mm_encoder_outputs is None:
         return
     if not isinstance(mm_encoder_outputs, dict):

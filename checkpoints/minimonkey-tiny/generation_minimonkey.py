@@ -93,7 +93,7 @@ class ScaleCompressionGenerationMixin(GenerationMixin):
         if ids is not None or embeds is not None:  # without a prompt, `generate` begins with the first token
             only_ids = ids if embeds is None else None
             check_prompt(self, only_ids, embeds, attention_mask, position_ids, cache is not None)
-        check_images(pixel_values, mm_encoder_outputs)
+        check_images(self.config, pixel_values, mm_encoder_outputs)
         keep_ratio = self.model.check_compression(keep_ratio, pixel_values, tile_levels)
         if not self._renumbers(tile_levels, keep_ratio, cache, settings):
             settings.check_length(ids, attention_mask, position_ids, cache)  # before the vision tower runs

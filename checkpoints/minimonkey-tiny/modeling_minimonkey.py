@@ -36,7 +36,15 @@ from .compressed_prompt import CompressedBeginning, flat_features
 from .configuration_checks import LIMITS, check_keep_ratio, check_number, check_vision_features, shown
 from .configuration_minimonkey import MiniMonkeyConfig
 from .generation_minimonkey import CACHE, ScaleCompressionGenerationMixin, is_filled
-from .input_checks import check_arguments, check_images, check_labels, check_length, check_prompt, check_tensor
+from .input_checks import (
+    check_arguments,
+    check_images,
+    check_labels,
+    check_length,
+    check_prompt,
+    check_tensor,
+    tile_shape,
+)
 from .scale_compression import check_tile_levels, compressed_position_ids, compression_mask, detailed_images
 from .self_check import check_release
 
@@ -77,7 +85,7 @@ class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *args, **kwargs) -> nn.Embedding:
         """Resize the embeddings; a vocabulary without the placeholder of the image tokens is a `ValueError`."""
-        check_number("new_num_tokens", new_num_tokens, (int, *LIMITS["vocab_size"][1:]))
+        check_number("new_num_tokens", new_num_tokens, (int, 0, LIMITS["vocab_size"][2]))
         if new_num_tokens is not None and new_num_tokens <= self.config.image_token_id:
             raise ValueError(
                 f"`new_num_tokens` is {new_num_tokens}, but `config.image_token_id` is {self.config.image_token_id}: "
@@ -108,7 +116,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             `BaseModelOutputWithPooling` whose `pooler_output` are the projected features, of shape
             `(tiles, image_seq_length, hidden_size)`.
         """
-        check_tensor("pixel_values", pixel_values, "(tiles, channels, height, width)", 4)
+        check_tensor("pixel_values", pixel_values, tile_shape(self.config), 4)
         if vision_feature_layer is not None or vision_feature_select_strategy is not None:
             layer = self.config.vision_feature_layer if vision_feature_layer is None else vision_feature_layer
             check_vision_features(self.config, layer, vision_feature_select_strategy or "default")
@@ -116,8 +124,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         expected = (vision_config.num_channels, *vision_config.image_size)
         if tuple(pixel_values.shape[1:]) != expected:
             raise ValueError(
-                f"`pixel_values` must have the shape (tiles, {', '.join(map(str, expected))}), "
-                f"got {tuple(pixel_values.shape)}."
+                f"`pixel_values` must have the shape {tile_shape(self.config)}, got {tuple(pixel_values.shape)}."
             )
         if not pixel_values.shape[0]:
             raise ValueError("`pixel_values` has no tiles; leave it out where there are no images.")
@@ -271,7 +278,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         if is_checked:
             check_arguments(kwargs)
             check_prompt(self, input_ids, inputs_embeds, attention_mask, position_ids, cache is not None)
-            check_images(pixel_values, mm_encoder_outputs)
+            check_images(self.config, pixel_values, mm_encoder_outputs)
         keep_ratio = self.check_compression(keep_ratio, pixel_values, tile_levels)
         whole = input_ids if inputs_embeds is None else inputs_embeds
         if is_checked and cache is None and (keep_ratio == 1.0 or tile_levels is None):

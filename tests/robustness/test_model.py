@@ -87,7 +87,7 @@ def both(tried: str, words: str, error: type[Exception] = ValueError, **changes)
         *both("tiles of half the height", "(tiles, 3, 28, 28)", pixel_values=lambda p: p[:, :, :14]),
         *both("tiles of one channel", "(tiles, 3, 28, 28)", pixel_values=lambda p: p[:, :1]),
         *both("tiles with channels last", "(tiles, 3, 28, 28)", pixel_values=lambda p: p.permute(0, 2, 3, 1)),
-        *both("a batch of batches of tiles", "(tiles, channels, height, width)", pixel_values=lambda p: p[None]),
+        *both("a batch of batches of tiles", "(tiles, 3, 28, 28)", pixel_values=lambda p: p[None]),
         *both("pixels of uint8", "got torch.uint8", pixel_values=lambda p: p.byte()),
         *both("complex pixels", "got torch.complex64", pixel_values=lambda p: p.to(torch.complex64)),
         *both("pixels as an array", "must be a tensor", TypeError, pixel_values=lambda p: p.numpy()),
@@ -270,9 +270,9 @@ def test_what_is_defined(case, subject):
             )
             for size, words, error in [
                 (7, "at least 8 tokens must stay", ValueError),
-                (0, "`new_num_tokens` must be from 1", ValueError),
-                (-1, "`new_num_tokens` must be from 1", ValueError),
-                (10**10, "`new_num_tokens` must be from 1 to 10,000,000", ValueError),
+                (0, "at least 8 tokens must stay", ValueError),
+                (-1, "`new_num_tokens` must be from 0", ValueError),
+                (10**10, "`new_num_tokens` must be from 0 to 10,000,000", ValueError),
                 ("100", "`new_num_tokens` must be a whole number", TypeError),
                 (True, "`new_num_tokens` must be a whole number", TypeError),
             ]
