@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset, Image, IterableDataset, List, load_dataset
+from datasets.utils import tqdm  # which `datasets.disable_progress_bars` turns off
 from PIL import Image as PILImage
-from tqdm.auto import tqdm
 
 from processing_minimonkey.chat_messages import checked_conversation
 
