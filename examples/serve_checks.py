@@ -153,7 +153,7 @@ class Checks:
             try:
                 timed = _timed(send, self.limits.seconds)
                 await self.app({**scope, "headers": headers}, _replayed(body, receive), timed)
-            except ClientDisconnect:
+            except (ClientDisconnect, TimeoutError):
                 logger.warning("The client left, or took its answer too slowly.")
 
 
@@ -234,7 +234,8 @@ def _messages(messages: Any, limits: Limits) -> list[dict]:
         role, content = message.get("role"), message.get("content")
         if role not in ("system", "user", "assistant"):
             raise RefusedRequest(f"{name}.role must be system, user or assistant, got {_shown(role)}.")
-        _text(f"{name}.name", message.get("name") or "", limits)
+        if not isinstance(message.get("name"), str | None):
+            raise RefusedRequest(f"{name}.name must be a string, got {_kind(message['name'])}.")
         if not isinstance(content, (str, list)):
             raise RefusedRequest(f"{name}.content must be a string or a list of blocks, got {_kind(content)}.")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content

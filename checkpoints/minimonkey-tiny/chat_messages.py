@@ -34,8 +34,8 @@ def checked_conversation(conversation: Any) -> list[dict] | list[list[dict]]:
     Raises:
         TypeError, ValueError:
             Something is of another form. The error says what it is, what is allowed, and where: `messages[1]` is the
-            second message, `content[0]` its first block. Or there are more than 20,000 messages and blocks. Which roles
-            may follow each other is the template's concern.
+            second message, `content[0]` its first block. Or there are more than 20,000 messages and blocks. Which
+            roles may follow each other is the template's concern.
     """
     messages = getattr(conversation, "messages", conversation)
     if not isinstance(messages, (list, tuple)):
