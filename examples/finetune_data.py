@@ -46,6 +46,8 @@ def load_chats(
     Raises:
         ValueError: a line is no chat, or an image isn't there or can't be read; the error names file and line.
     """
+    if not source:
+        raise ValueError("`source` must be a .jsonl file, or a data set's folder or Hub id, got ''.")
     check = chat_check(processor)
     if not source.endswith(".jsonl"):
         found = load_dataset(source, split=split, streaming=streaming)
@@ -120,7 +122,10 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
 def _read_line(line: str, folder: Path) -> dict:
     """The chat with every message's content as a list of blocks, and the paths of its images in their order."""
     try:
-        chat = _messages(json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant))
+        row = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        chat = _messages(row)
+        if row.get("images") is not None:  # as in a data set; they would be left out in silence
+            raise ValueError("images are blocks in `messages`, and no key `images`")
         images = [_path(block) for message in chat for block in message["content"] if block["type"] == "image"]
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(

@@ -25,6 +25,8 @@ from transformers.cli.serving import server
 from transformers.cli.transformers import main
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
 
+from modeling_minimonkey.input_checks import check_length
+
 
 MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.setdefault("minimonkey", "MiniMonkeyForConditionalGeneration")
 
@@ -32,11 +34,12 @@ MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.setdefault("minimonkey", "MiniMonkeyForCon
 LIMITS = {
     "images": "most images in a request",
     "tiles": "most tiles of all images of a request",
-    "megapixels": "largest image",
+    "megapixels": "most pixels of all images of a request",
     "megabytes": "largest request, and largest image of --allow-path and --allow-host",
+    "characters": "longest text of a request",
     "tokens": "longest answer",
-    "waiting": "most requests at the same time",
-    "seconds": "longest time for a request to arrive, and for each of its images",
+    "waiting": "most requests that have arrived and are not answered",
+    "seconds": "longest time for a request to arrive, its images to be fetched, its answer to be taken",
 }
 
 
@@ -80,13 +83,29 @@ def _add_checks_to_server(limits: Limits) -> None:
 
     def build_checked(model_manager: Any, *handlers: Any, **options: Any):
         name = model_manager.process_model_name(model_manager.force_model)
-        _, processor = model_manager.load_model_and_processor(name)
+        model, processor = model_manager.load_model_and_processor(name)
+        # Refuses a folder or a host that is none now, and not at a client's first request
+        processor.image_processor.checked_settings({"allow_paths": limits.paths, "allow_urls": limits.hosts})
+        processor.max_text_length = limits.characters
         processor.image_processor.max_images = limits.images
         processor.image_processor.max_tiles = limits.tiles
         processor.image_processor.max_pixels = limits.megapixels * 1_000_000
+        _refuse_long_prompts(model, processor)
         return add_checks(build(model_manager, *handlers, **options), limits)
 
     server.build_server = build_checked  # `transformers serve` has no public way to add to its application
+
+
+def _refuse_long_prompts(model: Any, processor: Any) -> None:
+    """As `generate` does, but before a streamed answer begins, whose status can only be 200 from then on."""
+    prepare = processor.apply_chat_template
+
+    def prepare_checked(*args: Any, **kwargs: Any):
+        inputs = prepare(*args, **kwargs)
+        check_length(model.config, inputs["input_ids"], is_compressed=model.config.keep_ratio < 1)
+        return inputs
+
+    processor.apply_chat_template = prepare_checked
 
 
 if __name__ == "__main__":

@@ -302,6 +302,9 @@ def check_built(config: PreTrainedConfig, name: str) -> None:
         raise ValueError(
             f"`{name}.hidden_size` is {hidden}, which is not a multiple of `num_attention_heads` {heads}."
         )
+    padding, vocab_size = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
+    if padding is not None and vocab_size is not None:
+        check_number(f"{name}.pad_token_id", padding, (int, -vocab_size, vocab_size - 1))  # as torch's embeddings
     if heads and groups and heads % groups:
         raise ValueError(
             f"`{name}.num_attention_heads` is {heads}, which is not a multiple of `num_key_value_heads` {groups}."

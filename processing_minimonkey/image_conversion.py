@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageOps
 from transformers.image_utils import ChannelDimension
 from transformers.utils import is_torch_tensor
 
-from .image_sources import RUN_PROGRAMS, decoding, open_image
+from .image_sources import RUN_PROGRAMS, decoding, open_image, unloaded
 
 
 MAX_SIDE = 65_535  # pixels; as JPEG has it. A strip of 20,000,000 x 1 pixels takes gigabytes to resize
@@ -93,6 +93,7 @@ def to_rgb(
         return _pil_to_rgb(_array_to_pil(array, input_data_format)), array.dtype.kind == "f" and array.max() <= 1
     if image.format in RUN_PROGRAMS and getattr(image, "tile", None):
         raise ValueError(f"it is in the format {image.format}, which only another program decodes: load it first.")
+    image = unloaded(image)
     decoding(image.load)
     if published_preprocessing:
         return decoding(image.convert, "RGB"), False

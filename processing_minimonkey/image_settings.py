@@ -154,9 +154,10 @@ def _optional_flag(name: str, value: Any) -> bool | None:
 
 def _only(*permitted: Any) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> Any:
-        if not any(value is each or (isinstance(value, str | np.bool_) and value == each) for each in permitted):
-            raise ValueError(f"`{name}` can only be {permitted[-1]!r} here, got {shown(value)}.")
-        return value
+        for each in permitted:
+            if value is each or (isinstance(value, str | np.bool_) and value == each):
+                return each
+        raise ValueError(f"`{name}` can only be {permitted[-1]!r} here, got {shown(value)}.")
 
     return check
 

@@ -47,7 +47,24 @@ def open_image(
 ) -> Image.Image:
     """Open an encoded image, whose pixels are not decoded yet; arguments and errors are those of [`read_image`]."""
     data = read_image(source, name, **permissions)
-    return Image.open(io.BytesIO(data), formats=_formats())  # which `read_image` has done, too
+    return Image.open(_File(data), formats=_formats())  # which `read_image` has done, too
+
+
+class _File(io.BytesIO):
+    """The file of an image that was opened here, and not by a caller."""
+
+
+def unloaded(image: Image.Image) -> Image.Image:
+    """
+    The same image, to be decoded in place of `image` if that was opened by [`open_image`]: lists of images that a call
+    holds until its end stay as small as their files.
+    """
+    file = getattr(image, "fp", None)
+    is_loaded = not getattr(image, "tile", None) and image.format != "WEBP"  # whose file goes when it is loaded
+    if not isinstance(file, _File) or is_loaded or image.tell() != 0:
+        return image
+    file.seek(0)
+    return Image.open(file, formats=_formats())
 
 
 def read_image(
@@ -316,4 +333,4 @@ def host_name(host: str) -> str:
     return host if host.isascii() else host.encode("idna").decode()
 
 
-__all__ = ["FORMATS", "RUN_PROGRAMS", "decoding", "host_name", "open_image", "read_image"]
+__all__ = ["FORMATS", "RUN_PROGRAMS", "decoding", "host_name", "open_image", "read_image", "unloaded"]

@@ -221,8 +221,13 @@ class MiniMonkeyImageProcessor(PilBackend):
 
     @classmethod
     def from_json_file(cls, json_file: str | os.PathLike) -> "MiniMonkeyImageProcessor":
-        """Create an image processor from a JSON file, see [`from_dict`]."""
-        settings = json.loads(Path(json_file).read_text(encoding="utf-8"))
+        """Create an image processor from a JSON file, see [`from_dict`]; a ValueError if that holds no settings."""
+        try:
+            settings = json.loads(Path(json_file).read_text(encoding="utf-8"))
+        except RecursionError:
+            settings = None
+        if not isinstance(settings, dict):
+            raise ValueError(f"{json_file} must hold an object of settings.")
         return cls.from_dict(settings)
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the packages of the extra `serve`")
 
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
 from tests.robustness import requests
 
 
@@ -39,6 +42,11 @@ def ask(serve_checks):
         return asyncio.run(exchange(checks, body, route, chunks))
 
     return run
+
+
+async def healthy(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"{}"})
 
 
 async def exchange(app, body: bytes, route: str = "POST /v1/chat/completions", chunks=None) -> tuple[int, object]:
@@ -116,6 +124,91 @@ def test_one_too_many_is_refused(serve_checks):
     assert sorted(status for status, _ in asyncio.run(three())) == [200, 200, 503]
 
 
+def test_what_stalls_keeps_nobody_out(serve_checks):
+    async def four():
+        checks = serve_checks.Checks(healthy, serve_checks.Limits(waiting=2))
+        stalled = [{"type": "http.request", "body": b"{", "more_body": True}]
+        slow = [asyncio.create_task(exchange(checks, b"", chunks=list(stalled))) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        try:
+            return await exchange(checks, requests.body())
+        finally:
+            for each in slow:
+                each.cancel()
+
+    assert asyncio.run(four())[0] == 200
+
+
+def test_large_requests_are_bounded_together(serve_checks):
+    """Also those that never end; what was refused or has left counts no more."""
+
+    async def many():
+        checks = serve_checks.Checks(healthy, serve_checks.Limits(megabytes=1, seconds=2))
+        large = [{"type": "http.request", "body": bytes(900_000), "more_body": True}]
+        found = await asyncio.gather(*(exchange(checks, b"", chunks=list(large)) for _ in range(14)))
+        return [status for status, _ in found], checks.held, (await exchange(checks, requests.body()))[0]
+
+    statuses, held, after = asyncio.run(many())
+    assert (statuses.count(503), statuses.count(408)) == (3, 11)
+    assert (held, after) == (0, 200)
+
+
+def test_only_some_are_prepared_at_once(serve_checks):
+    now, most = 0, 0
+
+    async def counting(scope, receive, send):
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.05)
+        now -= 1
+        await healthy(scope, receive, send)
+
+    async def many():
+        checks = serve_checks.Checks(counting, serve_checks.Limits())
+        return await asyncio.gather(*(exchange(checks, requests.body()) for _ in range(12)))
+
+    assert {status for status, _ in asyncio.run(many())} == {200}
+    assert most == serve_checks.AT_ONCE
+
+
+def test_who_takes_no_answer_makes_room(serve_checks):
+    """An application as the library's: with a middleware, and an answer that is streamed."""
+    app = FastAPI()
+
+    @app.middleware("http")
+    async def middleware(request, call_next):
+        return await call_next(request)
+
+    @app.post("/v1/chat/completions")
+    async def answer():
+        async def endless():
+            while True:
+                yield b"x"
+
+        return StreamingResponse(endless())
+
+    async def taken():
+        checks = serve_checks.Checks(app, serve_checks.Limits(seconds=1))
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+            await asyncio.sleep(0.4)
+
+        async def receive():
+            if asks:
+                return asks.pop()
+            await asyncio.sleep(3600)
+
+        asks = [{"type": "http.request", "body": requests.body()}]
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "query_string": b""}
+        await asyncio.wait_for(checks(scope, receive, send), 20)
+        return len(sent), checks.waiting
+
+    assert asyncio.run(taken()) == (3, 0)
+
+
 def test_paths_are_opened_in_the_permitted_folder_alone(ask, serve_checks, tmp_path):
     (tmp_path / "open").mkdir()
     for name in ("open/page.png", "secret.png"):
@@ -171,10 +264,6 @@ def test_others_are_answered_while_a_host_drips(serve_checks):
     """The fetch is not in the event loop, and ends in time."""
     host = Host([b"HTTP/1.0 200 OK\r\n\r\n"] + [b"x"] * 1000, 0.05)
 
-    async def healthy(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"{}"})
-
     async def both():
         checks = serve_checks.Checks(healthy, serve_checks.Limits(hosts=("127.0.0.1",), seconds=2))
         slow = asyncio.create_task(exchange(checks, requests.body(requests.image(host.url))))
@@ -186,3 +275,20 @@ def test_others_are_answered_while_a_host_drips(serve_checks):
 
     status, message = asyncio.run(both())
     assert (status, "did not come" in message) == (400, True)
+
+
+def test_many_dripping_hosts_keep_nobody_out(serve_checks):
+    """Each request has a thread of its own, and one time for all of its images."""
+    host = Host([b"HTTP/1.0 200 OK\r\n\r\n"] + [b"x"] * 1000, 0.05)
+
+    async def all_of_them():
+        checks = serve_checks.Checks(healthy, serve_checks.Limits(hosts=("127.0.0.1",), seconds=2))
+        slow = requests.body(*[requests.image(host.url)] * 5)
+        dripping = [asyncio.create_task(exchange(checks, slow)) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        good = await asyncio.wait_for(exchange(checks, requests.body()), 1)
+        return good, await asyncio.wait_for(asyncio.gather(*dripping), 10)
+
+    good, dripping = asyncio.run(all_of_them())
+    assert good[0] == 200
+    assert {status for status, _ in dripping} == {400}

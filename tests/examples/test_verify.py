@@ -1,6 +1,7 @@
 """verify.py, on copies of the small checkpoint that somebody has changed."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,15 @@ def append(file: str):
     return lambda folder: (folder / file).write_text((folder / file).read_text() + "#")
 
 
+def test_a_repository_is_judged_by_all_its_names(verify, folder):
+    """Of a repository only code is downloaded, and more than that can hold some."""
+    names = [file.name for file in folder.iterdir()]
+    assert verify.differences(folder, [*names, "model.safetensors"]) == []
+    assert verify.differences(folder, [*names, "a/optimizer.pt"]) == [
+        "a/optimizer.pt is a pickle; load the safetensors alone."
+    ]
+
+
 @pytest.mark.parametrize(
     ("tried", "change", "words"),
     [
@@ -85,7 +95,43 @@ def append(file: str):
         (
             "a file that is no JSON",
             lambda folder: (folder / "config.json").write_text("{"),
-            "config.json: is not JSON",
+            "config.json is not JSON",
+        ),
+        ("a library", lambda folder: (folder / "evil.so").touch(), "evil.so is of a kind"),
+        ("compiled code", lambda folder: (folder / "self_check.pyc").touch(), "self_check.pyc is of a kind"),
+        ("code in capitals", lambda folder: (folder / "EVIL.PY").touch(), "EVIL.PY is of a kind"),
+        ("a pickle in capitals", lambda folder: (folder / "model.BIN").touch(), "model.BIN is a pickle"),
+        ("weights of Keras", lambda folder: (folder / "tf_model.h5").touch(), "tf_model.h5 is of a kind"),
+        ("a pipe", lambda folder: os.mkfifo(folder / "x.json"), "x.json is no file"),
+        ("a link to a folder", lambda folder: (folder / "more").symlink_to("/tmp"), "more is of a kind"),
+        ("a link to nothing", lambda folder: (folder / "extra.py").symlink_to("none"), "extra.py is none of"),
+        (
+            "code that replaces generate",
+            lambda f: (f / "custom_generate").mkdir() or (f / "custom_generate" / "generate.py").touch(),
+            "custom_generate/generate.py is none of",
+        ),
+        ("an adapter", lambda folder: (folder / "adapter_config.json").write_text("{}"), "adapter_config.json names"),
+        (
+            "a pipeline of another repository",
+            lambda f: edit(f / "config.json", lambda c: c.update(custom_pipelines={"x": {"impl": "a/b--evil.P"}})),
+            "custom_pipelines",
+        ),
+        (
+            "attention of the Hub",
+            lambda f: edit(f / "config.json", lambda c: c["text_config"].update(_attn_implementation="evil/kernel")),
+            "evil/kernel",
+        ),
+        (
+            "what one of our files imports",
+            lambda f: edit(f / "config.json", lambda c: c["auto_map"].update(AutoModel="modeling_minimonkey.torch")),
+            "modeling_minimonkey.torch",
+        ),
+        (
+            "a folder in a name",
+            lambda f: edit(
+                f / "config.json", lambda c: c["auto_map"].update(AutoModel="self_check.a.MiniMonkeyModel")
+            ),
+            "self_check.a.MiniMonkeyModel",
         ),
     ],
 )

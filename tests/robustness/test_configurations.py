@@ -160,6 +160,8 @@ def test_values(case, folder):
         in_part("scale_compression_config", "layer", HUGE, "`scale_compression_config.layer` is 1000000000"),
         in_part("scale_compression_config", "layer", True, "layer", TypeError),
         in_part("scale_compression_config", "positions", "x" * 10**6, "`positions` must be"),
+        in_part("text_config", "pad_token_id", 10**19, "`text_config.pad_token_id` must be from -261 to 260"),
+        in_part("text_config", "pad_token_id", -262, "`text_config.pad_token_id` must be from -261 to 260"),
         in_part("", "keep_ratio", 0.5, "It belongs to `scale_compression_config`"),
         in_part("", "max_patches", 6, "It is a setting of the image processor"),
         in_part("", "image_tokn_id", 7, "Did you mean `image_token_id`?"),

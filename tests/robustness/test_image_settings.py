@@ -167,6 +167,8 @@ def setting_works(name: str, value, plain):
     [
         setting_works("do_rescale", np.bool_(False), False),
         setting_works("do_normalize", np.False_, False),
+        setting_works("do_resize", np.True_, True),
+        setting_works("do_convert_rgb", np.True_, True),
         setting_works("rescale_factor", np.float32(0.5), 0.5),
         setting_works("rescale_factor", np.float64(1 / 255), 1 / 255),
         setting_works("rescale_factor", np.int64(2), 2),

@@ -427,6 +427,14 @@ def test_a_file_that_permits_is_refused(saved, tmp_path, name, value):
             load(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["[]", "null", "5", "[" * 100_000, "{", '"x"'])
+def test_a_file_without_settings_is_refused(tmp_path, content):
+    """JSON that holds no settings: a ValueError"""
+    (tmp_path / "preprocessor_config.json").write_text(content)
+    with pytest.raises(ValueError):
+        MiniMonkeyImageProcessor.from_json_file(tmp_path / "preprocessor_config.json")
+
+
 def test_a_processor_file_that_permits_is_refused(saved, tmp_path):
     """The same in `processor_config.json`, nested or not, and in the tokenizer's file: nothing is opened"""
     for file in saved.glob("*.*"):

@@ -75,13 +75,6 @@ def test_a_stop_string_stops(server):
     assert json.loads(answer)["choices"][0]["message"]["content"] == "fresh bread"
 
 
-def test_a_streamed_answer_that_fails_says_so(server):
-    """a prompt that is too long, streamed: an event with the error"""
-    status, answer = server.post(requests.body(requests.text("word " * 1500), stream=True))
-    event = json.loads(answer.strip().splitlines()[-1].removeprefix("data: "))
-    assert status == 200 and "2,048 positions" in event["error"]
-
-
 @pytest.mark.parametrize("route", ["/load_model", "/reset", "/v1/completions", "/v1/audio/transcriptions", "/docs"])
 def test_other_routes_are_closed(server, route):
     """the library's other routes, such as /load_model: 404, in words"""

@@ -88,6 +88,11 @@ NO_CHAT = "not a chat in one line as finetune_data.py describes it ("
 
 @cases(
     [
+        refused(
+            "images beside the messages",
+            lambda folder: folder.load(json.dumps(json.loads(GOOD) | {"images": ["page.png"]})),
+            "chats.jsonl, line 1: not a chat in one line as finetune_data.py describes it (images are blocks",
+        ),
         refused("an empty file", lambda folder: folder.load(""), "chats.jsonl is empty; it needs a chat per line"),
         refused("blank lines alone", lambda folder: folder.load("\n \r\n"), "is empty; it needs a chat per line"),
         refused("a byte order mark alone", lambda folder: folder.load("\ufeff"), "is empty; it needs a chat per line"),
