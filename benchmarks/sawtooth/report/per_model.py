@@ -131,11 +131,11 @@ def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
 def steering_section(name: str, table: pd.DataFrame) -> list[str]:
     """What stays on the word that is asked for, and on the other one."""
     rows = []
-    for ratio in sorted(set(table["keep_ratio"]), reverse=True):
-        found = table[table["keep_ratio"] == ratio]
+    for keep_ratio in sorted(set(table["keep_ratio"]), reverse=True):
+        found = table[table["keep_ratio"] == keep_ratio]
         asked, other = found["kept_asked"], found["kept_other"]
         shares = [share(found, each) for each in (found["exact"], asked, other, asked - other)]
-        rows.append([f"{ratio:g}", len(found), *shares, f"{100 * found['kept_all'].mean():.0f}"])
+        rows.append([f"{keep_ratio:g}", len(found), *shares, f"{100 * found['kept_all'].mean():.0f}"])
     head = ["keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference", "of all"]
     return blocks(
         "### Does the question steer what is kept?",
