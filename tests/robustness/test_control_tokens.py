@@ -227,7 +227,7 @@ def conversations(draw) -> list[dict]:
 
 
 @needs_sanitizing
-@pytest.mark.parametrize("examples", [100, pytest.param(3000, marks=pytest.mark.slow)], ids=["everyday", "long"])
+@pytest.mark.parametrize("examples", [100, pytest.param(1000, marks=pytest.mark.slow)], ids=["everyday", "long"])
 def test_random_conversations(processor, examples):
     """Conversations of pieces of control tokens: as many control tokens as of other text"""
 
