@@ -28,7 +28,6 @@ class ScoringReading:
     words: int
     words_read: int
     right: bool
-    answer: str
 
 
 @contextmanager
@@ -80,7 +79,6 @@ class Scoring(Measurement):
                 words=len(page.text.split()),
                 words_read=sum(word in answer.split() for word in page.text.split()),
                 right=answer == page.text,
-                answer=answer,
             )
             for index, (page, answer) in enumerate(zip(pages, answers, strict=True))
         ]
