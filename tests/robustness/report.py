@@ -33,9 +33,9 @@ def report(stats: dict[str, list]) -> str:
     page = [
         "# What was tried, and what came of it",
         "",
-        f"{counts['passed']} of {tried} cases behaved as documented; {counts['skipped']} were not tried in this run (those "
-        "of the app: `make test-browser`). A case is a test in `tests/robustness`, and `make robustness` writes this page "
-        "from a run of them (the last one: "
+        f"{counts['passed']} of {tried} cases behaved as documented; {counts['skipped']} were not tried in this run "
+        "(those of the app: `make test-browser`). A case is a test in `tests/robustness`, and `make robustness` "
+        "writes this page from a run of them (the last one: "
         f"Transformers {transformers.__version__}, torch {torch.__version__}, Python {platform.python_version()}). "
         "[SECURITY.md](../SECURITY.md) says what the cases are to protect.",
     ]
