@@ -43,6 +43,10 @@ from .image_settings import (
 warn_about_newer_release()
 
 
+# How InternVL's processors, and the original code, call the numbers of tiles
+OTHER_RANGES = {"min_patches", "max_patches", "min_num", "max_num", "min_dynamic_patch", "max_dynamic_patch"}
+
+
 class MiniMonkeyImageProcessorKwargs(ImagesKwargs, total=False):
     r"""
     detailed_tiles (`tuple[int, int]`, *optional*, defaults to `self.detailed_tiles`):
@@ -210,13 +214,16 @@ class MiniMonkeyImageProcessor(PilBackend):
         Create an image processor from its saved settings; a `pyramid` in `kwargs` replaces those that it sets.
 
         Raises:
-            TypeError: a name in `kwargs` is nearly a setting's; others are for the loaders, which pass all of theirs.
+            TypeError: a name in `kwargs` is nearly a setting's, or that of other tile-based processors; all other names
+                are for the loaders, which pass all of theirs.
             ValueError: the saved settings say what may be opened.
         """
         check_no_permissions(image_processor_dict)
         settings = cls.valid_kwargs.__annotations__
         nearly = [name for name in kwargs if difflib.get_close_matches(name, settings, n=1, cutoff=0.85)]
         check_known_arguments(nearly, settings, cls.__name__)
+        for name in kwargs.keys() & OTHER_RANGES:
+            raise TypeError(f"{cls.__name__} has no argument `{name}`: say `detailed_tiles` = (fewest, most).")
         return super().from_dict(image_processor_dict, **resolve_shorthands(kwargs))
 
     @classmethod

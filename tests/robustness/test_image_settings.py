@@ -6,9 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from PIL import Image
+from transformers import AutoProcessor
 
 from benchmarks.sawtooth.readers.reader import make_processor
-from processing_minimonkey import MiniMonkeyImageProcessor, plan_pyramid
+from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor, plan_pyramid
 from tests.robustness.cases import cases, refused, works
 
 
@@ -213,6 +214,18 @@ def test_settings_of_other_kinds_are_saved(tmp_path):
     processor = MiniMonkeyImageProcessor(size=np.int64(8), max_tiles=np.int32(99), **settings)
     processor.save_pretrained(tmp_path)
     assert same(MiniMonkeyImageProcessor.from_pretrained(tmp_path)(PAGE), processor(PAGE))
+
+
+@cases(
+    [
+        refused(f"`{name}`, a name of other processors, in from_pretrained", load, "has no argument", TypeError)
+        for name in ("min_patches", "max_patches", "max_num", "max_dynamic_patch", "detailed_tile", "max_pixel")
+        for load in [lambda cls, checkpoint, name=name: cls.from_pretrained(checkpoint, **{name: 6})]
+    ]
+)
+@pytest.mark.parametrize("cls", [MiniMonkeyProcessor, MiniMonkeyImageProcessor, AutoProcessor])
+def test_names_that_are_none_in_from_pretrained(case, cls, checkpoint):
+    case.check(cls, checkpoint)
 
 
 # Values that are scaled already.
