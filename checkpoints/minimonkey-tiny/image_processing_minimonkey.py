@@ -214,8 +214,8 @@ class MiniMonkeyImageProcessor(PilBackend):
         Create an image processor from its saved settings; a `pyramid` in `kwargs` replaces those that it sets.
 
         Raises:
-            TypeError: a name in `kwargs` is nearly a setting's, or that of other tile-based processors; all other names
-                are for the loaders, which pass all of theirs.
+            TypeError: a name in `kwargs` is nearly a setting's, or that of other tile-based processors; others are for
+                the loaders, which pass all of theirs.
             ValueError: the saved settings say what may be opened.
         """
         check_no_permissions(image_processor_dict)
