@@ -48,4 +48,4 @@ def report(stats: dict[str, list]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return text.replace(f"{ROOT}/", "").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
