@@ -15,8 +15,8 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from processing_minimonkey.chat_messages import check_text
-from processing_minimonkey.image_sources import open_image, read_image
+from processing_minimonkey.chat_messages import IMAGE_TYPES, TEXT_TYPES, check_text
+from processing_minimonkey.image_sources import read_image
 
 
 logger = logging.getLogger(__name__)
@@ -207,10 +207,8 @@ def checked_body(body: bytes, limits: Limits) -> bytes:
     for name, value in settings.items():
         if name != "messages":
             FIELDS[name](name, value, limits)
-    if "max_tokens" not in settings:
-        settings.setdefault("max_completion_tokens", limits.tokens)
     # Older releases know `max_tokens` alone
-    settings["max_tokens"] = settings.pop("max_completion_tokens", settings.get("max_tokens"))
+    settings["max_tokens"] = settings.pop("max_completion_tokens", settings.get("max_tokens", limits.tokens))
     settings["messages"] = _messages(request.get("messages"), limits)
     return json.dumps(settings).encode()
 
@@ -247,8 +245,7 @@ def _messages(messages: Any, limits: Limits) -> list[dict]:
     return checked
 
 
-IMAGE_BLOCKS = ("image_url", "input_image")
-TEXT_BLOCKS = ("text", "input_text", "output_text")
+IMAGE_BLOCKS = IMAGE_TYPES[1:]  # OpenAI's
 NOTES = {"type", "cache_control", "annotations", "logprobs"}  # of blocks, without effect on an answer
 
 
@@ -268,8 +265,8 @@ class _Room:
             "max_file_bytes": self.limits.megabytes * 1_000_000,
             "deadline": self.deadline,
         }
-        data = read_image(source, name, **opening)
-        self.pixels -= math.prod(open_image(data, name, **opening).size)
+        data, image = read_image(source, name, **opening)
+        self.pixels -= math.prod(image.size)
         if self.pixels < 0:
             most = self.limits.megapixels
             raise RefusedRequest(f"With {name}, the images of the request have more than {most} megapixels together.")
@@ -279,10 +276,10 @@ class _Room:
 def _block(name: str, block: Any, room: _Room) -> dict:
     """A block of a message with its image as a `data:` URL."""
     kind = block.get("type") if isinstance(block, dict) else None
-    if kind not in (*TEXT_BLOCKS, *IMAGE_BLOCKS):
+    if kind not in (*TEXT_TYPES, *IMAGE_BLOCKS):
         came = _shown(kind) if isinstance(block, dict) else _kind(block)
         raise RefusedRequest(f"{name} must be a block of the type text or image_url, got {came}.")
-    if kind in TEXT_BLOCKS:
+    if kind in TEXT_TYPES:
         _check_keys(name, block, {"text"} | NOTES)
         if not isinstance(block.get("text"), str):
             raise RefusedRequest(f"{name}.text must be a string, got {_kind(block.get('text'))}.")

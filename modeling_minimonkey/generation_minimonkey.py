@@ -245,12 +245,8 @@ class GenerationSettings:
     """
 
     def __init__(self, arguments: dict, given: GenerationConfig | None, model: GenerationMixin):
-        self.arguments, self.given, self.own, self.model_config = (
-            arguments,
-            given,
-            model.generation_config,
-            model.config,
-        )
+        self.arguments, self.given = arguments, given
+        self.own, self.model_config = model.generation_config, model.config
 
     def __getitem__(self, name: str) -> Any:
         if name in self.arguments:

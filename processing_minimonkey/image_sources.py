@@ -42,21 +42,13 @@ REDIRECTS = (301, 302, 303, 307, 308)
 CHUNK = 2**16  # bytes read at once
 
 
-def open_image(
-    source: str | bytes | bytearray | memoryview | os.PathLike, name: str, **permissions: Any
-) -> Image.Image:
-    """Open an encoded image, whose pixels are not decoded yet; arguments and errors are those of [`read_image`]."""
-    data = read_image(source, name, **permissions)
-    return Image.open(_File(data), formats=_formats())  # which `read_image` has done, too
-
-
 class _File(io.BytesIO):
     """The file of an image that was opened here, and not by a caller."""
 
 
 def unloaded(image: Image.Image) -> Image.Image:
     """
-    The same image, to be decoded in place of `image` if that was opened by [`open_image`]: lists of images that a call
+    The same image, to be decoded in place of `image` if that was opened by [`read_image`]: lists of images that a call
     holds until its end stay as small as their files.
     """
     file = getattr(image, "fp", None)
@@ -75,7 +67,7 @@ def read_image(
     allow_urls: bool | Sequence[str],
     max_file_bytes: int | None,
     deadline: float,
-) -> bytes:
+) -> tuple[bytes, Image.Image]:
     """
     Read an encoded image.
 
@@ -88,27 +80,30 @@ def read_image(
         deadline (`float`): value of `time.monotonic()` until which downloads may take.
 
     Returns:
-        `bytes` that begin as a file of one of `FORMATS`.
+        `tuple[bytes, PIL.Image.Image]`: a file of one of `FORMATS`, and the image in it, not decoded yet.
 
     Raises:
         ValueError: it is not permitted, not there, too large, or in none of `FORMATS`.
     """
     try:
         if isinstance(source, os.PathLike):
-            return _checked(_read_file(os.fsdecode(source), allow_paths, max_file_bytes))
+            return _opened(_read_file(os.fsdecode(source), allow_paths, max_file_bytes))
         if not isinstance(source, str):
             _check_bytes(memoryview(source).nbytes, max_file_bytes)
-            return _checked(bytes(source))
+            return _opened(bytes(source))
         if source[:8].lower().startswith(("http://", "https://")):
-            return _checked(_download(source, allow_urls, max_file_bytes, deadline))
+            return _opened(_download(source, allow_urls, max_file_bytes, deadline))
         is_data = source[:5].lower() == "data:"
         # Before any path, so that no base64 is looked for among the files
         data = _decode_base64(source.partition(",")[2] if is_data else source, max_file_bytes)
-        if is_data and data is None:
-            raise ValueError("it holds no base64.")
-        if data is not None and (is_data or _is_image(data)):
-            return _checked(data)
-        return _checked(_read_file(source, allow_paths, max_file_bytes))
+        if is_data:
+            if data is None:
+                raise ValueError("it holds no base64.")
+            return _opened(data)
+        image = None if data is None else _identified(data)
+        if image is not None:
+            return data, image
+        return _opened(_read_file(source, allow_paths, max_file_bytes))
     except ValueError as error:
         path = os.fsdecode(source) if isinstance(source, os.PathLike) else source
         described = shown(path) if isinstance(path, str) else f"{memoryview(path).nbytes} bytes"
@@ -137,21 +132,21 @@ def without_addresses(error: Exception) -> str:
     return message if len(message) <= 200 else f"{message[:200]}..."
 
 
-def _checked(data: bytes) -> bytes:
-    if not _is_image(data):
+def _opened(data: bytes) -> tuple[bytes, Image.Image]:
+    image = _identified(data)
+    if image is None:
         raise ValueError(_unknown_format(data))
-    return data
+    return data, image
 
 
-def _is_image(data: bytes) -> bool:
-    """Whether `data` begins as a file of one of `FORMATS`; a ValueError if the beginning is damaged."""
+def _identified(data: bytes) -> Image.Image | None:
+    """The image of a file in one of `FORMATS`, or `None`; a ValueError if its beginning is damaged."""
     try:
-        decoding(lambda: Image.open(io.BytesIO(data), formats=_formats()))
+        return decoding(lambda: Image.open(_File(data), formats=_formats()))
     except ValueError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
-            return False
+            return None
         raise
-    return True
 
 
 def _formats() -> list[str]:
@@ -333,4 +328,4 @@ def host_name(host: str) -> str:
     return host if host.isascii() else host.encode("idna").decode()
 
 
-__all__ = ["FORMATS", "RUN_PROGRAMS", "decoding", "host_name", "open_image", "read_image", "unloaded"]
+__all__ = ["FORMATS", "RUN_PROGRAMS", "decoding", "host_name", "read_image", "unloaded"]

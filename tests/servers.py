@@ -4,9 +4,11 @@ import contextlib
 import os
 import socket
 import subprocess
+import threading
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -49,3 +51,31 @@ def running(command: list[str], address: str, log: Path, **options: str) -> Iter
     finally:
         process.terminate()
         process.wait()
+
+
+def send(url: str, body: bytes | None = None, kind: str = "application/json") -> tuple[int, str]:
+    """Status and text of the answer to a GET, or with `body` a POST."""
+    try:
+        request = urllib.request.Request(url, body, {"Content-Type": kind})
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return answer.status, answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+
+
+def memory_under_load(process: int, client: Callable[[int], None], clients: int) -> list[int]:
+    """
+    Run `client(number)` in so many threads at once, until all have ended.
+
+    Returns:
+        Bytes that the process holds, once a second.
+    """
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    memory = []
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(1)
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+        memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
+    return memory

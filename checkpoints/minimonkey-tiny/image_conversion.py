@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageOps
 from transformers.image_utils import ChannelDimension
 from transformers.utils import is_torch_tensor
 
-from .image_sources import RUN_PROGRAMS, decoding, open_image, unloaded
+from .image_sources import RUN_PROGRAMS, decoding, read_image, unloaded
 
 
 MAX_SIDE = 65_535  # pixels; as JPEG has it. A strip of 20,000,000 x 1 pixels takes gigabytes to resize
@@ -34,7 +34,7 @@ def usable_image(image: Any, name: str, settings: Mapping[str, Any], deadline: f
     """
     if isinstance(image, ENCODED):
         opening = ("allow_paths", "allow_urls", "max_file_bytes")
-        image = open_image(image, name, **{each: settings[each] for each in opening}, deadline=deadline)
+        _, image = read_image(image, name, **{each: settings[each] for each in opening}, deadline=deadline)
     is_array = isinstance(image, np.ndarray) or is_torch_tensor(image)
     if not is_array and not isinstance(image, Image.Image):
         raise TypeError(

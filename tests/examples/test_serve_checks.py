@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import sys
 import threading
 import time
 
@@ -12,6 +11,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the packages of the extra `serve`")
 
+import serve_checks
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
@@ -19,17 +19,7 @@ from tests.robustness import requests
 
 
 @pytest.fixture(scope="module")
-def serve_checks(repository):
-    sys.path.insert(0, str(repository / "examples"))
-    try:
-        import serve_checks
-    finally:
-        sys.path.pop(0)
-    return serve_checks
-
-
-@pytest.fixture(scope="module")
-def ask(serve_checks):
+def ask():
     """`ask(body, limits, route, chunks)`: status, and the error's message or the request that came through."""
 
     async def application(scope, receive, send):
@@ -78,7 +68,7 @@ def test_what_passes_is_what_the_library_reads(ask):
     assert text == requests.text()
 
 
-def test_answers_are_never_longer_than_allowed(ask, serve_checks):
+def test_answers_are_never_longer_than_allowed(ask):
     body = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
     assert ask(body)[1]["max_tokens"] == serve_checks.Limits.tokens
     assert ask(body, serve_checks.Limits(tokens=7))[1]["max_tokens"] == 7
@@ -100,18 +90,18 @@ def test_only_three_routes_are_open(ask):
         assert "POST /v1/chat/completions" in message
 
 
-def test_a_long_request_is_refused_before_it_has_arrived(ask, serve_checks):
+def test_a_long_request_is_refused_before_it_has_arrived(ask):
     more = {"type": "http.request", "body": bytes(600_000), "more_body": True}
     chunks = [more] * 3  # and the end never comes
     assert ask(limits=serve_checks.Limits(megabytes=1), chunks=chunks) == (413, "The request is longer than 1 MB.")
 
 
-def test_a_request_that_stalls_is_refused(ask, serve_checks):
+def test_a_request_that_stalls_is_refused(ask):
     chunks = [{"type": "http.request", "body": b"{", "more_body": True}]
     assert ask(limits=serve_checks.Limits(seconds=1), chunks=chunks)[0] == 408
 
 
-def test_one_too_many_is_refused(serve_checks):
+def test_one_too_many_is_refused():
     async def never(scope, receive, send):
         await asyncio.sleep(0.2)
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -124,7 +114,7 @@ def test_one_too_many_is_refused(serve_checks):
     assert sorted(status for status, _ in asyncio.run(three())) == [200, 200, 503]
 
 
-def test_what_stalls_keeps_nobody_out(serve_checks):
+def test_what_stalls_keeps_nobody_out():
     async def four():
         checks = serve_checks.Checks(healthy, serve_checks.Limits(waiting=2))
         stalled = [{"type": "http.request", "body": b"{", "more_body": True}]
@@ -139,7 +129,7 @@ def test_what_stalls_keeps_nobody_out(serve_checks):
     assert asyncio.run(four())[0] == 200
 
 
-def test_large_requests_are_bounded_together(serve_checks):
+def test_large_requests_are_bounded_together():
     """Also those that never end; what was refused or has left counts no more."""
 
     async def many():
@@ -153,7 +143,7 @@ def test_large_requests_are_bounded_together(serve_checks):
     assert (held, after) == (0, 200)
 
 
-def test_only_some_are_prepared_at_once(serve_checks):
+def test_only_some_are_prepared_at_once():
     now, most = 0, 0
 
     async def counting(scope, receive, send):
@@ -172,7 +162,7 @@ def test_only_some_are_prepared_at_once(serve_checks):
     assert most == serve_checks.AT_ONCE
 
 
-def test_who_takes_no_answer_makes_room(serve_checks):
+def test_who_takes_no_answer_makes_room():
     """An application as the library's: with a middleware, and an answer that is streamed."""
     app = FastAPI()
 
@@ -209,7 +199,7 @@ def test_who_takes_no_answer_makes_room(serve_checks):
     assert asyncio.run(taken()) == (3, 0)
 
 
-def test_paths_are_opened_in_the_permitted_folder_alone(ask, serve_checks, tmp_path):
+def test_paths_are_opened_in_the_permitted_folder_alone(ask, tmp_path):
     (tmp_path / "open").mkdir()
     for name in ("open/page.png", "secret.png"):
         (tmp_path / name).write_bytes(requests.PAGE.read_bytes())
@@ -247,7 +237,7 @@ class Host(threading.Thread):
             client.close()
 
 
-def test_images_are_fetched_from_the_permitted_hosts_alone(ask, serve_checks):
+def test_images_are_fetched_from_the_permitted_hosts_alone(ask):
     page = requests.PAGE.read_bytes()
     host = Host([b"HTTP/1.0 200 OK\r\n\r\n", page], 0)
     body = requests.body(requests.image(host.url))
@@ -260,7 +250,7 @@ def test_images_are_fetched_from_the_permitted_hosts_alone(ask, serve_checks):
     assert host.asked == 1
 
 
-def test_others_are_answered_while_a_host_drips(serve_checks):
+def test_others_are_answered_while_a_host_drips():
     """The fetch is not in the event loop, and ends in time."""
     host = Host([b"HTTP/1.0 200 OK\r\n\r\n"] + [b"x"] * 1000, 0.05)
 
@@ -277,7 +267,7 @@ def test_others_are_answered_while_a_host_drips(serve_checks):
     assert (status, "did not come" in message) == (400, True)
 
 
-def test_many_dripping_hosts_keep_nobody_out(serve_checks):
+def test_many_dripping_hosts_keep_nobody_out():
     """Each request has a thread of its own, and one time for all of its images."""
     host = Host([b"HTTP/1.0 200 OK\r\n\r\n"] + [b"x"] * 1000, 0.05)
 

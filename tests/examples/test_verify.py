@@ -7,16 +7,7 @@ import subprocess
 import sys
 
 import pytest
-
-
-@pytest.fixture(scope="module")
-def verify(repository):
-    sys.path.insert(0, str(repository / "examples"))
-    try:
-        import verify
-    finally:
-        sys.path.pop(0)
-    return verify
+import verify
 
 
 @pytest.fixture
@@ -33,18 +24,18 @@ def edit(file, change) -> None:
     file.write_text(json.dumps(content))
 
 
-def test_our_own_code_is_known(verify, folder, checkpoint):
+def test_our_own_code_is_known(folder, checkpoint):
     assert verify.differences(folder) == []
     assert verify.expected_hashes().keys() == {file.name for file in checkpoint.glob("*.py")}
 
 
-def test_hashes_are_those_of_sha256sum(verify, repository):
+def test_hashes_are_those_of_sha256sum(repository):
     file = repository / "processing_minimonkey" / "image_processing_minimonkey.py"
     output = subprocess.run(["sha256sum", file], capture_output=True, text=True, check=True).stdout
     assert verify.expected_hashes()[file.name] == output.split()[0]
 
 
-def test_a_folder_without_code_is_no_danger(verify, tmp_path):
+def test_a_folder_without_code_is_no_danger(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     assert verify.differences(tmp_path) == []
 
@@ -53,7 +44,7 @@ def append(file: str):
     return lambda folder: (folder / file).write_text((folder / file).read_text() + "#")
 
 
-def test_a_repository_is_judged_by_all_its_names(verify, folder):
+def test_a_repository_is_judged_by_all_its_names(folder):
     """Of a repository only code is downloaded, and more than that can hold some."""
     names = [file.name for file in folder.iterdir()]
     assert verify.differences(folder, [*names, "model.safetensors"]) == []
@@ -135,7 +126,7 @@ def test_a_repository_is_judged_by_all_its_names(verify, folder):
         ),
     ],
 )
-def test_other_code_is_named(verify, folder, tried, change, words):
+def test_other_code_is_named(folder, tried, change, words):
     change(folder)
     found = verify.differences(folder)
     assert len(found) == 1 and words in found[0], found

@@ -3,15 +3,13 @@
 import json
 import re
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.robustness.cases import cases, refused, works
-from tests.servers import free_port, running
+from tests.servers import free_port, running, send
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +27,7 @@ class Server:
 
     def request(self, path: str, body: bytes | None = None, kind: str = "application/json") -> tuple[int, str]:
         """Status and text of an answer."""
-        try:
-            request = urllib.request.Request(self.address + path, body, {"Content-Type": kind})
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return response.status, response.read().decode(errors="replace")
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode(errors="replace")
+        return send(self.address + path, body, kind)
 
     def upload(self, content: bytes, name: str = "a.png") -> tuple[int, str]:
         head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()

@@ -1,18 +1,14 @@
 """The app: many visitors at once."""
 
 import json
-import os
 import re
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, running
+from tests.servers import free_port, memory_under_load, running, send
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,14 +28,6 @@ def app(tmp_path_factory):
     options = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
     with running([sys.executable, str(ROOT / "examples" / "app.py")], f"{address}/info", log, **options) as process:
         yield address, log, process.pid
-
-
-def send(url: str, body: bytes | None = None, kind: str = "application/json") -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": kind}), timeout=300) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def upload(address: str, data: bytes) -> str:
@@ -68,7 +56,7 @@ def test_it_serves_many_at_once(app):
     address, log, process = app
     page, broken = upload(address, PAGE.read_bytes()), upload(address, PAGE.read_bytes()[:3000])
     bad = [(page, " ", "Ask a question"), (broken, "Read the text.", "can't be read"), (page, "x" * 2000, "too long")]
-    end, wrong, count, memory = time.monotonic() + SECONDS, [], [], []
+    end, wrong, count = time.monotonic() + SECONDS, [], []
 
     def visit(number: int) -> None:
         turn = number
@@ -83,13 +71,7 @@ def test_it_serves_many_at_once(app):
                 wrong.append((event, said, words))
             count.append(event)
 
-    visitors = [threading.Thread(target=visit, args=(number,)) for number in range(VISITORS)]
-    for visitor in visitors:
-        visitor.start()
-    while any(visitor.is_alive() for visitor in visitors):
-        time.sleep(1)
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
+    memory = memory_under_load(process, visit, VISITORS)
     assert not wrong
     assert count.count("complete") > 10 and count.count("error") > 10
     settled = memory[len(memory) // 3 :]

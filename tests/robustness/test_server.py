@@ -1,18 +1,14 @@
 """The server: requests of strangers."""
 
 import json
-import os
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.robustness import requests
-from tests.servers import free_port, running
+from tests.servers import free_port, memory_under_load, running, send
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,18 +24,9 @@ class Server:
     def __init__(self, address: str, log: Path, process: int):
         self.address, self.log, self.process = address, log, process
 
-    def memory(self) -> int:
-        """Bytes that it holds."""
-        return int(Path(f"/proc/{self.process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
     def post(self, body: bytes, route: str = "/v1/chat/completions") -> tuple[int, str]:
         """Status and text of the answer."""
-        request = urllib.request.Request(self.address + route, body, {"content-type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=300) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+        return send(self.address + route, body)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +83,7 @@ def test_a_text_of_control_tokens_is_text(server):
 def test_it_serves_many_at_once(server):
     """50 clients for a minute, a third of what they ask bad: good answers right, bad ones refused, memory flat"""
     refused = [(body, words) for _, body, words in requests.BAD if len(body) < 100_000]
-    end, wrong, count, memory = time.monotonic() + SECONDS, [], [], []
+    end, wrong, count = time.monotonic() + SECONDS, [], []
 
     def ask(client: int) -> None:
         turn = client
@@ -110,12 +97,7 @@ def test_it_serves_many_at_once(server):
                 wrong.append((status, said, words))
             count.append(status)
 
-    clients = [threading.Thread(target=ask, args=(client,)) for client in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    while any(client.is_alive() for client in clients):
-        time.sleep(1)
-        memory.append(server.memory())
+    memory = memory_under_load(server.process, ask, CLIENTS)
     assert not wrong
     assert count.count(200) > 10 and count.count(400) > 10
     settled = memory[len(memory) // 3 :]  # by then, every client has asked

@@ -15,6 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from benchmarks.sawtooth.measurements.documents import make_page
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
+from benchmarks.sawtooth.measurements.scoring import MAX_NEW_TOKENS, scoring
 from benchmarks.sawtooth.readers.rendering import Page
 from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.runner import Measurement
@@ -22,7 +23,6 @@ from modeling_minimonkey import scale_compression
 
 
 RATIOS = (0.75, 0.5, 0.25, 0.1)
-MAX_NEW_TOKENS = 80
 SIDE = 4  # tokens along a tile's side, of the small checkpoints
 
 
@@ -117,20 +117,18 @@ SELECTORS = {
 @contextmanager
 def compressing(model, compression: Compression) -> Iterator[None]:
     """Let `compression` choose the tokens instead of the model's own settings, inside the `with` block."""
-    settings, original = model.config.scale_compression_config, scale_compression.score_detailed_tokens
-    own = settings.layer, settings.positions, settings.queries
+    original = scale_compression.score_detailed_tokens
 
     def scores(language_model, inputs_embeds, position_ids, images, layer, queries=None):
         return SELECTORS[compression.selector](inputs_embeds[0], images, compression.keep_ratio)
 
-    settings.layer, settings.positions, settings.queries = compression.layer, compression.positions, "all"
-    if compression.selector != "attention":
-        scale_compression.score_detailed_tokens = scores
-    try:
-        yield
-    finally:
-        settings.layer, settings.positions, settings.queries = own
-        scale_compression.score_detailed_tokens = original
+    with scoring(model, layer=compression.layer, positions=compression.positions, queries="all"):
+        if compression.selector != "attention":
+            scale_compression.score_detailed_tokens = scores
+        try:
+            yield
+        finally:
+            scale_compression.score_detailed_tokens = original
 
 
 def pool(features: torch.Tensor, tile_levels: torch.Tensor) -> torch.Tensor:
