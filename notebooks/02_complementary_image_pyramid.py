@@ -280,7 +280,7 @@ is cut by a grid if no tile holds its whole box. The benchmark's 160 pages have 
 """
 
 # %%
-from benchmarks.sawtooth.measurements.documents import make_page
+from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from modeling_minimonkey.scale_compression import GLOBAL_LEVEL

@@ -175,9 +175,15 @@ def recorded(request, golden) -> Recorded:
 
 
 def naive_kept(
-    model: MiniMonkeyForConditionalGeneration, row: dict[str, torch.Tensor], keep_ratio: float
+    model: MiniMonkeyForConditionalGeneration,
+    row: dict[str, torch.Tensor],
+    keep_ratio: float,
+    prompt: torch.Tensor | None = None,
 ) -> list[int]:
-    """Tokens of one row (without padding) that stay, straight from the definition. Needs eager attention."""
+    """
+    Tokens of one row (without padding) that stay, straight from the definition. Needs eager attention; `prompt` is
+    False at tokens to learn.
+    """
     ids, levels = row["input_ids"][0].tolist(), row.get("tile_levels", torch.tensor([])).tolist()
     images, number, image_tokens = [], 0, 0
     for position, token in enumerate(ids):
@@ -193,8 +199,10 @@ def naive_kept(
     if settings.queries == "none":
         scores = embeds[0].norm(dim=-1)
     else:
-        text = [token != IMAGE_TOKEN_ID for token in ids]
-        asking = torch.tensor(text) if settings.queries == "question" and text[-1] else None
+        text = torch.tensor([token != IMAGE_TOKEN_ID for token in ids])
+        asking = torch.ones_like(text) if prompt is None else prompt
+        if settings.queries == "question" and text[asking][-1]:
+            asking = asking & text
         positions = torch.arange(len(ids))[None]
         images_of_row = torch.tensor(images)
         scores = naive_scores(model.model.language_model, embeds, positions, images_of_row, settings.layer, asking)

@@ -80,6 +80,21 @@ class TestAgainstTheDefinition:
         assert new_tokens(model.generate(**inputs, **NEW), inputs) == expected
         assert [new_tokens(model.generate(**row, **NEW), row)[0] for row in rows] == expected
 
+    @pytest.mark.parametrize("queries", ["all", "question"])
+    def test_an_answer_to_learn_scores_nothing(self, tiny_model, make_inputs, queries):
+        model = tiny_model(scale_compression_config={"keep_ratio": 0.5, "queries": queries})
+        inputs = make_inputs([3, "00000012", 9])
+        asked = inputs | {name: inputs[name][:, :-6] for name in ("input_ids", "attention_mask")}
+        expected = model.model.select_tokens(**asked).kept
+        labels = inputs["input_ids"].clone()
+        labels[:, :-6] = -100
+        kept = [
+            model(**inputs, **given, use_cache=True).past_key_values.compressed_beginning.kept[:, :-6]
+            for given in ({}, {"labels": labels})
+        ]
+        assert not kept[0].equal(expected)
+        assert kept[1].equal(expected)
+
     @pytest.mark.parametrize("positions", ["repack", "keep"])
     @pytest.mark.parametrize("rows", [RAGGED[:1], RAGGED, (RAGGED[0], [70])], ids=["one row", "ragged", "long text"])
     def test_without_a_cache(self, tiny_model, make_inputs, single_rows, naive, rows, positions):
@@ -455,7 +470,7 @@ class TestForward:
         total, count = 0.0, 0
         rows = zip(single_rows(inputs), labels, inputs["attention_mask"].bool(), strict=True)
         for row, row_labels, mask in rows:
-            kept = naive.kept(truth, row, 0.5)
+            kept = naive.kept(truth, row, 0.5, row_labels[mask] == -100)
             logits, targets = by_hand(truth, row, kept, "repack")[0, :-1], row_labels[mask][kept][1:]
             total = total + torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
             count += (targets != -100).sum()

@@ -119,10 +119,24 @@ class TestScores:
         embeds, positions = torch.randn(1, 5, 32), torch.arange(5)[None]
         assert score_detailed_tokens(language_model, embeds, positions, images, 1, queries).tolist() == [0] * 5
 
-    def test_whose_question_scores_which_image(self):
-        """The text after an image scores it, text before it and images don't; without such text, all tokens do."""
-        assert question_tokens(torch.tensor([0, 1, 1, 0, 1, 0, 0]).bool()).int().tolist() == [1, 0, 0, 1, 0, 1, 1]
-        assert question_tokens(torch.tensor([0, 1, 1, 0, 1]).bool()).int().tolist() == [1, 1, 1, 1, 1]
+    @pytest.mark.parametrize(
+        ("image", "prompt", "expected"),
+        [
+            ("0110100", "1111111", "1001011"),
+            ("01101", "11111", "11111"),
+            ("0110100", "1111110", "1001010"),
+            ("0110100", "1111100", "1111100"),
+        ],
+        ids=[
+            "text after an image scores it, text before it and images don't",
+            "without such text all tokens do",
+            "answers never do",
+            "without a question before the answer the prompt does",
+        ],
+    )
+    def test_whose_question_scores_which_image(self, image, prompt, expected):
+        image, prompt, expected = (torch.tensor([int(token) for token in row]) for row in (image, prompt, expected))
+        assert question_tokens(image.bool(), prompt.bool()).int().tolist() == expected.tolist()
 
     def test_float32_scores_of_a_bfloat16_model(self, tiny_model):
         language_model = tiny_model().model.language_model

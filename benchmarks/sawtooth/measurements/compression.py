@@ -13,9 +13,9 @@ from dataclasses import asdict, astuple, dataclass
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from benchmarks.sawtooth.measurements.documents import make_page
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
 from benchmarks.sawtooth.measurements.scoring import MAX_NEW_TOKENS, scoring
+from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.readers.rendering import Page
 from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.runner import Measurement

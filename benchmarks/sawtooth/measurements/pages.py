@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.sawtooth.cutting import cut_by
-from benchmarks.sawtooth.measurements.documents import make_page
 from benchmarks.sawtooth.measurements.reading import Reader
+from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.readers.rendering import Character, Page
 from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.runner import Measurement

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.sawtooth.measurements.documents import make_page
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
+from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.runner import Measurement
 
 

@@ -1,4 +1,4 @@
-"""The optimizer of all stages of training."""
+"""The optimizers of the stages of training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import re
 
 import torch
 from torch import nn
+
+
+BETAS, WEIGHT_DECAY = (0.9, 0.98), 0.05  # of AdamW; of both
+
+
+def make_optimizer(model: nn.Module, learning_rate: float, muon: bool) -> torch.optim.Optimizer:
+    """The optimizer of a stage, for the trainable parameters of `model`: `MuonWithAdamW`, or AdamW alone."""
+    if muon:
+        return MuonWithAdamW(model, learning_rate)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(trainable, lr=learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
@@ -19,7 +30,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         weight_decay: Of both.
     """
 
-    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float = 0.05):
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float = WEIGHT_DECAY):
         matrices, others = [], []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
@@ -29,7 +40,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
             torch.optim.Muon(
                 matrices, lr=3 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
             ),
-            torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay),
+            torch.optim.AdamW(others, lr=learning_rate, betas=BETAS, weight_decay=weight_decay),
         ]
         super().__init__([part.param_groups[0] for part in self.parts], {})
 

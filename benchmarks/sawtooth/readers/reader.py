@@ -12,8 +12,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import InternVLVisionModel, PreTrainedTokenizerFast
 
+from benchmarks.sawtooth.readers.documents import render
 from benchmarks.sawtooth.readers.recipe import SIZES
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page, render
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
 from processing_minimonkey.chat_templates import chat_template

@@ -19,8 +19,9 @@ from transformers.trainer_utils import get_last_checkpoint
 from benchmarks.sawtooth.readers import reader, tower
 from benchmarks.sawtooth.readers.families import FAMILIES, family_model, family_processor
 from benchmarks.sawtooth.readers.family_weights import load_reader, load_tower, siglip_tower
-from benchmarks.sawtooth.readers.optimizer import MuonWithAdamW
+from benchmarks.sawtooth.readers.optimizer import make_optimizer
 from benchmarks.sawtooth.readers.recipe import RECIPES, SIZES, CopyStage, ReaderStage, TowerStage
+from examples.random_keep_ratio import RandomKeepRatio
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey.plug_in import CIPProcessor
 
@@ -48,13 +49,16 @@ def is_finished(stage: Stage) -> bool:
     return (result(stage) / "model.safetensors").exists()
 
 
-def train(trainer_kwargs: dict, output: str, learning_rate: float, seed: int = 0, **settings) -> Trainer:
+def train(
+    trainer_kwargs: dict, output: str, learning_rate: float, seed: int = 0, muon: bool = True, **settings
+) -> Trainer:
     """
     Train from the beginning, or from the last checkpoint in the folder `output`, to the end.
 
     Args:
         trainer_kwargs: Model and data, as `Trainer` takes them.
         learning_rate: Of AdamW, at its peak.
+        muon: Whether matrices learn by Muon.
         settings: Of `TrainingArguments`, instead of those of all stages.
     """
     settings = {
@@ -73,7 +77,7 @@ def train(trainer_kwargs: dict, output: str, learning_rate: float, seed: int = 0
         "report_to": [],
         "seed": seed,
     } | settings
-    optimizer = MuonWithAdamW(trainer_kwargs["model"], learning_rate)
+    optimizer = make_optimizer(trainer_kwargs["model"], learning_rate, muon)
     trainer = Trainer(args=TrainingArguments(**settings), optimizers=(optimizer, None), **trainer_kwargs)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(output), ignore_keys_for_eval=NOT_EVALUATED)
     trainer.save_state()
@@ -130,6 +134,8 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
     if is_family and stage.tiles:
         processor = CIPProcessor.from_processor(processor, **stage.tiles)
     model.model.vision_tower.requires_grad_(stage.trains_tower)
+    for name, value in (stage.compression or {}).items():
+        setattr(model.config.scale_compression_config, name, value)
     data = {
         "model": model,
         "train_dataset": reader.PageDataset(stage.kinds, stage.data, stage.batch_size * stage.steps),
@@ -137,12 +143,14 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
         "data_collator": reader.Collator(processor, **({} if is_family else stage.tiles)),
         "compute_metrics": reader.compute_metrics,
         "preprocess_logits_for_metrics": reader.predicted_tokens,
+        "callbacks": [RandomKeepRatio(*stage.keep_ratios)] if stage.keep_ratios else [],
     }
     train(
         data,
         stage.output,
         stage.learning_rate,
         seed,
+        stage.muon,
         max_steps=stage.steps,
         per_device_train_batch_size=stage.batch_size,
         per_device_eval_batch_size=stage.batch_size,

@@ -9,8 +9,8 @@ import pandas as pd
 
 from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.measurements.compression import CompressedPages
-from benchmarks.sawtooth.measurements.documents import KINDS
 from benchmarks.sawtooth.measurements.scoring import Scoring
+from benchmarks.sawtooth.readers.documents import KINDS
 from benchmarks.sawtooth.report.comparisons import Tables
 from benchmarks.sawtooth.report.readings import in_center, on_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio

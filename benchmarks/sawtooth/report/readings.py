@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.sawtooth.measurements.documents import KINDS
 from benchmarks.sawtooth.measurements.moved_word import STEP
+from benchmarks.sawtooth.readers.documents import KINDS
 from benchmarks.sawtooth.readers.scores import character_accuracy
 
 

@@ -12,7 +12,7 @@ from benchmarks.sawtooth.measurements.compression import (
     pool,
     read_compressed,
 )
-from benchmarks.sawtooth.measurements.documents import make_page
+from benchmarks.sawtooth.readers.documents import make_page
 from modeling_minimonkey import scale_compression
 
 

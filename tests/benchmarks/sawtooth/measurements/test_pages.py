@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.sawtooth.measurements.documents import KINDS, make_page
 from benchmarks.sawtooth.measurements.pages import Pages, word_boxes
+from benchmarks.sawtooth.readers.documents import KINDS, make_page
 from benchmarks.sawtooth.readers.rendering import is_held_out
 
 
