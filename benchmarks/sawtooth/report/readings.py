@@ -17,7 +17,8 @@ CENTER = 0.5 - STEP  # in the middle of a tile: the least distance from the near
 
 def load(path: Path) -> pd.DataFrame:
     """
-    The readings of one file, or of the compressed one beside it. Its columns are those of the measurement's row, and beside them:
+    The readings of one file, or of the compressed one beside it. The columns are those of the measurement's row, and
+    beside them:
 
     - of moved words `accuracy`, of the characters, rounded to 4 places;
     - of moved words and steering `exact`: the answer is the word; of compressed pages: that of the page;
