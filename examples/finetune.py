@@ -50,7 +50,7 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import TrlParser
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
-from processing_minimonkey import PYRAMID_SETTINGS
+import processing_minimonkey  # noqa: F401
 
 
 CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")
@@ -278,15 +278,12 @@ def next_step(adapter: str, arguments: FinetuneArguments | None) -> str:
     return f"Next, merge it: {merge_command(adapter)}{options}"
 
 
-def check_compressible(arguments: FinetuneArguments, processor, chats: Dataset | IterableDataset) -> None:
-    """Raise `ValueError` if `keep_ratio_range` would change nothing; a stream's images aren't known before."""
-    tiles = {"detailed_tiles": processor.image_processor.detailed_tiles}
-    if (PYRAMID_SETTINGS[arguments.pyramid] if arguments.pyramid else tiles)["detailed_tiles"] is None:
-        raise ValueError("`keep_ratio_range` is a share of the detailed tiles' tokens; the processor cuts none.")
+def check_images(chats: Dataset | IterableDataset, name: str) -> None:
+    """Raise `ValueError` if there is nothing to compress; the images of a stream aren't known before."""
     if not isinstance(chats, IterableDataset):
         rows = chats.select_columns(["images"]).cast_column("images", List(Image(decode=False)))
         if not any(row["images"] for row in rows):
-            raise ValueError(f"`keep_ratio_range` is a share of image tokens; {arguments.train_data} has no images.")
+            raise ValueError(f"`keep_ratio_range` is a share of image tokens, but {name} has no images.")
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:
@@ -300,7 +297,7 @@ def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments)
     train, evaluate = load_data(arguments, training.seed, processor)
     callbacks = [EarlyStoppingCallback(arguments.patience)] if arguments.patience else []
     if arguments.keep_ratio_range is not None:
-        check_compressible(arguments, processor, train)
+        check_images(train, arguments.train_data)
         callbacks.append(RandomKeepRatio(*arguments.keep_ratio_range, full=arguments.keep_ratio_full))
     return {
         "model": load_model(arguments),
