@@ -110,13 +110,23 @@ def test_the_loss_is_that_of_the_share_given_explicitly(data, tmp_path, is_sft, 
         assert abs(loss - other) > 1e-3
 
 
+class CallBetweenSteps(TrainerCallback):
+    def __init__(self, batch: dict):
+        self.batch = batch
+
+    def on_log(self, args, state, control, model, logs, **kwargs):
+        if "loss" in logs:
+            model(**self.batch)
+
+
 @pytest.mark.parametrize("train", ["full", "lora"])
 def test_batches_of_accumulation_have_one_share(data, tmp_path, train):
     options = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
-    trainer = make_trainer(data, tmp_path, {"train": train}, **options)
+    trainer = make_trainer(data, tmp_path, {"train": train, "keep_ratio": 0.1}, **options)
+    trainer.add_callback(CallBetweenSteps(next(iter(trainer.get_train_dataloader()))))
     seen = seen_by(trainer.model)
     trainer.train()
-    assert seen == [share for share in drawn(trainer, 3) for _ in range(2)]
+    assert seen == [each for share in drawn(trainer, 3) for each in (share, share, 0.1)]
 
 
 # What it leaves alone
