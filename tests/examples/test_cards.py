@@ -27,6 +27,7 @@ def test_sizes_are_those_of_the_folder(folder):
     assert count_parameters(folder) == (sum(weight.numel() for weight in weights.values()), ["BF16"])
     for fact in ("6.6 million, BF16", "tiles of 112 px, 16 tokens each", "llama, 4 layers of width 256"):
         assert fact in card.text
+    assert 'scored by layer 1, queries "all"' in card.text
     assert "detailed 1 to 6, adaptive 1 to 4" in card.text and 'repository = "me/mine"' in card.text
     config = json.loads((folder / "config.json").read_text())
     config["original_format"] = {"llm_config.model_type": "internlm2"}
