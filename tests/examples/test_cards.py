@@ -27,12 +27,20 @@ def test_sizes_are_those_of_the_folder(folder):
     assert count_parameters(folder) == (sum(weight.numel() for weight in weights.values()), ["BF16"])
     for fact in ("6.6 million, BF16", "tiles of 112 px, 16 tokens each", "llama, 4 layers of width 256"):
         assert fact in card.text
-    assert 'scored by layer 1, queries "all"' in card.text
     assert "detailed 1 to 6, adaptive 1 to 4" in card.text and 'repository = "me/mine"' in card.text
     config = json.loads((folder / "config.json").read_text())
     config["original_format"] = {"llm_config.model_type": "internlm2"}
     (folder / "config.json").write_text(json.dumps(config))
     assert "internlm2, 4 layers" in describe(folder, "me/mine").text
+
+
+def test_the_card_says_how_image_tokens_are_scored(folder):
+    config = json.loads((folder / "config.json").read_text())
+    for settings, told in (({"layer": 1}, 'layer 1, queries "all"'), ({"layer": 2, "queries": "question"}, "layer 2")):
+        config["scale_compression_config"] = {"keep_ratio": 0.5, "positions": "keep"} | settings
+        (folder / "config.json").write_text(json.dumps(config))
+        assert f"scored by {told}" in describe(folder, "me/mine").text
+    assert 'queries "question"' in describe(folder, "me/mine").text
 
 
 def test_no_published_figure_stands_on_the_card_of_another_model(folder):
