@@ -50,7 +50,7 @@ def data(tmp_path_factory) -> str:
 def make_trainer(data: str, folder: Path, arguments: dict | None = None, is_sft: bool = False, **options):
     arguments = FinetuneArguments(train_data=data, model=CHECKPOINT, **SHARES | (arguments or {}))
     if is_sft:
-        options = {"bf16": False, "activation_checkpointing": False} | options
+        options = {"bf16": False} | options
     kind, settings = (SFTTrainer, SFTConfig) if is_sft else (Trainer, TrainingArguments)
     return kind(**trainer_arguments(arguments, settings(output_dir=str(folder), **SETTINGS | options)))
 
