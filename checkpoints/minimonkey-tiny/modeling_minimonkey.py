@@ -182,6 +182,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         keep_ratio: float | None = None,
         vision_feature_layer: int | list[int] | None = None,
         vision_feature_select_strategy: str | None = None,
+        prompt_mask: torch.BoolTensor | None = None,
     ) -> SelectedTokens:
         """
         Select the tokens of a prompt that SCM keeps. The arguments are those of [`MiniMonkeyModel.forward`].
@@ -229,6 +230,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             layer=settings.layer,
             image_mask=image_mask,
             queries=settings.queries,
+            prompt_mask=None if prompt_mask is None else prompt_mask.to(real.device),
         )
         return SelectedTokens(kept, compressed_position_ids(position_ids, real & ~kept, settings.positions))
 
@@ -246,6 +248,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
         vision_feature_select_strategy: str | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
         keep_ratio: float | None = None,
+        prompt_mask: torch.BoolTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | BaseModelOutputWithPast:
         r"""
@@ -266,6 +269,9 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             - Labels of image tokens should be -100.
             - Nothing is dropped without images or after a cached beginning.
             - Masked tokens still take up places in a sliding window, unlike in `generate`, which removes them.
+        prompt_mask (`torch.BoolTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            False at answers to learn: their attention doesn't score image tokens, as there are no answers yet when
+            `generate` compresses the prompt. By default all of it counts.
         kwargs:
             The other arguments of InternVL's `forward`, such as the cache: `past_key_values` or `cache`. A cache that
             was filled under compression records which tokens were dropped: to continue, pass the mask of the whole
@@ -309,6 +315,7 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
                 attention_mask=attention_mask,
                 position_ids=position_ids,
                 keep_ratio=keep_ratio,
+                prompt_mask=prompt_mask,
             )
             real = torch.ones_like(selected.kept)
             if attention_mask is not None:
@@ -437,6 +444,8 @@ class MiniMonkeyForConditionalGeneration(
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | CausalLMOutputWithPast:
         r"""
+        labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            Ids to learn, -100 elsewhere. SCM then keeps what it would keep for the rest alone, the prompt.
         pixel_values (`torch.FloatTensor` of shape `(tiles, channels, height, width)`, *optional*):
             Normalized tiles of all images, in the order of the image tokens.
         tile_levels (`torch.LongTensor` of shape `(tiles,)`, *optional*):
@@ -466,6 +475,8 @@ class MiniMonkeyForConditionalGeneration(
             check_labels(
                 labels, input_ids if inputs_embeds is None else inputs_embeds, self.config.text_config.vocab_size
             )
+        if labels is not None:
+            kwargs.setdefault("prompt_mask", labels == -100)
         return super().forward(
             input_ids=input_ids,
             pixel_values=pixel_values,

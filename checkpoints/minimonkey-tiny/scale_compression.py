@@ -90,6 +90,7 @@ def compression_mask(
     layer: int,
     image_mask: torch.Tensor | None = None,
     queries: str = "all",
+    prompt_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     Score every row of a batch and select the tokens to keep. Rows run one by one and without their padding, so that
@@ -114,6 +115,8 @@ def compression_mask(
             True at image tokens, detailed or not; only `queries="question"` needs it.
         queries (`str`, *optional*, defaults to `"all"`):
             Whose attention scores the tokens, see [`ScaleCompressionConfig`].
+        prompt_mask (`torch.BoolTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            False at answers to learn, whose attention doesn't count.
 
     Returns:
         `torch.BoolTensor` of shape `(batch_size, sequence_length)`: False at padding and at dropped tokens.
@@ -131,18 +134,22 @@ def compression_mask(
         if queries == "none":
             scores = embeds.float().norm(dim=-1).to(row_images.device)
         else:
-            text = None if queries == "all" else question_tokens(image_mask[row, tokens])
-            scores = score_detailed_tokens(language_model, embeds[None], positions[None], row_images, layer, text)
+            whose = torch.ones_like(tokens, dtype=torch.bool)
+            if prompt_mask is not None and prompt_mask[row, tokens].any():
+                whose = prompt_mask[row, tokens]
+            if queries == "question":
+                whose = question_tokens(image_mask[row, tokens], whose)
+            scores = score_detailed_tokens(language_model, embeds[None], positions[None], row_images, layer, whose)
         kept[row, tokens] = select_tokens(scores, row_images, keep_ratio)
     return kept
 
 
-def question_tokens(image_mask: torch.Tensor) -> torch.Tensor:
+def question_tokens(image_mask: torch.Tensor, prompt_mask: torch.Tensor) -> torch.Tensor:
     """
-    The tokens of one row, `(sequence_length,)`, whose attention scores images by `queries="question"`: its text, or
-    all of it if it ends with an image, which no text asks about.
+    The tokens of one row whose attention scores images by `queries="question"`: the text of its prompt, or all of the
+    prompt if that ends with an image, which no text asks about. All are bool and of shape `(sequence_length,)`.
     """
-    return ~image_mask | image_mask[-1]
+    return prompt_mask & (~image_mask | image_mask[prompt_mask][-1])
 
 
 @torch.no_grad()

@@ -66,9 +66,11 @@ class Scoring(Measurement):
         # Without queries there is no layer; 0 stands for it
         scores = [("all", layer) for layer in range(layers)] + [("question", layer) for layer in range(layers)]
         scores.append(("none", 0))
-        some = [(*score, positions, ratio) for positions in POSITIONS for ratio in RATIOS for score in scores]
+        kept, repacked = (
+            [(*score, positions, ratio) for ratio in RATIOS for score in scores] for positions in POSITIONS
+        )
         others = [(name, 0, "keep", ratio) for ratio in RATIOS for name in BASELINES]
-        return [("all", 1, "keep", 1.0), *some, *others]
+        return [("all", 1, "keep", 1.0), *kept, *others, *repacked]
 
     def measure(self, reader: Reader, *block) -> list[ScoringReading]:
         queries, layer, positions, keep_ratio = block
