@@ -21,6 +21,7 @@ Box = tuple[int, int, int, int]
 
 OVERLAP = 0.25  # of a tile's side, where tiles overlap
 DETAILED, ADAPTIVE, GLOBAL = 0, 1, 2  # the views' levels
+TOKENS_ALONG = 4  # tokens along a tile's side, of the small checkpoints
 ROUNDING = 1e-6  # px that rounding may add to a box
 
 
@@ -209,3 +210,17 @@ def cut_by(views: Iterable[View], size: tuple[int, int], box: tuple[float, ...])
     """
     found = {view.level: is_cut(view, size, box) for view in views if view.level != GLOBAL}
     return found.get(DETAILED, False) + 2 * (bool(found) and all(found.values()))
+
+
+def tokens_on(view: View, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
+    """Which tokens of a view, row by row in each tile, show a part of `box` (px of an image of `size`)."""
+    x, y = (side / original for side, original in zip(view.canvas, size, strict=True))
+    left, top, right, bottom = box[0] * x, box[1] * y, box[2] * x, box[3] * y
+    shown = []
+    for tile_left, tile_top, tile_right, _ in view.boxes:
+        step = (tile_right - tile_left) / TOKENS_ALONG
+        for row in range(TOKENS_ALONG):
+            for column in range(TOKENS_ALONG):
+                a, b = tile_left + column * step, tile_top + row * step
+                shown.append(a < right and left < a + step and b < bottom and top < b + step)
+    return np.array(shown)

@@ -13,8 +13,10 @@ from dataclasses import asdict, astuple, dataclass
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from benchmarks.sawtooth.cutting import TOKENS_ALONG
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
 from benchmarks.sawtooth.measurements.scoring import MAX_NEW_TOKENS, scoring
+from benchmarks.sawtooth.measurements.selectors import SELECTORS, scored_by
 from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.readers.rendering import Page
 from benchmarks.sawtooth.readers.scores import character_accuracy
@@ -23,7 +25,6 @@ from modeling_minimonkey import scale_compression
 
 
 RATIOS = (0.75, 0.5, 0.25, 0.1)
-SIDE = 4  # tokens along a tile's side, of the small checkpoints
 
 
 @dataclass(frozen=True)
@@ -72,68 +73,22 @@ class CompressedReading:
     answer: str
 
 
-# Selectors: scores (tokens,) from embeddings (tokens, hidden). `images` (tokens,) is the image of each detailed token,
-# from 1, and 0 of the others; of every image the share `keep_ratio` with the highest scores stays.
-
-
-def random_scores(embeds: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-    """The same for equal prompts."""
-    generator = torch.Generator().manual_seed(int(images.sum()))
-    return torch.rand(images.shape, generator=generator)
-
-
-def evenly_spaced_scores(embeds: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-    """One for as many tokens as are kept, the others zero."""
-    scores = torch.zeros(images.shape)
-    for image in images[images > 0].unique().tolist():
-        tokens = (images == image).nonzero()[:, 0]
-        number = scale_compression.kept_count(len(tokens), keep_ratio)
-        scores[tokens[torch.linspace(0, len(tokens) - 1, number).round().long()]] = 1.0
-    return scores
-
-
-def norm_scores(embeds: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-    """The length of a token's features."""
-    return embeds.float().norm(dim=-1)
-
-
-def corner_scores(embeds: torch.Tensor, images: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-    """One for the upper left token of every two by two: `pool` has put the mean of the four there."""
-    tokens = (images > 0).nonzero()[:, 0]
-    place = torch.arange(len(tokens)) % SIDE**2
-    scores = torch.zeros(images.shape)
-    scores[tokens] = ((place // SIDE % 2 == 0) & (place % SIDE % 2 == 0)).float()
-    return scores
-
-
-SELECTORS = {
-    "random": random_scores,
-    "evenly spaced": evenly_spaced_scores,
-    "feature norm": norm_scores,
-    "pooled": corner_scores,
-}
-
-
 @contextmanager
 def compressing(model, compression: Compression) -> Iterator[None]:
     """Let `compression` choose the tokens instead of the model's own settings, inside the `with` block."""
-    original = scale_compression.score_detailed_tokens
 
     def scores(language_model, inputs_embeds, position_ids, images, layer, queries=None):
         return SELECTORS[compression.selector](inputs_embeds[0], images, compression.keep_ratio)
 
+    attention = compression.selector == "attention"
     with scoring(model, layer=compression.layer, positions=compression.positions, queries="all"):
-        if compression.selector != "attention":
-            scale_compression.score_detailed_tokens = scores
-        try:
+        with scored_by(None if attention else scores):
             yield
-        finally:
-            scale_compression.score_detailed_tokens = original
 
 
 def pool(features: torch.Tensor, tile_levels: torch.Tensor) -> torch.Tensor:
     """Put the mean of every two by two tokens of a detailed tile at all four. `features`: (tiles, tokens, hidden)."""
-    grid = features.unflatten(1, (SIDE // 2, 2, SIDE // 2, 2))  # (tiles, rows, 2, columns, 2, hidden)
+    grid = features.unflatten(1, (TOKENS_ALONG // 2, 2, TOKENS_ALONG // 2, 2))  # (tiles, rows, 2, columns, 2, hidden)
     means = grid.mean(dim=(2, 4), keepdim=True).expand_as(grid).flatten(1, 4)
     return torch.where((tile_levels == scale_compression.DETAILED_LEVEL)[:, None, None], means, features)
 

@@ -1,14 +1,17 @@
-"""Does the question steer what SCM keeps? Two words on one page, asked for one of them."""
+"""Does the question steer what SCM keeps? Of two words on a page, or two numbers of a receipt, one is asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 
 import numpy as np
 
-from benchmarks.sawtooth.cutting import View
-from benchmarks.sawtooth.measurements.compression import SIDE
-from benchmarks.sawtooth.measurements.pages import word_box
+from benchmarks.sawtooth.cutting import View, tokens_on
+from benchmarks.sawtooth.measurements.pages import word_box, word_boxes
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
+from benchmarks.sawtooth.measurements.scoring import scoring
+from benchmarks.sawtooth.readers.documents import render_document
 from benchmarks.sawtooth.readers.rendering import Page, generator, render_pair
 from benchmarks.sawtooth.runner import Measurement
 from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
@@ -16,15 +19,32 @@ from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
 RATIOS = (1.0, 0.75, 0.5, 0.25)
-QUESTIONS = ("upper", "lower")
+QUERIES = ("all", "question")  # whose attention scores, in the model's layer
+KINDS = ("pair", "keyed")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: `text`, its `answer` with a box in px, and the `other` word, which isn't the answer, with its."""
+
+    text: str
+    answer: str
+    box: tuple[float, float, float, float]
+    other: str
+    other_box: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class SteeringReading:
-    """One question about a page. `kept_*`: share of the detailed tokens on that word, or of all, that stay."""
+    """
+    One question about a page. `kind`: of the page; `asked`: for which word, from 0. `kept_*`: share of the detailed
+    tokens on that word, on the other, or of all, that stay.
+    """
 
+    kind: str
     page: int
-    asked: str
+    queries: str
+    asked: int
     keep_ratio: float
     word: str
     other: str
@@ -41,54 +61,48 @@ def words_of(page: Page) -> list[tuple[str, tuple[float, float, float, float]]]:
     return [("".join(each.text for each in part), word_box(part, page.font_size)) for part in parts]
 
 
-def tokens_on(view: View, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
-    """Which tokens of a view, row by row in each tile, show a part of `box` (px of an image of `size`)."""
-    x, y = (side / original for side, original in zip(view.canvas, size, strict=True))
-    left, top, right, bottom = box[0] * x, box[1] * y, box[2] * x, box[3] * y
-    shown = []
-    for tile_left, tile_top, tile_right, _ in view.boxes:
-        step = (tile_right - tile_left) / SIDE
-        for row in range(SIDE):
-            for column in range(SIDE):
-                a, b = tile_left + column * step, tile_top + row * step
-                shown.append(a < right and left < a + step and b < bottom and top < b + step)
-    return np.array(shown)
+def questions(kind: str, page: Page) -> list[Question]:
+    """Both questions about a page: for its upper and lower word, or for two numbers by the words beside them."""
+    if kind == "pair":
+        asked = [
+            (f"Read the {name} word.", *word) for name, word in zip(("upper", "lower"), words_of(page), strict=True)
+        ]
+    else:
+        boxes = word_boxes(page)  # row by row: what was bought, what it costs
+        asked = [(f"Read the number beside {boxes[i][0]}.", *boxes[i + 1]) for i in (0, 2)]
+    return [Question(*asked[i], *asked[1 - i][1:]) for i in (0, 1)]
 
 
-def page_of_two(reader: Reader, index: int) -> tuple[Page, list[View]]:
-    """A page of two held-out words that has detailed tiles, and its pyramid."""
-    rng = generator("steering", index)
+def make_page(kind: str, index: int, reader: Reader) -> tuple[Page, list[View]]:
+    """A page of held-out words that has detailed tiles, and its pyramid."""
+    rng = generator("steering" if kind == "pair" else f"steering {kind}", index)
+    draw = partial(render_pair, held_out=True)
+    if kind == "keyed":
+        draw = partial(render_document, kind="receipt", tile_size=reader.tile_size, held_out=True)
     while True:
-        page = render_pair(rng, held_out=True)
+        page = draw(rng)
         views = reader.views("pyramid any", page.image)
         if views[0].level == DETAILED_LEVEL:
             return page, views
 
 
-def steer(reader: Reader, index: int) -> list[SteeringReading]:
+def steer(reader: Reader, kind: str, index: int, queries: str) -> list[SteeringReading]:
     """Both questions at every keep_ratio for one page."""
     rows = []
-    page, views = page_of_two(reader, index)
-    words = words_of(page)
-    on = [tokens_on(views[0], page.image.size, box) for _, box in words]
-    for asked, name in enumerate(QUESTIONS):
-        inputs = make_inputs(reader.processor, [page.image], [views], f"Read the {name} word.")
+    page, views = make_page(kind, index, reader)
+    for asked, question in enumerate(questions(kind, page)):
+        on, on_other = (tokens_on(views[0], page.image.size, box) for box in (question.box, question.other_box))
+        inputs = make_inputs(reader.processor, [page.image], [views], question.text)
         for keep_ratio in RATIOS:
-            kept = np.ones(len(on[0]), bool)
-            if keep_ratio < 1:
-                kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
-            (answer,) = reader.generate(inputs, 16, keep_ratio=keep_ratio)
+            kept = np.ones(len(on), bool)
+            with scoring(reader.model, queries=queries):
+                if keep_ratio < 1:
+                    kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
+                (answer,) = reader.generate(inputs, 16, keep_ratio=keep_ratio)
+            shares = [round(float(kept[tokens].mean()), 4) for tokens in (on, on_other, slice(None))]
             rows.append(
                 SteeringReading(
-                    page=index,
-                    asked=name,
-                    keep_ratio=keep_ratio,
-                    word=words[asked][0],
-                    other=words[1 - asked][0],
-                    answer=answer,
-                    kept_asked=round(float(kept[on[asked]].mean()), 4),
-                    kept_other=round(float(kept[on[1 - asked]].mean()), 4),
-                    kept_all=round(float(kept.mean()), 4),
+                    kind, index, queries, asked, keep_ratio, question.answer, question.other, answer, *shares
                 )
             )
     return rows
@@ -96,16 +110,16 @@ def steer(reader: Reader, index: int) -> list[SteeringReading]:
 
 @dataclass(frozen=True)
 class Steering(Measurement):
-    """The first so many `pages` of two words."""
+    """The first so many `pages` of two words, and as many receipts."""
 
     pages: int = 100
 
     name = "steering"
     row = SteeringReading
-    block = ("page",)
+    block = ("kind", "page", "queries")
 
     def blocks(self, reader: Reader) -> Sequence[tuple]:
-        return [(page,) for page in range(self.pages)]
+        return list(product(KINDS, range(self.pages), QUERIES))
 
-    def measure(self, reader: Reader, page: int) -> list[SteeringReading]:
-        return steer(reader, page)
+    def measure(self, reader: Reader, kind: str, page: int, queries: str) -> list[SteeringReading]:
+        return steer(reader, kind, page, queries)

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from transformers import AutoProcessor
 
 from benchmarks.sawtooth.cutting import SMALL_RANGES, plan_grids
+from benchmarks.sawtooth.readers.documents import render
 from benchmarks.sawtooth.readers.reader import messages
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page, render
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page
 from benchmarks.sawtooth.readers.scores import score
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
@@ -27,6 +28,7 @@ VARIANTS = {
     # name: (processor settings, generate settings)
     "pyramid": ({}, {}),
     "pyramid, keep_ratio 0.5": ({}, {"keep_ratio": 0.5}),
+    "pyramid, keep_ratio 0.25": ({}, {"keep_ratio": 0.25}),
     "detailed + global": ({"adaptive_tiles": None}, {}),
     "global only": ({"detailed_tiles": (1, 1), "adaptive_tiles": None}, {}),
 }
@@ -68,8 +70,10 @@ def main() -> None:
     samples = {
         "word in a tile": [word for word, alone in zip(words, in_a_tile, strict=True) if alone],
         "word over tiles": [word for word, alone in zip(words, in_a_tile, strict=True) if not alone],
-        "pair": [render("pair", "test", index) for index in range(arguments.pages)],
-        "page": [render("page", "test", index) for index in range(arguments.pages)],
+        **{
+            kind: [render(kind, "test", index) for index in range(arguments.pages)]
+            for kind in ("pair", "page", "document", "keyed")
+        },
     }
     for kind, pages in samples.items():
         for name, (images_kwargs, generate_kwargs) in VARIANTS.items():

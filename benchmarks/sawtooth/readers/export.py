@@ -1,6 +1,6 @@
 """Packs a trained model into checkpoints/minimonkey-tiny: bfloat16 weights, processor, code, training log, card.
 
-python -m benchmarks.sawtooth.readers.export runs/6m/{tower,words,pages,again,pyramid}  # all, from the stages' folders
+python -m benchmarks.sawtooth.readers.export runs/6m/{tower,words,pages,again,pyramid,compressed,steered}  # all of it
 python -m benchmarks.sawtooth.readers.export --code  # only the code, after a change to it
 python -m benchmarks.sawtooth.readers.export --card  # only the card, after evaluate.py
 """
@@ -26,19 +26,19 @@ CHECKPOINT = ROOT / "checkpoints" / "minimonkey-tiny"
 
 
 def export_model(stages: list[str]) -> None:
-    """Write the model of the last stage in bfloat16, its processor, and the log of all stages."""
+    """Write the model of the last stage in bfloat16, its processor, and the log of these stages beside older ones'."""
     model = MiniMonkeyForConditionalGeneration.from_pretrained(Path(stages[-1], "model"), dtype=torch.bfloat16)
     model.config.vision_config._name_or_path = ""  # the folder of stage 1, which is nobody's business
-    # With the places of the tokens kept, compression costs this model far less: benchmarks/sawtooth/RESULTS.md
-    model.config.scale_compression_config.positions = "keep"
     model.save_pretrained(CHECKPOINT)
     make_processor().save_pretrained(CHECKPOINT)
-    log = {}
+    path = CHECKPOINT / "training_log.json"
+    log = json.loads(path.read_text()) if path.exists() else {}
     for stage in stages:
         state = json.loads(Path(stage, "trainer_state.json").read_text())
         log[Path(stage).name] = {
             "steps": state["global_step"],
-            "seconds": round(sum(entry.get("train_runtime", 0) for entry in state["log_history"])),
+            # A run that was stopped has not written how long it took
+            "seconds": round(sum(entry.get("train_runtime", 0) for entry in state["log_history"])) or None,
             "evaluations": [
                 {
                     key: value
@@ -49,7 +49,7 @@ def export_model(stages: list[str]) -> None:
                 if "eval_loss" in entry
             ],
         }
-    (CHECKPOINT / "training_log.json").write_text(json.dumps(log, indent=1) + "\n")
+    path.write_text(json.dumps(log, indent=1) + "\n")
 
 
 def export_code() -> None:
@@ -70,7 +70,10 @@ def export_card() -> None:
     rows = [[name, result["n"], *(f"{result[score]:.3f}" for score in scores)] for name, result in evaluation.items()]
     head = ["images and how they are cut", "n", "character accuracy", "exact match", "words read"]
     read = markdown_table(head, rows)
-    rows = [[name, stage["steps"], f"{stage['seconds'] / 60:.0f}"] for name, stage in log.items()]
+    rows = [
+        [name, stage["steps"], f"{stage['seconds'] / 60:.0f}" if stage["seconds"] else "not noted"]
+        for name, stage in log.items()
+    ]
     stages = markdown_table(["stage", "steps", "minutes on two CPU cores, shared with other work"], rows)
     card = Path(__file__).with_name("card.md").read_text()
     size = (CHECKPOINT / "model.safetensors").stat().st_size / 1e6

@@ -57,6 +57,8 @@ class ReaderStage:
         compression: Settings of `scale_compression_config` that the model has from then on.
         keep_ratios: Smallest and largest share of tokens in a step under compression; a quarter of the steps, or all
             of them without these shares, keep every token.
+        stops_after: Updates after which the stage ends, before its learning rate is down; by default `steps`.
+        steers: Whether the question learns to look where the answer is read: `steering.py`.
         muon: Whether matrices learn by Muon, which is slow on a CPU that has no units for bfloat16.
     """
 
@@ -75,6 +77,8 @@ class ReaderStage:
     evaluation_pages: int = 256
     compression: Mapping[str, object] | None = None
     keep_ratios: tuple[float, float] | None = None
+    stops_after: int | None = None
+    steers: bool = False
     muon: bool = True
 
 
@@ -88,8 +92,20 @@ class CopyStage:
 
 
 SHORT, MIXED = ("word", "lines"), ("mixed",)
-# As much as before, so that it isn't forgotten, as the benchmark's documents, and questions that ask for a part
+# As much as before, so that it isn't forgotten, as the benchmark's documents, and questions for a part; more of those
 DOCUMENTS = ("mixed", "document", "mixed", "document", "pair", "mixed", "document", "mixed", "document", "keyed")
+PARTS = (
+    "mixed",
+    "document",
+    "pair",
+    "mixed",
+    "document",
+    "keyed",
+    "mixed",
+    "document",
+    "pair",
+    "mixed",
+)  # more of them
 DEFAULT = MappingProxyType({})
 PLAIN = MappingProxyType({"adaptive_tiles": None})  # InternVL's tiling: no second grid
 TWO_TILES = MappingProxyType({"adaptive_tiles": None, "detailed_tiles": (1, 2)})
@@ -109,7 +125,7 @@ SMALL = (
     # With CIP. Its control is trained on as long, still without a second grid.
     ReaderStage("{size}/pyramid", "train pyramid", MIXED, DEFAULT, 16, 4e-4, 400, LEARNS, "{size}/again"),
     ReaderStage("{size}/control", "train control", MIXED, PLAIN, 16, 4e-4, 400, LEARNS, "{size}/again"),
-    # With SCM: the small checkpoint.
+    # With SCM, as the first half of a longer stage; then the question learns to steer it: the small checkpoint.
     ReaderStage(
         "{size}/compressed",
         "train compressed",
@@ -118,10 +134,25 @@ SMALL = (
         batch_size=16,
         learning_rate=5e-4,
         steps=1200,
+        stops_after=500,
         trains_tower=FROZEN,
         begins_from="{size}/pyramid",
         compression=COMPRESSION,
         keep_ratios=(0.2, 0.9),
+        muon=False,
+    ),
+    ReaderStage(
+        "{size}/steered",
+        "train steered",
+        PARTS,
+        DEFAULT,
+        batch_size=16,
+        learning_rate=4e-4,
+        steps=400,
+        trains_tower=FROZEN,
+        begins_from="{size}/compressed",
+        keep_ratios=(0.2, 0.9),
+        steers=True,
         muon=False,
     ),
 )

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-from transformers import InternVLVisionModel, PreTrainedModel, Trainer, TrainingArguments
+from transformers import InternVLVisionModel, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from benchmarks.sawtooth.readers import reader, tower
@@ -21,6 +21,7 @@ from benchmarks.sawtooth.readers.families import FAMILIES, family_model, family_
 from benchmarks.sawtooth.readers.family_weights import load_reader, load_tower, siglip_tower
 from benchmarks.sawtooth.readers.optimizer import make_optimizer
 from benchmarks.sawtooth.readers.recipe import RECIPES, SIZES, CopyStage, ReaderStage, TowerStage
+from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from examples.random_keep_ratio import RandomKeepRatio
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey.plug_in import CIPProcessor
@@ -29,7 +30,17 @@ from processing_minimonkey.plug_in import CIPProcessor
 Stage = TowerStage | ReaderStage | CopyStage
 TOWER_PAGES = 16  # pages a step: up to 64 tiles
 # What models give beside loss and logits; Trainer would gather it over all held-out pages.
-NOT_EVALUATED = ["cache", "past_key_values", "image_hidden_states", "image_outputs"]
+NOT_EVALUATED = ["cache", "past_key_values", "image_hidden_states", "image_outputs", "attentions"]
+
+
+class StopAfter(TrainerCallback):
+    """End a training after so many updates, whatever its schedule."""
+
+    def __init__(self, updates: int):
+        self.updates = updates
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step >= self.updates
 
 
 def fill(stage: Stage, runs: Path, size: str) -> Stage:
@@ -50,7 +61,13 @@ def is_finished(stage: Stage) -> bool:
 
 
 def train(
-    trainer_kwargs: dict, output: str, learning_rate: float, seed: int = 0, muon: bool = True, **settings
+    trainer_kwargs: dict,
+    output: str,
+    learning_rate: float,
+    seed: int = 0,
+    muon: bool = True,
+    trainer_class: type[Trainer] = Trainer,
+    **settings,
 ) -> Trainer:
     """
     Train from the beginning, or from the last checkpoint in the folder `output`, to the end.
@@ -59,6 +76,7 @@ def train(
         trainer_kwargs: Model and data, as `Trainer` takes them.
         learning_rate: Of AdamW, at its peak.
         muon: Whether matrices learn by Muon.
+        trainer_class: `Trainer`, or one with a loss of its own.
         settings: Of `TrainingArguments`, instead of those of all stages.
     """
     settings = {
@@ -78,7 +96,7 @@ def train(
         "seed": seed,
     } | settings
     optimizer = make_optimizer(trainer_kwargs["model"], learning_rate, muon)
-    trainer = Trainer(args=TrainingArguments(**settings), optimizers=(optimizer, None), **trainer_kwargs)
+    trainer = trainer_class(args=TrainingArguments(**settings), optimizers=(optimizer, None), **trainer_kwargs)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(output), ignore_keys_for_eval=NOT_EVALUATED)
     trainer.save_state()
     return trainer
@@ -136,6 +154,11 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
     model.model.vision_tower.requires_grad_(stage.trains_tower)
     for name, value in (stage.compression or {}).items():
         setattr(model.config.scale_compression_config, name, value)
+    callbacks = [RandomKeepRatio(*stage.keep_ratios)] if stage.keep_ratios else []
+    if stage.stops_after:
+        callbacks.append(StopAfter(stage.stops_after))
+    if stage.steers:
+        model.set_attn_implementation("eager")  # which gives the attention
     data = {
         "model": model,
         "train_dataset": reader.PageDataset(stage.kinds, stage.data, stage.batch_size * stage.steps),
@@ -143,7 +166,7 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
         "data_collator": reader.Collator(processor, **({} if is_family else stage.tiles)),
         "compute_metrics": reader.compute_metrics,
         "preprocess_logits_for_metrics": reader.predicted_tokens,
-        "callbacks": [RandomKeepRatio(*stage.keep_ratios)] if stage.keep_ratios else [],
+        "callbacks": callbacks,
     }
     train(
         data,
@@ -151,6 +174,7 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
         stage.learning_rate,
         seed,
         stage.muon,
+        SteeringTrainer if stage.steers else Trainer,
         max_steps=stage.steps,
         per_device_train_batch_size=stage.batch_size,
         per_device_eval_batch_size=stage.batch_size,

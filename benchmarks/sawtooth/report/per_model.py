@@ -15,6 +15,7 @@ from benchmarks.sawtooth.report.comparisons import Tables
 from benchmarks.sawtooth.report.readings import in_center, on_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio
 from benchmarks.tables import blocks, markdown_table
+from modeling_minimonkey.configuration_minimonkey import QUERIES
 
 
 def by_method(table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -103,6 +104,12 @@ def compression_section(name: str, table: pd.DataFrame) -> list[str]:
     )
 
 
+OTHER_SELECTORS = (
+    " Without attention: `none`, the length of a token's features; at random; evenly spaced; its pixels' ink, their "
+    "standard deviation; and what only who drew the page can know: the tokens on text, then those with most ink."
+)
+
+
 def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
     """Whose attention scores the tokens, in which layer, and where the kept ones stay."""
     full = table[table["keep_ratio"] == 1].set_index("page")
@@ -114,35 +121,51 @@ def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
         of_all = ratio(of_full["words_read"], of_full["words_read_full"])
         estimates = [percent(bootstrap(of_full["page"], each)) for each in (words, of_all)]
         rows.append(
-            [queries, "" if queries == "none" else f"{layer:g}", positions, f"{keep_ratio:g}", len(found), *estimates]
+            [
+                queries,
+                f"{layer:g}" if queries in ("all", "question") else "",
+                positions,
+                f"{keep_ratio:g}",
+                len(found),
+                *estimates,
+            ]
             + [percent(bootstrap(stay["page"], mean(stay["right"])))]
         )
     head = ["queries", "layer", "positions", "keep_ratio", "n", "words read", "of those of all tokens", "right stay"]
+    others = "" if set(table["queries"]) <= set(QUERIES) else OTHER_SELECTORS
     return blocks(
         "### Whose attention should score the tokens?",
         "The same pages with part of their detailed tokens, by `queries`, `layer` and `positions` of "
         "`scale_compression_config`: published are `all`, 1 and `repack`. Words read in %, and in % of the words that "
         "all tokens read, with 95% intervals by bootstrap over the pages. Right stay: of the "
-        f"{int(full['right'].sum())} pages that all tokens read without an error, in %.",
+        f"{int(full['right'].sum())} pages that all tokens read without an error, in %." + others,
         markdown_table(head, rows, right=("layer", "keep_ratio", "n", "right stay")),
     )
+
+
+STEERING_KINDS = {"pair": "two words", "keyed": "two numbers of a receipt"}
 
 
 def steering_section(name: str, table: pd.DataFrame) -> list[str]:
     """What stays on the word that is asked for, and on the other one."""
     rows = []
-    for keep_ratio in sorted(set(table["keep_ratio"]), reverse=True):
-        found = table[table["keep_ratio"] == keep_ratio]
+    same = ["kind", "page", "asked", "keep_ratio"]
+    by_all = table[table["queries"] == "all"][[*same, "exact"]]
+    for (kind, queries, keep_ratio), found in table.groupby(["kind", "queries", "keep_ratio"], sort=False):
         asked, other = found["kept_asked"], found["kept_other"]
         shares = [share(found, each) for each in (found["exact"], asked, other, asked - other)]
-        rows.append([f"{keep_ratio:g}", len(found), *shares, f"{100 * found['kept_all'].mean():.0f}"])
-    head = ["keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference", "of all"]
+        gain = ""
+        if queries != "all":
+            paired = found.merge(by_all, on=same, suffixes=("", "_all"))
+            gain = share(paired, paired["exact"].astype(int) - paired["exact_all"].astype(int))
+        rows.append([STEERING_KINDS[kind], queries, f"{keep_ratio:g}", len(found), *shares, gain])
+    head = ["page", "queries", "keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference"]
     return blocks(
         "### Does the question steer what is kept?",
-        "Two words on one page, asked for the upper or for the lower one. Exact answers, and the detailed tokens "
-        "that stay on the word asked for and on the other one, in % with 95% intervals by bootstrap over the "
-        "pages.",
-        markdown_table(head, rows, right=("keep_ratio", "n", "of all")),
+        "One of two words on a page is asked for, the upper or the lower one; or one of two numbers of a receipt, by "
+        "the word beside it. Exact answers, and the detailed tokens that stay on what is asked for and on the other, "
+        "in % with 95% intervals by bootstrap over the pages; what `queries` gain against `all`, in exact answers.",
+        markdown_table([*head, "exact, minus `all`"], rows, right=("keep_ratio", "n")),
     )
 
 

@@ -109,12 +109,13 @@ def compression_answer(compressed: Tables) -> str:
 
 
 def steering_answer(steered: Tables) -> str:
-    """The difference between both words, where half of the tokens stay."""
+    """The difference between both words, where half of the tokens stay, by whose attention scores them."""
     answers = []
     for model, table in steered.items():
-        half = table[table["keep_ratio"] == 0.5]
-        change = bootstrap(half["page"], mean(half["kept_asked"] - half["kept_other"]))
-        answers.append(f"{model} {judged(change)}")
+        half = table[(table["keep_ratio"] == 0.5) & (table["kind"] == "pair")]
+        for queries, found in half.groupby("queries", sort=False):
+            change = bootstrap(found["page"], mean(found["kept_asked"] - found["kept_other"]))
+            answers.append(f"{model}, {queries}, {judged(change)}")
     return joined("Tokens kept on the word asked for minus those on the other, at 0.5: ", answers)
 
 

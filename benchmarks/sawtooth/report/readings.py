@@ -10,7 +10,7 @@ from benchmarks.sawtooth.readers.documents import KINDS
 from benchmarks.sawtooth.readers.scores import character_accuracy
 
 
-TEXTS = ("word", "answer", "other", "asked", "method", "axis", "selector", "positions")
+TEXTS = ("word", "answer", "other", "method", "axis", "selector", "positions")
 CENTER = 0.5 - STEP  # in the middle of a tile: the least distance from the nearest cut line, in tiles
 
 

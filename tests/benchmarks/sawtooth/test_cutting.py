@@ -13,6 +13,7 @@ from benchmarks.sawtooth.cutting import (
     grids_within,
     is_cut,
     overlap_view,
+    tokens_on,
 )
 from processing_minimonkey import plan_pyramid
 
@@ -120,3 +121,9 @@ def test_a_box_is_cut_by_one_grid_or_by_all():
 def test_grids_and_budgets():
     assert grids_within(3, 4) == [(1, 3), (1, 4), (2, 2), (3, 1), (4, 1)]
     assert budget([(3, 2), (2, 2)]) == (8, 10) and budget([(1, 1), (1, 2)]) == (2, 2) and budget([(1, 1)]) == (1, 1)
+
+
+def test_tokens_on_a_box():
+    """Tokens of 28 px of a canvas of 2 x 1 tiles, which is twice as large as the image."""
+    on = tokens_on(grid_view(0, (2, 1), 112), (112, 56), (50, 15, 60, 27))
+    assert on.nonzero()[0].tolist() == [4 + 3, 16 + 4]  # second row: last of tile 0, first of tile 1

@@ -1,11 +1,10 @@
-"""Selectors, pooling, and the tokens of compressed pages."""
+"""Pooling, and the tokens of compressed pages."""
 
 import pytest
 import torch
 
 from benchmarks.sawtooth.measurements.compression import (
     FULL,
-    SELECTORS,
     CompressedPages,
     Compression,
     compressing,
@@ -14,21 +13,6 @@ from benchmarks.sawtooth.measurements.compression import (
 )
 from benchmarks.sawtooth.readers.documents import make_page
 from modeling_minimonkey import scale_compression
-
-
-@pytest.mark.parametrize("name", SELECTORS)
-def test_selectors_prefer_as_many_tokens_as_are_kept(name):
-    torch.manual_seed(0)
-    images = torch.tensor([0, *[1] * 32, 0, *[2] * 16, 0])  # an image of two detailed tiles, one of one
-    scores = SELECTORS[name](torch.randn(len(images), 8), images, 0.25)
-    kept = scale_compression.select_tokens(scores, images, 0.25)
-    assert [int((kept & (images == image)).sum()) for image in (1, 2)] == [8, 4]
-    if name == "evenly spaced":
-        gaps = (kept & (images == 1)).nonzero()[:, 0].diff()
-        assert gaps.min() >= 4 and gaps.max() <= 5
-    if name == "pooled":
-        tokens = (kept & (images == 2)).nonzero()[:, 0] - 34
-        assert tokens.tolist() == [0, 2, 8, 10]  # upper left corners of a tile of four by four
 
 
 def test_pooling_puts_the_mean_of_four_at_their_corner():

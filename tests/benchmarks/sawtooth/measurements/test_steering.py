@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.sawtooth.cutting import grid_view
-from benchmarks.sawtooth.measurements.steering import Steering, tokens_on, words_of
+from benchmarks.sawtooth.measurements.steering import Steering, questions, words_of
+from benchmarks.sawtooth.readers.documents import render_document
 from benchmarks.sawtooth.readers.rendering import generator, render_pair
 
 
@@ -21,15 +21,28 @@ def test_words_and_their_boxes():
     assert first[3] < second[1]
 
 
-def test_tokens_on_a_box():
-    """Tokens of 28 px of a canvas of 2 x 1 tiles, which is twice as large as the image."""
-    on = tokens_on(grid_view(0, (2, 1), TILE), (112, 56), (50, 15, 60, 27))
-    assert on.nonzero()[0].tolist() == [4 + 3, 16 + 4]  # second row: last of tile 0, first of tile 1
+def test_both_questions_of_a_receipt():
+    receipt = render_document(generator("steering keyed", 1), "receipt", TILE, held_out=True)
+    first, second = questions("keyed", receipt)
+    (word, number), (other_word, other_number), *_ = receipt.lines
+    assert (first.text, first.answer, first.other) == (f"Read the number beside {word}.", number, other_number)
+    assert (second.text, second.answer, second.other) == (
+        f"Read the number beside {other_word}.",
+        other_number,
+        number,
+    )
+    assert first.box == second.other_box and first.box[3] < second.box[3]
 
 
-def test_kept_tokens_are_those_of_the_prompt(reader):
-    rows = Steering(pages=4).measure(reader, 3)
-    assert len(rows) == 8 and {row.asked for row in rows} == {"upper", "lower"}
+@pytest.mark.parametrize("kind", ["pair", "keyed"])
+@pytest.mark.parametrize("queries", ["all", "question"])
+def test_kept_tokens_are_those_of_the_prompt(reader, kind, queries):
+    rows = Steering(pages=4).measure(reader, kind, 3, queries)
+    assert [row.asked for row in rows] == [0] * 4 + [1] * 4 and {row.queries for row in rows} == {queries}
     assert rows[0].word == rows[4].other and rows[0].other == rows[4].word
     for row in rows:
         assert row.kept_all == pytest.approx(row.keep_ratio, abs=0.02)
+
+
+def test_every_page_kind_and_scoring_is_a_block(reader):
+    assert len(set(Steering(pages=3).blocks(reader))) == 3 * 2 * 2

@@ -5,19 +5,19 @@ from dataclasses import fields
 
 import pytest
 import torch
-from transformers import InternVLVisionModel
+from transformers import InternVLVisionModel, TrainerControl, TrainerState
 
 from benchmarks.sawtooth.readers.optimizer import MuonWithAdamW
 from benchmarks.sawtooth.readers.reader import PageDataset
 from benchmarks.sawtooth.readers.recipe import FAMILIES, LONGER, RECIPES, SMALL, ReaderStage
 from benchmarks.sawtooth.readers.tower import DenseReader, TileDataset, collate, vision_config
-from benchmarks.sawtooth.readers.train import run_recipe, train
+from benchmarks.sawtooth.readers.train import StopAfter, run_recipe, train
 
 
 def test_every_stage_of_a_reader_sees_samples_of_its_own():
     stages = [stage for stage in SMALL + LONGER if isinstance(stage, ReaderStage)]
     texts = [PageDataset(["page"], stage.data, 1)[0].text for stage in stages]
-    assert len(set(texts)) == len(stages) == 7
+    assert len(set(texts)) == len(stages) == 9
 
 
 @pytest.mark.parametrize("name, before", [("small", ()), ("longer", SMALL), ("families", SMALL)])
@@ -48,6 +48,14 @@ def test_muon_has_the_matrices_of_the_layers():
     trainable = [parameter for parameter in reader.parameters() if parameter.requires_grad]
     assert {id(p) for p in muon["params"]} | {id(p) for p in adamw["params"]} == {id(p) for p in trainable}
     assert muon["lr"] == pytest.approx(3 * adamw["lr"])
+
+
+def test_a_stage_may_stop_before_its_schedule_does():
+    state, control = TrainerState(), TrainerControl()
+    for step in range(1, 4):
+        state.global_step = step
+        StopAfter(3).on_step_end(None, state, control)
+        assert control.should_training_stop == (step == 3)
 
 
 @pytest.mark.slow
