@@ -199,7 +199,7 @@ has seen more and costs more, since all layers before it run once more. The benc
 """
 
 # %%
-before = course.scoring("6m-pyramid")
+before = course.result("scoring-6m-pyramid")
 course.show(
     course.plot_layers(before),
     alt="Words read by scoring layer in two panels, for kept and renumbered positions. All queries at layer 1 are far below everything else; renumbering lowers all points.",
@@ -272,45 +272,76 @@ assert now_ink > 0.9 and now_ink >= with_ink and now_blank <= blank
 ## What steers
 
 The hope behind SCM is more than to find text: the tokens that *the question* needs should stay. So here are pages of two words, asked for the
-upper or for the lower one.
-
-**Predict**: a quarter stays. How different are the two choices?
+upper or for the lower one. By the published rule, and before the checkpoint was trained for it, the benchmark found this
+(`benchmarks/sawtooth/results/steering-6m-pyramid.csv`, `keep_ratio` 0.25):
 """
 
 # %%
+from benchmarks.sawtooth.report.statistics import bootstrap, mean
+
+
+def say_steered(label, asked_for, other, pages):
+    """Shares of the tokens on both words that stay, in %, and their difference with its interval over the pages."""
+    asked_for, other = 100 * np.array(asked_for), 100 * np.array(other)
+    value, low, high = bootstrap(pages, mean(asked_for - other))
+    shares = f"asked for {asked_for.mean():.1f} %, other {other.mean():.1f} %"
+    print(f"{label:10} {shares}, difference {value:+.1f} [{low:+.1f}, {high:+.1f}], n = {len(other)} questions")
+    return value, low, high
+
+
+found = course.result("steering-6m-pyramid")
+found = found[(found["kind"] == "pair") & (found["queries"] == "all") & (found["keep_ratio"] == 0.25)]
+_, low, high = say_steered("published", found["kept_asked"], found["kept_other"], found["page"])
+assert low < 0 < high
+
+# %% [markdown]
+"""
+Nothing: it keeps as much of the word that nobody asked for. And the checkpoint as it is now, with its own rule?
+
+**Predict**: where are the scores high for the one question, where for the other?
+"""
+
+# %%
+from benchmarks.sawtooth.cutting import tokens_on
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
-from benchmarks.sawtooth.measurements.steering import QUESTIONS, page_of_two, tokens_on, words_of
-from modeling_minimonkey.inspection.visualization import draw_kept
+from benchmarks.sawtooth.measurements.steering import make_page, questions
 
 reader = Reader(model, processor)
 
 
 def two_questions(index):
-    """A page of two words, its view by the detailed grid, and the inputs of both questions."""
-    two, views = page_of_two(reader, index)
+    """A page of two words, its view by the detailed grid, and each question with its inputs."""
+    two, views = make_page("pair", index, reader)
     return (
         two,
         views[0],
-        [make_inputs(processor, [two.image], [views], f"Read the {name} word.") for name in QUESTIONS],
+        {each: make_inputs(processor, [two.image], [views], each.text) for each in questions("pair", two)},
     )
 
 
 two, view, both = two_questions(0)
 grid = processor.image_processor.get_pyramid_plan(two.image.height, two.image.width).detailed
-asked = [f"asked for the {name} word" for name in QUESTIONS]
-kept = {name: kept_detailed_tokens(model, each, 0.25) for name, each in zip(asked, both, strict=True)}
+course.show(
+    course.plot_maps(two.image, grid, {each.text: detailed_scores(model, both[each]) for each in both}, draw_scores),
+    alt="Two heat maps over the same page of two words, one for each question; bright are letters.",
+    caption="The scores of the checkpoint's rule, each map scaled to its own maximum.",
+)
+
+# %%
+from modeling_minimonkey.inspection.visualization import draw_kept
+
+kept = {each.text: kept_detailed_tokens(model, both[each], 0.15) for each in both}
 course.show(
     course.plot_maps(two.image, grid, kept, draw_kept),
-    alt="The same page of two words twice, most of it dark; the tokens that stay lie on both words, for both questions.",
-    caption="A quarter of the detailed tokens, by the rule of the checkpoint.",
+    alt="The same page twice, most of it dark; a few tokens on the words stay.",
+    caption="What stays of 15 % of the detailed tokens.",
 )
 
 # %% [markdown]
 """
-Both words stay, whichever is asked for. To see why, ask each token of the question on its own: how much more does it attend to the word
-that is asked for than to the other one?
+One page shows an idea, not a rule. Over more pages, as shares, and beside it a third way: the attention of the prompt's last token alone.
 
-**Predict**: which of them know what is asked? The model is causal: a token sees only what stands before it.
+**Predict**: which letters of "Read the upper word." can know what is asked? The model is causal: a token sees only what stands before it.
 """
 
 # %%
@@ -318,78 +349,59 @@ number = 40 if course.FAST else 100
 more, stay, pages = [], {"published": [], "question": [], "last token": []}, np.repeat(np.arange(number), 2)
 for index in range(number):
     page_of_words, view, both_inputs = two_questions(index)
-    on = [tokens_on(view, page_of_words.image.size, box) for _, box in words_of(page_of_words)]
-    for asked_for, each in enumerate(both_inputs):
-        target, other = on[asked_for], on[1 - asked_for]
-        attention, is_detailed, is_image = look_inside(each, layer=2)
-        seen = attention.mean(dim=0)[int(is_image.nonzero().max()) + 1 :, is_detailed].numpy()
+    for each, given in both_inputs.items():
+        target, other = (tokens_on(view, page_of_words.image.size, box) for box in (each.box, each.other_box))
+        attention, is_detailed, is_image = look_inside(given, layer=2)
+        begins = int(is_image.nonzero().max()) + 1
+        seen = attention.mean(dim=0)[begins:, is_detailed].numpy()  # (tokens after the image, detailed tokens)
         more.append(100 * (seen[:, target].sum(1) - seen[:, other].sum(1)))
         best_of_last = np.argsort(-seen[-1], kind="stable")[: kept_count(len(target), 0.25)]
-        chosen = {"published": kept_detailed_tokens(model, each, 0.25, queries="all", layer=1).ravel()}
-        chosen["question"] = kept_detailed_tokens(model, each, 0.25, queries="question", layer=2).ravel()
+        chosen = {"published": kept_detailed_tokens(model, given, 0.25, queries="all", layer=1).ravel()}
+        chosen["question"] = kept_detailed_tokens(model, given, 0.25).ravel()
         chosen["last token"] = np.isin(np.arange(len(target)), best_of_last)
         for rule, tokens in chosen.items():
-            stay[rule].append((100 * tokens[target].mean(), 100 * tokens[other].mean()))
-more, after_image = np.array(more), each["input_ids"][0, int(is_image.nonzero().max()) + 1 :]
+            stay[rule].append((tokens[target].mean(), tokens[other].mean()))
+more, after_image = np.array(more), given["input_ids"][0, begins:].tolist()
+steered = {rule: say_steered(rule, *np.array(shares).T, pages) for rule, shares in stay.items()}
+assert steered["question"][1] > 0 and steered["last token"][1] > 0
 
 # %%
-names = [processor.decode([token]).replace(" ", "·").replace("\n", "↵") for token in after_image.tolist()]
+names = [processor.decode([token]).replace(" ", "·").replace("\n", "↵") for token in after_image]
 course.show(
     course.plot_askers([name if len(name) == 1 else "*" for name in names], more),
-    alt="A bar per token of the question. All are near zero but the very last one, the line break before the answer, which is far above.",
+    alt="A bar per token of the question. They are zero up to the word that says which; by far the highest is among the last ones.",
     caption=f"Layer 2, {2 * number} questions about {number} pages; lines are 95% intervals. A star is a token of the prompt's format, ↵ a line break.",
 )
+says_which = "".join(name if len(name) == 1 else "*" for name in names).index("lower")
 print(
-    f"the last token: {more[:, -1].mean():+.1f} points; the other {len(names) - 1} on average: {more[:, :-1].mean():+.1f}"
+    f"before the word that says which: {more[:, :says_which].mean():+.2f} points a token, from there on {more[:, says_which:].mean():+.2f}"
 )
-assert more[:, -1].mean() > 10 > 10 * abs(more[:, :-1].mean())
+print(f"the last token, after which the answer begins: {more[:, -1].mean():+.1f}")
+assert abs(more[:, :says_which].mean(0)).max() < 1e-3 < 1 < more[:, -1].mean()
 
 # %% [markdown]
-"""
-One token steers: the last one of the prompt, the line break after which the answer begins. It alone has read the whole question and has to write next. The letters of "Read the" come
-before anything is asked, and the mean over all of them drowns the one that knows.
+r"""
+"Read the" is read before anything is asked, and can't steer: over both questions its bars cancel to zero, but they count in the mean all the same. The end of the prompt has read the whole
+question, and the last token has to write next, so it looks where the answer begins. That came by itself, with reading. What the *question's* tokens look at didn't: dropping tokens has no
+gradient, so no training for answers alone teaches a model to choose them.
 
-So how much does each rule steer, as shares of the tokens on both words that stay?
-"""
+It can be taught. The last stage of this checkpoint added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the question's
+tokens should look in the scoring layer, too ($q_j$):
 
-# %%
-from benchmarks.sawtooth.report.statistics import bootstrap, mean
+$$L = -\sum_j a_j \log q_j$$
 
-steered = {}
-for rule, shares in stay.items():
-    target, other = np.array(shares).T
-    steered[rule] = value, low, high = bootstrap(pages, mean(target - other))
-    print(
-        f"{rule:10} asked for {target.mean():.1f} %, other {other.mean():.1f} %, difference {value:+.1f} [{low:+.1f}, {high:+.1f}]"
-    )
-assert steered["last token"][1] > 0 and steered["last token"][0] > steered["question"][0]
-
-# %%
-of_last = {}
-for name, each in zip(asked, both, strict=True):
-    attention, is_detailed, _ = look_inside(each, layer=2)
-    of_last[name] = attention[:, -1, is_detailed].mean(dim=0).view(-1, model.config.image_seq_length).numpy()
-course.show(
-    course.plot_maps(two.image, grid, of_last, draw_scores),
-    alt="Two heat maps of one page: asked for the upper word, that word is bright; asked for the lower word, that one is.",
-    caption="The attention of the prompt's last token alone, in layer 2. The page and the model are the same, the question isn't.",
-)
-
-# %% [markdown]
-"""
-Why not let the last token choose alone? "Read the text." needs every word, and its last token looks for the first one. The mean over the question is the safe
-choice: it keeps what looks like text, and what is asked for a little more. A rule that steers more has more to lose with a question that asks for everything.
+(`benchmarks/sawtooth/readers/steering.py`.)
 
 ## A model must see the gaps
 
-A prompt with holes is a prompt that this model had never seen: even a choice that keeps all text costs it words. So the checkpoint went on learning
-for 1,200 steps with a random `keep_ratio` from 0.2 to 0.9, and all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does it to yours).
+A prompt with holes is a prompt that the model had never seen: even a choice that keeps all text costs it words. So the checkpoint went on learning
+with a random `keep_ratio` from 0.2 to 0.9, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does it to yours).
 
 **Predict**: how much of what it reads with all tokens does it read with half of them, before and after?
 """
 
 # %%
-after_training = course.scoring("6m-compressed")
+after_training = course.result("scoring-6m-compressed")
 tables = {
     "before, published rule (all, layer 1, repack)": (before, "all", 1, "repack"),
     "before, question, layer 2, keep": (before, "question", 2, "keep"),
@@ -421,7 +433,7 @@ the length of each token's feature, which the vision tower and projector give be
 
 # %%
 for rule in ("question", "none"):
-    first, second = (detailed_scores(model, each, queries=rule) for each in both)
+    first, second = (detailed_scores(model, given, queries=rule) for given in both.values())
     print(f"{rule:8} two questions, the same scores: {np.array_equal(first, second)}")
     assert np.array_equal(first, second) == (rule == "none")
 for label, table in (("before", before), ("after", after_training)):

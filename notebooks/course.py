@@ -140,11 +140,11 @@ def need(extra: str, *modules: str) -> None:
 ORANGE, BLUE, GREEN, BLACK = "#D55E00", "#0072B2", "#009E73", "#000000"  # Okabe and Ito's palette
 
 
-def scoring(name: str):
-    """What the benchmark read of 200 pages by every way to score tokens, with the small checkpoint `name`: a table."""
+def result(name: str):
+    """A file of `benchmarks/sawtooth/results`, such as `"scoring-6m-pyramid"`, as a table."""
     import pandas
 
-    return pandas.read_csv(ROOT / "benchmarks" / "sawtooth" / "results" / f"scoring-{name}.csv")
+    return pandas.read_csv(ROOT / "benchmarks" / "sawtooth" / "results" / f"{name}.csv")
 
 
 def words_read(table, queries: str, layer: int, positions: str, keep_ratio: float, of_those_of_all_tokens=False):
@@ -152,7 +152,7 @@ def words_read(table, queries: str, layer: int, positions: str, keep_ratio: floa
     Words that are read by one way to score tokens, in %, with the 95% interval by bootstrap over the pages.
 
     Args:
-        table: From `scoring`.
+        table: A result of the benchmark's scoring.
         queries, layer, positions, keep_ratio: The way. `layer` says nothing where `queries` is `"none"`.
         of_those_of_all_tokens: Whether 100% are the words that all tokens read, in place of all words.
     """
@@ -199,7 +199,7 @@ def plot_training(tables: dict):
     Words read over the share of tokens that stays, of those that all tokens read.
 
     Args:
-        tables: From a label to a table from `scoring`, and queries, layer and positions.
+        tables: From a label to a result of the benchmark's scoring, and queries, layer and positions.
     """
     from matplotlib import pyplot
 
@@ -248,7 +248,7 @@ def plot_askers(names: list[str], differences):
     figure, axis = pyplot.subplots(figsize=(10, 3.6), layout="constrained")
     values = differences.mean(0)
     spread = 1.96 * differences.std(0) / len(differences) ** 0.5
-    axis.bar(range(len(names)), values, yerr=spread, color=[BLUE if value > 0 else ORANGE for value in values])
+    axis.bar(range(len(names)), values, yerr=spread, color=BLUE, error_kw={"linewidth": 1, "ecolor": "#777777"})
     axis.axhline(0, color=BLACK, linewidth=1)
     axis.set_xticks(range(len(names)), names)
     axis.set(xlabel="token after the image", ylabel="attention to the word asked for\nminus the other, points")
