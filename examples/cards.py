@@ -83,6 +83,8 @@ def describe(folder: Path, repository: str) -> ModelCard:
         complementarity=images.get("complementarity"),
         keep_ratio=compression["keep_ratio"],
         positions=compression["positions"],
+        layer=compression["layer"],
+        queries=compression.get("queries", "all"),  # which earlier files lack
         training=training.read_text(encoding="utf-8") if training.is_file() else "Not described yet.",
     )
 

@@ -29,15 +29,19 @@ import matplotlib
 matplotlib.use("Agg")
 
 from cards import TRAINING, write_card
-from datasets import Dataset, IterableDataset
+from compression_options import check_options, command_options, set_options
+from datasets import Dataset, Image, IterableDataset, List
 from finetune_data import ChatCollator, load_chats
 from matplotlib import pyplot as plt
 from peft import LoraConfig, PeftModel, get_peft_model
-from push import merge_command, push
+from push import check_whole, merge_command, push
+from random_keep_ratio import RandomKeepRatio
 from transformers import (
+    AutoConfig,
     AutoModelForImageTextToText,
     AutoProcessor,
     EarlyStoppingCallback,
+    PreTrainedConfig,
     PreTrainedModel,
     Trainer,
     TrainingArguments,
@@ -73,14 +77,44 @@ class FinetuneArguments:
     lora_modules: str = field(default=LANGUAGE_LAYERS, metadata={"help": "which modules, a regular expression"})
     pyramid: str | None = field(default=None, metadata={"help": "tiles in training: a name of PYRAMID_SETTINGS"})
     keep_ratio: float | None = field(default=None, metadata={"help": "SCM in training, and the model's from then on"})
+    keep_ratio_range: list[float] | None = field(
+        default=None, metadata={"help": "LOW HIGH: another keep_ratio in every step of the training, between these"}
+    )
+    keep_ratio_full: float = field(default=0.25, metadata={"help": "share of the steps that keep all tokens instead"})
+    queries: str | None = field(
+        default=None,
+        metadata={"help": "whose attention scores image tokens from now on: all, question or none (their length)"},
+    )
+    scoring_layer: int | None = field(default=None, metadata={"help": "the layer whose attention it is"})
+    positions: str | None = field(default=None, metadata={"help": "repack: kept tokens without gaps; keep: as before"})
     patience: int | None = field(default=None, metadata={"help": "stop after so many evaluations without progress"})
+
+    def __post_init__(self):
+        check_options(vars(self))
+        shares = self.keep_ratio_range
+        if shares is None:
+            if self.keep_ratio_full != type(self).keep_ratio_full:
+                raise ValueError("`keep_ratio_full` needs `keep_ratio_range`, of whose steps it is a share.")
+        elif not isinstance(shares, list | tuple) or len(shares) != 2:
+            raise ValueError(f"`keep_ratio_range` must be two shares, the lowest and the highest, got {shares!r}.")
+        else:
+            self.keep_ratio_range = list(shares)  # as JSON has it
+            RandomKeepRatio(*shares, full=self.keep_ratio_full)  # which checks them
+
+
+def load_config(arguments: FinetuneArguments) -> PreTrainedConfig:
+    """The configuration of the model, with the settings of scale compression that `arguments` give."""
+    check_whole(Path(arguments.model))
+    config = AutoConfig.from_pretrained(arguments.model, trust_remote_code=True)
+    set_options(config, vars(arguments))
+    return config
 
 
 def load_model(arguments: FinetuneArguments) -> PreTrainedModel:
     """The model with only those weights trainable that `arguments.train` names."""
-    model = AutoModelForImageTextToText.from_pretrained(arguments.model, trust_remote_code=True, dtype=arguments.dtype)
-    if arguments.keep_ratio is not None:
-        model.config.scale_compression_config.keep_ratio = arguments.keep_ratio
+    model = AutoModelForImageTextToText.from_pretrained(
+        arguments.model, config=load_config(arguments), trust_remote_code=True, dtype=arguments.dtype
+    )
     if arguments.train == "lora":
         settings = {"r": arguments.lora_rank, "lora_alpha": 2 * arguments.lora_rank}
         return get_peft_model(model, LoraConfig(target_modules=arguments.lora_modules, **settings))
@@ -157,11 +191,19 @@ def training_report(trainer: Trainer, arguments: FinetuneArguments) -> str:
         f"- data: `{data}`",
         f"- trained: `{arguments.train}`, {trainer.state.global_step} steps in batches of {chats_per_step(args)}, "
         f"learning rate {args.learning_rate:g} ({args.lr_scheduler_type.value}), seed {args.seed}",
-        f"- tiles: {arguments.pyramid or 'as above'}; keep_ratio {arguments.keep_ratio or 'as above'}",
+        f"- tiles: {arguments.pyramid or 'as above'}; keep_ratio {training_shares(arguments)}",
         *([f"- training loss: {float(losses[0]):.3f} at first, {float(losses[-1]):.3f} at last"] if losses else []),
         *([f"- evaluation loss: {evaluations[-1]:.3f}"] if evaluations else []),
     ]
     return "\n".join([*lines, "", "![Losses of the training over its steps](loss.png)"])
+
+
+def training_shares(arguments: FinetuneArguments) -> str:
+    """What a card says of `keep_ratio` in training."""
+    if arguments.keep_ratio_range is None:
+        return f"{arguments.keep_ratio or 'as above'}"
+    low, high = arguments.keep_ratio_range
+    return f"from {low:g} to {high:g}, another in every step, and 1 in {arguments.keep_ratio_full:.0%} of them"
 
 
 def run(trainer: Trainer, arguments: FinetuneArguments | None = None) -> None:
@@ -231,13 +273,22 @@ def check_run(trainer: Trainer, arguments: FinetuneArguments) -> None:
 
 
 def next_step(adapter: str, arguments: FinetuneArguments | None) -> str:
-    """What to do with an adapter, whose files don't hold the model's `keep_ratio`."""
-    ratio = "" if arguments is None or arguments.keep_ratio is None else f" --keep-ratio {arguments.keep_ratio:g}"
-    return f"Next, merge it: {merge_command(adapter)}{ratio}"
+    """What to do with an adapter, whose files don't hold the model's settings of scale compression."""
+    options = "" if arguments is None else command_options(vars(arguments))
+    return f"Next, merge it: {merge_command(adapter)}{options}"
+
+
+def check_images(chats: Dataset | IterableDataset, name: str) -> None:
+    """Raise `ValueError` if there is nothing to compress; the images of a stream aren't known before."""
+    if not isinstance(chats, IterableDataset):
+        rows = chats.select_columns(["images"]).cast_column("images", List(Image(decode=False)))
+        if not any(row["images"] for row in rows):
+            raise ValueError(f"`keep_ratio_range` is a share of image tokens, but {name} has no images.")
 
 
 def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments) -> dict:
-    """The arguments of both trainers: model, processor, chats, batches, early stopping."""
+    """The arguments of both trainers: model, processor, chats, batches, callbacks."""
+    load_config(arguments)  # first: it is small, and says what doesn't fit
     training.remove_unused_columns = False  # images and messages are not arguments of the model
     # accelerate splits the batches of a stream by rows, but `pixel_values` has a row for each tile
     training.accelerator_config.dispatch_batches = False
@@ -245,6 +296,9 @@ def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments)
     images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}
     train, evaluate = load_data(arguments, training.seed, processor)
     callbacks = [EarlyStoppingCallback(arguments.patience)] if arguments.patience else []
+    if arguments.keep_ratio_range is not None:
+        check_images(train, arguments.train_data)
+        callbacks.append(RandomKeepRatio(*arguments.keep_ratio_range, full=arguments.keep_ratio_full))
     return {
         "model": load_model(arguments),
         "args": training,

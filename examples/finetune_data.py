@@ -191,7 +191,8 @@ def _no_constant(name: str) -> None:
 
 class ChatCollator:
     """
-    Turns chats into padded inputs with `labels`: the assistant's messages and the tokens that end them, else -100.
+    Turns chats into padded inputs with `labels`: the assistant's messages and the tokens that end them, else -100. By
+    `prompt_mask`, False at the same tokens, they don't score image tokens under scale compression, as in `generate`.
 
     Args:
         processor ([`MiniMonkeyProcessor`]): its chat template must mark the answers (`{% generation %}`).
@@ -206,7 +207,8 @@ class ChatCollator:
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         inputs = _in_place("a batch of chats", lambda: self._encode(rows))
         answers = inputs.pop("assistant_masks").bool()
-        return {**inputs, "labels": inputs["input_ids"].masked_fill(~answers, -100)}
+        # The model makes the mask of the labels itself, but some trainers keep these back: TRL's, label smoothing
+        return {**inputs, "labels": inputs["input_ids"].masked_fill(~answers, -100), "prompt_mask": ~answers}
 
     def _encode(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         return self.processor.apply_chat_template(

@@ -1,10 +1,11 @@
 """What all measurements share: readings are taken block by block, and every finished block is in the file for good."""
 
 import csv
+import gzip
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TextIO
 
 from tqdm import tqdm
 
@@ -41,18 +42,31 @@ class Measurement:
         return FOLDER / f"{self.name}-{name}.csv"
 
 
+def open_readings(path: Path, mode: str) -> TextIO:
+    """A file of readings, or the compressed one beside it: readings of old models are kept as `.csv.gz`."""
+    compressed = path.with_name(f"{path.name}.gz")
+    if compressed.exists():
+        return gzip.open(compressed, f"{mode}t", encoding="utf-8", newline="")
+    return path.open(mode, encoding="utf-8", newline="")
+
+
+def has_readings(path: Path) -> bool:
+    """Whether there is such a file, compressed or not."""
+    return path.exists() or path.with_name(f"{path.name}.gz").exists()
+
+
 def finished(path: Path, block: Sequence[str]) -> set[tuple[str, ...]]:
     """The blocks in a file of readings, as they are written."""
-    if not path.exists():
+    if not has_readings(path):
         return set()
-    with path.open(encoding="utf-8", newline="") as file:
+    with open_readings(path, "r") as file:
         return {tuple(row[name] for name in block) for row in csv.DictReader(file)}
 
 
 def append_rows(path: Path, rows: Sequence) -> None:
     """Add dataclass instances to a CSV file, in one go: an interrupted run leaves no block that is half there."""
-    is_new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
+    is_new = not has_readings(path)
+    with open_readings(path, "a") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(rows[0])], lineterminator="\n")
         if is_new:
             writer.writeheader()

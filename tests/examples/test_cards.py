@@ -34,6 +34,15 @@ def test_sizes_are_those_of_the_folder(folder):
     assert "internlm2, 4 layers" in describe(folder, "me/mine").text
 
 
+def test_the_card_says_how_image_tokens_are_scored(folder):
+    config = json.loads((folder / "config.json").read_text())
+    for settings, told in (({"layer": 1}, 'layer 1, queries "all"'), ({"layer": 2, "queries": "question"}, "layer 2")):
+        config["scale_compression_config"] = {"keep_ratio": 0.5, "positions": "keep"} | settings
+        (folder / "config.json").write_text(json.dumps(config))
+        assert f"scored by {told}" in describe(folder, "me/mine").text
+    assert 'queries "question"' in describe(folder, "me/mine").text
+
+
 def test_no_published_figure_stands_on_the_card_of_another_model(folder):
     card = make_card(folder, "me/mine", PUBLISHED, "mit")
     assert "None yet." in card.text and "802" not in card.content and "Not described yet." in card.text

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import torch
 from datasets import load_from_disk
-from finetune import FinetuneArguments, last_checkpoint, load_model, run, trainer_arguments
+from finetune import (
+    FinetuneArguments,
+    last_checkpoint,
+    load_model,
+    main,
+    next_step,
+    run,
+    trainer_arguments,
+)
 from finetune_data import ChatCollator, load_chats
 from finetune_sft import SFTConfig, SFTTrainer
 from PIL import Image
@@ -161,8 +169,8 @@ def test_the_named_weights_are_trained(data, train, trained, frozen):
     assert not [name for name in names if any(part in name for part in frozen)]
 
 
-@pytest.mark.parametrize("config", ["published", "lora"])
-def test_published_recipes_are_read(config):
+@pytest.mark.parametrize("config", ["published", "lora", "compressed"])
+def test_recipes_are_read(config):
     parser = TrlParser((FinetuneArguments, TrainingArguments))
     command = [
         "--config",
@@ -173,11 +181,13 @@ def test_published_recipes_are_read(config):
         "y",
     ]
     arguments, settings = parser.parse_args_and_config([*command, "--bf16", "false", "--use_cpu", "true"])
-    assert arguments.train == {"published": "language_model", "lora": "lora"}[config]
-    assert arguments.pyramid == {"published": "train", "lora": "train_lora"}[config]
-    assert (
-        settings.learning_rate == {"published": 4e-9, "lora": 4e-5}[config] and settings.get_warmup_steps(1000) == 30
-    )
+    assert arguments.train == ("lora" if config == "lora" else "language_model")
+    assert arguments.pyramid == ("train_lora" if config == "lora" else "train")
+    assert settings.learning_rate == {"published": 4e-9, "lora": 4e-5, "compressed": 1e-5}[config]
+    assert settings.get_warmup_steps(1000) == 30
+    if config == "compressed":
+        assert arguments.keep_ratio_range == [0.2, 0.9] and arguments.keep_ratio_full == 0.25
+        assert (arguments.queries, arguments.scoring_layer, arguments.positions) == ("question", 2, "keep")
 
 
 # Runs
@@ -279,12 +289,59 @@ class Levels(TrainerCallback):
 
 
 def test_scale_compression_in_training(data, finished, tmp_path):
-    trainer = make_trainer(data, tmp_path, {"keep_ratio": 0.5, "train": "language_model"}, save_strategy="no")
+    options = {"keep_ratio": 0.5, "queries": "question", "scoring_layer": 2, "positions": "keep"}
+    trainer = make_trainer(data, tmp_path, options | {"train": "language_model"}, save_strategy="no")
     trainer.add_callback(levels := Levels())
     run(trainer)
     assert levels.keep_ratio == 0.5 and losses(tmp_path)[0] != pytest.approx(losses(finished)[0], rel=1e-3)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["scale_compression_config"]["keep_ratio"] == 0.5
+    expected = {"keep_ratio": 0.5, "queries": "question", "layer": 2, "positions": "keep"}
+    assert expected.items() <= config["scale_compression_config"].items()
+
+
+def test_an_adapter_s_settings_are_told_to_merge_them(data):
+    def told(**settings):
+        return next_step("mine", FinetuneArguments(train_data=data, **settings)).split("mine-merged")[1]
+
+    options = {"keep_ratio": 0.5, "queries": "question", "scoring_layer": 2, "positions": "keep"}
+    assert told(**options) == " --keep-ratio 0.5 --queries question --scoring-layer 2 --positions keep"
+    assert told(scoring_layer=0) == " --scoring-layer 0" and told() == ""
+
+
+WRONG_SETTINGS = [
+    (["--keep_ratio", "1.5"], "`keep_ratio` must be a number above 0 and at most 1"),
+    (["--queries", "answer"], "`queries` must be one of all, question, none, got 'answer'"),
+    (["--positions", "gaps"], '`positions` must be "repack" or "keep"'),
+    (["--scoring_layer", "-1"], "`layer` must be the index of a language model layer"),
+    (["--scoring_layer", "99"], "`scale_compression_config.layer` is 99, but the language model has"),
+    (["--keep_ratio_range", "0.9", "0.2"], "`keep_ratio_range` must be two shares, 0 < low <= high <= 1, got 0.9 and"),
+    (["--keep_ratio_range", "0.5"], "`keep_ratio_range` must be two shares, the lowest and the highest, got [0.5]"),
+    (["--keep_ratio_range", "0.5", "1", "--keep_ratio_full", "2"], "`keep_ratio_full` must be a share of the steps"),
+    (["--keep_ratio_full", "0.5"], "`keep_ratio_full` needs `keep_ratio_range`"),
+    ("queries: 5", "`queries`"),
+    ("keep_ratio_range: 0.5", "`keep_ratio_range` must be two shares, the lowest and the highest, got 0.5"),
+    ("keep_ratio_range: [low, high]", "`keep_ratio_range` must be two shares, 0 < low <= high <= 1, got 'low' and"),
+]
+
+
+@pytest.mark.parametrize("given, sentence", WRONG_SETTINGS)
+def test_wrong_settings_are_refused_before_anything_is_loaded(monkeypatch, tmp_path, given, sentence):
+    """On the command line or in a file; there are no data, which would be said next."""
+    if isinstance(given, str):
+        (tmp_path / "settings.yaml").write_text(given)
+        given = ["--config", str(tmp_path / "settings.yaml")]
+    command = ["finetune.py", "--train_data", "nothing.jsonl", "--output_dir", str(tmp_path), "--report_to", "none"]
+    monkeypatch.setattr(sys, "argv", [*command, "--use_cpu", "true", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert str(ended.value).startswith(f"error: {sentence}")
+
+
+def test_a_range_without_images_is_refused(tmp_path):
+    chat = [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": "bread"}]
+    (tmp_path / "chats.jsonl").write_text(json.dumps({"messages": chat}))
+    with pytest.raises(ValueError, match="chats.jsonl has no images"):
+        make_trainer(str(tmp_path / "chats.jsonl"), tmp_path / "mine", {"keep_ratio_range": [0.2, 0.9]})
 
 
 # Several processes
@@ -333,16 +390,19 @@ def test_a_run_that_would_learn_nothing_is_refused(data, tmp_path):
 
 
 def test_a_run_goes_on_with_the_settings_it_began_with(data, tmp_path):
-    def go(**settings):
-        arguments = FinetuneArguments(train_data=data, model=CHECKPOINT)
+    def go(shares=(0.2, 0.9), **settings):
+        arguments = FinetuneArguments(train_data=data, model=CHECKPOINT, keep_ratio_range=shares)
         options = training(tmp_path, max_steps=2, save_steps=1, **settings)
         run(Trainer(**trainer_arguments(arguments, TrainingArguments(**options))), arguments)
 
     go()
     go()  # there is nothing left to do
-    assert "learning rate" in (tmp_path / "training.md").read_text()
+    told = (tmp_path / "training.md").read_text()
+    assert "learning rate" in told and "keep_ratio from 0.2 to 0.9, another in every step, and 1 in 25% of" in told
     with pytest.raises(ValueError, match="holds a run with learning_rate .*, not 0.002"):
         go(learning_rate=0.002)
+    with pytest.raises(ValueError, match=r"holds a run with keep_ratio_range \[0.2, 0.9\], not \[0.3, 0.9\]"):
+        go(shares=(0.3, 0.9))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def adapter(tmp_path_factory) -> Path:
 
 
 def test_the_merged_weights_are_those_of_both(adapter, tmp_path):
-    merge(adapter, tmp_path / "whole", dtype="float32", keep_ratio=0.5)
+    options = {"queries": "question", "scoring_layer": 2, "positions": "keep"}
+    merge(adapter, tmp_path / "whole", dtype="float32", keep_ratio=0.5, **options)
     merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "whole", dtype=torch.float32)
     base = AutoModelForImageTextToText.from_pretrained(CHECKPOINT, dtype=torch.float32)
     expected = PeftModel.from_pretrained(base, adapter).merge_and_unload().state_dict()
@@ -37,11 +38,23 @@ def test_the_merged_weights_are_those_of_both(adapter, tmp_path):
     for name, weight in merged.state_dict().items():
         torch.testing.assert_close(weight, expected[name])
         assert torch.equal(weight, plain[name]) != ("language_model" in name and "_proj" in name)
-    assert merged.config.keep_ratio == 0.5 and not (tmp_path / "whole" / "adapter_config.json").exists()
+    settings = merged.config.scale_compression_config
+    assert (settings.queries, settings.layer, settings.positions) == ("question", 2, "keep")
+    assert settings.keep_ratio == 0.5 and not (tmp_path / "whole" / "adapter_config.json").exists()
     card = (tmp_path / "whole" / "README.md").read_text()
     assert "- data: `pages.jsonl`" in card and "license: apache-2.0" in card
     with pytest.raises(FileExistsError, match="exists already"):
         merge(adapter, tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [({"queries": "answer"}, "`queries` must be one of"), ({"scoring_layer": 99}, "layer` is 99, but the language")],
+)
+def test_settings_that_the_model_does_not_take_are_refused(adapter, tmp_path, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        merge(adapter, tmp_path / "whole", **options)
+    assert not (tmp_path / "whole").exists()
 
 
 @pytest.mark.slow

@@ -13,7 +13,9 @@ import pytest
 import torch
 import trl
 from datasets import Dataset, Image, List
+from peft import LoraConfig
 from PIL import Image as PillowImage
+from random_keep_ratio import RandomKeepRatio
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from processing_minimonkey import MiniMonkeyProcessor
@@ -92,8 +94,7 @@ def count_up(completions: list, **kwargs) -> list[float]:
     return [float(number) for number in range(len(completions))]
 
 
-def make_trainer(name: str, keep_ratio: float, processor: MiniMonkeyProcessor, folder: Path):
-    more = {}
+def make_trainer(name: str, keep_ratio: float, processor: MiniMonkeyProcessor, folder: Path, **more):
     if name in ("GRPO", "RLOO"):
         more["reward_funcs"] = count_up
     if name == "Distillation":
@@ -209,6 +210,59 @@ def test_with_answers_of_their_own_compression_is_refused(processor, tmp_path, n
         message = "unexpected keyword argument 'tile_levels'"
     with pytest.raises((ValueError, TypeError), match=message):
         make_trainer(name, 0.5, processor, tmp_path).train()
+
+
+# With a drawn `keep_ratio` in every step
+
+
+def watch(model, name: str, calls: list[tuple]) -> None:
+    """Add name, mode, adapters and `keep_ratio` (`None`: the configured one) of every call to `calls`."""
+    inner = getattr(model, "get_base_model", lambda: model)().model
+
+    def record(module, args, kwargs):
+        calls.append((name, module.training, kwargs.get("keep_ratio")))
+
+    inner.register_forward_pre_hook(record, with_kwargs=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_adapter", [False, True])
+def test_a_reference_keeps_the_share_of_the_step(processor, tmp_path, is_adapter):
+    """The adapter's is the model itself without it; another model has to be named."""
+    more = {"peft_config": LoraConfig(target_modules=".*language_model.*_proj")} if is_adapter else {}
+    trainer, calls = make_trainer("DPO", 1.0, processor, tmp_path, **more), []
+    trainer.add_callback(callback := RandomKeepRatio(0.2, 0.9, full=0.0))
+    watch(trainer.model, "trained", calls)
+    if not is_adapter:
+        watch(trainer.ref_model, "reference", calls)
+        callback.references = [trainer.ref_model]
+    trainer.train()
+    check_steps(trainer)
+    shares = [callback.draw(trainer.args.seed, step) for step in range(SETTINGS["max_steps"])]
+    assert [share for _, _, share in calls] == [share for share in shares for _ in range(2)]
+    assert [name for name, _, _ in calls] == ["trained", "trained" if is_adapter else "reference"] * 2
+    # Before anything is learned, both say the same
+    assert trainer.state.log_history[0]["rewards/margins"] == pytest.approx(0, abs=1e-4)
+    calls.clear()
+    trainer.evaluate(trainer.train_dataset)
+    assert calls and {share for _, _, share in calls} == {None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["KTO", "GRPO"])
+def test_other_trainers_take_a_drawn_share_as_they_take_a_configured_one(processor, tmp_path, name):
+    trainer, calls = make_trainer(name, 1.0, processor, tmp_path), []
+    trainer.add_callback(callback := RandomKeepRatio(0.2, 0.9, full=0.0))
+    watch(trainer.model, "trained", calls)
+    if name == "GRPO":
+        with pytest.raises((ValueError, TypeError), match="tile_levels"):
+            trainer.train()
+        return
+    callback.references = [trainer.ref_model]
+    trainer.train()
+    check_steps(trainer)
+    shares = [callback.draw(trainer.args.seed, step) for step in range(SETTINGS["max_steps"])]
+    assert {share for _, training, share in calls if training} == set(shares)
 
 
 # Not in TRL's stable part, but they take images

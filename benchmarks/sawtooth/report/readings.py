@@ -8,6 +8,7 @@ import pandas as pd
 from benchmarks.sawtooth.measurements.moved_word import STEP
 from benchmarks.sawtooth.readers.documents import KINDS
 from benchmarks.sawtooth.readers.scores import character_accuracy
+from benchmarks.sawtooth.runner import open_readings
 
 
 TEXTS = ("word", "answer", "other", "method", "axis", "selector", "positions")
@@ -16,7 +17,8 @@ CENTER = 0.5 - STEP  # in the middle of a tile: the least distance from the near
 
 def load(path: Path) -> pd.DataFrame:
     """
-    The readings of one file. Its columns are those of the measurement's row, and beside them:
+    The readings of one file, or of the compressed one beside it. The columns are those of the measurement's row, and
+    beside them:
 
     - of moved words `accuracy`, of the characters, rounded to 4 places;
     - of moved words and steering `exact`: the answer is the word; of compressed pages: that of the page;
@@ -24,7 +26,8 @@ def load(path: Path) -> pd.DataFrame:
     - of pages `kind`, the page's, and `page_accuracy` beside every word;
     - of compressed pages `agrees`: the answer is that of the uncompressed model.
     """
-    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, object), na_filter=False)
+    with open_readings(path, "r") as file:
+        table = pd.read_csv(file, dtype=dict.fromkeys(TEXTS, object), na_filter=False)
     if "cut" in table:
         cut = table.pop("cut")
         table["cut_detailed"], table["cut_everywhere"] = cut % 2 == 1, cut >= 2
@@ -47,9 +50,8 @@ def load(path: Path) -> pd.DataFrame:
 
 def load_all(folder: Path, measurement: str) -> dict[str, pd.DataFrame]:
     """The readings of one measurement, by the name of the model."""
-    return {
-        path.stem.removeprefix(f"{measurement}-"): load(path) for path in sorted(folder.glob(f"{measurement}-*.csv"))
-    }
+    names = sorted({path.name.removesuffix(".gz") for path in folder.glob(f"{measurement}-*.csv*")})
+    return {name.removeprefix(f"{measurement}-").removesuffix(".csv"): load(folder / name) for name in names}
 
 
 def distance(position: np.ndarray) -> np.ndarray:

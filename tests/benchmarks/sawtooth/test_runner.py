@@ -1,10 +1,12 @@
 """Readings are written block by block, and what is there is not read again."""
 
+import gzip
 from dataclasses import dataclass
 
 import pytest
 
 from benchmarks.sawtooth.measurements.moved_word import GRIDS, MovedWord
+from benchmarks.sawtooth.report.readings import load_all
 from benchmarks.sawtooth.run import MEASUREMENTS, at_hand, make_parser
 from benchmarks.sawtooth.runner import Measurement, append_rows, finished, record
 
@@ -48,6 +50,20 @@ def test_a_stopped_run_goes_on_after_its_last_block(tmp_path):
     assert path.read_text() == before
 
 
+def test_a_compressed_file_is_read_and_goes_on(tmp_path):
+    """It stands for the file of that name: nothing is read twice, new blocks are in it, and tables are the same."""
+    plain, path = tmp_path / "squares-plain.csv", tmp_path / "squares-some.csv"
+    record(Squares(most=3), None, plain)
+    record(Squares(most=2), None, path)
+    compressed = tmp_path / "squares-some.csv.gz"
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    record(Squares(most=3), 0.0, path)  # reading the first block again would raise
+    assert not path.exists() and gzip.decompress(compressed.read_bytes()) == plain.read_bytes()
+    tables = load_all(tmp_path, "squares")
+    assert list(tables) == ["plain", "some"] and tables["plain"].equals(tables["some"])
+
+
 def test_blocks_are_told_apart_by_all_their_columns(tmp_path):
     path = tmp_path / "sweep.csv"
     path.write_text("method,columns,rows,size\npyramid any,3,2,24\nglobal,3,2,32\n")
@@ -74,4 +90,4 @@ def test_every_measurement_has_a_command_with_its_settings():
 
 def test_the_small_checkpoint_is_always_at_hand():
     folders = {name: folder for name, folder, _ in at_hand()}
-    assert folders["6m-pyramid"].exists() and len(folders) == len(set(folders.values())) == 17
+    assert folders["6m-compressed"].exists() and len(folders) == len(set(folders.values())) == 18
