@@ -150,7 +150,7 @@ print(
 
 # %% [markdown]
 r"""
-The rule prefers ink a little, and spends most of its half on paper: the blank tokens are many. Why?
+Most tokens with ink stay, and still the rule spends most of its half on paper, where nothing is to read. Why?
 
 ## Why it fails here: who asks?
 
@@ -188,8 +188,7 @@ assert similar[0] > similar[1]
 
 # %% [markdown]
 """
-The published score is the score of the image tokens with a little of the question in it. An image token of the adaptive grid asks
-"what is beside me?", whatever the user wants to know.
+The published score is mostly that of the image tokens. They are read before the question is: what they look at can't depend on it, whatever the user wants to know.
 
 `scale_compression_config.queries` chooses who asks: `"all"` as published, `"question"` only the text after the image. `layer` chooses where: a later layer
 has seen more and costs more, since all layers before it run once more. The benchmark has read 200 pages with every choice, with the checkpoint as it was before it was trained under compression
@@ -369,7 +368,7 @@ assert steered["question"][1] > 0 and steered["last token"][1] > 0
 names = [processor.decode([token]).replace(" ", "·").replace("\n", "↵") for token in after_image]
 course.show(
     course.plot_askers([name if len(name) == 1 else "*" for name in names], more),
-    alt="A bar per token of the question. They are zero up to the word that says which; by far the highest is among the last ones.",
+    alt="A bar per token of the question. They are zero up to the word that says which, small until the question ends, and high from there to the end of the prompt.",
     caption=f"Layer 2, {2 * number} questions about {number} pages; lines are 95% intervals. A star is a token of the prompt's format, ↵ a line break.",
 )
 says_which = "".join(name if len(name) == 1 else "*" for name in names).index("lower")
@@ -381,12 +380,12 @@ assert abs(more[:, :says_which].mean(0)).max() < 1e-3 < 1 < more[:, -1].mean()
 
 # %% [markdown]
 r"""
-"Read the" is read before anything is asked, and can't steer: over both questions its bars cancel to zero, but they count in the mean all the same. The end of the prompt has read the whole
-question, and the last token has to write next, so it looks where the answer begins. That came by itself, with reading. What the *question's* tokens look at didn't: dropping tokens has no
-gradient, so no training for answers alone teaches a model to choose them.
+"Read the" is read before anything is asked, and can't steer: over both questions its bars cancel to zero, but they count in the mean all the same. What steers is the end of the prompt, which has read
+the whole question. In a model that only learned to answer, that was the very last token, which has to write next (`benchmarks/LOG.md`); one query among dozens is lost in their mean. Dropping tokens has no
+gradient, so answers alone don't teach a model to choose them.
 
-It can be taught. The last stage of this checkpoint added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the question's
-tokens should look in the scoring layer, too ($q_j$):
+It can be taught. The last stage of this checkpoint added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the
+tokens of question and prompt's end should look in the scoring layer, too ($q_j$):
 
 $$L = -\sum_j a_j \log q_j$$
 
