@@ -173,10 +173,9 @@ def token_scores(
     """
     if queries == "none":
         return inputs_embeds[0].float().norm(dim=-1).to(images.device)
-    asking = torch.ones_like(images, dtype=torch.bool) if prompt_mask is None else prompt_mask
     if queries == "question":
-        asking = question_tokens(image_mask, asking)
-    return score_detailed_tokens(language_model, inputs_embeds, position_ids, images, layer, asking)
+        prompt_mask = question_tokens(image_mask, torch.ones_like(image_mask) if prompt_mask is None else prompt_mask)
+    return score_detailed_tokens(language_model, inputs_embeds, position_ids, images, layer, prompt_mask)
 
 
 def question_tokens(image_mask: torch.Tensor, prompt_mask: torch.Tensor) -> torch.Tensor:

@@ -130,18 +130,52 @@ def compression_mask(
                 f"`position_ids` must increase along a row, those of row {row} do not. Scale compression needs "
                 "one sequence per row, not several packed into one."
             )
-        embeds = inputs_embeds[row, tokens]
-        if queries == "none":
-            scores = embeds.float().norm(dim=-1).to(row_images.device)
-        else:
-            whose = torch.ones_like(tokens, dtype=torch.bool)
-            if prompt_mask is not None and prompt_mask[row, tokens].any():
-                whose = prompt_mask[row, tokens]
-            if queries == "question":
-                whose = question_tokens(image_mask[row, tokens], whose)
-            scores = score_detailed_tokens(language_model, embeds[None], positions[None], row_images, layer, whose)
+        asking = None
+        if prompt_mask is not None and prompt_mask[row, tokens].any():
+            asking = prompt_mask[row, tokens]
+        scores = token_scores(
+            language_model,
+            inputs_embeds[row, tokens][None],
+            positions[None],
+            row_images,
+            layer,
+            queries,
+            None if image_mask is None else image_mask[row, tokens],
+            asking,
+        )
         kept[row, tokens] = select_tokens(scores, row_images, keep_ratio)
     return kept
+
+
+@torch.no_grad()
+def token_scores(
+    language_model: PreTrainedModel,
+    inputs_embeds: torch.Tensor,
+    position_ids: torch.Tensor,
+    images: torch.Tensor,
+    layer: int,
+    queries: str = "all",
+    image_mask: torch.Tensor | None = None,
+    prompt_mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    The scores of one sequence by the `queries` of a [`ScaleCompressionConfig`].
+
+    Args:
+        language_model, inputs_embeds, position_ids, images, layer: see [`score_detailed_tokens`].
+        queries (`str`, *optional*, defaults to `"all"`): whose attention scores the tokens.
+        image_mask, prompt_mask (`torch.BoolTensor` of shape `(sequence_length,)`, *optional*):
+            See [`compression_mask`].
+
+    Returns:
+        `torch.Tensor` of shape `(sequence_length,)`, float32: the scores; what they are at tokens that are not
+        detailed says nothing.
+    """
+    if queries == "none":
+        return inputs_embeds[0].float().norm(dim=-1).to(images.device)
+    if queries == "question":
+        prompt_mask = question_tokens(image_mask, torch.ones_like(image_mask) if prompt_mask is None else prompt_mask)
+    return score_detailed_tokens(language_model, inputs_embeds, position_ids, images, layer, prompt_mask)
 
 
 def question_tokens(image_mask: torch.Tensor, prompt_mask: torch.Tensor) -> torch.Tensor:
