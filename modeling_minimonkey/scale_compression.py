@@ -140,7 +140,7 @@ def compression_mask(
             row_images,
             layer,
             queries,
-            None if image_mask is None else image_mask[row, tokens],
+            image_mask[row, tokens] if queries == "question" else None,
             asking,
         )
         kept[row, tokens] = select_tokens(scores, row_images, keep_ratio)
