@@ -17,7 +17,8 @@ from processing_minimonkey.visualization import COLORS, draw_cuts, drawn_size
 from ..scale_compression import detailed_images, select_tokens, token_scores
 
 
-NARROWEST = 3.25  # inches, so that the titles fit
+# Inches: of a column, so that its title fits, and around the images, below with room for the color bar
+NARROWEST, BETWEEN, ABOVE, BELOW = 3.25, 0.2, 0.4, 0.85
 
 
 def plot_compression(
@@ -63,18 +64,31 @@ def plot_compression(
     inputs = inputs.to(model.device, model.dtype)
     rule = {"queries": queries, "layer": layer}
     scores, kept = detailed_scores(model, inputs, **rule), kept_detailed_tokens(model, inputs, keep_ratio, **rule)
-    width, height = drawn_size(image.size, longest=(5, 6))
-    size = (2 * max(width, NARROWEST) + 0.5, height + 1.3)
-    figure, axes = plt.subplots(1, 2, figsize=size, layout="constrained")
+    figure, axes, bar = _empty_figure(image)
     drawn = draw_scores(axes[0], image, scores, plan.detailed)
     axes[0].set_title("score of each detailed token")
-    below = axes[0].inset_axes((0, -0.25 / height, 1, 0.12 / height))  # as many inches high, whatever the image is
     percent = "{x:.2%}" if compression_settings(model, **rule).queries != "none" else None
-    figure.colorbar(drawn, cax=below, orientation="horizontal", label=score_name(model, **rule), format=percent)
-    below.xaxis.set_major_locator(MaxNLocator(max(1, int(width))))
+    figure.colorbar(drawn, cax=bar, orientation="horizontal", label=score_name(model, **rule), format=percent)
+    bar.xaxis.set_major_locator(MaxNLocator(4))
     draw_kept(axes[1], image, kept, plan.detailed)
     axes[1].set_title(f"{kept.sum()} of {kept.size} stay (keep_ratio {keep_ratio:g})")
     return figure
+
+
+def _empty_figure(image: Image.Image) -> tuple[Figure, list[Axes], Axes]:
+    """Two axes of the image's shape, side by side, and one for a color bar below the first."""
+    width, height = drawn_size(image.size, longest=(5, 6))
+    column = max(width, NARROWEST)
+    size = (2 * column + 3 * BETWEEN, height + ABOVE + BELOW)
+    figure = plt.figure(figsize=size)
+
+    def inches(left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
+        return left / size[0], bottom / size[1], width / size[0], height / size[1]
+
+    lefts = [BETWEEN + number * (column + BETWEEN) for number in range(2)]
+    axes = [figure.add_axes(inches(left + (column - width) / 2, BELOW, width, height)) for left in lefts]
+    bar = axes[0].inset_axes(inches(lefts[0], BELOW - 0.25, column, 0.12), transform=figure.transFigure)
+    return figure, axes, bar
 
 
 def compression_settings(model, queries: str | None = None, layer: int | None = None):

@@ -245,7 +245,7 @@ def test_figures_are_drawn_of_what_there_is(reader):
     assert reader.draw_kept(Image.new("RGB", (50, 50)), turns, 0.5, "any") is None  # one tile
     assert reader.draw_kept(Image.open(PAGE), [], 0.5, "any") is None
     assert reader.draw_kept(None, turns, 0.5, "any") is reader.draw_pyramid(None, "any") is None
-    assert len(reader.draw_kept(Image.open(PAGE), turns, 0.5, "any").axes) == 1
+    assert len(reader.draw_kept(Image.open(PAGE), turns, 0.5, "any").axes) == 2
     assert "2 x 2" in reader.draw_pyramid(Image.open(PAGE), "any").axes[1].get_title()
     assert "left out" in reader.draw_pyramid(Image.open(PAGE), "off").axes[1].get_title()
 
