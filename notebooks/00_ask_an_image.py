@@ -169,7 +169,7 @@ assert image_tokens == plan.num_tiles * processor.image_seq_length == 176
 token per byte. Images are most of the prompt, in a large model even more so.
 
 The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps that
-half of the *detailed* tokens to which the rest of the prompt attends most ([05](05_scale_compression.ipynb)).
+half of the *detailed* tokens to which the question attends most ([05](05_scale_compression.ipynb)).
 
 **Predict**: how long is the prompt that remains, and what is the answer?
 """
@@ -213,11 +213,12 @@ whole, half = (evaluation[f"page: pyramid{setting}"] for setting in ("", ", keep
 print(
     f"words found on {whole['n']} pages: {whole['words_read']:.2f} with all tokens, {half['words_read']:.2f} with half"
 )
-assert whole["n"] == half["n"] == 100 and half["words_read"] < 0.7 * whole["words_read"]
+assert whole["n"] == half["n"] == 100 and half["words_read"] > 0.97 * whole["words_read"]
 
 # %% [markdown]
 """
-A third of what it found before is lost. A model of this size has no tokens to spare; what a large one loses is another question.
+Hardly one is lost. This model was trained under compression and lets the question choose what stays; before that training, half of the tokens cost it a third of
+the words. Notebook [05](05_scale_compression.ipynb) tells why; what the published model loses is another question.
 
 ## Several pages at once
 
