@@ -99,7 +99,7 @@ answers["first"] = {question: ask(model, question) for question in (READ, COUNT)
 for version, said in answers.items():
     print(f"{version:<6}", said)
 assert answers["base"][READ] == "fresh bread\nopen sunday" == answers["base"][COUNT]
-assert answers["first"][COUNT] == answers["first"][READ] == "four words"
+assert answers["first"][COUNT] == "four words" and answers["first"][READ].startswith("four words")
 
 # %% [markdown]
 """
