@@ -254,8 +254,8 @@ What to look at: the dip at the line between rows, and how narrow it is. "matter
 still cut, 14 px beside it is whole. The line between columns costs hardly anything. And the orange curve is about where the blue one is: with this few
 words, a difference between them can't be seen. The intervals say how little so few words can tell.
 
-The benchmark read the same images with the same model, by code of its own that cuts the tiles without the processor. Its stored answers and those
-of the cell above have to agree.
+The benchmark read the same images, by code of its own that cuts the tiles without the processor, with the checkpoint as it was before its last
+training, that under compression ([05](05_scale_compression.ipynb)). Most of its stored answers have to be those of the cell above.
 """
 
 # %%
@@ -272,14 +272,14 @@ same = [
     if (key := (method, *GRIDS[axis], axis, 1 + offset, word)) in known  # 1/16 isn't among its steps
 ]
 print(f"{sum(same)} of {len(same)} answers are those of the benchmark")
-assert np.mean(same) > 0.95  # another processor may round an answer over an edge
+assert np.mean(same) > 0.75
 
 # %% [markdown]
 """
 ## What the full benchmark says
 
 24 words at 70 places each, three models of this size: one trained with plain tiling, one trained on as long with plain tiling (the
-control), one trained on with CIP, which is this checkpoint. Depth as above, from all readings.
+control), one trained on with CIP, from which this checkpoint comes. Depth as above, from all readings.
 
 **Predict**: two questions. Does every model have a sawtooth between rows? Does the second grid take it away?
 """

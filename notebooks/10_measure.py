@@ -64,7 +64,7 @@ assert len(block) == 2 * 9 * len(words)
 # %% [markdown]
 """
 A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered,
-and which grids cut the word. Scores follow from it. The same block is stored, read by the same model:
+and which grids cut the word. Scores follow from it. The same block is stored, read by the same model before its last training, that under compression:
 """
 
 # %%
@@ -80,7 +80,7 @@ stored = table[same_block]
 known = dict(zip(zip(stored["axis"], stored["position"], stored["word"], strict=True), stored["answer"], strict=True))
 same = np.mean([reading.answer == known[reading.axis, reading.position, reading.word] for reading in block])
 print(f"{100 * same:.0f} % of {len(block)} answers are the stored ones; the stored block has {len(stored['word'])}")
-assert same > 0.95  # another processor may round an answer over an edge
+assert same > 0.8
 assert {"accuracy", "exact", "cut_detailed", "cut_everywhere"} <= set(table)  # computed when the file is read
 
 # %%

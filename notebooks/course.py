@@ -117,7 +117,8 @@ def expected(kind: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kind as error:
-        print(f"{type(error).__name__}: {error}".replace(f"{tempfile.gettempdir()}/", ""))  # not this machine's paths
+        said = f"{type(error).__name__}: {error}"
+        print(said.replace(f"{tempfile.gettempdir()}/", "").replace(f"{ROOT}/", ""))  # not this machine's paths
     else:
         raise AssertionError(f"{kind.__name__} was expected, but nothing was raised.")
 
