@@ -38,7 +38,7 @@ class FactReading:
     """
     One prompt under one choice of tokens. Without queries there is no layer, 0 stands for it; all tokens are `"all"`,
     layer 0 and `keep_ratio` 1. `keep`, `repack`: whether the answer is right with such positions, -1 if not measured.
-    `asked`: how many of the tokens of the asked fact stay; `fact` and `facts`: how many tokens it and all of them have.
+    `asked`: how many tokens of the asked fact stay; `fact` and `facts`: how many tokens it and all of them have.
     """
 
     prompt: int
@@ -55,7 +55,7 @@ class FactReading:
 @dataclass(frozen=True)
 class Tokens:
     """
-    A prompt in tokens. `ids` (1, length); `lines` (length,): the number of the fact that each token belongs to, from 1,
+    A prompt in tokens. `ids` (1, length); `lines` (length,): the number of the fact that a token belongs to, from 1,
     or 0; `image_mask` (length,): True at what stands in for image tokens; `things`: ids of what may be answered.
     """
 

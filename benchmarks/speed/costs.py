@@ -5,8 +5,8 @@ layer over n tokens costs
 
     layer(n) = n (4 h q + 4 h k + 6 h i) + 2 q n n        (matrices; causal attention)
 
-Scoring at layer l runs l layers over all N tokens and, of the next, the attention's projections and the products of the
-R queries that count. If these are the last R tokens of the prompt, each of them sees N - R / 2 tokens on average:
+Scoring at layer l runs l layers over all N tokens and, of the next, the attention's projections and the products of
+the R queries that count. If these are the last R tokens of the prompt, each of them sees N - R / 2 tokens on average:
 
     scoring(N, R, l) = l layer(N) + N (4 h q + 4 h k) + 2 q R (N - R / 2)
 """

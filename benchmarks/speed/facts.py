@@ -12,17 +12,17 @@ NAMES = (
 VERBS = dict(
     pair.split("/")
     for pair in (
-        "sell/sells paint/paints collect/collects count/counts clean/cleans draw/draws hide/hides hold/holds keep/keeps "
-        "love/loves make/makes move/moves need/needs want/wants carry/carries bring/brings buy/buys build/builds "
-        "find/finds fix/fixes grow/grows hate/hates hunt/hunts study/studies take/takes teach/teaches trade/trades "
-        "throw/throws use/uses drop/drops burn/burns bury/buries"
+        "sell/sells paint/paints collect/collects count/counts clean/cleans draw/draws hide/hides hold/holds "
+        "keep/keeps love/loves make/makes move/moves need/needs want/wants carry/carries bring/brings buy/buys "
+        "build/builds find/finds fix/fixes grow/grows hate/hates hunt/hunts study/studies take/takes teach/teaches "
+        "trade/trades throw/throws use/uses drop/drops burn/burns bury/buries"
     ).split()
 )
 # Each is one token of SmolLM2's vocabulary, with the space before it
 THINGS = (
     "apples books chairs tables horses guitars lamps bottles cameras clocks mirrors pencils rings shirts windows "
-    "bikes candles carpets drums pillows ropes trucks shoes hats cats dogs birds flowers boxes coins stamps maps boats "
-    "toys bags"
+    "bikes candles carpets drums pillows ropes trucks shoes hats cats dogs birds flowers boxes coins stamps maps "
+    "boats toys bags"
 ).split()
 EXAMPLES = (("Zoe", "read", "reads", "stories"), ("Max", "cook", "cooks", "soups"), ("Ivy", "sing", "sings", "songs"))
 

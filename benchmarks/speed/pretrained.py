@@ -1,4 +1,4 @@
-"""`make bench-smollm`: time to the first token around a pretrained Llama; writes PRETRAINED.md, its figure and results.
+"""`make bench-smollm`: time to the first token around a pretrained Llama; writes PRETRAINED.md, a figure, results.
 
     python -m benchmarks.speed.pretrained [--rounds 3] [--tokens_per_tile 64 144 256] [--output FOLDER]
 

@@ -51,7 +51,7 @@ class PublishedPrefill:
 
     @torch.no_grad()
     def first_tokens(self, embeds: torch.Tensor, detailed: torch.Tensor, keep_ratio: float) -> tuple[list[int], int]:
-        """The first token of the answer to each row of `embeds`, `(rows, length, hidden_size)`; bytes of the caches."""
+        """The first token after each row of `embeds`, `(rows, length, hidden_size)`, and the bytes of the caches."""
         tokens, size = [], 0
         for row in embeds:
             kept = self.kept(row[None], detailed, keep_ratio)
