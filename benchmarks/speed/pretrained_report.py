@@ -67,22 +67,22 @@ def speed_part(results: dict) -> list:
     names = list(measured[0]["ratio"])
     return [
         f"Around SmolLM2-135M (30 layers), the first token takes {min(first):.3f} to {max(first):.3f} of stock "
-        f"InternVL's time with all tokens, and {min(halves):.2f} to {max(halves):.2f} with half of the detailed ones. At most "
-        f"{abs(off):.1%} lie between the time at `keep_ratio` 0.5 and what its counts predict ({off:+.1%}).",
+        f"InternVL's time with all tokens, and {min(halves):.2f} to {max(halves):.2f} with half of the detailed ones. "
+        f"At most {abs(off):.1%} lie between the time at `keep_ratio` 0.5 and what its counts predict ({off:+.1%}).",
         "Written by `make bench-smollm`; the numbers behind it are in `pretrained.json`. A ratio is the median over "
         f"the {measured[0]['rounds']} rounds, in each of which all ran once, in brackets the quartiles.",
         machine_line(results["machine"]),
         "## Time to the first token, as a share of stock InternVL's (sdpa)",
         'Ours scores by `queries="question"`, `layer=2` and `positions="keep"`. "published setting": ours by '
         '`"all"`, 1 and `"repack"`. "published procedure": two whole layers with eager attention, then the whole '
-        "prefill of what is kept, in our own words (`published.py`). Tiles are detailed + adaptive + global, as planned for a "
-        "page of 1240 x 1754 px; tokens per tile are 64, 144 or 256.",
+        "prefill of what is kept, in our own words (`published.py`). Tiles are detailed + adaptive + global, as "
+        "planned for a page of 1240 x 1754 px; tokens per tile are 64, 144 or 256.",
         markdown_table(["prompts", "tiles", "stock", *names], time_rows(results)),
         "![Time and memory over keep_ratio](pretrained.png)",
         "## Bytes of keys and values, and what counts predict",
         f"Limits: `keep_ratio` 1.0 takes at most {STOCK_LIMIT} of stock's time; 0.5 is within {DEVIATION_LIMIT:.0%} "
-        "of what its counts predict (`costs.py`), as a share of the time with all tokens. In brackets: measured against "
-        "predicted.",
+        "of what its counts predict (`costs.py`), as a share of the time with all tokens. In brackets: measured "
+        "against predicted.",
         markdown_table(
             [
                 "prompts",
@@ -141,12 +141,12 @@ def facts_part(path: Path) -> list:
     parts = [
         "## What is asked for stays",
         "Which queries, which layer and which positions keep what is asked for? SmolLM2 can't see images: the tokens "
-        "of 24 lines such as `Oscar hides bags.` stand in for an image's detailed tokens, a line of the names alone for "
-        "its adaptive and global ones. Three examples and the question about one line follow. An answer is right if the "
-        "asked thing is the likeliest next token of the 24 in the facts; chance is 4%. Over "
-        f"{every.prompt.nunique()} prompts, with all tokens, {right}% are right. All figures in %, with 95% intervals by "
-        "bootstrap over prompts. Text is easier to score than pixels, as its features are what the model was trained on. From `asked_facts.csv`, by "
-        "`python -m benchmarks.speed.asked_facts`.",
+        "of 24 lines such as `Oscar hides bags.` stand in for an image's detailed tokens, a line of the names alone "
+        "for its adaptive and global ones. Three examples and the question about one line follow. An answer is right "
+        "if the asked thing is the likeliest next token of the 24 in the facts; chance is 4%. Over "
+        f"{every.prompt.nunique()} prompts, with all tokens, {right}% are right. All figures in %, with 95% intervals "
+        "by bootstrap over prompts. Text is easier to score than pixels, as its features are what the model was "
+        "trained on. From `asked_facts.csv`, by `python -m benchmarks.speed.asked_facts`.",
     ]
     for keep_ratio in (0.5, 0.25):
         parts += [f"### `keep_ratio` {keep_ratio}", markdown_table(head, fact_rows(readings, keep_ratio))]
