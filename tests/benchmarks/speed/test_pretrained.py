@@ -41,10 +41,10 @@ def test_tiles_are_planned_for_the_page():
 
 
 def test_blocks_cover_lengths_rows_and_tilings():
-    blocks = pretrained.blocks([64, 144, 256])
+    blocks = pretrained.blocks([64, 121, 225])
     assert {each.complementarity for each in blocks} == {"any", "joint"}
     assert {each.rows for each in blocks} == {1, 2}
-    assert {each.tokens_per_tile for each in blocks} == {64, 144, 256}
+    assert {each.tokens_per_tile for each in blocks} == {64, 121, 225}
 
 
 def test_expected_grows_with_keep_ratio():
@@ -63,7 +63,7 @@ def test_finished_blocks_are_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "load", lambda: (None, None))
     monkeypatch.setattr(pretrained, "machine", lambda: {"cpu": "made up"})
 
-    def measure(each, causal_lm, rounds):
+    def measure(each, causal_lm, rounds, warm_up):
         measured.append(each)
         if len(measured) == 3:
             raise KeyboardInterrupt
