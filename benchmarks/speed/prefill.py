@@ -1,27 +1,7 @@
-"""Prefill with half of the detailed tokens against all of them, and what the token counts predict.
+"""Prefill with half of the detailed tokens against all of them, and what the token counts predict (`costs.py`)."""
 
-With N tokens in the prompt, of which K stay and R follow the detailed block, a decoder layer over n tokens costs, in
-multiplications and additions (hidden size h, intermediate size i, keys and values k wide),
-
-    layer(n) = n (4 h h + 4 h k + 6 h i) + 2 h n n        (matrices; causal attention)
-
-and scoring runs one layer over all tokens and, of the next, the attention's projections and the products of R rows:
-
-    scoring = layer(N) + N (4 h h + 4 h k) + 2 h R (N - R / 2)
-
-so with L layers the ratio should be (L layer(K) + scoring) / (L layer(N)).
-"""
-
-from benchmarks.speed.model import (
-    HEADS,
-    HIDDEN_SIZE,
-    INTERMEDIATE_SIZE,
-    KEY_VALUE_HEADS,
-    TEXT_AFTER,
-    TOKENS_PER_TILE,
-    make_model,
-    make_prompt,
-)
+from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_cost
+from benchmarks.speed.model import TEXT_AFTER, TOKENS_PER_TILE, make_model, make_prompt
 from benchmarks.speed.timing import compare
 
 
@@ -29,20 +9,6 @@ LAYERS = 8
 DETAILED, ADAPTIVE = 12, 6  # and the global tile: 19
 KEEP_RATIO = 0.5
 LIMIT = 0.15
-
-
-def layer_cost(tokens: int) -> float:
-    """Multiplications and additions of a decoder layer over so many tokens."""
-    key_value_size = HIDDEN_SIZE * KEY_VALUE_HEADS // HEADS
-    matrices = 4 * HIDDEN_SIZE**2 + 4 * HIDDEN_SIZE * key_value_size + 6 * HIDDEN_SIZE * INTERMEDIATE_SIZE
-    return tokens * matrices + 2 * HIDDEN_SIZE * tokens**2
-
-
-def scoring_cost(tokens: int, rows: int) -> float:
-    """Those of scoring: `rows` tokens follow the detailed block."""
-    key_value_size = HIDDEN_SIZE * KEY_VALUE_HEADS // HEADS
-    projections = tokens * (4 * HIDDEN_SIZE**2 + 4 * HIDDEN_SIZE * key_value_size)
-    return layer_cost(tokens) + projections + 2 * HIDDEN_SIZE * rows * (tokens - rows / 2)
 
 
 def measure(rounds: int = 11) -> dict:
@@ -61,13 +27,13 @@ def measure(rounds: int = 11) -> dict:
         },
         rounds,
     )
-    scoring = scoring_cost(tokens, rows)
-    predicted = (LAYERS * layer_cost(kept) + scoring) / (LAYERS * layer_cost(tokens))
+    sizes = Sizes.of(model.config.text_config)
+    predicted = predicted_ratio(sizes, tokens, kept, rows)
     measured = result["ratio"]["keep_ratio 0.5"]["median"]
     return result | {
         "tokens": tokens,
         "kept_tokens": kept,
-        "scoring_layers": scoring / layer_cost(tokens),
+        "scoring_layers": scoring_cost(sizes, tokens, rows) / layer_cost(sizes, tokens),
         "predicted": predicted,
         "deviation": measured / predicted - 1,
         "limit": LIMIT,

@@ -75,7 +75,7 @@ def report(results: dict) -> str:
         "",
         *markdown_table(["question", "measured", "limit", "met"], comparison_rows(results)),
         "",
-        f"The prediction counts multiplications (`prefill.py`): scoring costs {fill['scoring_layers']:.2f} layers "
+        f"The prediction counts multiplications (`costs.py`): scoring costs {fill['scoring_layers']:.2f} layers "
         f"over all {fill['tokens']} tokens,",
         f"which weighs less in a deeper model than in these {prefill.LAYERS} layers.",
         "",

@@ -6,20 +6,21 @@ import time
 from collections.abc import Callable
 
 
-def compare(functions: dict[str, Callable[[], object]], rounds: int) -> dict:
+def compare(functions: dict[str, Callable[[], object]], rounds: int, warm_up: bool = True) -> dict:
     """
-    Call every function once per round, after one round that does not count.
+    Call every function once per round, in turns.
 
     Args:
         functions (`dict[str, Callable]`): what to time, by name; the first one is the base of the ratios.
-        rounds (`int`): how often.
+        rounds (`int`): how often, at least 2.
+        warm_up (`bool`, *optional*, defaults to `True`): one round more, before the others, that does not count.
 
     Returns:
         `dict`: for each name the median in `seconds`, and in `ratio` the median and the quartiles of its time divided
         by that of the base in the same round.
     """
     seconds = {name: [] for name in functions}
-    for round_number in range(rounds + 1):
+    for round_number in range(0 if warm_up else 1, rounds + 1):
         # Turn the order around every time: a function must not always run in the wake of the same other one.
         order = list(functions) if round_number % 2 else list(reversed(functions))
         for name in order:

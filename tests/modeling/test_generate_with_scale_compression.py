@@ -101,8 +101,10 @@ class TestAgainstTheDefinition:
         model = tiny_model(scale_compression_config={"positions": positions})
         inputs = make_inputs(*rows)
         expected = [naive.generate(model, row, 0.4, positions) for row in single_rows(inputs)]
-        sequences = model.generate(**inputs, **NEW, keep_ratio=0.4, use_cache=False)
-        assert new_tokens(sequences, inputs) == expected
+        assert new_tokens(model.generate(**inputs, **NEW, keep_ratio=0.4, use_cache=False), inputs) == expected
+        cache = model.generate(**inputs, **NEW, keep_ratio=0.4, return_dict_in_generate=True).past_key_values
+        kept = max(len(naive.kept(model, row, 0.4)) for row in single_rows(inputs))  # no column of padding
+        assert cache.get_seq_length() == kept + NEW["max_new_tokens"] - 1
 
     def test_scale_compression_matters(self, model, inputs):
         tokens = {ratio: model.generate(**inputs, **NEW, keep_ratio=ratio).tolist() for ratio in (0.25, 0.5, 1.0)}
