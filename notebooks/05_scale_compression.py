@@ -472,14 +472,12 @@ for ratio in (1.0, 0.75, 0.5, 0.25, 0.1):
     text, cached, nbytes = answer(ratio)
     prompt = length - detailed + int(detailed * ratio)
     print(f"{ratio:10g}  {prompt:6}  {nbytes / 1000:9.0f}  {text!r}")
-    assert cached == prompt + (ratio < 1.0) and nbytes == cached * per_token  # one more: see below
+    assert cached == prompt and nbytes == cached * per_token
     assert text == "fresh bread\nopen sunday" or ratio < 0.5
 
 # %% [markdown]
 """
-At 0.5 nothing is lost on this page, the prompt is 21 % shorter and the cache as much, since the other views stay. (With `positions="keep"`
-the cache holds one slot of padding more: without any padding `generate` drops the mask, and the library would take the gaps in the
-positions for the seams of packed sequences.) This page was picked for the demo; the 200 pages above are less kind. `keep_ratio` is 1 unless you set it.
+At 0.5 nothing is lost on this page, the prompt is 21 % shorter and the cache as much, since the other views stay. This page was picked for the demo; the 200 pages above are less kind. `keep_ratio` is 1 unless you set it.
 
 ## One mechanism, two ways to run it
 

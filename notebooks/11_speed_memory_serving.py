@@ -146,13 +146,12 @@ for ratio in (1.0, 0.75, 0.5, 0.25):
     tokens, size = cache_of(ratio)
     stay = length - detailed + kept_count(detailed, ratio)
     print(f"keep_ratio {ratio:4}: {stay} tokens stay, cache of {tokens} slots, {size / 1000:.0f} kB")
-    assert tokens == stay + (ratio < 1) and size == tokens * per_token
+    assert tokens == stay and size == tokens * per_token
 assert per_token == 8192
 
 # %% [markdown]
 """
-8,192 bytes. (One slot more than tokens: this checkpoint keeps the positions of what stays, and `generate` needs one column of padding for it, see
-[05](05_scale_compression.ipynb).) Mini-Monkey 2B takes 96 KiB per token in bfloat16. What that means for a server is how many prompts it can hold at the same time:
+8,192 bytes. Mini-Monkey 2B takes 96 KiB per token in bfloat16. What that means for a server is how many prompts it can hold at the same time:
 
 **Predict**: 16 GiB for caches, pages of 33 tiles, answers of 100 tokens. How many prompts with all tokens, and how many with half of the detailed ones?
 """
@@ -446,7 +445,7 @@ model.save_pretrained(log.parent / "compressing")
 loaded = MiniMonkeyForConditionalGeneration.from_pretrained(log.parent / "compressing").eval()
 cache = loaded.generate(**inputs, max_new_tokens=1, return_dict_in_generate=True).past_key_values
 print(cache.get_seq_length(), "slots instead of", length)
-assert cache.get_seq_length() == length - detailed // 2 + 1
+assert cache.get_seq_length() == length - detailed // 2
 
 # %% [markdown]
 """
