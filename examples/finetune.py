@@ -35,7 +35,6 @@ from finetune_data import ChatCollator, load_chats
 from matplotlib import pyplot as plt
 from peft import LoraConfig, PeftModel, get_peft_model
 from push import check_whole, merge_command, push
-from random_keep_ratio import RandomKeepRatio
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -51,6 +50,7 @@ from trl import TrlParser
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
+from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 
 
 CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")

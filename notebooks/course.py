@@ -143,9 +143,9 @@ ORANGE, BLUE, GREEN, BLACK = "#D55E00", "#0072B2", "#009E73", "#000000"  # Okabe
 
 def result(name: str):
     """A file of `benchmarks/sawtooth/results`, such as `"scoring-6m-pyramid"`, as a table."""
-    import pandas
+    from benchmarks.sawtooth.report.readings import load
 
-    return pandas.read_csv(ROOT / "benchmarks" / "sawtooth" / "results" / f"{name}.csv")
+    return load(ROOT / "benchmarks" / "sawtooth" / "results" / f"{name}.csv")
 
 
 def words_read(table, queries: str, layer: int, positions: str, keep_ratio: float, of_those_of_all_tokens=False):

@@ -42,22 +42,22 @@ class Measurement:
         return FOLDER / f"{self.name}-{name}.csv"
 
 
-def open_readings(path: Path, mode: str) -> TextIO:
-    """A file of readings, or the compressed one beside it: readings of old models are kept as `.csv.gz`."""
+def stored(path: Path) -> Path:
+    """Where the readings of a file are: in the compressed one beside it, as those of old models, if there is one."""
     compressed = path.with_name(f"{path.name}.gz")
-    if compressed.exists():
-        return gzip.open(compressed, f"{mode}t", encoding="utf-8", newline="")
-    return path.open(mode, encoding="utf-8", newline="")
+    return compressed if compressed.exists() else path
 
 
-def has_readings(path: Path) -> bool:
-    """Whether there is such a file, compressed or not."""
-    return path.exists() or path.with_name(f"{path.name}.gz").exists()
+def open_readings(path: Path, mode: str) -> TextIO:
+    """A file of readings, `mode` `"r"` or `"a"`, compressed or not."""
+    path = stored(path)
+    opened = gzip.open if path.suffix == ".gz" else open
+    return opened(path, f"{mode}t", encoding="utf-8", newline="")
 
 
 def finished(path: Path, block: Sequence[str]) -> set[tuple[str, ...]]:
     """The blocks in a file of readings, as they are written."""
-    if not has_readings(path):
+    if not stored(path).exists():
         return set()
     with open_readings(path, "r") as file:
         return {tuple(row[name] for name in block) for row in csv.DictReader(file)}
@@ -65,7 +65,7 @@ def finished(path: Path, block: Sequence[str]) -> set[tuple[str, ...]]:
 
 def append_rows(path: Path, rows: Sequence) -> None:
     """Add dataclass instances to a CSV file, in one go: an interrupted run leaves no block that is half there."""
-    is_new = not has_readings(path)
+    is_new = not stored(path).exists()
     with open_readings(path, "a") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(rows[0])], lineterminator="\n")
         if is_new:

@@ -9,6 +9,7 @@ one is the likeliest next token. Every finished prompt is in the file for good.
 """
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,7 @@ from tqdm import tqdm
 from benchmarks.sawtooth.runner import append_rows, finished
 from benchmarks.speed.facts import FactPrompt, make_facts
 from benchmarks.speed.pretrained_model import load
-from modeling_minimonkey.scale_compression import (
-    compressed_position_ids,
-    question_tokens,
-    score_detailed_tokens,
-    select_tokens,
-)
+from modeling_minimonkey.scale_compression import compressed_position_ids, select_tokens, token_scores
 
 
 FILE = Path(__file__).parent / "asked_facts.csv"
@@ -81,12 +77,9 @@ class Tokens:
 
 def all_scores(language_model, embeds: torch.Tensor, tokens: Tokens) -> Iterator[tuple[str, int, torch.Tensor]]:
     """Queries, layer and the scores (length,) that they give, for every choice of them."""
-    images, positions = (tokens.lines > 0).long(), torch.arange(embeds.shape[1])[None]
-    every = torch.ones_like(tokens.image_mask)
-    for queries, counted in (("all", every), ("question", question_tokens(tokens.image_mask, every))):
-        for layer in LAYERS:
-            yield queries, layer, score_detailed_tokens(language_model, embeds, positions, images, layer, counted)
-    yield "none", 0, embeds[0].norm(dim=-1)
+    prompt = language_model, embeds, torch.arange(embeds.shape[1])[None], (tokens.lines > 0).long()
+    for queries, layer in [*itertools.product(("all", "question"), LAYERS), ("none", 0)]:
+        yield queries, layer, token_scores(*prompt, layer, queries, tokens.image_mask)
 
 
 @torch.no_grad()

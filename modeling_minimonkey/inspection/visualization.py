@@ -63,9 +63,10 @@ def plot_compression(
     inputs = processor.prepare_chat([{"role": "user", "content": content}], **images_kwargs)
     inputs = inputs.to(model.device, model.dtype)
     rule = {"queries": queries, "layer": layer}
-    scores, kept = detailed_scores(model, inputs, **rule), kept_detailed_tokens(model, inputs, keep_ratio, **rule)
+    scores, images = _scores_of_prompt(model, inputs, **rule)
+    kept = _by_tile(model, select_tokens(scores, images, keep_ratio), images)
     figure, axes, bar = _empty_figure(image)
-    drawn = draw_scores(axes[0], image, scores, plan.detailed)
+    drawn = draw_scores(axes[0], image, _by_tile(model, scores, images), plan.detailed)
     axes[0].set_title("score of each detailed token")
     percent = "{x:.2%}" if compression_settings(model, **rule).queries != "none" else None
     figure.colorbar(drawn, cax=bar, orientation="horizontal", label=score_name(model, **rule), format=percent)
@@ -116,7 +117,6 @@ def score_name(model, queries: str | None = None, layer: int | None = None) -> s
     return f"attention of {whose}, layer {settings.layer}"
 
 
-@torch.no_grad()
 def detailed_scores(model, inputs: dict, queries: str | None = None, layer: int | None = None) -> np.ndarray:
     """
     The score of each token of each detailed tile, `(detailed tiles, tokens per tile)`, float32.
@@ -127,10 +127,9 @@ def detailed_scores(model, inputs: dict, queries: str | None = None, layer: int 
         queries, layer: see [`plot_compression`].
     """
     scores, images = _scores_of_prompt(model, inputs, queries, layer)
-    return scores[images > 0].view(-1, model.config.image_seq_length).cpu().numpy()
+    return _by_tile(model, scores, images)
 
 
-@torch.no_grad()
 def kept_detailed_tokens(
     model, inputs: dict, keep_ratio: float, queries: str | None = None, layer: int | None = None
 ) -> np.ndarray:
@@ -144,10 +143,10 @@ def kept_detailed_tokens(
         queries, layer: see [`plot_compression`].
     """
     scores, images = _scores_of_prompt(model, inputs, queries, layer)
-    kept = select_tokens(scores, images, keep_ratio)
-    return kept[images > 0].view(-1, model.config.image_seq_length).cpu().numpy()
+    return _by_tile(model, select_tokens(scores, images, keep_ratio), images)
 
 
+@torch.no_grad()
 def _scores_of_prompt(model, inputs, queries, layer):
     """The scores of one prompt, `(length,)`, and the number of the image at its detailed tokens, elsewhere 0."""
     settings = compression_settings(model, queries, layer)
@@ -159,6 +158,11 @@ def _scores_of_prompt(model, inputs, queries, layer):
     language_model = model.model.language_model
     rule = settings.layer, settings.queries
     return token_scores(language_model, embeds, positions, images, *rule, image_mask[0]), images
+
+
+def _by_tile(model, values: torch.Tensor, images: torch.Tensor) -> np.ndarray:
+    """Of `(length,)` values those of the detailed tokens, `(detailed tiles, tokens per tile)`."""
+    return values[images > 0].view(-1, model.config.image_seq_length).cpu().numpy()
 
 
 def draw_scores(axis: Axes, image: Image.Image, scores: np.ndarray, grid: Grid) -> AxesImage:

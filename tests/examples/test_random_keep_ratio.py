@@ -10,9 +10,10 @@ from datasets import Dataset, Image, List
 from finetune import FinetuneArguments, last_checkpoint, run, trainer_arguments
 from finetune_sft import SFTConfig, SFTTrainer
 from PIL import Image as PillowImage
-from random_keep_ratio import RandomKeepRatio
 from safetensors.torch import load_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 
 
 CHECKPOINT = str(Path(__file__).resolve().parents[2] / "checkpoints" / "minimonkey-tiny")

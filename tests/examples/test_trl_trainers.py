@@ -15,9 +15,9 @@ import trl
 from datasets import Dataset, Image, List
 from peft import LoraConfig
 from PIL import Image as PillowImage
-from random_keep_ratio import RandomKeepRatio
 
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 from processing_minimonkey import MiniMonkeyProcessor
 
 

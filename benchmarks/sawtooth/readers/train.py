@@ -22,8 +22,8 @@ from benchmarks.sawtooth.readers.family_weights import load_reader, load_tower, 
 from benchmarks.sawtooth.readers.optimizer import make_optimizer
 from benchmarks.sawtooth.readers.recipe import RECIPES, SIZES, CopyStage, ReaderStage, TowerStage
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
-from examples.random_keep_ratio import RandomKeepRatio
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 from processing_minimonkey.plug_in import CIPProcessor
 
 
@@ -40,7 +40,8 @@ class StopAfter(TrainerCallback):
         self.updates = updates
 
     def on_step_end(self, args, state, control, **kwargs):
-        control.should_training_stop = state.global_step >= self.updates
+        if state.global_step >= self.updates:
+            control.should_training_stop = True
 
 
 def fill(stage: Stage, runs: Path, size: str) -> Stage:

@@ -4,7 +4,6 @@ import types
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.speed import asked_facts
 from benchmarks.speed.facts import FactPrompt, make_facts
@@ -21,22 +20,6 @@ class WordTokenizer:
     def __call__(self, text, add_special_tokens=False):
         words = text.replace(".", " .").split()
         return {"input_ids": [self.ids.setdefault(word, len(self.ids) + 10) for word in words]}
-
-
-@pytest.fixture(scope="module")
-def causal_lm():
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=400,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        pad_token_id=0,
-    )
-    return LlamaForCausalLM(config).eval()
 
 
 @pytest.fixture

@@ -1,26 +1,10 @@
 """Our words for the published procedure, against the library's functions with the published settings."""
 
-import pytest
 import torch
-from transformers import InternVLForConditionalGeneration, LlamaConfig, LlamaForCausalLM
+from transformers import InternVLForConditionalGeneration
 
 from benchmarks.speed.pretrained_model import make_prompt, wrap
 from benchmarks.speed.published import PublishedPrefill, cache_bytes
-
-
-@pytest.fixture(scope="module")
-def causal_lm():
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=400,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        pad_token_id=0,
-    )
-    return LlamaForCausalLM(config).eval()
 
 
 def embeds_of(causal_lm, inputs, image_mask):
