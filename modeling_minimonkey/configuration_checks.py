@@ -110,6 +110,16 @@ def check_keep_ratio(keep_ratio: float) -> float:
     return float(keep_ratio)
 
 
+def check_engine(keep_ratio: float) -> None:
+    """Raise `ValueError` if tokens would have to be dropped in a serving engine, which keeps them all in silence."""
+    if keep_ratio < 1.0:
+        raise ValueError(
+            f"`keep_ratio` is {keep_ratio}, but this engine keeps all tokens. For vLLM, install the package "
+            "`minimonkey` beside it and leave out `--model-impl transformers`; elsewhere set "
+            "`scale_compression_config.keep_ratio` to 1.0."
+        )
+
+
 def check_number(name: str, value: Any, limits: tuple[type, float, float]) -> None:
     """Check a number, or each of a list of them (`image_size`), against an entry of `LIMITS`; `None` is a default."""
     kind, low, high = limits

@@ -1,0 +1,1 @@
+"""Mini-Monkey in serving engines. Not part of a Hub folder."""
