@@ -3,9 +3,9 @@
     python examples/read_folder.py SCANS read.jsonl --model FOLDER
     python examples/read_folder.py you/scans read.jsonl --split train --column image --engine vllm
 
-Each line is `{"page": "a/b.png", "text": "...", "tokens": 12, "complete": true}`, or has the page and an `error`: a file
-that can't be read costs its own line and nothing else. Run the same command again after a crash or a kill: what is in
-the file already isn't read again. Pages with equally many tiles are read together.
+Each line is `{"page": "a/b.png", "text": "...", "tokens": 12, "complete": true}`, or has the page and an `error`: what
+can't be read costs its own line and nothing else. Run the same command again after a crash or a kill: what is in the
+file already isn't read again. Pages with equally many tiles are read together.
 """
 
 import argparse

@@ -27,6 +27,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
 
+ENGINES = ("vllm", "vllm_mla", "sglang")  # names of the attention that serving engines put into a model
 # The lowest and the highest value of every number that decides how much is made, or that must be finite. Generous:
 # ten times what the largest models have, and more.
 LIMITS: dict[str, tuple[type, float, float]] = {
@@ -110,9 +111,10 @@ def check_keep_ratio(keep_ratio: float) -> float:
     return float(keep_ratio)
 
 
-def check_engine(keep_ratio: float) -> None:
-    """Raise `ValueError` if tokens would have to be dropped in a serving engine, which keeps them all in silence."""
-    if keep_ratio < 1.0:
+def check_engine(config: PreTrainedConfig) -> None:
+    """Raise `ValueError` if a serving engine builds a model that would drop tokens: it would keep them, in silence."""
+    keep_ratio = config.scale_compression_config.keep_ratio
+    if keep_ratio < 1.0 and config.text_config._attn_implementation in ENGINES:
         raise ValueError(
             f"`keep_ratio` is {keep_ratio}, but this engine keeps all tokens. For vLLM, install the package "
             "`minimonkey` beside it and leave out `--model-impl transformers`; elsewhere set "

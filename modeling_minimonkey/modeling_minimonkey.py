@@ -107,6 +107,10 @@ class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
     """
 )
 class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
+    def __init__(self, config: MiniMonkeyConfig):
+        super().__init__(config)
+        check_engine(config)
+
     @auto_docstring
     def get_image_features(
         self,
@@ -137,8 +141,6 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             raise ValueError("`pixel_values` has no tiles; leave it out where there are no images.")
         if not pixel_values.is_floating_point():
             raise ValueError(f"`pixel_values` must be normalized floating point numbers, got {pixel_values.dtype}.")
-        if kwargs.pop("tile_levels", None) is not None:  # from an engine that puts features in their places by itself
-            check_engine(self.config.scale_compression_config.keep_ratio)
         return super().get_image_features(
             pixel_values=pixel_values,
             vision_feature_layer=vision_feature_layer,
@@ -295,8 +297,6 @@ class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
             check_prompt(self, input_ids, inputs_embeds, attention_mask, position_ids, cache is not None)
             check_images(self.config, pixel_values, mm_encoder_outputs)
         keep_ratio = self.check_compression(keep_ratio, pixel_values, tile_levels)
-        if tile_levels is not None and "attention_instances" in kwargs:  # an engine's own attention
-            check_engine(keep_ratio)
         whole = input_ids if inputs_embeds is None else inputs_embeds
         if is_checked and cache is None and (keep_ratio == 1.0 or tile_levels is None):
             check_length(self.config, whole, attention_mask, position_ids)  # before the vision tower runs

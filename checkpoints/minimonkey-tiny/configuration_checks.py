@@ -27,6 +27,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
 
+ENGINES = ("vllm", "vllm_mla", "sglang")  # names of the attention that serving engines put into a model
 # The lowest and the highest value of every number that decides how much is made, or that must be finite. Generous:
 # ten times what the largest models have, and more.
 LIMITS: dict[str, tuple[type, float, float]] = {
@@ -108,6 +109,17 @@ def check_keep_ratio(keep_ratio: float) -> float:
     if not 0.0 < keep_ratio <= 1.0:
         raise ValueError(f"`keep_ratio` {allowed}, got {shown(keep_ratio)}.")
     return float(keep_ratio)
+
+
+def check_engine(config: PreTrainedConfig) -> None:
+    """Raise `ValueError` if a serving engine builds a model that would drop tokens: it would keep them, in silence."""
+    keep_ratio = config.scale_compression_config.keep_ratio
+    if keep_ratio < 1.0 and config.text_config._attn_implementation in ENGINES:
+        raise ValueError(
+            f"`keep_ratio` is {keep_ratio}, but this engine keeps all tokens. For vLLM, install the package "
+            "`minimonkey` beside it and leave out `--model-impl transformers`; elsewhere set "
+            "`scale_compression_config.keep_ratio` to 1.0."
+        )
 
 
 def check_number(name: str, value: Any, limits: tuple[type, float, float]) -> None:

@@ -33,7 +33,14 @@ from transformers.utils.generic import can_return_tuple
 
 from .chat_minimonkey import ChatMixin
 from .compressed_prompt import CompressedBeginning, flat_features
-from .configuration_checks import LIMITS, check_keep_ratio, check_number, check_vision_features, shown
+from .configuration_checks import (
+    LIMITS,
+    check_engine,
+    check_keep_ratio,
+    check_number,
+    check_vision_features,
+    shown,
+)
 from .configuration_minimonkey import MiniMonkeyConfig
 from .generation_minimonkey import CACHE, ScaleCompressionGenerationMixin, is_filled
 from .input_checks import (
@@ -100,6 +107,10 @@ class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
     """
 )
 class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
+    def __init__(self, config: MiniMonkeyConfig):
+        super().__init__(config)
+        check_engine(config)
+
     @auto_docstring
     def get_image_features(
         self,

@@ -121,6 +121,13 @@ def check_text_length(length: int, longest: int) -> None:
         )
 
 
+def control_tokens(tokenizer: PreTrainedTokenizerBase) -> re.Pattern:
+    """A pattern of all tokens that a tokenizer has added to its vocabulary, which it finds in any text."""
+    tokens = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+    longest_first = sorted((token for token in tokens if token.strip()), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)))
+
+
 def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dict[str, Any]) -> None:
     """
     Change the `arguments` of a chat so that control tokens in it are text, or refuse them where that can't be. The
@@ -130,9 +137,7 @@ def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dic
     processor_kwargs = arguments["processor_kwargs"]
     asked = arguments | processor_kwargs | (processor_kwargs.get("text_kwargs") or {})
     left_out = [name for name in LEFT_OUT if asked.get(name)]
-    tokens = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
-    longest_first = sorted((token for token in tokens if token.strip()), key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)))
+    pattern = control_tokens(tokenizer)
     conversation = _with_joined_texts(arguments["conversation"], pattern)
     written = arguments.keys() - {"chat_template", "conversation", "processor_kwargs"}
     if not SANITIZES or left_out:

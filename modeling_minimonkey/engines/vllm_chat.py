@@ -26,8 +26,8 @@ class CheckedRenderer(HfRenderer):
         """
         pattern = control_tokens(self.get_tokenizer())
         for index, message in enumerate(messages):
-            texts = list(message_texts(message))
-            for text in (*texts, "".join(texts), "".join(text.strip() for text in texts)):
+            together = [text for text in content_texts(message) if isinstance(text, str)]
+            for text in (*strings(message), "".join(together), "".join(text.strip() for text in together)):
                 if found := pattern.search(text):
                     raise ValueError(
                         f"messages[{index}] holds the control token {found.group()!r}, which only the chat template "
@@ -35,14 +35,20 @@ class CheckedRenderer(HfRenderer):
                     )
 
 
-def message_texts(message: Any) -> Iterator[str]:
-    """The strings of a message that a template may write: all but those of its images."""
-    if isinstance(message, str):
-        yield message
-    elif isinstance(message, Mapping):
-        for key, value in message.items():
-            if key not in ("image_url", "image", "image_pil", "image_embeds", "uuid"):
-                yield from message_texts(value)
-    elif isinstance(message, (list, tuple)):
-        for value in message:
-            yield from message_texts(value)
+def content_texts(message: Mapping) -> list:
+    """The texts of a message's blocks, which the template may write one after the other."""
+    content = message.get("content")
+    return [block.get("text") for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All strings of a message but those of its images."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            if key not in ("image_url", "image_embeds", "uuid"):
+                yield from strings(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from strings(each)

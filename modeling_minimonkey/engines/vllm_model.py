@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from torch import nn
 from vllm.logger import init_logger
 from vllm.model_executor.models.transformers import TransformersMultiModalForCausalLM
 from vllm.model_executor.models.transformers.multimodal import (
@@ -177,8 +178,12 @@ class MiniMonkeyForVLLM(TransformersMultiModalForCausalLM):
     """vLLM's Transformers backend around [`MiniMonkeyModel`], whose images give only the tokens that stay."""
 
     def __init__(self, *, vllm_config, prefix: str = ""):
-        super().__init__(vllm_config=vllm_config, prefix=prefix)
         settings = vllm_config.model_config.hf_config.scale_compression_config
+        keep_ratio, settings.keep_ratio = settings.keep_ratio, 1.0  # the model itself drops nothing here
+        try:
+            super().__init__(vllm_config=vllm_config, prefix=prefix)
+        finally:
+            settings.keep_ratio = keep_ratio
         if (settings.queries, settings.positions) != ("none", "repack"):
             logger.warning_once(
                 "Where `keep_ratio` is below 1, vLLM keeps the longest image features and leaves no gaps in positions "
@@ -186,6 +191,20 @@ class MiniMonkeyForVLLM(TransformersMultiModalForCausalLM):
                 settings.queries,
                 settings.positions,
             )
+
+    def recursive_replace(self) -> None:
+        """
+        Put the engine's layers in place of the library's; where weights are divided, not in the vision tower, whose
+        attention doesn't expect a part of its heads: every process has all of it.
+        """
+        if self.tp_group.world_size == 1:
+            super().recursive_replace()
+            return
+        tower, self.model.vision_tower = self.model.vision_tower, nn.Identity()
+        try:
+            super().recursive_replace()
+        finally:
+            self.model.vision_tower = tower
 
     def _process_image_input(self, **kwargs) -> list[torch.Tensor] | None:
         keep_ratios, levels = kwargs.pop(KEEP_RATIO, None), kwargs.pop("tile_levels", None)

@@ -43,6 +43,7 @@ VLLM = {
         "HFMultiModalInputs": {},
     },
     "vllm.config.multimodal": {"MultiModalConfig": {"merge_mm_processor_kwargs": ["self", "inference_kwargs"]}},
+    "vllm.model_executor.models.transformers.base": {"Base": {"recursive_replace": ["self"]}},
     "vllm.model_executor.models.transformers": {"TransformersMultiModalForCausalLM": {}},
     "vllm.model_executor.models.transformers.multimodal": {
         "MultiModalDummyInputsBuilder": {},
@@ -73,19 +74,20 @@ VLLM_WORDS = {
         "processed_data.update(passthrough_data)",
         "return self._postprocess_hf_mm_data(",
     ],
+    "vllm.model_executor.models.transformers.base": [
+        "self.recursive_replace()",
+        "self.text_config._attn_implementation = VLLM_ATTN_IMPL",
+    ],
     "vllm.config.model": ["tokenizer_mode", "cls.verify_and_update_model_config(self)"],
 }
 SGLANG = {
     "sglang.srt.models.transformers": {
-        "TransformersBase": {"_run_hf_backbone": ["self", "input_ids", "input_embeds", "positions", "forward_batch"]},
-        "MultiModalMixin": {"_collect_mm_kwargs": ["self", "forward_batch"]},
+        "TransformersBase": {"__init__": ["self", "config"]},
     },
 }
 SGLANG_WORDS = {
     "sglang.srt.models.transformers": [
-        "attention_instances=self.attention_instances",  # by which `forward` knows an engine
-        "for key, value in (item.model_specific_data or {}).items():",  # with `tile_levels` among them
-        '"image": "pixel_values"',
+        'self.text_config._attn_implementation = "sglang"',  # before the model is made, which knows an engine by it
     ],
 }
 
