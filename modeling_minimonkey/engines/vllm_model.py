@@ -7,8 +7,8 @@ after the vision tower: the longest stay (`queries="none"`), at the engine's own
 (`positions="repack"`). No question enters, so the engine's caches of images and of prefixes stay valid.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,15 +26,14 @@ from vllm.multimodal.parse import ImageSize
 from vllm.multimodal.processing.context import InputProcessingContext
 
 from modeling_minimonkey.configuration_checks import check_keep_ratio, shown
-from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count, select_tokens
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL
+
+from .image_tokens import REQUEST_OPTIONS, count_tokens, dropped_tokens, flat_options, longest_features, shapes
 
 
 logger = init_logger("vllm.minimonkey")
 
 KEEP_RATIO = "keep_ratio"  # its name in requests, and among the fields of an image
-LONGEST = 10_000  # pixels of the longer side of an image of which tokens are counted
-# What a request may ask for in `mm_processor_kwargs`; the rest, such as limits, is the server's.
-REQUEST_OPTIONS = ("keep_ratio", "pyramid", "detailed_tiles", "adaptive_tiles", "complementarity", "crop_to_patches")
 
 
 class WithoutKeepRatio(InputProcessingContext):
@@ -42,7 +41,7 @@ class WithoutKeepRatio(InputProcessingContext):
 
     def get_merged_mm_kwargs(self, kwargs: Mapping[str, object], **options) -> dict[str, Any]:
         merged = super().get_merged_mm_kwargs(kwargs, **options)
-        merged.pop("keep_ratio", None)
+        merged.pop(KEEP_RATIO, None)
         return merged
 
 
@@ -65,28 +64,21 @@ class MiniMonkeyProcessingInfo(MultiModalProcessingInfo):
             ValueError: it is none.
         """
         merged = self.ctx.get_mm_config().merge_mm_processor_kwargs(options)
-        return check_keep_ratio(merged.get("keep_ratio", self.get_hf_config().scale_compression_config.keep_ratio))
+        return check_keep_ratio(merged.get(KEEP_RATIO, self.get_hf_config().scale_compression_config.keep_ratio))
 
     def get_image_size_with_most_features(self) -> ImageSize:
-        """Of all shapes of images: a square one, which the engine assumes, can have fewer tiles than others."""
-        return self._get_size_with_most_tokens(list(self._shapes()), self._get_num_image_tokens)
-
-    def _shapes(self) -> Iterator[ImageSize]:
-        """Large images of all shapes in which the number of tiles can change: at and between those of the grids."""
+        """Of all shapes of images, as a square one, which the engine assumes, can have fewer tiles than others."""
         images = self.get_hf_processor().image_processor
-        most = max(images.detailed_tiles[1], (images.adaptive_tiles or (1, 1))[1])
-        ratios = sorted({columns / rows for rows in range(1, most + 1) for columns in range(1, most // rows + 1)})
-        between = [(first + second) / 2 for first, second in pairwise(ratios)]
-        between += [(first * second) ** 0.5 for first, second in pairwise(ratios)]
-        for ratio in (*ratios, *between):
-            yield ImageSize(width=round(LONGEST * min(1, ratio)), height=round(LONGEST / max(1, ratio)))
+        sizes = [ImageSize(width=width, height=height) for width, height in shapes(images)]
+        return self._get_size_with_most_tokens(sizes, self._get_num_image_tokens)
+
+    @cached_property
+    def most_image_tokens(self) -> int:
+        """Of any image, with the options of the server: for so many the engine has planned its memory."""
+        return self.get_max_image_tokens()
 
     def _get_num_image_tokens(self, size: ImageSize) -> int:
-        processor = self.get_hf_processor()
-        plan = processor.image_processor.get_pyramid_plan(size.height, size.width)
-        detailed = len(plan.group_tiles("detailed")) * processor.image_seq_length
-        others = plan.num_tiles * processor.image_seq_length - detailed
-        return 2 + others + kept_count(detailed, self.keep_ratio({}))  # with <img> and </img>
+        return count_tokens(self.get_hf_processor(), size.height, size.width, self.keep_ratio({}))
 
 
 class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
@@ -115,7 +107,7 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
                     f"`mm_processor_kwargs` of a request may hold {', '.join(REQUEST_OPTIONS)}, got {shown(name)}."
                 )
         keep_ratio = self.info.keep_ratio(options)
-        options.pop("keep_ratio", None)
+        options.pop(KEEP_RATIO, None)
         hf_inputs = super()._get_hf_mm_inputs(mm_items, options)
         return hf_inputs._replace(passthrough_data={**hf_inputs.passthrough_data, KEEP_RATIO: keep_ratio})
 
@@ -137,8 +129,8 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
                 processed_data["tile_levels"].split(tiles),
                 strict=True,
             ):
-                detailed = int((levels == DETAILED_LEVEL).sum()) * processor.image_seq_length
-                dropped = detailed - kept_count(detailed, keep_ratio)
+                detailed = int((levels == DETAILED_LEVEL).sum())
+                dropped = dropped_tokens(detailed, processor.image_seq_length, keep_ratio)
                 shortened.append(torch.cat((ids[:1], ids[1 + dropped :])))  # after <img>
             self.check_lengths(map(len, shortened))
             processed_data["image_replacement_ids"] = torch.cat(shortened)
@@ -148,7 +140,7 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
 
     def check_lengths(self, lengths: Iterable[int]) -> None:
         """Raise `ValueError` if an image takes more tokens than the engine has planned its memory for."""
-        most = self.info.get_max_image_tokens()
+        most = self.info.most_image_tokens
         for length in lengths:
             if length > most:
                 raise ValueError(
@@ -163,12 +155,6 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
             return fields
         hf_inputs[KEEP_RATIO] = keep_ratio
         return {**fields, KEEP_RATIO: MultiModalFieldConfig.batched("image", keep_on_cpu=True)}  # one for each image
-
-
-def flat_options(options: Mapping[str, object]) -> dict[str, object]:
-    """Options for the processor without the level of `images_kwargs`, into which some releases of vLLM sort them."""
-    options = dict(options)
-    return options | dict(options.pop("images_kwargs", {}))
 
 
 @MULTIMODAL_REGISTRY.register_processor(
@@ -218,18 +204,6 @@ class MiniMonkeyForVLLM(TransformersMultiModalForCausalLM):
                 images, levels.split(tiles), keep_ratios.flatten().tolist(), strict=True
             )
         ]
-
-
-def longest_features(features: torch.Tensor, tile_levels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
-    """
-    The features of one image that stay, in order, of `(tiles * image_seq_length, hidden_size)`, where `tile_levels`,
-    `(tiles,)`, says which are detailed.
-    """
-    if keep_ratio == 1.0:
-        return features
-    detailed = (tile_levels == DETAILED_LEVEL).repeat_interleave(len(features) // len(tile_levels))
-    scores = features.float().norm(dim=-1)
-    return features[select_tokens(scores, detailed.long().to(scores.device), keep_ratio)]
 
 
 def image_tokens(hf_inputs: Mapping[str, Any], processor) -> list[int]:

@@ -233,3 +233,21 @@ def test_images_encoded_one_by_one_give_the_logits_of_one_call(trained_model, tr
     positions = torch.arange(input_ids.shape[1])[None]
     hidden = trained_model.model(inputs_embeds=embeds, position_ids=positions, use_cache=False, return_dict=False)[0]
     torch.testing.assert_close(trained_model.lm_head(hidden), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_an_engine_that_would_keep_all_tokens_in_silence_is_refused(checkpoint, engine):
+    """Both put their attention into the configuration before they build the model."""
+    config = AutoConfig.from_pretrained(checkpoint)
+    AttentionInterface.register(engine, sdpa_attention_forward)
+    try:
+        config.text_config._attn_implementation = engine
+        with torch.device("meta"):
+            AutoModel.from_config(config)
+            config.scale_compression_config.keep_ratio = 0.5
+            with pytest.raises(ValueError, match="`keep_ratio` is 0.5, but this engine keeps all tokens"):
+                AutoModel.from_config(config)
+            config.text_config._attn_implementation = "sdpa"
+            AutoModel.from_config(config)
+    finally:
+        AttentionInterface._global_mapping.pop(engine)

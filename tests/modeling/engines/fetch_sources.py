@@ -22,9 +22,10 @@ def fetch(target: Path) -> None:
     for name, release in SOURCES.items():
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
-            if name == "vllm":  # nothing is compiled, but its setup has to run
+            if name == "vllm":  # nothing is compiled, but its setup has to run and to tell this version
                 command += ["--no-build-isolation", "--no-binary", name]
-            subprocess.run([*command, release], check=True, env=os.environ | {"VLLM_TARGET_DEVICE": "empty"})
+            setup = {"VLLM_TARGET_DEVICE": "empty", "VLLM_VERSION_OVERRIDE": release.partition("==")[2]}
+            subprocess.run([*command, release], check=True, env=os.environ | setup)
             (archive,) = Path(folder).iterdir()
             unpack(archive, name, target / name)
 

@@ -1,0 +1,67 @@
+"""How many tokens an image takes in a serving engine, known from its size, and which of its features they are."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+import torch
+
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count, select_tokens
+
+
+LONGEST = 10_000  # pixels of the longer side of an image of which tokens are counted
+# What a request may ask for in `mm_processor_kwargs`; the rest, such as limits, is the server's.
+REQUEST_OPTIONS = ("keep_ratio", "pyramid", "detailed_tiles", "adaptive_tiles", "complementarity", "crop_to_patches")
+
+
+def flat_options(options: Mapping[str, object]) -> dict[str, object]:
+    """Options for the processor without the level of `images_kwargs`, into which some releases of vLLM sort them."""
+    options = dict(options)
+    return options | dict(options.pop("images_kwargs", {}))
+
+
+def dropped_tokens(detailed_tiles: int, image_seq_length: int, keep_ratio: float) -> int:
+    """How many of an image's tokens are dropped, if it has so many detailed tiles."""
+    detailed = detailed_tiles * image_seq_length
+    return detailed - kept_count(detailed, keep_ratio)
+
+
+def count_tokens(processor, height: int, width: int, keep_ratio: float) -> int:
+    """How many tokens an image of this size in pixels takes in a prompt, with `<img>` and `</img>`."""
+    plan = processor.image_processor.get_pyramid_plan(height, width)
+    tokens = plan.num_tiles * processor.image_seq_length
+    return 2 + tokens - dropped_tokens(len(plan.group_tiles("detailed")), processor.image_seq_length, keep_ratio)
+
+
+def shapes(image_processor) -> Iterator[tuple[int, int]]:
+    """
+    Width and height of large images of all shapes in which the number of tiles can differ: those of the grids, and
+    those between them. A square image, by which engines measure, can have fewer tiles than others.
+    """
+    most = max(image_processor.detailed_tiles[1], (image_processor.adaptive_tiles or (1, 1))[1])
+    ratios = sorted({columns / rows for rows in range(1, most + 1) for columns in range(1, most // rows + 1)})
+    between = [(first + second) / 2 for first, second in pairwise(ratios)]
+    between += [(first * second) ** 0.5 for first, second in pairwise(ratios)]
+    for ratio in (*ratios, *between):
+        yield round(LONGEST * min(1, ratio)), round(LONGEST / max(1, ratio))
+
+
+def longest_features(features: torch.Tensor, tile_levels: torch.Tensor, keep_ratio: float) -> torch.Tensor:
+    """
+    The features of one image that stay: those of detailed tiles with the largest norms, and all of the others.
+
+    Args:
+        features (`torch.Tensor` of shape `(tiles * image_seq_length, hidden_size)`):
+            What the projector made of the image's tiles.
+        tile_levels (`torch.LongTensor` of shape `(tiles,)`):
+            Level of each tile: 0 detailed, 1 adaptive, 2 global.
+        keep_ratio (`float`):
+            Share of the detailed features that stays.
+
+    Returns:
+        `torch.Tensor` of shape `(tokens, hidden_size)`, in order: as many as the prompt has places for.
+    """
+    if keep_ratio == 1.0:
+        return features
+    detailed = (tile_levels == DETAILED_LEVEL).repeat_interleave(len(features) // len(tile_levels))
+    scores = features.float().norm(dim=-1)
+    return features[select_tokens(scores, detailed.long().to(scores.device), keep_ratio)]
