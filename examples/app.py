@@ -2,8 +2,8 @@
 
     python examples/app.py [--model FOLDER]
 
-The default model is the small checkpoint of this repository, which knows one question: "Read the text." The page loads
-nothing from the network. Gradio's environment variables set where it listens, GRADIO_SERVER_NAME and
+The default model is the small checkpoint of this repository, which reads rendered words: "Read the text." The page
+loads nothing from the network. Gradio's environment variables set where it listens, GRADIO_SERVER_NAME and
 GRADIO_SERVER_PORT, and where it keeps uploads, GRADIO_TEMP_DIR: by default a folder of its own, removed at the end.
 Gradio tells visitors the paths of their uploads in it; other files of this machine are neither opened nor named.
 """
@@ -206,8 +206,8 @@ class Reader:
         if Path(self.name).resolve() == CHECKPOINT:
             return (
                 f"**minimonkey-tiny**, {weights}, answers here. It reads rendered lower-case words and digits, "
-                f"nothing else, and knows one question: “{QUESTION}” It is for trying out what the page shows; it "
-                "says nothing about the published model."
+                f"nothing else. Ask “{QUESTION}”; its card has the other questions that it knows. It is for trying out "
+                "what the page shows, and says nothing about the published model."
             )
         name = Path(self.name).name if Path(self.name).exists() else self.name
         return f"**{name}**, {weights}, answers here. Its model card says what it can read."

@@ -5,7 +5,7 @@
 `--keep-ratio 0.5` drops half of the detailed tokens before the answer (scale compression); by default the model's own
 setting holds, which is to keep all.
 
-The default model is the small checkpoint of this repository, which knows one question: "Read the text."
+The default model is the small checkpoint of this repository, which reads rendered words: "Read the text."
 """
 
 import os

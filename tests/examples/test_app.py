@@ -265,7 +265,7 @@ def test_titles_are_whole_and_apart(reader, size):
 
 def test_the_banner_says_which_model_answers(reader, monkeypatch):
     assert reader.describe().startswith("**minimonkey-tiny**, 6.6 million weights, answers here. It reads rendered")
-    assert "knows one question: “Read the text.”" in reader.describe()
+    assert "Ask “Read the text.”" in reader.describe()
     monkeypatch.setattr(reader, "name", "somebody/else")
     assert (
         reader.describe()
