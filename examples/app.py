@@ -206,8 +206,8 @@ class Reader:
         if Path(self.name).resolve() == CHECKPOINT:
             return (
                 f"**minimonkey-tiny**, {weights}, answers here. It reads rendered lower-case words and digits, "
-                f"nothing else. Ask “{QUESTION}”; its card has the other questions that it knows. It is for trying out "
-                "what the page shows, and says nothing about the published model."
+                f"nothing else. Ask “{QUESTION}”; its card has the other questions that it knows. It is for trying "
+                "out what the page shows, and says nothing about the published model."
             )
         name = Path(self.name).name if Path(self.name).exists() else self.name
         return f"**{name}**, {weights}, answers here. Its model card says what it can read."
