@@ -364,8 +364,9 @@ The server compresses as the model's configuration says; ours has `keep_ratio` 1
 
 ## vLLM and SGLang
 
-Both can run a model of Transformers by their own backends, and both have a contract for it. `tests/modeling/test_serving_contract.py` holds it: the model is built without weights, their attention is put in, the number of image tokens is asked before pixels are there. `make test-vllm` asks
-an unofficial build of vLLM 0.32 on a CPU, which answers as Transformers does; neither has been run on a GPU, SGLang not at all. They put the image features into the prompt by themselves and never call our `generate`, so they give **CIP without SCM**: the pyramid comes from the processor, nothing is dropped.
+Both run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` holds: the model is built without weights, their attention is put in, the number of image tokens is asked before pixels are there.
+
+An engine plans its memory before it has seen an image, so it has to know how long the prompt will be. With compression that works, too: the *number* of tokens that stay follows from the tiles. Only *which* ones has to wait for the vision tower, and there nothing is known of the question yet, so the longest features stay. With this package installed beside it, vLLM finds a plugin that does this: `vllm serve minimonkey-2b` has CIP and compression, per server and per request. `make test-vllm` asks an unofficial build of vLLM on a CPU, which answers token by token as `generate` does with `queries="none"` and `positions="repack"`; [docs/engines.md](../docs/engines.md) says what was run. SGLang has CIP alone and was not run.
 
 **Predict**: does the count agree with the prompt for every size?
 """
