@@ -25,9 +25,20 @@ def dropped_tokens(detailed_tiles: int, image_seq_length: int, keep_ratio: float
     return detailed - kept_count(detailed, keep_ratio)
 
 
-def count_tokens(processor, height: int, width: int, keep_ratio: float) -> int:
-    """How many tokens an image of this size in pixels takes in a prompt, with `<img>` and `</img>`."""
-    plan = processor.image_processor.get_pyramid_plan(height, width)
+def count_tokens(processor, height: int, width: int, keep_ratio: float, options: Mapping | None = None) -> int:
+    """
+    How many tokens an image takes in a prompt, with `<img>` and `</img>`.
+
+    Args:
+        processor ([`MiniMonkeyProcessor`]): the model's processor.
+        height, width (`int`): of the image in pixels.
+        keep_ratio (`float`): share of the detailed tokens that stays.
+        options (`Mapping`, *optional*): settings that override those of the image processor.
+
+    Raises:
+        TypeError, ValueError: an option is wrong.
+    """
+    plan = processor.image_processor.get_pyramid_plan(height, width, dict(options or {}))
     tokens = plan.num_tiles * processor.image_seq_length
     return 2 + tokens - dropped_tokens(len(plan.group_tiles("detailed")), processor.image_seq_length, keep_ratio)
 

@@ -7,7 +7,7 @@ after the vision tower: the longest stay (`queries="none"`), at the engine's own
 (`positions="repack"`). No question enters, so the engine's caches of images and of prefixes stay valid.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ from vllm.model_executor.models.transformers.multimodal import (
 )
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.multimodal.inputs import MultiModalFieldConfig
-from vllm.multimodal.parse import ImageSize
+from vllm.multimodal.parse import ImageProcessorItems, ImageSize
 from vllm.multimodal.processing.context import InputProcessingContext
 
 from modeling_minimonkey.configuration_checks import check_keep_ratio, shown
@@ -108,6 +108,7 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
                 )
         keep_ratio = self.info.keep_ratio(options)
         options.pop(KEEP_RATIO, None)
+        self.check_lengths(mm_items, keep_ratio, {name: options[name] for name in REQUEST_OPTIONS if name in options})
         hf_inputs = super()._get_hf_mm_inputs(mm_items, options)
         return hf_inputs._replace(passthrough_data={**hf_inputs.passthrough_data, KEEP_RATIO: keep_ratio})
 
@@ -132,20 +133,26 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
                 detailed = int((levels == DETAILED_LEVEL).sum())
                 dropped = dropped_tokens(detailed, processor.image_seq_length, keep_ratio)
                 shortened.append(torch.cat((ids[:1], ids[1 + dropped :])))  # after <img>
-            self.check_lengths(map(len, shortened))
             processed_data["image_replacement_ids"] = torch.cat(shortened)
             processed_data["image_replacement_sizes"] = torch.tensor([len(ids) for ids in shortened])
             processed_data[KEEP_RATIO] = torch.full((len(shortened),), keep_ratio, dtype=torch.float64)
         return super()._postprocess_hf_mm_data(mm_inputs, hf_processor_mm_kwargs, processed_data)
 
-    def check_lengths(self, lengths: Iterable[int]) -> None:
-        """Raise `ValueError` if an image takes more tokens than the engine has planned its memory for."""
-        most = self.info.most_image_tokens
-        for length in lengths:
-            if length > most:
+    def check_lengths(self, mm_items, keep_ratio: float, options: Mapping[str, object]) -> None:
+        """
+        Raise `ValueError` if an image takes more tokens than the engine has planned its memory for. Before any tile is
+        cut: a request could ask for very many.
+        """
+        images = mm_items.get("image")
+        for index in range(images.get_count() if isinstance(images, ImageProcessorItems) else 0):
+            width, height = images.get_image_size(index)
+            # Which side is up is known once it is decoded
+            sides = ((height, width), (width, height))
+            length = max(count_tokens(self.info.get_hf_processor(), *each, keep_ratio, options) for each in sides)
+            if length > self.info.most_image_tokens:
                 raise ValueError(
                     f"An image takes {length} tokens with these `mm_processor_kwargs`, and this server has planned "
-                    f"for {most}: ask for fewer tiles or a lower `keep_ratio`, or start it with these options."
+                    f"for {self.info.most_image_tokens}: ask for fewer tiles or a lower `keep_ratio`, or start it so."
                 )
 
     def _get_mm_fields_config(self, hf_inputs, hf_processor_mm_kwargs):

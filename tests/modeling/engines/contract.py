@@ -29,7 +29,7 @@ VLLM = {
     },
     "vllm.multimodal": {"MULTIMODAL_REGISTRY": {}},
     "vllm.multimodal.inputs": {"MultiModalFieldConfig": {"batched": ["modality", "keep_on_cpu"]}},
-    "vllm.multimodal.parse": {"ImageSize": {}},
+    "vllm.multimodal.parse": {"ImageSize": {}, "ImageProcessorItems": {"get_image_size": ["self", "item_idx"]}},
     "vllm.multimodal.processing.context": {
         "InputProcessingContext": {"get_merged_mm_kwargs": ["self", "kwargs"], "get_mm_config": ["self"]},
         "BaseProcessingInfo": {"get_hf_processor": ["self"], "get_hf_config": ["self"]},

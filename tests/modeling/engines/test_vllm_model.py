@@ -178,6 +178,8 @@ def test_control_tokens_of_users_are_refused(engine, pages, texts):
         ({"detailed_tiles": [24, 40]}, "this server has planned for"),
         ({"allow_paths": True}, "of a request may hold"),
         ({"max_pixels": None}, "of a request may hold"),
+        ({"complementarity": "some"}, "`complementarity` must be"),
+        ({"detailed_tiles": [1, 10**9]}, "detailed_tiles"),
     ],
     ids=str,
 )
