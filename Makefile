@@ -29,7 +29,7 @@ help:
 	@echo "make notebooks          execute the notebooks from their sources (NOTEBOOKS='02 05': some)"
 	@echo "make test-jupyterlab    run a notebook in JupyterLab and Chromium, which must be installed"
 	@echo "make bench   measure the figures of benchmarks/speed"
-	@echo "make bench-smollm       measure scale compression on a pretrained Llama (12 minutes; downloads 93 MB)"
+	@echo "make bench-smollm       measure scale compression on a pretrained Llama (half an hour; downloads 93 MB)"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"

@@ -69,8 +69,9 @@ def speed_part(results: dict) -> list:
         f"Around SmolLM2-135M (30 layers), the first token takes {min(first):.3f} to {max(first):.3f} of stock "
         f"InternVL's time with all tokens, and {min(halves):.2f} to {max(halves):.2f} with half of the detailed ones. "
         f"At most {abs(off):.1%} lie between the time at `keep_ratio` 0.5 and what its counts predict ({off:+.1%}).",
-        "Written by `make bench-smollm`; the numbers behind it are in `pretrained.json`. A ratio is the median over "
-        f"the {measured[0]['rounds']} rounds, in each of which all ran once, in brackets the quartiles.",
+        "Written by `make bench-smollm`; the numbers behind it are in `pretrained.json`. Seconds are "
+        "those of the process, on one thread. A ratio is the median over the "
+        f"{measured[0]['rounds']} rounds, in each of which all ran once, in brackets the quartiles.",
         machine_line(results["machine"]),
         "## Time to the first token, as a share of stock InternVL's (sdpa)",
         'Ours scores by `queries="question"`, `layer=2` and `positions="keep"`. "published setting": ours by '

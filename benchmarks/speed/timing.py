@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable
 
 
-def compare(functions: dict[str, Callable[[], object]], rounds: int, warm_up: bool = True) -> dict:
+def compare(
+    functions: dict[str, Callable[[], object]],
+    rounds: int,
+    warm_up: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict:
     """
     Call every function once per round, in turns.
 
@@ -14,6 +19,7 @@ def compare(functions: dict[str, Callable[[], object]], rounds: int, warm_up: bo
         functions (`dict[str, Callable]`): what to time, by name; the first one is the base of the ratios.
         rounds (`int`): how often, at least 2.
         warm_up (`bool`, *optional*, defaults to `True`): one round more, before the others, that does not count.
+        clock (`Callable`, *optional*): in seconds; `time.process_time` leaves out when other processes had the core.
 
     Returns:
         `dict`: for each name the median in `seconds`, and in `ratio` the median and the quartiles of its time divided
@@ -25,9 +31,9 @@ def compare(functions: dict[str, Callable[[], object]], rounds: int, warm_up: bo
         order = list(functions) if round_number % 2 else list(reversed(functions))
         for name in order:
             gc.collect()
-            start = time.perf_counter()
+            start = clock()
             functions[name]()
-            elapsed = time.perf_counter() - start
+            elapsed = clock() - start
             if round_number:
                 seconds[name].append(elapsed)
     base = next(iter(functions))
