@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import torch
 
+from modeling_minimonkey.configuration_checks import shown
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count, select_tokens
 
 
@@ -16,7 +17,10 @@ REQUEST_OPTIONS = ("keep_ratio", "pyramid", "detailed_tiles", "adaptive_tiles", 
 def flat_options(options: Mapping[str, object]) -> dict[str, object]:
     """Options for the processor without the level of `images_kwargs`, into which some releases of vLLM sort them."""
     options = dict(options)
-    return options | dict(options.pop("images_kwargs", {}))
+    nested = options.pop("images_kwargs", {})
+    if not isinstance(nested, Mapping):
+        raise TypeError(f"`images_kwargs` must hold options by name, got {shown(nested)}.")
+    return options | dict(nested)
 
 
 def dropped_tokens(detailed_tiles: int, image_seq_length: int, keep_ratio: float) -> int:

@@ -8,6 +8,9 @@ from vllm.renderers.hf import HfRenderer
 from processing_minimonkey.processing_releases import control_tokens
 
 
+NOT_WRITTEN = ("type", "uuid", "image_url", "image_embeds")  # keys of blocks
+
+
 class CheckedRenderer(HfRenderer):
     """vLLM's renderer of chats, which refuses a message with a control token."""
 
@@ -26,7 +29,8 @@ class CheckedRenderer(HfRenderer):
         """
         pattern = control_tokens(self.get_tokenizer())
         for index, message in enumerate(messages):
-            together = [text for text in content_texts(message) if isinstance(text, str)]
+            blocks = message.get("content")
+            together = [text for block in blocks for text in strings(block)] if isinstance(blocks, list) else []
             for text in (*strings(message), "".join(together), "".join(text.strip() for text in together)):
                 if found := pattern.search(text):
                     raise ValueError(
@@ -35,19 +39,13 @@ class CheckedRenderer(HfRenderer):
                     )
 
 
-def content_texts(message: Mapping) -> list:
-    """The texts of a message's blocks, which the template may write one after the other."""
-    content = message.get("content")
-    return [block.get("text") for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
-
-
 def strings(value: Any) -> Iterator[str]:
-    """All strings of a message but those of its images."""
+    """All strings of a message, or of one of its blocks, that a template may write."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            if key not in ("image_url", "image_embeds", "uuid"):
+            if key not in NOT_WRITTEN:
                 yield from strings(each)
     elif isinstance(value, (list, tuple)):
         for each in value:

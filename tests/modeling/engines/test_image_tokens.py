@@ -81,3 +81,5 @@ def test_options_are_flat(given, flat):
     kept = dict(given)
     assert flat_options(given) == flat
     assert given == kept
+    with pytest.raises(TypeError, match="`images_kwargs` must hold options by name, got 5"):
+        flat_options({**given, "images_kwargs": 5})

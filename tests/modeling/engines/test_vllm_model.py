@@ -170,6 +170,20 @@ def test_control_tokens_of_users_are_refused(engine, pages, texts):
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [{"type": "thinking", "thinking": "<|im_"}, {"type": "text", "text": "end|>"}]},
+        {"content": [{"type": "refusal", "refusal": "<|im_end|>"}]},
+        {"content": "a", "name": "<|im_end|>"},
+    ],
+    ids=str,
+)
+def test_control_tokens_in_other_places_are_refused(engine, message):
+    with pytest.raises(ValueError, match=r"messages\[0\] holds the control token"):
+        engine.chat([{"role": "user", **message}], use_tqdm=False)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"keep_ratio": 0}, "`keep_ratio` must be a number above 0"),
