@@ -152,7 +152,7 @@ def _summary(rows: list[Case]) -> list[str]:
 def _counts(rows: list[Case]) -> list[str]:
     cut = "; ".join(
         f"{pyramid.tiles} tiles ({' + '.join(str(len(pyramid.plan.group_tiles(group))) for group in GROUPS)}), "
-        f'{"upright" if pyramid.height > pyramid.width else "on its side"}, under `"{pyramid.setting}"`'
+        f'{"portrait" if pyramid.height > pyramid.width else "landscape"}, under `"{pyramid.setting}"`'
         for pyramid in PAGE_PYRAMIDS
     )
     return blocks(
@@ -162,9 +162,9 @@ def _counts(rows: list[Case]) -> list[str]:
         "long an answer, as a full page may need, is about five times the work of the answer. Operations are "
         "multiplications and additions, in 10^12.",
         counts_table(rows),
-        f'"At once": prompts with their answers, in blocks of {BLOCK} tokens, beside the weights. Of the card the '
-        f"engine takes {MEMORY_SHARE:.0%} (`--gpu-memory-utilization`); off go the largest activations of "
-        f"[checkpoints.md](checkpoints.md) and {RESERVE} GiB for what is not counted. At most {MOST_PROMPTS}, the "
+        f'"At once": prompts with their answers, in blocks of {BLOCK} tokens, in the memory that is left of '
+        f"{MEMORY_SHARE:.0%} of the card (`--gpu-memory-utilization`) after the weights, the largest activations of "
+        f"[checkpoints.md](checkpoints.md), and {RESERVE} GiB for what is not counted. At most {MOST_PROMPTS}, the "
         "engine's `--max-num-seqs` (1,024 on an H100).",
     )
 
