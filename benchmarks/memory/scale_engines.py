@@ -245,9 +245,9 @@ def machines(rows: list[Case]) -> list[str]:
             ["```python", *RAY.format(**values).split("\n"), "```"],
         ),
         *points(
-            "Older releases of Ray call `build_processor` `build_llm_processor`.",
-            "A prompt that is written out, as here, passes no check of control tokens. Questions of strangers "
-            "belong into chats, which the plugin checks.",
+            "In older releases of Ray `build_processor` is called `build_llm_processor`.",
+            "A prompt that is written out, as here, passes no check of control tokens. Send questions of strangers as "
+            "chats, which the plugin checks.",
             "A file that Pillow can't open fails in `request` and ends the run, unless it is caught there.",
             "`read_folder.py` resumes page by page. This doesn't: leave out the pages that are there before you "
             "start again.",
