@@ -217,8 +217,8 @@ def _bottlenecks(rows: list[Case]) -> list[str]:
             "their answers reads all weights for these few. Compression and fewer tiles make room. With 2B, or on "
             "48 GB and more, enough prompts fit.",
             "**The bandwidth**, on the L40S with 2B and all tokens: it has twice the operations of an RTX 4090 and "
-            "less bandwidth, so most of the time goes into answers. Longer answers bring the other cards there, "
-            "too.",
+            "less bandwidth, so answers take the largest part of the time. Longer answers bring the other cards "
+            "there, too.",
             numbered=True,
         ),
     ]
