@@ -35,7 +35,7 @@ help:
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
 	@echo "make train-longer       train it on, with CIP and as long without, after \`make train\`"
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
-	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md"
+	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
 # Torch comes first: it is by far the largest download, and a failure there should be seen before anything else.
@@ -231,6 +231,7 @@ bench-sawtooth: $(STAMP)
 
 bench-memory: $(STAMP)
 	$(BIN)/python -m benchmarks.memory.run
+	$(BIN)/python -m benchmarks.memory.scale
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -172,7 +172,7 @@ without scale compression:
 Written by `{COMMAND}`; change the script, not this file. All figures are **computed, not
 measured**: no GPU was used. They come from the sizes in the published configurations and from the code of this
 project, see [How it was computed](#how-it-was-computed). 1 GiB = 2^30 bytes; a card that is sold with 24 GB has about
-24 GiB.
+24 GiB. [scale.md](scale.md) goes on from here: many pages at once, on GPU servers.
 
 ## The checkpoints
 
