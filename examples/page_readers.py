@@ -131,13 +131,12 @@ class VLLMReader(PageReader):
 
         super().__init__(options)
         self.pages_at_once = 4 * options.batch_size
-        given = {"keep_ratio": options.keep_ratio, "pyramid": options.pyramid}
         self.engine = LLM(
             model=options.model,
             dtype="auto" if torch.cuda.is_available() else "float32",
             max_num_seqs=options.batch_size,
             limit_mm_per_prompt={"image": 1},
-            mm_processor_kwargs={name: value for name, value in given.items() if value is not None} or None,
+            mm_processor_kwargs=self.processor_kwargs(),  # how long a prompt can be
         )
         self.sampling = SamplingParams(temperature=0, max_tokens=options.max_new_tokens)
 
@@ -152,11 +151,16 @@ class VLLMReader(PageReader):
         sampling = self.sampling.clone()
         sampling.max_tokens = max_new_tokens or sampling.max_tokens
         try:
-            outputs = self.engine.chat(inputs, sampling, use_tqdm=False)
+            outputs = self.engine.chat(inputs, sampling, use_tqdm=False, mm_processor_kwargs=self.processor_kwargs())
         except VLLMValidationError as error:  # a ValueError in some releases only
             raise ValueError(str(error)) from error
         found = [each.outputs[0] for each in outputs]
         return [Answer(each.text, len(each.token_ids), each.finish_reason == "stop") for each in found]
+
+    def processor_kwargs(self) -> dict[str, Any] | None:
+        """The options that vLLM hands to our processor."""
+        given = {"keep_ratio": self.options.keep_ratio, "pyramid": self.options.pyramid}
+        return {name: value for name, value in given.items() if value is not None} or None
 
 
 READERS = {"transformers": TransformersReader, "vllm": VLLMReader}
