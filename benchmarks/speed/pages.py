@@ -128,8 +128,8 @@ def report(results: dict) -> str:
             f"{cells[0]['pages']} drawn pages of about 300 x 220 px, answers of at most {LONGEST} tokens. Written by "
             "`make bench-pages`; the numbers behind it are in `pages.json`.",
             machine_line(results["machine"]),
-            f"Pages a minute are those of the median of {cells[0]['rounds']} rounds. In each, all four of a batch size "
-            "ran, on pages that none had seen; the share is that of the time of `generate` with all tokens in "
+            f"Pages a minute are those of the median of {cells[0]['rounds']} rounds. In each, all four of a batch "
+            "size ran, on pages that none had seen; the share is that of the time of `generate` with all tokens in "
             "the same round, in brackets the quartiles. Both engines prepare pages beside the model, vLLM in "
             "processes of its own, so that it has more than one core if there are more. Of vLLM, the batch size is "
             "the most pages that it reads at once. With half of the detailed tokens the two drop different ones "
