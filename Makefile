@@ -111,7 +111,7 @@ test-vllm:
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(VLLM)/bin/python tests/modeling/engines/fetch_sources.py build/engines
 	VLLM_SOURCE=build/engines/vllm SGLANG_SOURCE=build/engines/sglang VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
-		$(VLLM)/bin/python -m pytest -m "slow or not slow" tests/modeling/engines $(ARGS)
+		$(VLLM)/bin/python -m pytest -m "slow or not slow" tests/modeling/engines tests/examples/test_read_folder_vllm.py $(ARGS)
 
 # Their markers are not among ours, hence other options than everywhere else.
 test-peer: $(STAMP)
