@@ -101,7 +101,11 @@ def asked_alone(model, processor, path: Path, **options) -> str:
     return processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-@pytest.mark.parametrize("options", [{}, {"keep_ratio": 0.5}, {"pyramid": "docvqa"}], ids=["plain", "half", "docvqa"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"keep_ratio": 0.5}, pytest.param({"pyramid": "docvqa"}, marks=pytest.mark.slow)],
+    ids=["plain", "half", "docvqa"],
+)
 def test_answers_are_those_of_asking_page_by_page(
     monkeypatch, checkpoint, trained_model, trained_processor, folder, tmp_path, options
 ):
