@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
+.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -30,6 +30,7 @@ help:
 	@echo "make test-jupyterlab    run a notebook in JupyterLab and Chromium, which must be installed"
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-smollm       measure scale compression on a pretrained Llama (half an hour; downloads 93 MB)"
+	@echo "make bench-pages        measure pages a minute by batch size, beside vLLM (10 minutes; after \`make test-vllm\`)"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
@@ -110,7 +111,7 @@ test-vllm:
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(VLLM)/bin/python tests/modeling/engines/fetch_sources.py build/engines
 	VLLM_SOURCE=build/engines/vllm SGLANG_SOURCE=build/engines/sglang VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
-		$(VLLM)/bin/python -m pytest -m "slow or not slow" tests/modeling/engines $(ARGS)
+		$(VLLM)/bin/python -m pytest -m "slow or not slow" tests/modeling/engines tests/examples/test_read_folder_vllm.py $(ARGS)
 
 # Their markers are not among ours, hence other options than everywhere else.
 test-peer: $(STAMP)
@@ -205,6 +206,12 @@ smollm: $(SMOLLM_FILE)
 # of what is asked for stay, without times, takes an hour more: python -m benchmarks.speed.asked_facts
 bench-smollm: $(SMOLLM_FILE)
 	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 PYTHONPATH=$(SMOLLM) $(BIN)/python -m benchmarks.speed.pretrained $(ARGS)
+
+# In the environment with vLLM. What is in benchmarks/speed/pages.json already is not measured again.
+bench-pages:
+	@test -x $(VLLM)/bin/python || { echo "There is no $(VLLM): \`make test-vllm\` makes it."; exit 1; }
+	VLLM_LOGGING_LEVEL=ERROR VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 \
+		$(VLLM)/bin/python -m benchmarks.speed.pages $(ARGS)
 
 bench-conversion: $(STAMP)
 	$(BIN)/python -m benchmarks.conversion.run
