@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
 from modeling_minimonkey.configuration_checks import check_keep_ratio
+from modeling_minimonkey.engines.image_tokens import most_tokens
+from modeling_minimonkey.input_checks import most_positions
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,19 @@ class VLLMReader(PageReader):
             model=options.model,
             dtype="auto" if torch.cuda.is_available() else "float32",
             max_num_seqs=options.batch_size,
+            max_model_len=self.longest(),
             limit_mm_per_prompt={"image": 1},
-            mm_processor_kwargs=self.processor_kwargs(),  # how long a prompt can be
+            mm_processor_kwargs=self.processor_kwargs(),
         )
         self.sampling = SamplingParams(temperature=0, max_tokens=options.max_new_tokens)
+
+    def longest(self) -> int:
+        """Tokens of the longest prompt and answer, by which vLLM plans its memory: the model could take far more."""
+        chat = self.processor.apply_chat_template(self.conversation({"type": "image"}), add_generation_prompt=True)
+        text = len(self.processor.tokenizer.encode(chat))
+        images = most_tokens(self.processor, self.options.keep_ratio or 1.0, self.options.images_kwargs)
+        limit = most_positions(AutoConfig.from_pretrained(self.options.model).text_config)
+        return min(text + images + self.options.max_new_tokens, limit)
 
     def prepare(self, pages: list[bytes]) -> Any:
         """Conversations with upright RGB images: vLLM would take a damaged one for an error of its own."""

@@ -47,17 +47,26 @@ def count_tokens(processor, height: int, width: int, keep_ratio: float, options:
     return 2 + tokens - dropped_tokens(len(plan.group_tiles("detailed")), processor.image_seq_length, keep_ratio)
 
 
-def shapes(image_processor) -> Iterator[tuple[int, int]]:
+def shapes(settings: Mapping) -> Iterator[tuple[int, int]]:
     """
     Width and height of large images of all shapes in which the number of tiles can differ: those of the grids, and
     those between them. A square image, by which engines measure, can have fewer tiles than others.
+
+    Args:
+        settings (`Mapping`): `detailed_tiles` and `adaptive_tiles` of an image processor, among others.
     """
-    most = max(image_processor.detailed_tiles[1], (image_processor.adaptive_tiles or (1, 1))[1])
+    most = max(settings["detailed_tiles"][1], (settings["adaptive_tiles"] or (1, 1))[1])
     ratios = sorted({columns / rows for rows in range(1, most + 1) for columns in range(1, most // rows + 1)})
     between = [(first + second) / 2 for first, second in pairwise(ratios)]
     between += [(first * second) ** 0.5 for first, second in pairwise(ratios)]
     for ratio in (*ratios, *between):
         yield round(LONGEST * min(1, ratio)), round(LONGEST / max(1, ratio))
+
+
+def most_tokens(processor, keep_ratio: float, options: Mapping | None = None) -> int:
+    """How many tokens an image takes at most; arguments as of [`count_tokens`]."""
+    sizes = shapes(processor.image_processor.checked_settings(dict(options or {})))
+    return max(count_tokens(processor, height, width, keep_ratio, options) for width, height in sizes)
 
 
 def longest_features(features: torch.Tensor, tile_levels: torch.Tensor, keep_ratio: float) -> torch.Tensor:

@@ -68,8 +68,8 @@ class MiniMonkeyProcessingInfo(MultiModalProcessingInfo):
 
     def get_image_size_with_most_features(self) -> ImageSize:
         """Of all shapes of images, as a square one, which the engine assumes, can have fewer tiles than others."""
-        images = self.get_hf_processor().image_processor
-        sizes = [ImageSize(width=width, height=height) for width, height in shapes(images)]
+        settings = self.get_hf_processor().image_processor.checked_settings({})
+        sizes = [ImageSize(width=width, height=height) for width, height in shapes(settings)]
         return self._get_size_with_most_tokens(sizes, self._get_num_image_tokens)
 
     @cached_property

@@ -10,7 +10,7 @@ from modeling_minimonkey.engines.image_tokens import (
     dropped_tokens,
     flat_options,
     longest_features,
-    shapes,
+    most_tokens,
 )
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count
 from processing_minimonkey import MiniMonkeyProcessor
@@ -58,7 +58,8 @@ def test_no_image_has_more_tokens_than_the_largest_of_the_shapes(checkpoint, nam
     def tokens(width: int, height: int) -> int:
         return count_tokens(processor, height, width, keep_ratio)
 
-    most = max(tokens(*shape) for shape in shapes(processor.image_processor))
+    most = most_tokens(processor, keep_ratio)
+    assert most == most_tokens(MiniMonkeyProcessor.from_pretrained(checkpoint), keep_ratio, options)
     assert tokens(10_000, 10_000) < most or name in ("multi_image", "train", "tiny")
 
     @settings(deadline=None, max_examples=150)
