@@ -136,8 +136,8 @@ def settings() -> list[str]:
             f"answer ends there. Left out, it is {positions:,} positions, or the tokenizer's `model_max_length` if "
             f"that is less, times {factor:g}, the factor of the scaled positions: {derived:,} tokens. The engine "
             f"only starts if the keys and values of one such prompt fit: with 8B {needed:.1f} GiB, and a 24 GB card "
-            f"has {there:.1f}. So give it: the longest prompt and the longest answer, as `read_folder.py` does. InternVL2 was trained with 8k "
-            "tokens; 33 tiles with all tokens are more.",
+            f"has {there:.1f}. So give it: the longest prompt and the longest answer, as `read_folder.py` does. "
+            "InternVL2 was trained with 8k tokens; 33 tiles with all tokens are more.",
             f"**`--max-num-batched-tokens`**, tokens per step: by default {server:,} in the server and {offline:,} "
             "offline (8,192 and 16,384 on an H100). The prompt of an image with more is spread over several steps, "
             "which works. With `--disable-chunked-mm-input` an image must fit into one step, or the engine doesn't "
