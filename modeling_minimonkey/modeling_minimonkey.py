@@ -106,10 +106,10 @@ class MiniMonkeyPreTrainedModel(InternVLPreTrainedModel):
     The Mini-Monkey model: vision tower, projector and language model, without a language modeling head.
     """
 )
-class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):
+class MiniMonkeyModel(MiniMonkeyPreTrainedModel, InternVLModel):  # trf-ignore: TRF013 (InternVL's calls `post_init`)
     def __init__(self, config: MiniMonkeyConfig):
-        super().__init__(config)
         check_engine(config)
+        super().__init__(config)
 
     @auto_docstring
     def get_image_features(
