@@ -20,7 +20,7 @@ from benchmarks.memory.run import DOCUMENT as CHECKPOINTS_DOCUMENT
 from benchmarks.memory.run import RESULTS
 from benchmarks.speed.costs import Sizes, layer_cost
 from modeling_minimonkey import MiniMonkeyConfig
-from modeling_minimonkey.scale_compression import kept_count
+from modeling_minimonkey.engines.image_tokens import kept_tokens
 from processing_minimonkey import PyramidPlan
 
 
@@ -125,12 +125,6 @@ def checkpoint(short_name: str) -> Checkpoint:
     return found
 
 
-def image_tokens(plan: PyramidPlan, keep_ratio: float, image_seq_length: int) -> int:
-    """Those that stay, as many as the plugin writes placeholders."""
-    detailed = len(plan.group_tiles("detailed")) * image_seq_length
-    return plan.num_tiles * image_seq_length - detailed + kept_count(detailed, keep_ratio)
-
-
 def tower_cost(config: MiniMonkeyConfig) -> float:
     """
     Operations of the vision tower and the projector for one tile.
@@ -166,7 +160,7 @@ def read_bytes(config: MiniMonkeyConfig) -> int:
 def load_of(config: MiniMonkeyConfig, plan: PyramidPlan, keep_ratio: float) -> Load:
     """What a page takes that is cut into `plan`, of which a share `keep_ratio` of the detailed tokens stays."""
     sizes = Sizes.of(config.text_config)
-    tokens = TEXT_BEFORE + image_tokens(plan, keep_ratio, config.image_seq_length) + TEXT_AFTER
+    tokens = TEXT_BEFORE + kept_tokens(plan, config.image_seq_length, keep_ratio) + TEXT_AFTER
     head = 2 * sizes.hidden * config.text_config.vocab_size
     prompt, whole = (sizes.layers * layer_cost(sizes, length) for length in (tokens, tokens + ANSWER))
     return Load(

@@ -16,12 +16,12 @@ from benchmarks.memory.scale import (
     cases,
     checkpoint,
     find,
-    image_tokens,
     room,
     stored_results,
     tower_bytes,
 )
 from benchmarks.tables import blocks, markdown_table
+from modeling_minimonkey.engines.image_tokens import kept_tokens
 
 
 DIVIDED = {"InternVL2-2B": "2B", "InternVL2-8B": "8B", "InternVL2-26B": "26B"}
@@ -98,7 +98,7 @@ def settings_table() -> list[str]:
     for pyramid in PAGE_PYRAMIDS:
         cut = pyramid.tiles * config.vision_config.num_channels * height * width * BYTES
         for ratio in KEEP_RATIOS:
-            tokens = image_tokens(pyramid.plan, ratio, config.image_seq_length)
+            tokens = kept_tokens(pyramid.plan, config.image_seq_length, ratio)
             prompt = TEXT_BEFORE + tokens + TEXT_AFTER
             steps = [-(-prompt // size) for size in TOKENS_PER_STEP.values()]
             lines.append(

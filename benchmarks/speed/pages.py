@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from benchmarks.machine import machine, machine_line
-from benchmarks.speed.timing import compare
+from benchmarks.speed.timing import compare, with_quartiles
 from benchmarks.tables import blocks, markdown_table
 
 
@@ -106,7 +106,7 @@ def rows_of(cell: dict) -> list[list]:
     for engine, keep_ratio in product(ENGINES, KEEP_RATIOS):
         name = name_of(engine, keep_ratio)
         ratio = cell["ratio"].get(name)
-        share = "{median:.2f} ({lower_quartile:.2f} to {upper_quartile:.2f})".format(**ratio) if ratio else "1"
+        share = with_quartiles(ratio) if ratio else "1"
         speed = 60 * cell["pages"] / cell["seconds"][name]
         rows.append(
             [cell["batch_size"], ENGINES[engine], keep_ratio, f"{speed:.0f}", share, f"{cell['tokens'][name]:.1f}"]

@@ -8,6 +8,7 @@ import pandas as pd
 from benchmarks.figures import save_figure
 from benchmarks.machine import machine_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio
+from benchmarks.speed.timing import with_quartiles
 from benchmarks.tables import blocks, markdown_table
 
 
@@ -36,9 +37,7 @@ def time_rows(results: dict) -> list[list[str]]:
     for block in results["blocks"]:
         names = list(block["ratio"])
         tiles = " + ".join(map(str, block["tiles"].values()))
-        cells = [
-            "{median:.2f} ({lower_quartile:.2f} to {upper_quartile:.2f})".format(**block["ratio"][n]) for n in names
-        ]
+        cells = [with_quartiles(block["ratio"][name]) for name in names]
         rows.append([title(block), tiles, f"{block['seconds']['stock']:.2f} s", *cells])
     return rows
 

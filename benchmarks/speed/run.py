@@ -13,6 +13,8 @@ import torch
 
 from benchmarks.machine import machine, machine_line
 from benchmarks.speed import prefill, preprocessing, scoring_memory
+from benchmarks.speed.model import HIDDEN_SIZE
+from benchmarks.speed.timing import with_quartiles
 from benchmarks.tables import blocks, markdown_table
 
 
@@ -23,20 +25,19 @@ def comparison_rows(results: dict) -> list[list[str]]:
     """Question, what was measured, limit, and whether it is met, of every measurement."""
     pixels, fill, scoring = results["preprocessing"], results["prefill"], results["memory"]
     pixel_ratio, fill_ratio = pixels["ratio"]["image processor"], fill["ratio"]["keep_ratio 0.5"]
-    quartiles = "{median:.2f} ({lower_quartile:.2f} to {upper_quartile:.2f})"
     rows = [
         (
             f"JPEG bytes of {preprocessing.WIDTH} x {preprocessing.HEIGHT} px to `pixel_values` "
             f"({pixels['tiles']} tiles), against one decode, three resizes and one pass (n = {pixels['rounds']})",
-            f"{quartiles.format(**pixel_ratio)}; "
+            f"{with_quartiles(pixel_ratio)}; "
             f"{pixels['seconds']['image processor']:.3f} s against {pixels['seconds']['floor']:.3f} s",
             f"at most {pixels['limit']}",
             pixel_ratio["median"] <= pixels["limit"],
         ),
         (
             f"prefill of {fill['tokens']} tokens with `keep_ratio=0.5` ({fill['kept_tokens']} stay), against all; "
-            f"language model {prefill.LAYERS} x {prefill.HIDDEN_SIZE}, sdpa (n = {fill['rounds']})",
-            f"{quartiles.format(**fill_ratio)}; "
+            f"language model {prefill.LAYERS} x {HIDDEN_SIZE}, sdpa (n = {fill['rounds']})",
+            f"{with_quartiles(fill_ratio)}; "
             f"{fill['seconds']['keep_ratio 0.5']:.2f} s against {fill['seconds']['keep_ratio 1.0']:.2f} s",
             f"predicted {fill['predicted']:.2f}, within {fill['limit']:.0%}; off by {fill['deviation']:+.1%}",
             abs(fill["deviation"]) <= fill["limit"],

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from benchmarks.machine import machine, machine_line
-from benchmarks.speed.timing import compare
+from benchmarks.speed.timing import compare, with_quartiles
 from benchmarks.tables import blocks, markdown_table
 from processing_minimonkey import MiniMonkeyProcessor
 
@@ -55,8 +55,7 @@ def report(results: dict[str, dict], found: dict) -> str:
     rows = []
     for name, result in results.items():
         plain, sanitized = (1000 * result["seconds"][side] / CALLS for side in ("plain", "sanitized"))
-        ratio = result["ratio"]["sanitized"]
-        quartiles = "{median:.3f} ({lower_quartile:.3f} to {upper_quartile:.3f})".format(**ratio)
+        quartiles = with_quartiles(result["ratio"]["sanitized"], digits=3)
         rows.append([name, result["rounds"], f"{plain:.2f}", f"{sanitized:.2f}", quartiles])
     head = ["conversation", "n", "ms with control tokens as tokens", "ms as text (the default)", "ratio"]
     lines = blocks(

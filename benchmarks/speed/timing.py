@@ -47,3 +47,9 @@ def compare(
             if name != base
         },
     }
+
+
+def with_quartiles(ratio: dict[str, float], digits: int = 2) -> str:
+    """A median with its quartiles in brackets, of what `compare` returns as the `ratio` of a function."""
+    median, lower, upper = (f"{ratio[name]:.{digits}f}" for name in ("median", "lower_quartile", "upper_quartile"))
+    return f"{median} ({lower} to {upper})"

@@ -14,7 +14,7 @@ require_version("transformers>=5.19")
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from itertools import groupby
 from typing import Any
 
@@ -151,7 +151,7 @@ def _make_control_tokens_text(tokenizer: PreTrainedTokenizerBase, arguments: dic
 
 
 def _refuse_control_tokens(written: list, pattern: re.Pattern, needs: str) -> None:
-    for text in _strings(written):
+    for text in strings(written):
         found = pattern.search(text) or re.search(MARKS, text)
         if found:
             raise ValueError(f"A message holds the control token {found.group()!r}, which {needs}.")
@@ -206,10 +206,14 @@ def _with_joined_blocks(message: dict, pattern: re.Pattern) -> dict:
     return {**message, "content": blocks}
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in nested lists and dictionaries."""
+def strings(value: Any, without: Collection[str] = ()) -> Iterator[str]:
+    """All strings in nested lists and dictionaries, but not those under the keys `without`."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, (Mapping, list, tuple)):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if key not in without:
+                yield from strings(item, without)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings(item, without)

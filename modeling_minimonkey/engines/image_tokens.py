@@ -7,6 +7,7 @@ import torch
 
 from modeling_minimonkey.configuration_checks import shown
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count, select_tokens
+from processing_minimonkey.complementary_image_pyramid import PyramidPlan
 
 
 LONGEST = 10_000  # pixels of the longer side of an image of which tokens are counted
@@ -29,6 +30,12 @@ def dropped_tokens(detailed_tiles: int, image_seq_length: int, keep_ratio: float
     return detailed - kept_count(detailed, keep_ratio)
 
 
+def kept_tokens(plan: PyramidPlan, image_seq_length: int, keep_ratio: float) -> int:
+    """How many tokens of an image that is cut into `plan` stay, with `image_seq_length` of each tile."""
+    dropped = dropped_tokens(len(plan.group_tiles("detailed")), image_seq_length, keep_ratio)
+    return plan.num_tiles * image_seq_length - dropped
+
+
 def count_tokens(processor, height: int, width: int, keep_ratio: float, options: Mapping | None = None) -> int:
     """
     How many tokens an image takes in a prompt, with `<img>` and `</img>`.
@@ -43,8 +50,7 @@ def count_tokens(processor, height: int, width: int, keep_ratio: float, options:
         TypeError, ValueError: an option is wrong.
     """
     plan = processor.image_processor.get_pyramid_plan(height, width, dict(options or {}))
-    tokens = plan.num_tiles * processor.image_seq_length
-    return 2 + tokens - dropped_tokens(len(plan.group_tiles("detailed")), processor.image_seq_length, keep_ratio)
+    return 2 + kept_tokens(plan, processor.image_seq_length, keep_ratio)
 
 
 def shapes(settings: Mapping) -> Iterator[tuple[int, int]]:

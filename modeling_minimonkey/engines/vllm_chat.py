@@ -1,11 +1,12 @@
 """Chats on a vLLM server: a message can't bring control tokens, which vLLM would take for the template's own."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cached_property
 
 from vllm.renderers.hf import HfRenderer
 
-from processing_minimonkey.processing_releases import control_tokens
+from processing_minimonkey.processing_releases import control_tokens, strings
 
 
 NOT_WRITTEN = ("type", "uuid", "image_url", "image_embeds")  # keys of blocks
@@ -13,6 +14,11 @@ NOT_WRITTEN = ("type", "uuid", "image_url", "image_embeds")  # keys of blocks
 
 class CheckedRenderer(HfRenderer):
     """vLLM's renderer of chats, which refuses a message with a control token."""
+
+    @cached_property
+    def control_tokens(self) -> re.Pattern:
+        """What no message may hold."""
+        return control_tokens(self.get_tokenizer())
 
     def render_messages(self, messages, params):
         self.check_messages(messages)
@@ -27,26 +33,19 @@ class CheckedRenderer(HfRenderer):
         Raises:
             ValueError: a text holds a control token, or the texts of a message give one together.
         """
-        pattern = control_tokens(self.get_tokenizer())
         for index, message in enumerate(messages):
-            blocks = message.get("content")
-            together = [text for block in blocks for text in strings(block)] if isinstance(blocks, list) else []
-            for text in (*strings(message), "".join(together), "".join(text.strip() for text in together)):
-                if found := pattern.search(text):
+            for text in texts_of(message):
+                if found := self.control_tokens.search(text):
                     raise ValueError(
                         f"messages[{index}] holds the control token {found.group()!r}, which only the chat template "
                         "may write: take it out."
                     )
 
 
-def strings(value: Any) -> Iterator[str]:
-    """All strings of a message, or of one of its blocks, that a template may write."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            if key not in NOT_WRITTEN:
-                yield from strings(each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from strings(each)
+def texts_of(message: Mapping) -> Iterator[str]:
+    """Every string of a message, and those of its blocks together, as a template may write them."""
+    yield from strings(message, NOT_WRITTEN)
+    if isinstance(message.get("content"), list):
+        together = list(strings(message["content"], NOT_WRITTEN))
+        yield "".join(together)
+        yield "".join(text.strip() for text in together)

@@ -115,7 +115,9 @@ class MiniMonkeyMultiModalProcessor(MultiModalProcessor):
     def _get_num_image_patches(self, hf_inputs, mm_data, num_images):
         """Tiles of each image, from what the processor has made of it, whatever the options of the request."""
         processor = self.info.get_hf_processor()
-        return torch.tensor([count // processor.image_seq_length for count in image_tokens(hf_inputs, processor)])
+        ids = hf_inputs["image_replacement_ids"].split(hf_inputs["image_replacement_sizes"].tolist())
+        tokens = torch.stack([(each == processor.image_token_id).sum() for each in ids])
+        return tokens // processor.image_seq_length
 
     def _postprocess_hf_mm_data(self, mm_inputs, hf_processor_mm_kwargs, processed_data):
         """Shorten what stands for each image in the prompt to the tokens that stay."""
@@ -211,9 +213,3 @@ class MiniMonkeyForVLLM(TransformersMultiModalForCausalLM):
                 images, levels.split(tiles), keep_ratios.flatten().tolist(), strict=True
             )
         ]
-
-
-def image_tokens(hf_inputs: Mapping[str, Any], processor) -> list[int]:
-    """How many tokens of the text of each image stand for features."""
-    ids = hf_inputs["image_replacement_ids"].split(hf_inputs["image_replacement_sizes"].tolist())
-    return [int((each == processor.image_token_id).sum()) for each in ids]

@@ -26,7 +26,6 @@ from benchmarks.memory.scale import (
     cases,
     checkpoint,
     find,
-    image_tokens,
     load_of,
     prompts_at_once,
     read_bytes,
@@ -36,7 +35,9 @@ from benchmarks.memory.scale import (
     tower_cost,
 )
 from benchmarks.memory.scale_document import cutting_seconds, document, rates, shares
-from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.engines.image_tokens import kept_tokens
+from tests.benchmarks.memory.small_config import small_config
 
 
 RTX_4090, L40S, A100, H100 = CARDS
@@ -47,32 +48,9 @@ def rows() -> list[Case]:
     return cases()
 
 
-def small_config() -> MiniMonkeyConfig:
-    text = {
-        "model_type": "llama",
-        "vocab_size": 300,
-        "hidden_size": 96,
-        "intermediate_size": 260,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 6,
-        "num_key_value_heads": 2,
-        "head_dim": 24,
-        "pad_token_id": 0,
-        "eos_token_id": None,
-    }
-    vision = {
-        "image_size": 112,
-        "hidden_size": 32,
-        "intermediate_size": 80,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
-    return MiniMonkeyConfig(text_config=text, vision_config=vision, image_token_id=290, image_seq_length=16)
-
-
 @pytest.fixture(scope="module")
 def small_model() -> MiniMonkeyForConditionalGeneration:
-    model = MiniMonkeyForConditionalGeneration(small_config()).to(torch.bfloat16).eval()
+    model = MiniMonkeyForConditionalGeneration(small_config(vision_size=40, head_dim=24)).to(torch.bfloat16).eval()
     model.set_attn_implementation("eager")  # whose products the counter sees
     return model
 
@@ -98,7 +76,7 @@ def test_tokens_are_those_that_generate_keeps(keep_ratio):
     """results.json has the lengths of the caches that `generate` filled."""
     stored = json.loads(RESULTS.read_text("utf-8"))["checkpoints"]["OpenGVLab/InternVL2-2B"]["prefill"]
     for pyramid in PYRAMIDS:
-        tokens = TEXT_BEFORE + image_tokens(pyramid.plan, keep_ratio, 256) + TEXT_AFTER
+        tokens = TEXT_BEFORE + kept_tokens(pyramid.plan, 256, keep_ratio) + TEXT_AFTER
         assert tokens == stored[str(pyramid.tiles)][str(keep_ratio)]["tokens"]
 
 

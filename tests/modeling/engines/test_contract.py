@@ -26,7 +26,7 @@ def test_everything_that_the_plugin_overrides_is_named(repository):
     tree = ast.parse((repository / "modeling_minimonkey" / "engines" / "vllm_model.py").read_text())
     used = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    private = {name for name in used if name.startswith("_") and not name.startswith("__")} - {"_replace", "_shapes"}
+    private = {name for name in used if name.startswith("_") and not name.startswith("__")} - {"_replace"}
     assert private
     assert private <= methods
 

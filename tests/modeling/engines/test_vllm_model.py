@@ -19,14 +19,8 @@ SERVER_RATIO = 0.6
 
 
 @pytest.fixture(scope="module")
-def folder(repository):
-    return str(repository / "checkpoints" / "minimonkey-tiny")
-
-
-@pytest.fixture(scope="module")
-def pages(repository):
+def pages(page):
     """Eight images of different shapes; most have text, which is read differently under compression."""
-    page = Image.open(repository / "examples" / "page.png").convert("RGB")
     width, height = page.size
     boxes = [(0, 0, 1, 1), (0, 0, 0.5, 1), (0, 0, 1, 0.5), (0.2, 0, 0.9, 0.6), (0, 0.3, 1, 0.7), (0, 0, 0.7, 0.8)]
     cut = [
@@ -38,10 +32,10 @@ def pages(repository):
 
 
 @pytest.fixture(scope="module")
-def engine(folder):
+def engine(checkpoint):
     """Compiled, with prefix caching, and compression in the configuration."""
     return LLM(
-        model=folder,
+        model=str(checkpoint),
         dtype="float32",
         max_model_len=1024,
         max_num_seqs=8,
@@ -49,14 +43,6 @@ def engine(folder):
         hf_overrides={"scale_compression_config": {"keep_ratio": SERVER_RATIO}},
         limit_mm_per_prompt={"image": 2},
     )
-
-
-@pytest.fixture(scope="module")
-def transformers(folder):
-    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-    settings = model.config.scale_compression_config
-    settings.queries, settings.positions = "none", "repack"
-    return model, MiniMonkeyProcessor.from_pretrained(folder)
 
 
 def ask_transformers(transformers, images: list[Image.Image], keep_ratio: float, **options) -> list[int]:
@@ -210,16 +196,16 @@ def test_placeholders_and_images_must_match(engine, pages):
         ask_engine(engine, [one_more])
 
 
-def test_two_processes(folder, pages, tmp_path):
+def test_two_processes(checkpoint, pages, tmp_path):
     """Tensor parallelism, on random weights: the three heads of the small checkpoint's tower can't be divided."""
     torch.manual_seed(0)
-    config = MiniMonkeyConfig.from_pretrained(folder)
+    config = MiniMonkeyConfig.from_pretrained(checkpoint)
     config.text_config.update({"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32})
     config.text_config.update({"hidden_size": 128, "initializer_range": 0.2})
     config.vision_config.num_attention_heads = 6
     config.scale_compression_config.update({"queries": "none", "positions": "repack"})
     model = MiniMonkeyForConditionalGeneration(config).float().eval()
-    processor = MiniMonkeyProcessor.from_pretrained(folder)
+    processor = MiniMonkeyProcessor.from_pretrained(checkpoint)
     for part in (model, processor):
         part.save_pretrained(tmp_path)
     engine = LLM(

@@ -5,9 +5,9 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 
@@ -15,37 +15,26 @@ pytest.importorskip("vllm", reason="vLLM wants an environment of its own: make t
 
 from openai import BadRequestError, OpenAI
 
-from modeling_minimonkey import MiniMonkeyForConditionalGeneration
-from processing_minimonkey import MiniMonkeyProcessor
 from tests.servers import free_port, running
 
 
 KEEP_RATIO = 0.6
 
 
-@pytest.fixture(scope="module")
-def folder(repository):
-    return str(repository / "checkpoints" / "minimonkey-tiny")
-
-
-@pytest.fixture(scope="module")
-def page(repository):
-    return Image.open(repository / "examples" / "page.png").convert("RGB")
-
-
-def command_of(folder: str, port: int, *options: str) -> list[str]:
+def command_of(checkpoint: Path, port: int, *options: str) -> list[str]:
     """As `vllm serve`, which the CPU build's own packaging breaks."""
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", folder, "--enforce-eager"]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(checkpoint)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--max-model-len", "1024"]
+    command += ["--enforce-eager"]
     return [*command, "--served-model-name", "tiny", *options]
 
 
 @pytest.fixture(scope="module")
-def client(folder, tmp_path_factory):
+def client(checkpoint, tmp_path_factory):
     port = free_port()
     log = tmp_path_factory.mktemp("vllm") / "log"
     options = ["--max-num-seqs", "4", "--trust-request-mm-kwargs", "--hf-overrides", overrides(KEEP_RATIO)]
-    command = command_of(folder, port, *options)
+    command = command_of(checkpoint, port, *options)
     with running(command, f"http://127.0.0.1:{port}/health", log):
         yield OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
 
@@ -55,12 +44,9 @@ def overrides(keep_ratio: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def expected(folder, page):
+def expected(transformers, page):
     """The text of our own answer, by `keep_ratio`."""
-    model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-    settings = model.config.scale_compression_config
-    settings.queries, settings.positions = "none", "repack"
-    processor = MiniMonkeyProcessor.from_pretrained(folder)
+    model, processor = transformers
     content = [{"type": "image", "image": page}, {"type": "text", "text": "Read the text."}]
     inputs = processor.prepare_chat([{"role": "user", "content": content}])
 
@@ -145,10 +131,10 @@ def test_a_damaged_image_is_refused(client):
         ask(client, chat)
 
 
-def test_without_the_plugin_compression_is_refused(folder):
+def test_without_the_plugin_compression_is_refused(checkpoint):
     """By the Transformers backend alone, which would keep all tokens in silence."""
     options = ["--model-impl", "transformers", "--trust-remote-code", "--hf-overrides", overrides(0.5)]
-    command = command_of(folder, free_port(), *options)
+    command = command_of(checkpoint, free_port(), *options)
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert ended.returncode != 0
     assert "`keep_ratio` is 0.5, but this engine keeps all tokens." in ended.stdout + ended.stderr
