@@ -55,6 +55,8 @@ class View:
     def cut(self, image: Image.Image) -> list[Image.Image]:
         """The tiles, in the order of `boxes`."""
         canvas = image.resize(self.canvas, Image.Resampling.BICUBIC)
+        if all(min(a, b) >= 0 and c <= self.canvas[0] and d <= self.canvas[1] for a, b, c, d in self.boxes):
+            return [canvas.crop(box) for box in self.boxes]
         padded = Image.new("RGB", tuple(side * 3 for side in self.canvas), (128, 128, 128))
         padded.paste(canvas, self.canvas)
         width, height = self.canvas
@@ -150,6 +152,11 @@ def _aligned(detailed: Grid, ranges: Ranges, tile_size: int, rng: np.random.Gene
     return grid_view(ADAPTIVE, max(divisors, key=math.prod, default=(1, 1)), tile_size)
 
 
+def _repeated(detailed: Grid, ranges: Ranges, tile_size: int, rng: np.random.Generator) -> View:
+    """The detailed grid once more: as much to compute as with a second grid, at least, and nothing complementary."""
+    return grid_view(ADAPTIVE, detailed, tile_size)
+
+
 def _shifted(detailed: Grid, ranges: Ranges, tile_size: int, rng: np.random.Generator) -> View:
     """The detailed grid again, moved by half a tile along every side that it cuts."""
     return grid_view(ADAPTIVE, detailed, tile_size, tuple(tile_size // 2 if side > 1 else 0 for side in detailed))
@@ -177,6 +184,7 @@ METHODS: dict[str, Method] = {
     "overlap + global": _one_grid(overlap_view),
     "overlap + global, tiles of the pyramid": _one_grid(overlap_view, as_many_tiles=True),
     "second grid aligned": _beside(_aligned),
+    "second grid repeated": _beside(_repeated),
     "second grid shifted": _beside(_shifted),
     "second grid random": _beside(_random),
     **{f"pyramid {rule}": pyramid(rule) for rule in ("any", "all", "disjoint", "joint")},

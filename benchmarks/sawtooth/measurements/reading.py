@@ -103,7 +103,7 @@ class FamilyReader(Reader):
 
 def load_reader(folder: str | Path) -> Reader:
     """
-    The reader in the folder of a trained model, in float32.
+    The reader in the folder of a trained model, in float32, on a GPU if there is one.
 
     Raises:
         ValueError: the model is neither a Mini-Monkey nor of a family in `FAMILIES`.
@@ -111,6 +111,7 @@ def load_reader(folder: str | Path) -> Reader:
     model_type = AutoConfig.from_pretrained(folder).model_type
     if model_type == "minimonkey":
         model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
         return Reader(model, MiniMonkeyProcessor.from_pretrained(folder))
     families = {each.config_class.model_type: family for family, each in FAMILIES.items()}
     if model_type not in families:

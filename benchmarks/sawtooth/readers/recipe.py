@@ -16,6 +16,7 @@ SIZES = {
     # name: ((width, layers, heads) of the vision tower, of the language model)
     "3m": ((160, 5, 4), (192, 3, 3)),
     "6m": ((192, 6, 3), (256, 4, 4)),
+    "9m": ((224, 6, 4), (320, 4, 5)),
     "10m": ((256, 6, 4), (320, 4, 5)),
 }
 

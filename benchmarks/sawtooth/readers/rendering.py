@@ -176,11 +176,13 @@ def render_page(
     return draw_page(rng, lines, positions, size, font)
 
 
-def dense_labels(page: Page, grid: tuple[int, int], patch_size: int = 14) -> tuple[np.ndarray, np.ndarray]:
+def dense_labels(
+    page: Page, grid: tuple[int, int], patch_size: int = 14, alphabet: str = ALPHABET
+) -> tuple[np.ndarray, np.ndarray]:
     """Which character, and which place in its word, has its center in each half patch.
 
     Returns two int64 arrays of shape (tiles, patches, 2), row-major tiles of `grid` (columns, rows): the index of the
-    character in `ALPHABET` plus one (0: none) and its ordinal in the word (-100: none).
+    character in `alphabet` plus one (0: none) and its ordinal in the word (-100: none).
     """
     columns, rows = grid
     side = TILE_SIZE // patch_size
@@ -190,7 +192,7 @@ def dense_labels(page: Page, grid: tuple[int, int], patch_size: int = 14) -> tup
         y = int(character.y / page.image.height * letters.shape[0])
         x = int(character.x / page.image.width * letters.shape[1])
         if 0 <= y < letters.shape[0] and 0 <= x < letters.shape[1]:
-            letters[y, x] = ALPHABET.index(character.text) + 1
+            letters[y, x] = alphabet.index(character.text) + 1
             ordinals[y, x] = character.ordinal
 
     def per_tile(labels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""Pages with their questions as token sequences, which a reader learns and is asked, whatever way an image is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.sawtooth.cutting import METHODS, Ranges, View
+from benchmarks.sawtooth.readers.reader import make_tokenizer
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
+from benchmarks.sawtooth.readers.sheets import Question, Sheet, one_question, render, some_questions
+from processing_minimonkey import MiniMonkeyProcessor
+
+
+PUBLISHED_RANGES = Ranges((4, 12), (3, 7))
+IGNORED = -100
+# Stand in for what a conversation says, to find what the chat template puts between
+MARKS = ("\x01", "\x02", "\x03", "\x04")
+
+
+class Cutting(NamedTuple):
+    """A way to cut in `METHODS`, with its ranges, and how often it is drawn beside others."""
+
+    method: str
+    ranges: Ranges = PUBLISHED_RANGES
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    One page and its questions.
+
+    Args:
+        input_ids: Tokens, with the answers if there are labels to learn.
+        labels: As many, -100 but for the answers and the tokens that end them.
+        tiles: uint8 of shape (tiles, height, width, 3).
+        levels: Of each tile: 0 detailed, 1 second grid, 2 global.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+    tiles: np.ndarray
+    levels: list[int]
+
+
+class Encoder:
+    """Writes conversations about one image as tokens. The tokenizer has a token per byte, so parts can be joined."""
+
+    def __init__(self, processor: MiniMonkeyProcessor):
+        self.tokenizer = processor.tokenizer
+        self.tokens_per_tile = processor.image_seq_length
+        first, answer, second, last = MARKS
+        conversation = [
+            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": first}]},
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+            {"role": "user", "content": [{"type": "text", "text": second}]},
+        ]
+        text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+        before, rest = text.split(first)
+        asked, rest = rest.split(answer)
+        between, _ = rest.split(second)
+        before, after = before.split(processor.image_token)
+        self.before, self.after, self.asked, self.between = map(self.ids, (before, after, asked, between))
+        end = self.tokenizer.eos_token_id
+        if self.between[0] != end:
+            raise ValueError(f"`processor` must end an answer with the token {end}, its template: {self.between[0]}.")
+        self.begin_image, self.image, self.end_image = (
+            getattr(self.tokenizer, f"{name}_image_token_id") for name in ("start", "context", "end")
+        )
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a part of a conversation."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def __call__(self, questions: Sequence[Question], tiles: int, with_answers: bool) -> tuple[list[int], list[int]]:
+        """Tokens and labels of a conversation about an image of so many tiles; without answers up to the first one."""
+        image = [self.begin_image, *[self.image] * (tiles * self.tokens_per_tile), self.end_image]
+        input_ids = [*self.before, *image, *self.after, *self.ids(questions[0].text), *self.asked]
+        labels = [IGNORED] * len(input_ids)
+        if not with_answers:
+            return input_ids, labels
+        for number, question in enumerate(questions):
+            if number:
+                asked = [*self.between[1:], *self.ids(question.text), *self.asked]
+                input_ids += asked
+                labels += [IGNORED] * len(asked)
+            answered = [*self.ids(question.answer), self.between[0]]
+            input_ids += answered
+            labels += answered
+        return input_ids, labels
+
+
+def cut(sheet: Sheet, views: Sequence[View]) -> tuple[np.ndarray, list[int]]:
+    """The tiles, uint8 of shape (tiles, height, width, 3), and the level of each."""
+    tiles = [np.asarray(tile) for view in views for tile in view.cut(sheet.image)]
+    return np.stack(tiles), [view.level for view in views for _ in view.boxes]
+
+
+class Sheets(torch.utils.data.Dataset):
+    """
+    Samples 0 to `samples` - 1 of a split, cut and encoded.
+
+    Args:
+        processor: Its tokenizer and chat template.
+        split: Names the random numbers; see `sheets.render`.
+        samples: How many there are.
+        cuttings: Ways to cut, of which one is drawn for each sample.
+        questions: Most of a sample in one sequence; one: as a model is asked, half of them for all of the text.
+        page: Gives the page of an index, with its questions, in place of one drawn by `split`.
+        with_answers: Whether the answers are there to learn.
+    """
+
+    def __init__(
+        self,
+        processor: MiniMonkeyProcessor,
+        split: str,
+        samples: int,
+        cuttings: Sequence[Cutting],
+        questions: int = 1,
+        page: Callable[[int], Sheet] | None = None,
+        with_answers: bool = True,
+    ):
+        self.encoder, self.split, self.samples = Encoder(processor), split, samples
+        self.cuttings, self.questions = tuple(cuttings), questions
+        self.page, self.with_answers = page, with_answers
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = generator(f"cut-{self.split}", index)
+        sheet = self.page(index) if self.page else render("sheets", self.split, index)
+        if self.page:
+            questions = sheet.questions
+        elif self.questions == 1:
+            questions = one_question(sheet, rng)
+        else:
+            questions = some_questions(sheet, rng, self.questions)
+        weights = np.array([cutting.weight for cutting in self.cuttings])
+        cutting = self.cuttings[rng.choice(len(weights), p=weights / weights.sum())]
+        views = METHODS[cutting.method](*sheet.image.size, TILE_SIZE, rng, cutting.ranges)
+        tiles, levels = cut(sheet, views)
+        return Sample(*self.encoder(questions, len(tiles), self.with_answers), tiles, levels)
+
+
+class Collate:
+    """Samples as model inputs, padded on the left; pixels stay uint8 (tiles, 3, height, width): a quarter to carry."""
+
+    def __init__(self, pad_token_id: int):
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+        length = max(len(sample.input_ids) for sample in samples)
+        input_ids = torch.full((len(samples), length), self.pad_token_id)
+        labels, mask = torch.full_like(input_ids, IGNORED), torch.zeros_like(input_ids)
+        for row, sample in enumerate(samples):
+            start = length - len(sample.input_ids)
+            input_ids[row, start:] = torch.tensor(sample.input_ids)
+            labels[row, start:] = torch.tensor(sample.labels)
+            mask[row, start:] = 1
+        tiles = torch.from_numpy(np.concatenate([sample.tiles for sample in samples]))
+        return {
+            "input_ids": input_ids,
+            "attention_mask": mask,
+            "pixel_values": tiles.permute(0, 3, 1, 2).contiguous(),
+            "tile_levels": torch.tensor([level for sample in samples for level in sample.levels]),
+            "labels": labels,
+        }
+
+
+def normalized(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels as the processor gives them to the model, -1 to 1."""
+    return pixels.float() / 127.5 - 1
+
+
+def make_collate() -> Collate:
+    """`Collate` for the readers' own tokenizer."""
+    return Collate(make_tokenizer().pad_token_id)

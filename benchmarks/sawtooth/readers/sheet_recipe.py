@@ -1,0 +1,117 @@
+"""How the reader of `sheets.py` is trained, stage by stage; `sheet_training.py` goes through it.
+
+Folders are below `runs/`. The last stages are several, each from the same `base`, which never saw an image cut in two
+ways: with the second grid of CIP, with the same grid twice (as much to compute, nothing complementary), with one grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.sawtooth.cutting import Ranges
+from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Cutting
+
+
+@dataclass(frozen=True)
+class TileStage:
+    """A vision tower of random weights learns which character stands where, from tiles of so many pages a step."""
+
+    output: str
+    steps: int
+    learning_rate: float
+    batch_size: int = 32
+
+
+@dataclass(frozen=True)
+class SheetStage:
+    """
+    A model learns to answer questions about pages.
+
+    Args:
+        output: Folder of the stage.
+        data: Names the random numbers of the pages.
+        cuttings: Ways to cut, drawn by their weights for every page.
+        steps: Updates.
+        learning_rate: Of AdamW, at its peak.
+        begins_from: Folder of the stage before: a tower, or a model.
+        questions: Most of a page in one sequence.
+        trains_tower: Whether the vision tower learns, too.
+        batch_size: Pages a step.
+        keep_ratios: Smallest and largest share of tokens in a step under compression; a quarter of them keeps all.
+        steers: Whether the question learns to look where the answer is read: `steering.py`.
+        seed: Of the order of things that are drawn in training.
+    """
+
+    output: str
+    data: str
+    cuttings: tuple[Cutting, ...]
+    steps: int
+    learning_rate: float
+    begins_from: str
+    questions: int = 6
+    trains_tower: bool = True
+    batch_size: int = 64
+    keep_ratios: tuple[float, float] | None = None
+    steers: bool = False
+    seed: int = 0
+
+
+# One cutting at a time, in many numbers of tiles and with up to three groups: never two different ones.
+RANGES = (PUBLISHED_RANGES, Ranges((1, 6), (1, 4)), Ranges((2, 9), (2, 6)), Ranges((4, 16), (3, 7)))
+ONE_CUTTING = tuple(
+    Cutting(method, ranges, weight * (3 if ranges == PUBLISHED_RANGES else 1))
+    for ranges in RANGES
+    for method, weight in (
+        ("detailed + global", 4),
+        ("detailed", 1),
+        ("second grid repeated", 1.5),
+        ("second grid aligned", 1.5),
+    )
+)
+WAYS = {
+    "plain": "detailed + global",
+    "repeated": "second grid repeated",
+    "any": "pyramid any",
+    "joint": "pyramid joint",
+}
+SEEDS = (0, 1, 2)
+SHIPPED = "joint"  # goes on under compression
+
+TOWER = TileStage("reader/tower", steps=2500, learning_rate=1e-3)
+BEGINNING = SheetStage(
+    "reader/beginning", "train beginning", ONE_CUTTING, 1200, 1e-3, "reader/tower", questions=8, trains_tower=False
+)
+BASE = SheetStage("reader/base", "train base", ONE_CUTTING, 2400, 8e-4, "reader/beginning", questions=8)
+
+
+def last_stage(way: str, seed: int) -> SheetStage:
+    """The base trained on with one way to cut; the pages are those of the seed, the same for all ways."""
+    cuttings = (Cutting(WAYS[way]),)
+    return SheetStage(f"reader/{way}-{seed}", f"train last {seed}", cuttings, 300, 4e-4, "reader/base", seed=seed)
+
+
+LAST = tuple(last_stage(way, seed) for seed in SEEDS for way in WAYS)
+COMPRESSED = SheetStage(
+    "reader/compressed",
+    "train compressed",
+    (Cutting(WAYS[SHIPPED]),),
+    600,
+    4e-4,
+    f"reader/{SHIPPED}-0",
+    questions=1,
+    trains_tower=False,
+    keep_ratios=(0.2, 0.9),
+)
+STEERED = SheetStage(
+    "reader/steered",
+    "train steered",
+    (Cutting(WAYS[SHIPPED]),),
+    400,
+    4e-4,
+    "reader/compressed",
+    questions=1,
+    trains_tower=False,
+    keep_ratios=(0.2, 0.9),
+    steers=True,
+)
+STAGES = (TOWER, BEGINNING, BASE, *LAST, COMPRESSED, STEERED)

@@ -1,0 +1,208 @@
+"""Train the stages of `sheet_recipe.py`: what is finished stays, what was stopped goes on from its last checkpoint.
+
+    python -m benchmarks.sawtooth.readers.sheet_training                        # all of them, in order
+    python -m benchmarks.sawtooth.readers.sheet_training reader/joint-0         # this one
+
+On a GPU in bfloat16, with as many workers that draw pages as there are cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from benchmarks.sawtooth.cutting import plan_grids
+from benchmarks.sawtooth.readers import reader, tower
+from benchmarks.sawtooth.readers.optimizer import make_optimizer
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, dense_labels, generator
+from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Collate, Sheets, normalized
+from benchmarks.sawtooth.readers.sheet_recipe import STAGES, SheetStage, TileStage
+from benchmarks.sawtooth.readers.sheets import ALPHABET, render
+from benchmarks.sawtooth.readers.steering import SteeringTrainer
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
+
+
+SIZE = "9m"
+LONGEST = 16  # characters of a word, with its punctuation
+TILES_PER_PAGE = 8
+
+
+class DrawnCompression(RandomKeepRatio):
+    """
+    Another share of tokens in every step, and in half of the steps positions without gaps, as serving engines number;
+    in a third, tokens chosen without a question, as they can.
+    """
+
+    def on_step_begin(self, args, state, control, model, **kwargs):
+        super().on_step_begin(args, state, control, model=model, **kwargs)
+        rng, config = (
+            random.Random(f"positions {args.seed} {state.global_step}"),
+            model.config.scale_compression_config,
+        )
+        config.positions = rng.choice(("keep", "repack"))
+        config.queries = rng.choice(("question", "question", "none"))
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        super().on_train_end(args, state, control, **kwargs)
+        if model is not None:
+            configure(model)
+
+
+def configure(model: MiniMonkeyForConditionalGeneration) -> None:
+    """What scores best: benchmarks/sawtooth/RESULTS.md."""
+    config = model.config.scale_compression_config
+    config.queries, config.layer, config.positions = "question", 2, "keep"
+
+
+class PixelTrainer(Trainer):
+    """Takes pixels as `Collate` gives them."""
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        return super().compute_loss(
+            model, inputs | {"pixel_values": normalized(inputs["pixel_values"])}, *args, **kwargs
+        )
+
+
+class SteeringPixelTrainer(PixelTrainer, SteeringTrainer):
+    """With the loss of `steering.py`."""
+
+
+class SheetTiles(torch.utils.data.Dataset):
+    """Up to `TILES_PER_PAGE` tiles of page `index`, those with text first, cut as the detailed or the second grid."""
+
+    def __init__(self, split: str, pages: int):
+        self.split, self.pages = split, pages
+
+    def __len__(self) -> int:
+        return self.pages
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        rng = generator(f"tiles-{self.split}", index)
+        sheet = render("sheets", self.split, index)
+        grid = plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES)[int(rng.random() < 0.3)]
+        letters, ordinals = dense_labels(sheet, grid, alphabet=ALPHABET)
+        letters, ordinals = torch.from_numpy(letters), torch.from_numpy(ordinals)
+        canvas = sheet.image.resize((grid[0] * TILE_SIZE, grid[1] * TILE_SIZE), 3)
+        chosen = (letters > 0).sum(dim=(1, 2)).argsort(descending=True)[:TILES_PER_PAGE]
+        boxes = [(tile % grid[0] * TILE_SIZE, tile // grid[0] * TILE_SIZE) for tile in chosen.tolist()]
+        tiles = [canvas.crop((left, top, left + TILE_SIZE, top + TILE_SIZE)) for left, top in boxes]
+        pixels = torch.stack([torch.frombuffer(bytearray(tile.tobytes()), dtype=torch.uint8) for tile in tiles])
+        pixels = pixels.view(len(tiles), TILE_SIZE, TILE_SIZE, 3).permute(0, 3, 1, 2)
+        return {"pixel_values": pixels, "letters": letters[chosen], "ordinals": ordinals[chosen]}
+
+
+def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class: type[Trainer], callbacks=()) -> None:
+    """Train a stage from the beginning, or from its last checkpoint, to the end; on a GPU in bfloat16."""
+    on_gpu = torch.cuda.is_available()
+    workers = int(os.environ.get("WORKERS", min(14, os.cpu_count() or 1) if on_gpu else 1))
+    arguments = TrainingArguments(
+        output_dir=stage.output,
+        max_steps=stage.steps,
+        per_device_train_batch_size=stage.batch_size,
+        lr_scheduler_type="cosine",
+        warmup_steps=min(100, stage.steps // 5),
+        bf16=on_gpu,  # on a CPU without matrix units bfloat16 is slower than float32
+        tf32=on_gpu or None,
+        use_cpu=not on_gpu,
+        dataloader_num_workers=workers,
+        dataloader_prefetch_factor=3 if workers else None,
+        remove_unused_columns=False,
+        eval_strategy="no",
+        save_steps=250,
+        save_strategy="no" if on_gpu else "steps",
+        save_total_limit=2,
+        logging_steps=50,
+        report_to=[],
+        seed=getattr(stage, "seed", 0),
+    )
+    has_units = on_gpu  # Muon's bfloat16 is slow without
+    trainer = trainer_class(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        data_collator=collate,
+        callbacks=list(callbacks),
+        optimizers=(make_optimizer(model, stage.learning_rate, muon=has_units), None),
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(stage.output) if Path(stage.output).exists() else None)
+    trainer.save_state()
+
+
+def train_tower(stage: TileStage) -> None:
+    """Teach a tower the dense labels."""
+    model = tower.make_tower(SIZE)
+    dataset = SheetTiles("train tower", stage.batch_size * stage.steps)
+    train(tower.DenseReader(model, ALPHABET, LONGEST), dataset, tower.collate, stage, PixelTrainer)
+    model.save_pretrained(Path(stage.output, "model"))
+
+
+def begin(folder: Path, processor) -> MiniMonkeyForConditionalGeneration:
+    """The model of the stage before, or a new one behind its tower."""
+    if (folder / "processor_config.json").exists():
+        return MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return reader.make_model(folder, processor.tokenizer, SIZE)
+
+
+def make_processor(stage: SheetStage):
+    """The processor of a stage's model: published ranges, and no second grid where the stage had none."""
+    rules = [cutting.method.removeprefix("pyramid ") for cutting in stage.cuttings if "pyramid" in cutting.method]
+    processor = reader.make_processor()
+    processor.image_processor.detailed_tiles = PUBLISHED_RANGES.detailed
+    processor.image_processor.adaptive_tiles = PUBLISHED_RANGES.adaptive if rules else None
+    processor.image_processor.complementarity = (rules or ["any"])[0]
+    return processor
+
+
+def train_reader(stage: SheetStage) -> None:
+    """Teach a model to answer questions about pages."""
+    processor = make_processor(stage)
+    model = begin(Path(stage.begins_from, "model"), processor)
+    model.model.vision_tower.requires_grad_(stage.trains_tower)
+    configure(model)
+    if stage.steers:
+        model.set_attn_implementation("eager")  # which gives the attention
+    dataset = Sheets(processor, stage.data, stage.batch_size * stage.steps, stage.cuttings, stage.questions)
+    callbacks = [DrawnCompression(*stage.keep_ratios)] if stage.keep_ratios else []
+    trainer_class = SteeringPixelTrainer if stage.steers else PixelTrainer
+    train(model, dataset, Collate(processor.tokenizer.pad_token_id), stage, trainer_class, callbacks)
+    configure(model)
+    processor.save_pretrained(Path(stage.output, "model"))
+    model.save_pretrained(Path(stage.output, "model"))
+
+
+def run_stage(stage: TileStage | SheetStage, runs: Path, steps: int | None = None) -> None:
+    """Train one stage in the folder `runs`, with at most so many updates, if it is not finished."""
+    torch.manual_seed(getattr(stage, "seed", 0))
+    stage = replace(stage, output=str(runs / stage.output), steps=min(steps or stage.steps, stage.steps))
+    if Path(stage.output, "model", "model.safetensors").exists():
+        return
+    if isinstance(stage, TileStage):
+        train_tower(stage)
+    else:
+        train_reader(replace(stage, begins_from=str(runs / stage.begins_from)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stages", nargs="*", help="their folders; default: all")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the stages' folders")
+    parser.add_argument("--steps", type=int, help="at most so many updates a stage, to try it out")
+    arguments = parser.parse_args()
+    names = [stage.output for stage in STAGES]
+    if unknown := set(arguments.stages) - set(names):
+        parser.error(f"`stages` must be among {names}, got {sorted(unknown)}.")
+    for stage in STAGES:
+        if not arguments.stages or stage.output in arguments.stages:
+            run_stage(stage, arguments.runs, arguments.steps)
+
+
+if __name__ == "__main__":
+    main()

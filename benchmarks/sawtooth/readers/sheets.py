@@ -1,0 +1,370 @@
+"""Pages as a visitor would bring them, with questions: lines of text, receipts, tables, forms, signs.
+
+Upper and lower case, digits and punctuation in ten fonts, 12 to 28 px high in a tile of 112 px. A page has several
+questions, so that one sequence can ask them all.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generator, is_held_out, lexicon, load_font
+
+
+FONTS = (
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSans-Oblique",
+    "DejaVuSansMono",
+    "DejaVuSerif",
+    "DejaVuSerif-Bold",
+    "STIXGeneral",
+    "STIXGeneralBol",
+    "STIXGeneralItalic",
+    "Pillow",
+)
+ALPHABET = "".join(chr(code) for code in range(33, 127))  # all that ASCII prints but the space
+FONT_SIZES = (12.0, 28.0)  # px in the tile, log-uniform
+SIGN_SIZES = (24.0, 56.0)
+KINDS = ("lines", "receipt", "table", "form", "sign")
+# Columns and rows, about the size of a page in tiles
+GRIDS = {
+    "lines": [(2, 2), (3, 2), (2, 3), (3, 3), (4, 2), (2, 4), (4, 3), (3, 4)],
+    "receipt": [(2, 2), (2, 3), (2, 4), (3, 3), (3, 4)],
+    "table": [(3, 2), (3, 3), (4, 2), (4, 3)],
+    "form": [(2, 2), (3, 2), (3, 3), (2, 3), (3, 4)],
+    "sign": [(2, 1), (3, 1), (2, 2), (4, 1), (3, 2)],
+}
+MOST_WORDS = 24  # on a page
+READ_ALL = "Read the text."
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Words drawn side by side, as one entry of a table is; `left` in px of the page."""
+
+    text: str
+    left: float
+
+
+@dataclass(frozen=True)
+class Word:
+    """One drawn word and the box around its ink: left, top, right, bottom in px of the page."""
+
+    text: str
+    box: Box
+
+
+class Question(NamedTuple):
+    """A question, its answer, and the line that the answer is read from, from 0; none: from all of them."""
+
+    text: str
+    answer: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """
+    A rendered page.
+
+    Args:
+        image: RGB.
+        rows: What each line says, cell by cell from left to right.
+        words: Line by line.
+        characters: All that is drawn but spaces.
+        font_size: In px of the page.
+        questions: Questions and their answers; the first asks for all of the text.
+    """
+
+    image: Image.Image
+    rows: tuple[tuple[str, ...], ...]
+    words: tuple[tuple[Word, ...], ...]
+    characters: tuple[Character, ...]
+    font_size: float
+    questions: tuple[Question, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        return [" ".join(row) for row in self.rows]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def question(self) -> str:
+        return self.questions[0].text
+
+
+def random_word(rng: np.random.Generator, held_out: bool, longest: int = 10) -> str:
+    """A word of the lexicon (three in four) or a string of letters, in lower case, with a capital, or in capitals."""
+    while True:
+        if rng.random() < 0.75:
+            word = lexicon()[rng.integers(len(lexicon()))].lower()
+        else:
+            word = "".join(rng.choice(list(string.ascii_lowercase), size=rng.integers(2, 9)))
+        if len(word) <= longest and is_held_out(word) == held_out:
+            return (word, word.capitalize(), word.upper())[rng.choice(3, p=(0.6, 0.25, 0.15))]
+
+
+def random_number(rng: np.random.Generator, held_out: bool) -> str:
+    """A count, a price, a time, a date or a percentage."""
+    while True:
+        kind = rng.integers(5)
+        whole = "".join(rng.choice(list(string.digits), size=rng.integers(1, 5)))
+        two = f"{rng.integers(100):02d}"
+        number = (
+            whole,
+            f"{('', '', '$')[rng.integers(3)]}{whole[:3]}.{two}",
+            f"{rng.integers(24)}:{rng.integers(60):02d}",
+            f"{rng.integers(1, 29)}/{rng.integers(1, 13)}/{rng.integers(1980, 2030)}",
+            f"{whole[:2]}%",
+        )[kind]
+        if is_held_out(number) == held_out:
+            return number
+
+
+def _punctuated(rng: np.random.Generator, word: str) -> str:
+    """A word of running text, one in six with punctuation."""
+    if rng.random() > 1 / 6:
+        return word
+    before, after = [("", ","), ("", "."), ("", "!"), ("", "?"), ("", ":"), ("", ";"), ("(", ")"), ('"', '"')][
+        rng.integers(8)
+    ]
+    return before + word + after
+
+
+def _token(rng: np.random.Generator, held_out: bool, longest: int = 10) -> str:
+    """What stands in running text: a word, one in seven a number."""
+    return random_number(rng, held_out) if rng.random() < 1 / 7 else random_word(rng, held_out, longest)
+
+
+def _lines(rng, width, height, font, held_out) -> list[list[Cell]]:
+    """One to eight lines of one to five words, which begin one below the other or anywhere."""
+    rows, left, words = [], rng.uniform(0.02, 0.2) * width, int(rng.integers(1, MOST_WORDS + 1))
+    most, is_scattered = int(rng.integers(1, 6)), rng.random() < 0.35
+    for _ in range(rng.integers(1, 9)):
+        left = rng.uniform(0.01, 0.75) * width if is_scattered else left
+        text: list[str] = []
+        while len(text) < min(most, words):
+            word = _punctuated(rng, _token(rng, held_out))
+            if left + font.getlength(" ".join([*text, word])) > width - 3:
+                break
+            text.append(word)
+        if text:
+            rows.append([Cell(" ".join(text), left)])
+            words -= len(text)
+    return rows
+
+
+def _receipt(rng, width, height, font, held_out) -> list[list[Cell]]:
+    """Perhaps a title; what was bought at the left, what it costs at the right; perhaps a total."""
+    left, right = rng.uniform(0.03, 0.1) * width, rng.uniform(0.9, 0.98) * width
+    rows = []
+    if rng.random() < 0.5:
+        title = " ".join(random_word(rng, held_out, 8) for _ in range(rng.integers(1, 3)))
+        rows.append([Cell(title, max(2.0, (width - font.getlength(title)) / 2))])
+    names = [
+        " ".join(random_word(rng, held_out, 8) for _ in range(rng.choice((1, 2), p=(0.75, 0.25))))
+        for _ in range(rng.integers(2, 8))
+    ]
+    if rng.random() < 0.5:
+        names.append(("Total", "TOTAL", "total", "Sum")[rng.integers(4)])
+    is_price = rng.random() < 0.7
+    for name in names:
+        cost = f"{rng.integers(100)}.{rng.integers(100):02d}" if is_price else random_number(rng, held_out)
+        rows.append([Cell(name, left), Cell(cost, right - font.getlength(cost))])
+    return rows
+
+
+def _table(rng, width, height, font, held_out) -> list[list[Cell]]:
+    """Two to four columns of words or numbers, two to five lines."""
+    columns, rows = int(rng.integers(2, 5)), int(rng.integers(2, 6))
+    is_number = rng.random(columns) < 0.4
+    starts = [width * (0.03 + 0.95 * column / columns) for column in range(columns)]
+    return [
+        [
+            Cell(random_number(rng, held_out) if is_number[i] and row else random_word(rng, held_out, 7), starts[i])
+            for i in range(columns)
+        ]
+        for row in range(rows)
+    ]
+
+
+def _form(rng, width, height, font, held_out) -> list[list[Cell]]:
+    """Names with a colon and what was filled in beside."""
+    names = [random_word(rng, held_out, 7) for _ in range(rng.integers(2, 7))]
+    left = rng.uniform(0.03, 0.1) * width
+    beside = left + max(font.getlength(f"{name}: ") for name in names) + rng.uniform(2, 20)
+    rows = []
+    for name in names:
+        value = " ".join(_token(rng, held_out, 8) for _ in range(rng.choice((1, 2), p=(0.7, 0.3))))
+        rows.append([Cell(f"{name}:", left), Cell(value, beside)])
+    return rows
+
+
+def _sign(rng, width, height, font, held_out) -> list[list[Cell]]:
+    """One to three words in the middle, one above the other."""
+    words = [_punctuated(rng, _token(rng, held_out, 9)) for _ in range(rng.integers(1, 4))]
+    return [[Cell(word, (width - font.getlength(word)) / 2)] for word in words]
+
+
+LAYOUTS = {"lines": _lines, "receipt": _receipt, "table": _table, "form": _form, "sign": _sign}
+
+
+def fits(rows: list[list[Cell]], width: float, font) -> bool:
+    """Whether all cells lie on the page and none touches the next."""
+    if sum(len(cell.text.split()) for row in rows for cell in row) > MOST_WORDS:
+        return False
+    for row in rows:
+        ends = [cell.left + font.getlength(cell.text) for cell in row]
+        starts = [cell.left for cell in row[1:]] + [width]
+        if row[0].left < 1 or any(end + 3 > start for end, start in zip(ends, starts, strict=True)):
+            return False
+    return bool(rows)
+
+
+def questions_about(kind: str, rows: tuple[tuple[str, ...], ...]) -> list[Question]:
+    """All questions that a page answers in one way only; the first asks for all of the text."""
+    lines = [" ".join(row) for row in rows]
+    count = Counter(cell for row in rows for cell in row)
+    found = [Question(READ_ALL, "\n".join(lines))]
+    if len(lines) > 1:
+        found += [Question(f"Read line {number + 1}.", line, number) for number, line in enumerate(lines)]
+    if kind in ("receipt", "form"):
+        noun = "number" if kind == "receipt" else "value"
+        found += [
+            Question(f"Read the {noun} beside {row[0].rstrip(':')}.", row[1], number)
+            for number, row in enumerate(rows)
+            if len(row) == 2 and count[row[0]] == 1
+        ]
+    if kind in ("table", "sign"):
+        found += [
+            Question(f"Read the word under {cell}.", under, number)
+            for number, (above, below) in enumerate(pairwise(rows), 1)
+            for cell, under in zip(above, below, strict=False)
+            if count[cell] == 1
+        ]
+    if kind == "sign" and len(rows) == 2:
+        found += [Question("Read the upper word.", lines[0], 0), Question("Read the lower word.", lines[1], 1)]
+    return found
+
+
+def draw_sheet(
+    rng: np.random.Generator, kind: str, rows: list[list[Cell]], baselines: list[float], size: tuple[int, int], font
+) -> Sheet:
+    """Draws the cells of each row on its baseline (px), in random colors, slightly noisy."""
+    mask = Image.new("L", size, 0)
+    draw = ImageDraw.Draw(mask)
+    words, characters = [], []
+    for row, baseline in zip(rows, baselines, strict=True):
+        words.append([])
+        for cell in row:
+            x = cell.left
+            for text in cell.text.split():
+                draw.text((x, baseline), text, fill=255, font=font, anchor="ls")
+                left, top, right, bottom = font.getbbox(text, anchor="ls")
+                words[-1].append(Word(text, (x + left, baseline + top, x + right, baseline + bottom)))
+                edges = [x + font.getlength(text[:index]) for index in range(len(text) + 1)]
+                middle = baseline - 0.35 * font.size
+                characters += [
+                    Character(each, (a + b) / 2, middle, index)
+                    for index, (each, a, b) in enumerate(zip(text, edges, edges[1:], strict=False))
+                ]
+                x += font.getlength(f"{text} ")
+    told = tuple(tuple(cell.text for cell in row) for row in rows)
+    return Sheet(
+        paint(rng, mask),
+        told,
+        tuple(map(tuple, words)),
+        tuple(characters),
+        font.size,
+        tuple(questions_about(kind, told)),
+    )
+
+
+def paint(rng: np.random.Generator, mask: Image.Image) -> Image.Image:
+    """
+    An RGB image with ink where the mask (L, 255 for ink) says so: a quarter black on white, the others in colors, a
+    fifth of them light on dark; two of three are noisy.
+    """
+    if rng.random() < 0.25:
+        paper, ink = np.full(3, rng.integers(225, 256)), np.full(3, rng.integers(0, 60))
+    else:
+        dark, light = rng.integers(0, 110, size=3), rng.integers(145, 256, size=3)
+        paper, ink = (light, dark) if rng.random() < 0.8 else (dark, light)
+    shares = np.arange(256) / 255
+    image = Image.merge(
+        "RGB", [mask.point((a + (b - a) * shares).astype(np.uint8).tolist()) for a, b in zip(paper, ink, strict=True)]
+    )
+    if rng.random() < 1 / 3:
+        return image
+    noise = rng.standard_normal((mask.height, mask.width, 1), dtype=np.float32) * rng.uniform(1, 9)
+    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8), "RGB")
+
+
+def make_sheet(rng: np.random.Generator, kind: str, held_out: bool, scale: float = 1.0) -> Sheet:
+    """A page of a kind in `KINDS`; `scale` is page px per tile px, which is one for text of its size in the tile."""
+    low, high = SIGN_SIZES if kind == "sign" else FONT_SIZES
+    while True:
+        grid = GRIDS[kind][rng.integers(len(GRIDS[kind]))]
+        size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15) * scale) for side in grid)
+        font_size = float(np.exp(rng.uniform(np.log(low), np.log(high)))) * scale
+        font = load_font(FONTS[rng.integers(len(FONTS))], max(8, round(font_size)))
+        rows = LAYOUTS[kind](rng, *size, font, held_out)
+        steps = np.full(len(rows), font.size * rng.uniform(1.2, 2.2))
+        if kind in ("lines", "sign") and rng.random() < 0.5:
+            steps = font.size * rng.uniform(1.2, 4.0, size=len(rows))  # irregular gaps
+        heights = np.cumsum(steps) - steps[0]  # of the baselines below the first one
+        rows = rows[: int((heights <= size[1] - 1.3 * font.size).sum())]
+        if not rows or not fits(rows, size[0], font):
+            continue
+        room = size[1] - heights[len(rows) - 1] - 1.3 * font.size
+        baselines = (font.size + rng.uniform(0, 1) * room + heights[: len(rows)]).tolist()
+        return draw_sheet(rng, kind, rows, baselines, size, font)
+
+
+def render(kind: str, split: str, index: int) -> Sheet:
+    """
+    Sample `index` of a split.
+
+    Args:
+        kind: In `KINDS`; or `"sheets"`, one of them by chance, in several resolutions.
+        split: Names the random numbers; words are held out unless it begins with "train".
+    """
+    if kind not in (*KINDS, "sheets"):
+        raise ValueError(f"`kind` must be one of {[*KINDS, 'sheets']}, got {kind!r}.")
+    rng, held_out = generator(f"{kind}-{split}", index), not split.startswith("train")
+    scale = 1.0
+    if kind == "sheets":
+        kind = KINDS[rng.choice(len(KINDS), p=(0.35, 0.2, 0.15, 0.15, 0.15))]
+        scale = 1.0 if rng.random() < 0.7 else float(rng.uniform(0.8, 1.7))
+    return make_sheet(rng, kind, held_out, scale)
+
+
+def some_questions(sheet: Sheet, rng: np.random.Generator, most: int) -> list[Question]:
+    """
+    At most so many questions of a page for one sequence: for each line one, so that no answer can be copied from the
+    one before; in a third of the cases for all of the text first.
+    """
+    whole, *parts = sheet.questions
+    asked: dict[int, Question] = {}
+    for index in rng.permutation(len(parts)):
+        asked.setdefault(parts[index].line, parts[index])
+    begins = [whole] if not parts or rng.random() < 1 / 3 else []
+    return [*begins, *asked.values()][:most]
+
+
+def one_question(sheet: Sheet, rng: np.random.Generator) -> list[Question]:
+    """One of the page's questions, in half of the cases the one for all of the text."""
+    whole, *parts = sheet.questions
+    return [whole if not parts or rng.random() < 0.5 else parts[rng.integers(len(parts))]]
