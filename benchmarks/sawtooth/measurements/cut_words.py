@@ -5,8 +5,6 @@ the number of their line. So the gain on words that are cut can be set against t
 not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
