@@ -189,7 +189,7 @@ class CutWords(Measurement):
             method,
             page,
             sort,
-            round(sheet.font_size / scale, 1),
+            round(sheet.font.size / scale, 1),
             word.text,
             answer,
             answer.strip() == word.text,

@@ -87,7 +87,9 @@ BASE = SheetStage("reader/base", "train base", ONE_CUTTING, 2400, 8e-4, "reader/
 def last_stage(way: str, seed: int) -> SheetStage:
     """The base trained on with one way to cut; the pages are those of the seed, the same for all ways."""
     cuttings = (Cutting(WAYS[way]),)
-    return SheetStage(f"reader/{way}-{seed}", f"train last {seed}", cuttings, 300, 4e-4, "reader/base", seed=seed)
+    return SheetStage(
+        f"reader/{way}-{seed}", f"train last {seed}", cuttings, 250, 4e-4, "reader/base", batch_size=32, seed=seed
+    )
 
 
 LAST = tuple(last_stage(way, seed) for seed in SEEDS for way in WAYS)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import string
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generator, is_held_out, lexicon, load_font
 
@@ -57,9 +58,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Word:
-    """One drawn word and the box around its ink: left, top, right, bottom in px of the page."""
+    """One drawn word: where it begins, its baseline, and the box around its ink (left, top, right, bottom), in px."""
 
     text: str
+    left: float
+    baseline: float
     box: Box
 
 
@@ -80,17 +83,28 @@ class Sheet:
         image: RGB.
         rows: What each line says, cell by cell from left to right.
         words: Line by line.
-        characters: All that is drawn but spaces.
-        font_size: In px of the page.
-        questions: Questions and their answers; the first asks for all of the text.
+        font: Its size is in px of the page.
+        questions: The first asks for all of the text.
     """
 
     image: Image.Image
     rows: tuple[tuple[str, ...], ...]
     words: tuple[tuple[Word, ...], ...]
-    characters: tuple[Character, ...]
-    font_size: float
+    font: ImageFont.FreeTypeFont
     questions: tuple[Question, ...] = ()
+
+    @property
+    def characters(self) -> list[Character]:
+        """All that is drawn but spaces."""
+        found = []
+        for word in (word for line in self.words for word in line):
+            edges = [word.left + self.font.getlength(word.text[:index]) for index in range(len(word.text) + 1)]
+            middle = word.baseline - 0.35 * self.font.size
+            found += [
+                Character(each, (a + b) / 2, middle, index)
+                for index, (each, (a, b)) in enumerate(zip(word.text, pairwise(edges), strict=True))
+            ]
+        return found
 
     @property
     def lines(self) -> list[str]:
@@ -265,31 +279,25 @@ def draw_sheet(
     """Draws the cells of each row on its baseline (px), in random colors, slightly noisy."""
     mask = Image.new("L", size, 0)
     draw = ImageDraw.Draw(mask)
-    words, characters = [], []
+    words: list[tuple[Word, ...]] = []
     for row, baseline in zip(rows, baselines, strict=True):
-        words.append([])
+        line = []
         for cell in row:
             x = cell.left
             for text in cell.text.split():
                 draw.text((x, baseline), text, fill=255, font=font, anchor="ls")
                 left, top, right, bottom = font.getbbox(text, anchor="ls")
-                words[-1].append(Word(text, (x + left, baseline + top, x + right, baseline + bottom)))
-                edges = [x + font.getlength(text[:index]) for index in range(len(text) + 1)]
-                middle = baseline - 0.35 * font.size
-                characters += [
-                    Character(each, (a + b) / 2, middle, index)
-                    for index, (each, a, b) in enumerate(zip(text, edges, edges[1:], strict=False))
-                ]
+                line.append(Word(text, x, baseline, (x + left, baseline + top, x + right, baseline + bottom)))
                 x += font.getlength(f"{text} ")
+        words.append(tuple(line))
     told = tuple(tuple(cell.text for cell in row) for row in rows)
-    return Sheet(
-        paint(rng, mask),
-        told,
-        tuple(map(tuple, words)),
-        tuple(characters),
-        font.size,
-        tuple(questions_about(kind, told)),
-    )
+    return Sheet(paint(rng, mask), told, tuple(words), font, tuple(questions_about(kind, told)))
+
+
+@lru_cache(maxsize=1)
+def _noise() -> np.ndarray:
+    """Normal noise of a standard deviation of one, of which every page takes a part: drawing it anew takes longer."""
+    return np.random.default_rng(0).standard_normal((1400, 1400), dtype=np.float32)
 
 
 def paint(rng: np.random.Generator, mask: Image.Image) -> Image.Image:
@@ -302,14 +310,15 @@ def paint(rng: np.random.Generator, mask: Image.Image) -> Image.Image:
     else:
         dark, light = rng.integers(0, 110, size=3), rng.integers(145, 256, size=3)
         paper, ink = (light, dark) if rng.random() < 0.8 else (dark, light)
-    shares = np.arange(256) / 255
-    image = Image.merge(
-        "RGB", [mask.point((a + (b - a) * shares).astype(np.uint8).tolist()) for a, b in zip(paper, ink, strict=True)]
-    )
-    if rng.random() < 1 / 3:
-        return image
-    noise = rng.standard_normal((mask.height, mask.width, 1), dtype=np.float32) * rng.uniform(1, 9)
-    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8), "RGB")
+    amount = rng.uniform(1, 9) if rng.random() < 2 / 3 else 0.0
+    top, left = rng.integers(0, _noise().shape[0] - mask.height), rng.integers(0, _noise().shape[1] - mask.width)
+    noise = _noise()[top : top + mask.height, left : left + mask.width] * amount
+    # The noise needs room below paper and above ink
+    mixed = (40 + np.asarray(mask, np.float32) * (175 / 255) + noise).clip(0, 255).astype(np.uint8)
+    shares = (np.arange(256) - 40) / 175
+    tables = [(a + (b - a) * shares).clip(0, 255).astype(np.uint8).tolist() for a, b in zip(paper, ink, strict=True)]
+    mixed = Image.fromarray(mixed, "L")
+    return Image.merge("RGB", [mixed.point(table) for table in tables])
 
 
 def make_sheet(rng: np.random.Generator, kind: str, held_out: bool, scale: float = 1.0) -> Sheet:
@@ -321,6 +330,8 @@ def make_sheet(rng: np.random.Generator, kind: str, held_out: bool, scale: float
         font_size = float(np.exp(rng.uniform(np.log(low), np.log(high)))) * scale
         font = load_font(FONTS[rng.integers(len(FONTS))], max(8, round(font_size)))
         rows = LAYOUTS[kind](rng, *size, font, held_out)
+        if not rows:
+            continue
         steps = np.full(len(rows), font.size * rng.uniform(1.2, 2.2))
         if kind in ("lines", "sign") and rng.random() < 0.5:
             steps = font.size * rng.uniform(1.2, 4.0, size=len(rows))  # irregular gaps
@@ -347,7 +358,7 @@ def render(kind: str, split: str, index: int) -> Sheet:
     scale = 1.0
     if kind == "sheets":
         kind = KINDS[rng.choice(len(KINDS), p=(0.35, 0.2, 0.15, 0.15, 0.15))]
-        scale = 1.0 if rng.random() < 0.7 else float(rng.uniform(0.8, 1.7))
+        scale = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.8, 1.5))
     return make_sheet(rng, kind, held_out, scale)
 
 
