@@ -133,8 +133,18 @@ def image_features(model: MiniMonkeyForConditionalGeneration, tiles: np.ndarray)
 
 def letter_embeddings(model, encoder: Encoder, texts: list[str]) -> torch.Tensor:
     """The mean embedding of the letters in each text, a blank's for an empty one: float32 (texts, hidden_size)."""
-    embeddings = model.get_input_embeddings().weight
-    return torch.stack([embeddings[encoder.spell(text or " ")].float().mean(0) for text in texts])
+    embeddings = model.get_input_embeddings().weight.float()
+    spelled = [encoder.spell(text or " ") for text in texts]
+    starts = np.cumsum([0, *map(len, spelled)])[:-1]
+    ids = torch.tensor([token for each in spelled for token in each], device=embeddings.device)
+    return F.embedding_bag(ids, embeddings, torch.from_numpy(starts).to(ids.device), mode="mean")
+
+
+def progress_over(seconds: float) -> Iterator[float]:
+    """The share of so many seconds that has gone by, again and again until it is one; nothing if there are none."""
+    began = time.monotonic()
+    while (share := (time.monotonic() - began) / max(seconds, 1e-9)) < 1:
+        yield share
 
 
 def warm_start(model, encoder: Encoder, batches: Iterator[dict], seconds: float, rate: float, say) -> None:
@@ -144,8 +154,8 @@ def warm_start(model, encoder: Encoder, batches: Iterator[dict], seconds: float,
     device = model.lm_head.weight.device
     scale = model.get_input_embeddings().weight.float().pow(2).mean().sqrt()
     alphabet = F.normalize(letter_embeddings(model, encoder, list(ALPHABET)), dim=-1)
-    began, step = time.monotonic(), 0
-    while (progress := (time.monotonic() - began) / seconds) < 1:
+    step = 0
+    for progress in progress_over(seconds):
         batch = next(batches)
         letters = torch.from_numpy(batch["letters"]).to(device)
         wanted = letter_embeddings(model, encoder, batch["texts"])[letters]
@@ -215,7 +225,7 @@ def train(model, batches: Iterator[dict], settings: Settings, seconds: float, ch
     )
     began = checked = time.monotonic()
     losses, step, waited = [], 0, 0.0
-    while (progress := (time.monotonic() - began) / seconds) < 1:
+    for progress in progress_over(seconds):
         asked = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - asked

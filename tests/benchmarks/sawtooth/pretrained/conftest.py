@@ -28,7 +28,9 @@ def causal_lm():
 def tower():
     torch.manual_seed(2)
     sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
-    return InternVLVisionModel(InternVLVisionConfig(**sizes, image_size=112, patch_size=14, attention_bias=True)).eval()
+    return InternVLVisionModel(
+        InternVLVisionConfig(**sizes, image_size=112, patch_size=14, attention_bias=True)
+    ).eval()
 
 
 @pytest.fixture
