@@ -74,7 +74,7 @@ class Settings:
     adapter_rate: float = 1e-3
     projector_rate: float = 1e-3
     tower_rate: float = 0.0
-    replay: float = 0.22
+    replay: float = 0.25
     prompts: int | None = None
     explained: int | None = None
     answer_tokens: int = 48
@@ -335,7 +335,8 @@ def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: t
     del letters, batches  # ends their workers
     load_learned(model, folder)  # rounded, as whoever loads it
     session.evaluate("after")
-    say(ended=True, seconds_left=round(end - time.monotonic(), 1))
+    memory = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0
+    say(ended=True, seconds_left=round(end - time.monotonic(), 1), gpu_gib=round(memory, 1))
 
 
 def main() -> None:
