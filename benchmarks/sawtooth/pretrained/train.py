@@ -278,20 +278,23 @@ class Session:
         words = self.settings.words // (1 if when in ("before", "after") else 3)
         evaluation.run(when, words, self.settings.questions, parts)
 
-    def learn(self, letters: Iterator[dict], batches: Iterator[dict]) -> None:
-        """Warm start and training, until what is left is the time of the last evaluation."""
-        total = self.settings.minutes * 60
+    def warm_start(self, letters: Iterator[dict]) -> None:
+        """The projector alone, for its share of the time."""
         for parameter in learned(self.model, "projector").values():
             parameter.requires_grad_(True)
-        if self.settings.warm_start:
-            warm_start(self.model, self.encoder, letters, self.settings.warm_start * total, 2e-3, self.say)
+        seconds = self.settings.warm_start * self.settings.minutes * 60
+        warm_start(self.model, self.encoder, letters, seconds, 2e-3, self.say)
+
+    def train(self, batches: Iterator[dict]) -> None:
+        """Projector and adapter, until what is left is the time of the last evaluation."""
         add_adapter(self.model, self.settings.rank)
 
         def check(step: int) -> None:
             self.save(step=step)
             self.evaluate(f"step {step}", "words", "chat")
 
-        seconds = self.end - self.settings.evaluation * total - time.monotonic()
+        left = self.end - time.monotonic()
+        seconds = left - self.settings.evaluation * self.settings.minutes * 60
         train(self.model, batches, self.settings, seconds, check, self.say)
 
 
@@ -327,12 +330,14 @@ def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: t
     session = Session(model, encoder, settings, folder, say, meanings, end)
     session.evaluate("before", "chat", "chat with a picture", "words")
     try:
-        session.learn(letters, batches)
-    except Exception:
-        say(error=traceback.format_exc())
+        for stage, data in ((session.warm_start, letters), (session.train, batches)):
+            try:
+                stage(data)
+            except Exception:  # what was learned before is worth saving and measuring
+                say(error=traceback.format_exc())
     finally:
         session.save()
-    del letters, batches  # ends their workers
+    del data, letters, batches  # ends their workers
     load_learned(model, folder)  # rounded, as whoever loads it
     session.evaluate("after")
     memory = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0

@@ -174,6 +174,14 @@ def test_an_error_in_training_loses_nothing(causal_lm, tower, model, tmp_path, m
     assert any(each.any() for name, each in learned(model, "adapter").items() if "lora_B" in name)
 
 
+def test_an_error_in_the_warm_start_is_no_end(causal_lm, tower, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "warm_start", lambda *arguments: 1 / 0)
+    run(causal_lm, make_tokenizer(), tower, dataclasses.replace(SMALL, minutes=0.03), tmp_path, CPU)
+    log = entries(tmp_path)
+    assert sum("ZeroDivisionError" in entry.get("error", "") for entry in log) == 1
+    assert next(entry["rows"] for entry in log if "rows" in entry) > 0
+
+
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
 def test_without_time_nothing_is_trained(model, batches, seconds):
     add_adapter(model, 2)
