@@ -328,7 +328,7 @@ def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: t
     say(own_answers=len(replay.chat) + len(replay.meanings) + len(meanings))
     batches = loader(TrainingBatches(encoder, replay, settings.batch), settings.workers)
     session = Session(model, encoder, settings, folder, say, meanings, end)
-    session.evaluate("before", "chat", "chat with a picture", "words")
+    session.evaluate("before")
     try:
         for stage, data in ((session.warm_start, letters), (session.train, batches)):
             try:

@@ -147,9 +147,8 @@ def test_a_run_writes_what_it_learned_and_measured(causal_lm, tower, model, tmp_
     assert log[0]["settings"] == dataclasses.asdict(settings)
     assert log[-1]["ended"] and any("warm_start" in entry for entry in log)
     parts = {(entry["evaluation"], entry["part"]) for entry in log if "evaluation" in entry}
-    before = {part for when, part in parts if when == "before"}
-    assert before == {"chat", "chat with a picture", "words"}
-    assert {part for when, part in parts if when == "after"} > before
+    before, after = ({part for when, part in parts if when == each} for each in ("before", "after"))
+    assert before == after > {"chat", "chat with a picture", "words", "meaning"}
     assert any(when.startswith("step") for when, _ in parts)
     untrained = {name: parameter.clone() for name, parameter in learned(model, "tower").items()}
     load_learned(model, tmp_path)
