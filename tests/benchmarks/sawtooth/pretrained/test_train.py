@@ -16,7 +16,7 @@ from benchmarks.sawtooth.readers.reader import make_tokenizer
 
 CPU = torch.device("cpu")
 SMALL = Settings(
-    minutes=0.05,
+    minutes=0.08,
     check=0.35,
     batch=2,
     rank=2,
@@ -175,7 +175,7 @@ def test_an_error_in_training_loses_nothing(causal_lm, tower, model, tmp_path, m
 
 def test_an_error_in_the_warm_start_is_no_end(causal_lm, tower, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "warm_start", lambda *arguments: 1 / 0)
-    run(causal_lm, make_tokenizer(), tower, dataclasses.replace(SMALL, minutes=0.03), tmp_path, CPU)
+    run(causal_lm, make_tokenizer(), tower, dataclasses.replace(SMALL, minutes=0.05), tmp_path, CPU)
     log = entries(tmp_path)
     assert sum("ZeroDivisionError" in entry.get("error", "") for entry in log) == 1
     assert next(entry["rows"] for entry in log if "rows" in entry) > 0
