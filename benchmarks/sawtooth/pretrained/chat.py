@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sawtooth.pretrained.questions import explainable_words
+
 
 COLORS = "red blue green yellow orange purple pink black white brown gray".split()
 FRUITS = "apple banana orange grape strawberr mango pear peach cherr kiwi pineapple lemon".split()
@@ -62,8 +64,13 @@ TEMPLATES = {
     "Write a short sentence about {0}.": THINGS,
     "Why is {0} important?": THINGS,
     "Write a two-line poem about {0}.": THINGS,
+    "Explain {0} to a child.": THINGS,
+    "Ask me a question about {0}.": THINGS,
+    "Where does one find {0}?": THINGS,
+    'Use the word "{0}" in a sentence.': explainable_words(held_out=False)[::4],
     "What is the capital of {0}?": COUNTRIES,
     "Tell me one fact about {0}.": COUNTRIES,
+    "Where is {0}?": COUNTRIES,
     "What do people eat in {0}?": COUNTRIES,
     "Name two {0}.": GROUPS,
     "Name five {0}.": GROUPS,

@@ -143,7 +143,7 @@ class Replay:
 
     chat: Mapping[str, tuple[tuple[int, ...], bool]]
     meanings: Mapping[str, tuple[tuple[int, ...], bool]]
-    share: float = 0.25
+    share: float = 0.3
 
 
 class TrainingBatches(torch.utils.data.Dataset):

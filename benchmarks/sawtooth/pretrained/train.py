@@ -71,10 +71,10 @@ class Settings:
     check: float = 0.16
     batch: int = 64
     rank: int = 16
-    adapter_rate: float = 1e-3
+    adapter_rate: float = 5e-4
     projector_rate: float = 1e-3
     tower_rate: float = 0.0
-    replay: float = 0.25
+    replay: float = 0.3
     prompts: int | None = None
     explained: int | None = None
     answer_tokens: int = 48
@@ -122,7 +122,8 @@ def own_answers(model, encoder: Encoder, settings: Settings, path: Path) -> tupl
 
     said = remember(path, [*chat, *(MEANING.format(word) for part in words for word in part)], answer)
     train, held_out = ({word: said[MEANING.format(word)] for word in part} for part in words)
-    return Replay({prompt: said[prompt] for prompt in chat}, train, settings.replay), held_out
+    replayed = [*chat, *(MEANING.format(word) for word in train)]  # many, or it learns those few by heart
+    return Replay({prompt: said[prompt] for prompt in replayed}, train, settings.replay), held_out
 
 
 def image_features(model: MiniMonkeyForConditionalGeneration, tiles: np.ndarray) -> torch.Tensor:
@@ -325,7 +326,7 @@ def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: t
     side = round(encoder.tokens_per_tile**0.5)
     letters = loader(LetterBatches(side, settings.batch), settings.workers)  # drawn while the language model answers
     replay, meanings = own_answers(model, encoder, settings, folder / "replay.jsonl")
-    say(own_answers=len(replay.chat) + len(replay.meanings) + len(meanings))
+    say(own_answers=len(replay.chat) + len(meanings))
     batches = loader(TrainingBatches(encoder, replay, settings.batch), settings.workers)
     session = Session(model, encoder, settings, folder, say, meanings, end)
     session.evaluate("before")

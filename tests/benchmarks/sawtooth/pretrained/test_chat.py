@@ -29,7 +29,7 @@ def test_twenty_plain_questions_none_of_which_is_trained():
     questions = {question for question, _, _ in PLAIN}
     assert len(questions) == len(PLAIN) == 20
     prompts = chat_prompts()
-    assert len(prompts) == len(set(prompts)) > 600
+    assert len(prompts) == len(set(prompts)) > 1200
     assert not questions & set(prompts)
     assert chat_prompts(7) == prompts[:7]
 
