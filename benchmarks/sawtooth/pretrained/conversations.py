@@ -1,0 +1,194 @@
+"""Conversations as token ids: questions about pictures, and the language model's own chat, to train on and to ask.
+
+An answer about what is written has one token per character: the ids decode to the same text, and the model needn't
+know how a tokenizer would cut a word that it has only seen. Chat keeps the tokens of the language model.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
+from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_several, training_picture
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
+
+
+IGNORED = -100
+
+
+@dataclass
+class Conversation:
+    """Ids and labels of one row, and the tiles of its picture, uint8 of shape (tiles, height, width, channels)."""
+
+    ids: list[int]
+    labels: list[int]
+    tiles: np.ndarray = field(default_factory=lambda: np.zeros((0, TILE_SIZE, TILE_SIZE, 3), np.uint8))
+
+
+def cut_tiles(picture: Picture) -> np.ndarray:
+    """The tiles of a picture, row by row: uint8 of shape (tiles, height, width, channels)."""
+    columns, rows = picture.grid
+    canvas = picture.page.image.resize((columns * TILE_SIZE, rows * TILE_SIZE), 3)  # bicubic
+    tiles = np.asarray(canvas).reshape(rows, TILE_SIZE, columns, TILE_SIZE, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(tiles.reshape(-1, TILE_SIZE, TILE_SIZE, 3))
+
+
+def letters_of_patches(picture: Picture, side: int) -> list[str]:
+    """The characters whose centers lie in each patch: `side` x `side` patches a tile, in the order of image tokens."""
+    columns, rows = picture.grid
+    width, height = picture.page.image.size
+    found = [""] * (columns * rows * side * side)
+    for character in picture.page.characters:
+        x, y = int(character.x / width * columns * side), int(character.y / height * rows * side)
+        if 0 <= x < columns * side and 0 <= y < rows * side:
+            tile = y // side * columns + x // side
+            found[(tile * side + y % side) * side + x % side] += character.text
+    return found
+
+
+class Encoder:
+    """
+    Writes conversations in the language model's format.
+
+    Args:
+        tokenizer: with the three tokens of an image.
+        tokens_per_tile (`int`): image tokens of a tile.
+    """
+
+    def __init__(self, tokenizer, tokens_per_tile: int):
+        self.tokenizer, self.tokens_per_tile = tokenizer, tokens_per_tile
+        self.start, self.stop, self.context = tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS))
+        self.end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+        self.ids = lru_cache(maxsize=100_000)(self._ids)
+        self.user, self.assistant = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def spell(self, text: str) -> list[int]:
+        """The ids of a text, character by character."""
+        return [token for character in text for token in self.ids(character)]
+
+    def conversation(self, turns: Sequence[Turn], picture: Picture | None = None) -> Conversation:
+        """Questions and their answers after a picture or without; the labels are the answers and what ends them."""
+        row = Conversation([], [])
+
+        def add(ids: Sequence[int], is_answer: bool) -> None:
+            row.ids.extend(ids)
+            row.labels.extend(ids if is_answer else [IGNORED] * len(ids))
+
+        for number, turn in enumerate(turns):
+            add(self.ids(self.user if not number else "\n" + self.user), False)
+            if picture is not None and not number:
+                row.tiles = cut_tiles(picture)
+                tokens = self.tokens_per_tile * len(row.tiles)
+                add([self.start, *[self.context] * tokens, self.stop, *self.ids("\n")], False)
+            add(self.ids(turn.question) + self.ids(self.assistant), False)
+            add([*self.spell(turn.spelled), *turn.tokens], True)
+            if turn.ended:
+                add([self.end], True)
+        return row
+
+    def prompt(self, question: str, picture: Picture | None = None) -> Conversation:
+        """A question without its answer."""
+        return self.conversation([Turn("", question, ended=False)], picture)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Generated ids as text, without what ends them."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[str, np.ndarray]:
+    """
+    Rows as a batch of arrays, padded with `end` at the right, or at the left to generate.
+
+    Returns:
+        `input_ids`, `attention_mask` and `labels` of shape (rows, length), `tiles` uint8 of shape (tiles, height,
+        width, channels). Arrays, since they travel between processes without shared memory, of which a container
+        may have little.
+    """
+    length = max(len(row.ids) for row in rows)
+    batch = {
+        "input_ids": np.full((len(rows), length), end),
+        "attention_mask": np.zeros((len(rows), length), int),
+        "labels": np.full((len(rows), length), IGNORED),
+    }
+    for number, row in enumerate(rows):
+        place = slice(length - len(row.ids), length) if left else slice(0, len(row.ids))
+        batch["input_ids"][number, place] = row.ids
+        batch["attention_mask"][number, place] = 1
+        batch["labels"][number, place] = row.labels
+    return batch | {"tiles": np.concatenate([row.tiles for row in rows])}
+
+
+def normalize(tiles: np.ndarray, device) -> torch.Tensor:
+    """Tiles as the tower expects them: float32 of shape (tiles, channels, height, width) on a device."""
+    return torch.from_numpy(tiles).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@dataclass(frozen=True)
+class Replay:
+    """
+    The language model's own answers, as ids and whether they came to an end.
+
+    Args:
+        chat: by prompt.
+        meanings: by word.
+        share: of the training samples that are chat; a third of it is asked with a picture that has nothing to do
+            with it.
+    """
+
+    chat: Mapping[str, tuple[tuple[int, ...], bool]]
+    meanings: Mapping[str, tuple[tuple[int, ...], bool]]
+    share: float = 0.3
+
+
+class TrainingBatches(torch.utils.data.Dataset):
+    """Batches of conversations; each follows from its index."""
+
+    def __init__(self, encoder: Encoder, replay: Replay, rows: int, first: int = 0):
+        self.encoder, self.replay, self.rows, self.first = encoder, replay, rows, first
+        self.prompts = sorted(replay.chat)
+
+    def __len__(self) -> int:
+        return 1_000_000  # more than time allows
+
+    def row(self, index: int) -> Conversation:
+        """Sample `index`."""
+        rng, chat = generator("train-replay", index), self.replay.share
+        if rng.random() >= chat:
+            rng, picture = training_picture(index)
+            return self.encoder.conversation(ask_several(rng, picture, self.replay.meanings.get), picture)
+        prompt = self.prompts[rng.integers(len(self.prompts))]
+        said, ended = self.replay.chat[prompt]
+        picture = training_picture(index)[1] if rng.random() < 1 / 3 else None
+        return self.encoder.conversation([Turn("chat", prompt, tokens=said, ended=ended)], picture)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        first = (self.first + index) * self.rows
+        return collate([self.row(first + i) for i in range(self.rows)], self.encoder.end)
+
+
+class LetterBatches(torch.utils.data.Dataset):
+    """For the projector alone: tiles, and which characters each patch holds, as an index into `texts` (0: none)."""
+
+    def __init__(self, side: int, rows: int, first: int = 10**8):
+        self.side, self.rows, self.first = side, rows, first
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def __getitem__(self, index: int) -> dict:
+        first = self.first + index * self.rows
+        pictures = [training_picture(first + i)[1] for i in range(self.rows)]
+        letters = [text for picture in pictures for text in letters_of_patches(picture, self.side)]
+        texts = ["", *sorted(set(letters) - {""})]
+        places = {text: i for i, text in enumerate(texts)}
+        return {
+            "tiles": np.concatenate([cut_tiles(picture) for picture in pictures]),
+            "letters": np.array([places[text] for text in letters]),
+            "texts": texts,
+        }

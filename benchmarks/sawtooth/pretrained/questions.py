@@ -1,0 +1,168 @@
+"""Pictures with text on them, and what one may ask about each, with the answers.
+
+Words are drawn as in `readers.rendering`: a hash decides which ones training never sees. All pictures fill one or two
+tiles, so that many fit in a batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmarks.sawtooth.readers.documents import random_number
+from benchmarks.sawtooth.readers.rendering import (
+    MAX_WORD,
+    TILE_SIZE,
+    Page,
+    draw_page,
+    generator,
+    is_held_out,
+    lexicon,
+    random_font,
+    random_word,
+    render_page,
+    render_word,
+)
+
+
+# Wordings that are trained, by kind
+WORDINGS = {
+    "text": ("Read the text.", "What does it say?", "Write down all the text.", "What is the text in the image?"),
+    "line": ("Read line {0}.", "What is on line {0}?", "Write down line {0}."),
+    "value": ("What number is beside {0}?", "Read the number beside {0}.", "Which number belongs to {0}?"),
+    "present": ("Is the word {0} there?", "Does it say {0} anywhere?", "Is {0} written in the image?"),
+    "spell": ("Spell the word.", "Spell it.", "Spell the text letter by letter."),
+    "meaning": ("What does the word mean?", "What does this word mean?", "Explain the word in the image."),
+}
+# Wordings that are never trained
+UNSEEN = {
+    "text": ("What is written here?", "Can you tell me what this says?", "Please transcribe the image."),
+    "line": ("Tell me what line number {0} says.", "Give me line {0} of the text."),
+    "value": ("How much is {0}?", "What is the price of {0}?"),
+    "present": ("Do you see the word {0}?", "Can you find {0} in the picture?"),
+    "spell": ("How do you spell this word?",),
+}
+KINDS = tuple(WORDINGS)
+Explain = Callable[[str], tuple[tuple[int, ...], bool] | None]
+LAYOUTS = {"word": 0.5, "lines": 0.25, "receipt": 0.25}  # shares in training
+
+
+@dataclass(frozen=True)
+class Turn:
+    """
+    A question of a kind and its answer.
+
+    `spelled` is written one token per character, and first; `tokens` are the ids of an answer of the language model's
+    own, and `ended` says whether it came to an end.
+    """
+
+    kind: str
+    question: str
+    spelled: str = ""
+    tokens: tuple[int, ...] = ()
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A page, the columns and rows of tiles that it is shown in, and its layout."""
+
+    page: Page
+    grid: tuple[int, int]
+    layout: str
+
+    @property
+    def words(self) -> list[str]:
+        return [word for line in self.page.lines for word in line]
+
+
+def draw_picture(rng: np.random.Generator, layout: str, held_out: bool) -> Picture:
+    """A picture of a layout in `LAYOUTS`: a word, two to six words in lines, or names and their numbers."""
+    if layout == "word":
+        page = render_word(rng, held_out)
+        return Picture(page, (1 + (page.image.width > 1.4 * TILE_SIZE), 1), layout)
+    if layout not in LAYOUTS:
+        raise ValueError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r}.")
+    grid = (2, 1) if layout == "receipt" or rng.random() < 0.5 else (1, 1)
+    while True:
+        size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15)) for side in grid)
+        if layout == "receipt":
+            page = _receipt(rng, size, held_out)
+        else:
+            words = int(rng.integers(2, 7)), int(rng.integers(1, 3))
+            page = render_page(rng, size, random_font(rng, sizes=(18, 28)), held_out, *words, (1.15, 2.0))
+        if page and len(page.lines) > 1:
+            return Picture(page, grid, layout)
+
+
+def _receipt(rng, size: tuple[int, int], held_out: bool) -> Page | None:
+    """Two to four different names at the left, a number beside each at the right; nothing if they don't fit."""
+    font = random_font(rng, sizes=(18, 24))
+    rows = int(rng.integers(2, 5))
+    step = font.size * rng.uniform(1.15, 1.6)
+    lines = [[random_word(rng, held_out, 7), random_number(rng, held_out)] for _ in range(rows)]
+    right = 0.96 * size[0]
+    widths = [[font.getlength(word) for word in line] for line in lines]
+    fits = all(sum(each) + 10 < right for each in widths) and font.size * 0.6 + step * rows < size[1] + step / 2
+    if not fits or len({name for name, _ in lines}) < rows:
+        return None
+    middles = [font.size * 0.7 + step * row for row in range(rows)]
+    positions = [place for y, each in zip(middles, widths, strict=True) for place in ((4.0, y), (right - each[1], y))]
+    page = draw_page(rng, [[word] for line in lines for word in line], positions, size, font)
+    return replace(page, lines=lines)
+
+
+def ask(
+    rng: np.random.Generator, picture: Picture, kind: str, held_out: bool, explain: Explain, wordings=WORDINGS
+) -> Turn | None:
+    """
+    A question of a kind about a picture; `None` where it makes no sense there.
+
+    Args:
+        explain: what the language model says of a word's meaning, as ids and whether it came to an end, or `None`.
+        wordings: of the questions, by kind.
+    """
+    lines, words = picture.page.lines, picture.words
+
+    def say(*values) -> str:
+        return wordings[kind][rng.integers(len(wordings[kind]))].format(*values)
+
+    if kind == "text":
+        return Turn(kind, say(), picture.page.text)
+    if kind == "line" and len(lines) > 1:
+        row = int(rng.integers(len(lines)))
+        return Turn(kind, say(row + 1), " ".join(lines[row]))
+    if kind == "value" and picture.layout == "receipt":
+        name, number = lines[rng.integers(len(lines))]
+        return Turn(kind, say(name), number)
+    if kind == "present":
+        is_there = rng.random() < 0.5
+        word = words[rng.integers(len(words))]
+        while not is_there and word in words:
+            word = random_word(rng, held_out)
+        return Turn(kind, say(word), "yes" if is_there else "no")
+    if kind == "spell" and picture.layout == "word":
+        return Turn(kind, say(), " ".join(words[0]))
+    if kind == "meaning" and picture.layout == "word" and (said := explain(words[0])):
+        return Turn(kind, say(), f"{words[0]}: ", *said)
+    return None
+
+
+def ask_several(rng: np.random.Generator, picture: Picture, explain: Explain, turns: int = 3) -> list[Turn]:
+    """Up to `turns` questions of different kinds, in random order; the text is always among them."""
+    others = [KINDS[i] for i in rng.permutation(len(KINDS)) if KINDS[i] != "text"]
+    asked = [turn for kind in ("text", *others) if (turn := ask(rng, picture, kind, False, explain))][:turns]
+    return [asked[i] for i in rng.permutation(len(asked))]
+
+
+def training_picture(index: int) -> tuple[np.random.Generator, Picture]:
+    """Picture `index` of training, its layout drawn as in `LAYOUTS`, and the random numbers to go on with."""
+    rng = generator("train-pretrained", index)
+    layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=list(LAYOUTS.values()))]
+    return rng, draw_picture(rng, layout, held_out=False)
+
+
+def explainable_words(held_out: bool) -> list[str]:
+    """The words of the lexicon that a picture may show and that have a meaning to ask for, in lower case."""
+    words = {word.lower() for word in lexicon() if 2 < len(word) <= MAX_WORD}
+    return sorted(word for word in words if is_held_out(word) == held_out)

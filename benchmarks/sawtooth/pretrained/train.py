@@ -1,0 +1,365 @@
+"""SmolLM2-135M-Instruct learns to read, and is to stay able to chat; minutes on a GPU.
+
+    python -m benchmarks.sawtooth.pretrained.train --output OUT --base build/smollm --minutes 2.5
+
+The language model's own answers come first: everyday chat and what words mean. Then the projector alone learns to make
+each image token like the mean embedding of the letters in its patch; then projector and adapter learn to answer. What
+was learned, the log (JSON lines) and the language model's answers are in the folder `OUT`.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.sawtooth.pretrained.chat import MEANING, Said, chat_prompts, remember
+from benchmarks.sawtooth.pretrained.conversations import Encoder, LetterBatches, Replay, TrainingBatches, normalize
+from benchmarks.sawtooth.pretrained.evaluate import Evaluation
+from benchmarks.sawtooth.pretrained.generation import generate, precision
+from benchmarks.sawtooth.pretrained.model import (
+    add_adapter,
+    add_image_tokens,
+    build,
+    learned,
+    load_learned,
+    load_tower,
+    save_learned,
+)
+from benchmarks.sawtooth.pretrained.questions import explainable_words
+from benchmarks.sawtooth.readers.rendering import ALPHABET
+from benchmarks.speed.pretrained_model import FOLDER, load
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+
+
+TOWER = Path(__file__).parents[3] / "checkpoints" / "minimonkey-tiny"
+LOGGED = 20  # steps between two entries of the log
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """
+    How to train.
+
+    Args:
+        minutes: from the first answer of the language model to the end of the last evaluation.
+        evaluation: share of them for the last evaluation.
+        warm_start: share of them for the projector alone.
+        check: share of them between two short evaluations in training.
+        batch: rows of a step.
+        rank: of the adapter.
+        adapter_rate, projector_rate, tower_rate: learning rates at their highest; a tower at 0 stays as it is.
+        replay: share of the rows that are chat.
+        prompts: everyday prompts that the language model answers, at most; by default all there are.
+        explained: words whose meaning the language model tells, at most, and as many held-out ones at most.
+        answer_tokens: the longest answer of the language model.
+        words, questions: number of held-out words and of questions of each kind in the evaluations.
+        workers: processes that draw pictures; 0 draws them in this one.
+        seed: of the weights; the pictures are the same.
+    """
+
+    minutes: float = 2.5
+    evaluation: float = 0.22
+    warm_start: float = 0.08
+    check: float = 0.16
+    batch: int = 64
+    rank: int = 16
+    adapter_rate: float = 5e-4
+    projector_rate: float = 1e-3
+    tower_rate: float = 0.0
+    replay: float = 0.3
+    prompts: int | None = None
+    explained: int | None = None
+    answer_tokens: int = 48
+    words: int = 300
+    questions: int = 100
+    workers: int = 5
+    seed: int = 0
+
+
+class Log:
+    """Entries as JSON lines in a file, each written at once, with the seconds since the log began."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        self.path, self.began = path, time.monotonic()
+
+    def __call__(self, **entry) -> None:
+        line = json.dumps({"second": round(time.monotonic() - self.began, 1)} | entry)
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+
+
+def as_it_is(batch: dict) -> dict:
+    """Arrays stay arrays on their way from a worker: tensors would need shared memory."""
+    return batch
+
+
+def loader(batches: torch.utils.data.Dataset, workers: int) -> Iterator[dict]:
+    """Batches in order; workers begin at once and stay up to 32 batches each ahead."""
+    ahead = {"prefetch_factor": 32} if workers else {}
+    return iter(
+        torch.utils.data.DataLoader(batches, batch_size=None, num_workers=workers, collate_fn=as_it_is, **ahead)
+    )
+
+
+def own_answers(model, encoder: Encoder, settings: Settings, path: Path) -> tuple[Replay, dict[str, Said]]:
+    """What the language model says before it learns: for training, and of the meaning of held-out words, by word."""
+    chat = chat_prompts(settings.prompts)
+    words = [explainable_words(held_out)[: settings.explained] for held_out in (False, True)]
+
+    def answer(prompts: list[str]) -> list[Said]:
+        rows = [encoder.prompt(prompt) for prompt in prompts]
+        return generate(model, encoder, rows, settings.answer_tokens, rows=512)
+
+    said = remember(path, [*chat, *(MEANING.format(word) for part in words for word in part)], answer)
+    train, held_out = ({word: said[MEANING.format(word)] for word in part} for part in words)
+    replayed = [*chat, *(MEANING.format(word) for word in train)]  # many, or it learns those few by heart
+    return Replay({prompt: said[prompt] for prompt in replayed}, train, settings.replay), held_out
+
+
+def image_features(model: MiniMonkeyForConditionalGeneration, tiles: np.ndarray) -> torch.Tensor:
+    """Features of uint8 tiles, of shape (tiles, image_seq_length, hidden_size)."""
+    pixel_values = normalize(tiles, model.lm_head.weight.device)
+    return model.model.get_image_features(pixel_values, return_dict=True).pooler_output
+
+
+def letter_embeddings(model, encoder: Encoder, texts: list[str]) -> torch.Tensor:
+    """The mean embedding of the letters in each text, a blank's for an empty one: float32 (texts, hidden_size)."""
+    embeddings = model.get_input_embeddings().weight.float()
+    spelled = [encoder.spell(text or " ") for text in texts]
+    starts = np.cumsum([0, *map(len, spelled)])[:-1]
+    ids = torch.tensor([token for each in spelled for token in each], device=embeddings.device)
+    return F.embedding_bag(ids, embeddings, torch.from_numpy(starts).to(ids.device), mode="mean")
+
+
+def progress_over(seconds: float) -> Iterator[float]:
+    """The share of so many seconds that has gone by, again and again until it is one; nothing if there are none."""
+    began = time.monotonic()
+    while (share := (time.monotonic() - began) / max(seconds, 1e-9)) < 1:
+        yield share
+
+
+def warm_start(model, encoder: Encoder, batches: Iterator[dict], seconds: float, rate: float, say) -> None:
+    """The projector alone: each image token like the mean embedding of the letters in its patch."""
+    parameters = list(learned(model, "projector").values())
+    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98))
+    device = model.lm_head.weight.device
+    scale = model.get_input_embeddings().weight.float().pow(2).mean().sqrt()
+    alphabet = F.normalize(letter_embeddings(model, encoder, list(ALPHABET)), dim=-1)
+    step = 0
+    for progress in progress_over(seconds):
+        batch = next(batches)
+        letters = torch.from_numpy(batch["letters"]).to(device)
+        wanted = letter_embeddings(model, encoder, batch["texts"])[letters]
+        with precision(device):
+            found = image_features(model, batch["tiles"]).flatten(0, 1).float()
+        weight = torch.where(letters > 0, 1.0, 0.15)  # most patches are blank
+        error = ((found - wanted) / scale).pow(2).mean(-1) + 1 - F.cosine_similarity(found, wanted, dim=-1)
+        loss = (error * weight).sum() / weight.sum()
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 20, 2 * (1 - progress))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if step % LOGGED == 0:
+            places = torch.tensor([ALPHABET.find(text) if len(text) == 1 else -1 for text in batch["texts"]])
+            places = places.to(device)[letters]
+            nearest = (F.normalize(found[places >= 0], dim=-1) @ alphabet.T).argmax(-1)
+            right = (nearest == places[places >= 0]).float().mean().item()
+            say(warm_start=step, loss=round(loss.item(), 4), letters=round(right, 4))
+        step += 1
+    say(warm_start=step, ended=True)
+
+
+def answer_loss(model: MiniMonkeyForConditionalGeneration, batch: dict) -> torch.Tensor:
+    """
+    The mean loss of the answers' tokens in a batch that is padded at the right.
+
+    As `model(**inputs, labels=labels).loss`, but the head runs where there is an answer alone, and nothing waits for
+    the device.
+    """
+    device = model.lm_head.weight.device
+    input_ids = torch.from_numpy(batch["input_ids"]).to(device)
+    embeds = model.get_input_embeddings()(input_ids)
+    if len(batch["tiles"]):
+        features = image_features(model, batch["tiles"]).flatten(0, 1).to(embeds.dtype)
+        embeds = embeds.masked_scatter((input_ids == model.config.image_token_id)[..., None], features)
+    # Nothing real attends to what comes after it, so padding needs no mask
+    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    labels = batch["labels"][:, 1:]
+    rows, columns = np.nonzero(labels >= 0)
+    places = torch.from_numpy(rows * batch["input_ids"].shape[1] + columns).to(device)
+    logits = model.lm_head(hidden.flatten(0, 1)[places]).float()
+    return F.cross_entropy(logits, torch.from_numpy(labels[rows, columns]).to(device))
+
+
+def learning_rate(progress: float, step: int) -> float:
+    """Share of the highest rate: it rises over 20 steps, and falls over the last six tenths of the time."""
+    return min(1.0, (step + 1) / 20) * min(1.0, max(0.02, (1 - progress) / 0.6))
+
+
+def train(model, batches: Iterator[dict], settings: Settings, seconds: float, check, say) -> int:
+    """
+    Projector, adapter and, if its rate isn't zero, tower learn to answer for so many seconds; returns the steps.
+
+    Args:
+        check (`Callable`): is called with the step every now and then.
+    """
+    rates = {"projector": settings.projector_rate, "adapter": settings.adapter_rate, "tower": settings.tower_rate}
+    parts = {part: list(learned(model, part).values()) for part, rate in rates.items() if rate}
+    parameters = [parameter.requires_grad_(True) for part in parts.values() for parameter in part]
+    device = model.lm_head.weight.device
+    optimizer = torch.optim.AdamW(
+        [{"params": part, "rate": rates[name]} for name, part in parts.items()],
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        fused=device.type == "cuda",
+    )
+    began = checked = time.monotonic()
+    losses, step, waited = [], 0, 0.0
+    for progress in progress_over(seconds):
+        asked = time.monotonic()
+        batch = next(batches)
+        waited += time.monotonic() - asked
+        for group in optimizer.param_groups:
+            group["lr"] = group["rate"] * learning_rate(progress, step)
+        with precision(device):
+            loss = answer_loss(model, batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+        step += 1
+        if step % LOGGED == 0:
+            mean = torch.stack(losses[-LOGGED:]).mean().item()
+            spent = time.monotonic() - began
+            say(step=step, loss=round(mean, 4), seconds=round(spent, 1), waited=round(waited, 1))
+        if time.monotonic() - checked > settings.check * settings.minutes * 60:
+            check(step)
+            checked = time.monotonic()
+    say(step=step, ended=True, rows=step * settings.batch)
+    return step
+
+
+@dataclasses.dataclass
+class Session:
+    """
+    A run: what is trained and measured, where it is written, and until when.
+
+    Args:
+        meanings: what the language model says of held-out words, by word.
+        end: of the last evaluation, as `time.monotonic()` gives it.
+    """
+
+    model: MiniMonkeyForConditionalGeneration
+    encoder: Encoder
+    settings: Settings
+    folder: Path
+    say: Log
+    meanings: dict[str, Said]
+    end: float
+
+    def save(self, **more) -> None:
+        """Saves what was learned so far."""
+        save_learned(self.model, self.folder, dataclasses.asdict(self.settings) | more, self.settings.tower_rate > 0)
+
+    def evaluate(self, when: str, *parts: str) -> None:
+        """All measurements, or some by name; in the middle with a third of the words."""
+        evaluation = Evaluation(self.model, self.encoder, self.say, self.meanings, self.end)
+        words = self.settings.words // (1 if when in ("before", "after") else 3)
+        evaluation.run(when, words, self.settings.questions, parts)
+
+    def warm_start(self, letters: Iterator[dict]) -> None:
+        """The projector alone, for its share of the time."""
+        for parameter in learned(self.model, "projector").values():
+            parameter.requires_grad_(True)
+        seconds = self.settings.warm_start * self.settings.minutes * 60
+        warm_start(self.model, self.encoder, letters, seconds, 2e-3, self.say)
+
+    def train(self, batches: Iterator[dict]) -> None:
+        """Projector and adapter, until what is left is the time of the last evaluation."""
+        add_adapter(self.model, self.settings.rank)
+
+        def check(step: int) -> None:
+            self.save(step=step)
+            self.evaluate(f"step {step}", "words", "chat")
+
+        left = self.end - time.monotonic()
+        seconds = left - self.settings.evaluation * self.settings.minutes * 60
+        train(self.model, batches, self.settings, seconds, check, self.say)
+
+
+def prepare(causal_lm, tokenizer, tower, device: torch.device) -> tuple[MiniMonkeyForConditionalGeneration, Encoder]:
+    """The model on its device, the language model's weights in bfloat16 on a GPU, and what writes its prompts."""
+    add_image_tokens(tokenizer)
+    model = build(causal_lm, tower, tokenizer).to(device)
+    if device.type == "cuda":
+        for parameter in model.model.language_model.parameters():  # buffers stay: positions need float32
+            parameter.data = parameter.data.to(torch.bfloat16)
+    return model, Encoder(tokenizer, model.config.image_seq_length)
+
+
+def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: torch.device) -> None:
+    """
+    All stages; what was learned is saved before it is evaluated, also after an error.
+
+    Args:
+        causal_lm, tokenizer: the language model, and its tokenizer without the tokens of an image.
+        tower: see `model.build`.
+        folder: of the files that are written.
+    """
+    torch.manual_seed(settings.seed)
+    say = Log(folder / "log.jsonl")
+    model, encoder = prepare(causal_lm, tokenizer, tower, device)
+    end = time.monotonic() + settings.minutes * 60
+    say(settings=dataclasses.asdict(settings), device=str(device), torch=torch.__version__)
+    side = round(encoder.tokens_per_tile**0.5)
+    letters = loader(LetterBatches(side, settings.batch), settings.workers)  # drawn while the language model answers
+    replay, meanings = own_answers(model, encoder, settings, folder / "replay.jsonl")
+    say(own_answers=len(replay.chat) + len(meanings))
+    batches = loader(TrainingBatches(encoder, replay, settings.batch), settings.workers)
+    session = Session(model, encoder, settings, folder, say, meanings, end)
+    session.evaluate("before")
+    try:
+        for stage, data in ((session.warm_start, letters), (session.train, batches)):
+            try:
+                stage(data)
+            except Exception:  # what was learned before is worth saving and measuring
+                say(error=traceback.format_exc())
+    finally:
+        session.save()
+    del data, letters, batches  # ends their workers
+    load_learned(model, folder)  # rounded, as whoever loads it
+    session.evaluate("after")
+    memory = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0
+    say(ended=True, seconds_left=round(end - time.monotonic(), 1), gpu_gib=round(memory, 1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder of what is written")
+    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
+    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    for field in dataclasses.fields(Settings):
+        kind = int if isinstance(field.default, int) or field.default is None else float
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
+    arguments = vars(parser.parse_args())
+    settings = Settings(**{field.name: arguments[field.name] for field in dataclasses.fields(Settings)})
+    causal_lm, tokenizer = load(arguments["base"])
+    tower = load_tower(arguments["tower"])
+    run(causal_lm, tokenizer, tower, settings, arguments["output"], torch.device(arguments["device"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Conversations as ids: labels on answers alone, letters where they are drawn, batches that follow from an index."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.sawtooth.pretrained.conversations import (
+    IGNORED,
+    LetterBatches,
+    Replay,
+    TrainingBatches,
+    collate,
+    cut_tiles,
+    letters_of_patches,
+    normalize,
+)
+from benchmarks.sawtooth.pretrained.questions import Turn, draw_picture
+from benchmarks.sawtooth.readers.rendering import ALPHABET, dense_labels, generator
+
+
+@pytest.fixture
+def turns(encoder):
+    said = tuple(encoder.spell("hi"))
+    return [Turn("text", "What?", "ab c"), Turn("meaning", "Why?", "ab: ", said), Turn("x", "Go on", "d", (), False)]
+
+
+def test_format_and_labels(encoder, turns):
+    row = encoder.conversation(turns)
+    assert encoder.tokenizer.decode(row.ids) == (
+        "<|im_start|>user\nWhat?<|im_end|>\n<|im_start|>assistant\nab c<|im_end|>"
+        "\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\nab: hi<|im_end|>"
+        "\n<|im_start|>user\nGo on<|im_end|>\n<|im_start|>assistant\nd"
+    )
+    answers = [token for token, label in zip(row.ids, row.labels, strict=True) if label != IGNORED]
+    assert encoder.tokenizer.decode(answers) == "ab c<|im_end|>ab: hi<|im_end|>d"
+    assert all(label in (token, IGNORED) for token, label in zip(row.ids, row.labels, strict=True))
+    assert not len(row.tiles)
+
+
+def test_answers_are_spelled_token_by_token(encoder):
+    assert [encoder.tokenizer.decode([token]) for token in encoder.spell("to be")] == list("to be")
+
+
+def test_image_tokens_stand_before_the_first_question(encoder, turns):
+    picture = draw_picture(generator("test", 0), "receipt", False)
+    row = encoder.conversation(turns, picture)
+    text = encoder.tokenizer.decode(row.ids)
+    assert text.startswith("<|im_start|>user\n<img>" + "<IMG_CONTEXT>" * 128 + "</img>\nWhat?")
+    assert text.count("<IMG_CONTEXT>") == 128
+    assert row.tiles.shape == (2, 112, 112, 3)
+
+
+def test_prompt_ends_where_the_answer_begins(encoder, turns):
+    row, whole = encoder.prompt("What?"), encoder.conversation(turns[:1])
+    assert whole.ids[: len(row.ids)] == row.ids
+    assert set(row.labels) == {IGNORED}
+    assert whole.labels[len(row.ids)] != IGNORED
+
+
+def test_letters_are_those_of_the_dense_labels():
+    for index, layout in enumerate(("word", "lines", "receipt")):
+        picture = draw_picture(generator("test", index), layout, False)
+        expected = ["".join(ALPHABET[i - 1] for i in halves if i) for halves in _labels(picture)]
+        found = letters_of_patches(picture, 8)
+        assert [sorted(text) for text in found] == [sorted(text) for text in expected]
+        assert "".join(found)
+
+
+def _labels(picture) -> np.ndarray:
+    """Both half patches of each patch."""
+    return dense_labels(picture.page, picture.grid)[0].reshape(-1, 2)
+
+
+def test_tiles_join_to_the_resized_page():
+    picture = draw_picture(generator("test", 1), "receipt", False)
+    joined = np.concatenate(list(cut_tiles(picture)), axis=1)
+    np.testing.assert_array_equal(joined, np.asarray(picture.page.image.resize((224, 112), 3)))
+
+
+def test_padding(encoder, turns):
+    rows = [encoder.conversation(turns), encoder.conversation(turns[:1])]
+    short, long = len(rows[1].ids), len(rows[0].ids)
+    right, left = collate(rows, encoder.end), collate(rows, encoder.end, left=True)
+    assert right["input_ids"][1, :short].tolist() == left["input_ids"][1, long - short :].tolist() == rows[1].ids
+    assert right["labels"][1, :short].tolist() == left["labels"][1, long - short :].tolist() == rows[1].labels
+    assert (right["labels"][1, short:] == IGNORED).all()
+    assert right["attention_mask"].sum(1).tolist() == left["attention_mask"].sum(1).tolist() == [long, short]
+    assert left["attention_mask"][1, -short:].all()
+
+
+def test_normalized_tiles():
+    tiles = np.array([0, 255, 51], np.uint8).reshape(1, 1, 1, 3)
+    torch.testing.assert_close(normalize(tiles, "cpu").flatten(), torch.tensor([-1.0, 1.0, -0.6]))
+
+
+def test_training_mixes_chat_and_pictures(encoder):
+    replay = Replay({"Hello": (tuple(encoder.spell("hi")), True)}, {}, share=0.5)
+    batches = TrainingBatches(encoder, replay, rows=10)
+    rows = [batches.row(index) for index in range(60)]
+    is_chat = [encoder.tokenizer.decode(row.ids).endswith("assistant\nhi<|im_end|>") for row in rows]
+    has_picture = [bool(len(row.tiles)) for row in rows]
+    assert 20 < sum(is_chat) < 40
+    assert 0 < sum(chat and picture for chat, picture in zip(is_chat, has_picture, strict=True)) < sum(is_chat)
+    assert all(chat or picture for chat, picture in zip(is_chat, has_picture, strict=True))
+    batch = batches[3]
+    np.testing.assert_array_equal(batch["input_ids"], collate(rows[30:40], encoder.end)["input_ids"])
+
+
+def test_no_chat_at_a_share_of_zero(encoder):
+    batches = TrainingBatches(encoder, Replay({}, {}, share=0.0), rows=4)
+    assert len(batches[0]["tiles"]) >= 4
+
+
+def test_letter_batches_name_the_letters():
+    batch = LetterBatches(8, rows=3)[0]
+    assert len(batch["letters"]) == 64 * len(batch["tiles"])
+    assert batch["texts"][0] == ""
+    assert 0 < (batch["letters"] > 0).mean() < 0.5

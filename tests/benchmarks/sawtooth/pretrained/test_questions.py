@@ -1,0 +1,112 @@
+"""Pictures and the questions about them: the answers follow from what was drawn."""
+
+import numpy as np
+import pytest
+
+from benchmarks.sawtooth.pretrained.questions import (
+    KINDS,
+    LAYOUTS,
+    UNSEEN,
+    WORDINGS,
+    ask,
+    ask_several,
+    draw_picture,
+    explainable_words,
+    training_picture,
+)
+from benchmarks.sawtooth.readers.rendering import generator, is_held_out
+
+
+def explain(word: str):
+    return (1, 2), True
+
+
+def pictures(layout: str, held_out: bool, n: int = 12):
+    for index in range(n):
+        rng = generator("test", index)
+        yield rng, draw_picture(rng, layout, held_out)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_words_are_of_one_kind(layout, held_out):
+    for _, picture in pictures(layout, held_out):
+        assert all(is_held_out(word) == held_out for word in picture.words)
+        assert picture.grid in ((1, 1), (2, 1))
+        assert sum(len(word) for word in picture.words) == len(picture.page.characters)
+
+
+def test_receipts_have_different_names_with_a_number_each():
+    for _, picture in pictures("receipt", False):
+        names = [name for name, _ in picture.page.lines]
+        assert 2 <= len(names) == len(set(names)) <= 4
+        assert all(number.isdigit() for _, number in picture.page.lines)
+        assert all(0 < each.x < picture.page.image.width for each in picture.page.characters)
+        assert all(0 < each.y < picture.page.image.height for each in picture.page.characters)
+
+
+def test_unknown_layout_is_named():
+    with pytest.raises(ValueError, match="`layout` must be one of word, lines, receipt, got 'page'"):
+        draw_picture(generator("test", 0), "page", False)
+
+
+def test_answers_are_what_was_drawn():
+    for layout in LAYOUTS:
+        for rng, picture in pictures(layout, False):
+            lines = [" ".join(line) for line in picture.page.lines]
+            if turn := ask(rng, picture, "line", False, explain):
+                row = int("".join(filter(str.isdigit, turn.question)))
+                assert turn.spelled == lines[row - 1]
+            if turn := ask(rng, picture, "value", False, explain):
+                name = next(name for name in picture.words if name in turn.question.rstrip("?.").split())
+                assert [name, turn.spelled] in picture.page.lines
+            turn = ask(rng, picture, "present", False, explain)
+            asked = set(turn.question.rstrip("?.").split())
+            assert (turn.spelled == "yes") == any(word in asked for word in picture.words)
+            assert ask(rng, picture, "text", False, explain).spelled == "\n".join(lines)
+
+
+def test_both_answers_are_as_frequent():
+    turns = [ask(rng, each, "present", False, explain) for rng, each in pictures("word", False, 200)]
+    assert 0.4 < np.mean([turn.spelled == "yes" for turn in turns]) < 0.6
+
+
+def test_meaning_begins_with_the_word_and_goes_on_as_explained():
+    rng, picture = next(pictures("word", False))
+    turn = ask(rng, picture, "meaning", False, explain)
+    assert (turn.spelled, turn.tokens, turn.ended) == (f"{picture.words[0]}: ", (1, 2), True)
+    assert ask(rng, picture, "meaning", False, lambda word: None) is None
+
+
+def test_kinds_that_make_no_sense_are_not_asked():
+    rng, word = next(pictures("word", False))
+    assert ask(rng, word, "line", False, explain) is None
+    assert ask(rng, word, "value", False, explain) is None
+    rng, lines = next(pictures("lines", False))
+    assert ask(rng, lines, "spell", False, explain) is None
+    assert ask(rng, lines, "meaning", False, explain) is None
+
+
+def test_several_questions_are_of_different_kinds_and_have_the_text():
+    seen = set()
+    for index in range(60):
+        rng, picture = training_picture(index)
+        kinds = [turn.kind for turn in ask_several(rng, picture, explain)]
+        assert len(kinds) == len(set(kinds)) <= 3 and "text" in kinds
+        seen |= set(kinds)
+    assert seen == set(KINDS)
+
+
+def test_a_picture_follows_from_its_index():
+    (_, one), (_, same), (_, other) = training_picture(3), training_picture(3), training_picture(4)
+    assert one.page.text == same.page.text != other.page.text
+
+
+def test_unseen_wordings_are_not_trained():
+    assert all(not set(UNSEEN[kind]) & set(WORDINGS[kind]) for kind in UNSEEN)
+
+
+def test_explainable_words_are_apart():
+    train, held_out = explainable_words(False), explainable_words(True)
+    assert not set(train) & set(held_out)
+    assert len(train) > 1000 and len(held_out) > 100

@@ -1,0 +1,211 @@
+"""A whole run in a second, with a small language model: what it writes, that it learns, and what errors can't lose."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.sawtooth.pretrained import evaluate, train
+from benchmarks.sawtooth.pretrained.conversations import LetterBatches, Replay, TrainingBatches
+from benchmarks.sawtooth.pretrained.model import add_adapter, learned, load_learned
+from benchmarks.sawtooth.pretrained.train import Settings, answer_loss, learning_rate, letter_embeddings, loader, run
+from benchmarks.sawtooth.readers.reader import make_tokenizer
+
+
+CPU = torch.device("cpu")
+SMALL = Settings(
+    minutes=0.08,
+    check=0.35,
+    batch=2,
+    rank=2,
+    prompts=4,
+    explained=3,
+    answer_tokens=3,
+    words=3,
+    questions=1,
+    workers=0,
+)
+
+
+@pytest.fixture
+def batches(encoder):
+    return TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.3), rows=6)
+
+
+class Clock:
+    """Time that goes by when one looks at it, so that a run has the same steps on every machine."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.04
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(train, "time", clock)
+    monkeypatch.setattr(evaluate, "time", clock)
+
+
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch):
+    monkeypatch.setattr(evaluate, "LONGEST", dict.fromkeys(evaluate.LONGEST, 2))
+
+
+def tensors(batch: dict) -> dict[str, torch.Tensor]:
+    inputs = {name: torch.from_numpy(batch[name]) for name in ("input_ids", "attention_mask", "labels")}
+    return inputs | {"pixel_values": train.normalize(batch["tiles"], CPU)}
+
+
+def entries(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_loss_is_the_models_own(model, batches):
+    torch.testing.assert_close(answer_loss(model, batches[0]), model(**tensors(batches[0])).loss)
+
+
+def test_loss_without_pictures(model, encoder):
+    chat = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=1.0), rows=1)
+    batch = next(chat[i] for i in range(20) if not len(chat[i]["tiles"]))
+    inputs = tensors(batch)
+    inputs.pop("pixel_values")
+    torch.testing.assert_close(answer_loss(model, batch), model(**inputs).loss)
+
+
+def test_gradients_reach_what_is_learned_alone(model, batches):
+    add_adapter(model, 2)
+    parts = learned(model, "projector") | learned(model, "adapter")
+    for parameter in parts.values():
+        parameter.requires_grad_(True)
+    answer_loss(model, batches[0]).backward()
+    with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert with_gradient == set(parts)
+
+
+def test_weights_in_bfloat16_under_autocast(model, batches, monkeypatch):
+    expected = answer_loss(model, batches[0])
+    model.model.language_model.to(torch.bfloat16)
+    add_adapter(model, 2)
+    monkeypatch.setattr(train, "precision", lambda device: torch.autocast("cpu", torch.bfloat16))
+    with train.precision(CPU):
+        loss = answer_loss(model, batches[0])
+    torch.testing.assert_close(loss, expected, rtol=0.02, atol=0)
+    loss.backward()
+    assert all(each.grad.dtype == torch.float32 for each in learned(model, "adapter").values())
+
+
+def test_letters_are_the_mean_of_their_embeddings(model, encoder):
+    weight = model.get_input_embeddings().weight
+    found = letter_embeddings(model, encoder, ["", "a", "ab"])
+    byte_ids = [encoder.spell(character)[0] for character in " ab"]
+    expected = torch.stack([weight[byte_ids[0]], weight[byte_ids[1]], (weight[byte_ids[1]] + weight[byte_ids[2]]) / 2])
+    torch.testing.assert_close(found, expected)
+
+
+def test_learning_rate():
+    assert learning_rate(0.0, 0) == 0.05
+    assert learning_rate(0.2, 100) == 1.0
+    assert learning_rate(0.7, 100) == pytest.approx(0.5)
+    assert learning_rate(1.0, 100) == 0.02
+
+
+def test_workers_give_the_same_batches_as_arrays(batches):
+    one, two = loader(batches, 0), loader(batches, 1)
+    for _ in range(2):
+        here, there = next(one), next(two)
+        assert all(isinstance(there[name], np.ndarray) for name in there)
+        assert all(np.array_equal(here[name], there[name]) for name in here)
+
+
+def test_warm_start_makes_tokens_like_letters(model, encoder):
+    said = []
+    for parameter in learned(model, "projector").values():
+        parameter.requires_grad_(True)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    letters = loader(LetterBatches(8, 2), 0)
+    train.warm_start(model, encoder, letters, 1.6, 2e-3, lambda **entry: said.append(entry))
+    losses = [entry["loss"] for entry in said if "loss" in entry]
+    assert losses[-1] < 0.8 * losses[0]
+    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert changed == set(learned(model, "projector"))
+
+
+def test_a_run_writes_what_it_learned_and_measured(causal_lm, tower, model, tmp_path):
+    settings = dataclasses.replace(SMALL, tower_rate=1e-2)
+    run(causal_lm, make_tokenizer(), tower, settings, tmp_path, CPU)
+    files = {"adapter.safetensors", "tower.safetensors", "log.jsonl", "replay.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == files
+    assert len((tmp_path / "replay.jsonl").read_text().splitlines()) == 4 + 2 * 3
+    log = entries(tmp_path)
+    assert not [entry for entry in log if "error" in entry]
+    assert log[0]["settings"] == dataclasses.asdict(settings)
+    assert log[-1]["ended"] and any("warm_start" in entry for entry in log)
+    parts = {(entry["evaluation"], entry["part"]) for entry in log if "evaluation" in entry}
+    before, after = ({part for when, part in parts if when == each} for each in ("before", "after"))
+    assert before == after > {"chat", "chat with a picture", "words", "meaning"}
+    assert any(when.startswith("step") for when, _ in parts)
+    untrained = {name: parameter.clone() for name, parameter in learned(model, "tower").items()}
+    load_learned(model, tmp_path)
+    assert any(not torch.allclose(untrained[name], each, rtol=0.05) for name, each in learned(model, "tower").items())
+
+
+def test_an_error_in_training_loses_nothing(causal_lm, tower, model, tmp_path, monkeypatch):
+    losses = []
+
+    def fail(model, batch):
+        if len(losses) == 3:
+            raise torch.OutOfMemoryError("full")
+        losses.append(answer_loss(model, batch))
+        return losses[-1]
+
+    monkeypatch.setattr(train, "answer_loss", fail)
+    run(causal_lm, make_tokenizer(), tower, SMALL, tmp_path, CPU)
+    log = entries(tmp_path)
+    assert sum("full" in entry.get("error", "") for entry in log) == 1
+    assert any(entry.get("evaluation") == "after" for entry in log)
+    load_learned(model, tmp_path)
+    assert any(each.any() for name, each in learned(model, "adapter").items() if "lora_B" in name)
+
+
+def test_an_error_in_the_warm_start_is_no_end(causal_lm, tower, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "warm_start", lambda *arguments: 1 / 0)
+    run(causal_lm, make_tokenizer(), tower, dataclasses.replace(SMALL, minutes=0.05), tmp_path, CPU)
+    log = entries(tmp_path)
+    assert sum("ZeroDivisionError" in entry.get("error", "") for entry in log) == 1
+    assert next(entry["rows"] for entry in log if "rows" in entry) > 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0])
+def test_without_time_nothing_is_trained(model, batches, seconds):
+    add_adapter(model, 2)
+    assert train.train(model, loader(batches, 0), SMALL, seconds, None, lambda **entry: None) == 0
+
+
+def test_options_are_the_settings(monkeypatch, tmp_path):
+    found = []
+    monkeypatch.setattr(train, "load", lambda folder: (folder, None))
+    monkeypatch.setattr(train, "load_tower", lambda folder: folder)
+    monkeypatch.setattr(train, "run", lambda *arguments: found.append(arguments))
+    options = [
+        "--output",
+        str(tmp_path),
+        "--device",
+        "cpu",
+        "--minutes",
+        "1.5",
+        "--tower-rate",
+        "0.1",
+        "--prompts",
+        "9",
+    ]
+    monkeypatch.setattr("sys.argv", ["train", *options])
+    train.main()
+    ((base, _, tower, settings, folder, device),) = found
+    assert settings == dataclasses.replace(Settings(), minutes=1.5, tower_rate=0.1, prompts=9)
+    assert (base, tower, folder, device) == (train.FOLDER, train.TOWER, tmp_path, CPU)
