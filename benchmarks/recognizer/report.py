@@ -45,7 +45,7 @@ def summary(table: pd.DataFrame) -> str:
         f"grids are chosen together (`joint`), against {read[FINER]}% with one finer grid of about as many tiles "
         f"(`any` minus finer: {percent(gain(row, ANY, FINER))} points). Tiles that overlap by a quarter do as well, "
         f"{read[OVERLAP]}% from {tiles[OVERLAP]:.1f} tiles a page instead of {tiles[ANY]:.1f} or {tiles[JOINT]:.1f}: "
-        "what helps is that every word is whole in some tile, and a second grid is one way to have that."
+        "what helps is to show every word whole in some tile, and a second grid is one way to do that."
     )
 
 
@@ -126,7 +126,7 @@ LIMITS = (
     "- No vision-language model read anything here. What small ones make of a second grid is in "
     "[benchmarks/sawtooth/RESULTS.md](../sawtooth/RESULTS.md); the published weights were not run.",
     "- Scattered words of a lexicon on white paper: no documents, no photos, no handwriting. The recognizer knows "
-    "English words and completes halves of letters; codes and numbers would suffer more from a cut.",
+    "English words and completes halves of letters; codes and numbers were not tried.",
     "- Seeing the same tiles twice adds nothing by construction: the recognizer answers the same. It is there to show "
     "that more tokens are not what a second grid brings.",
     "- `joint` has more tiles than `any` and than the finer grid; the overlap has fewer than all of them.",
@@ -161,16 +161,17 @@ def report(table: pd.DataFrame) -> str:
 
 def advice(table: pd.DataFrame) -> list[str]:
     """What a user can do with it."""
-    row = 100 * table[table["kind"] == "row"]["share"].mean()
-    anywhere = percent(gain_anywhere(table, ANY, TWICE))
+    shares = {kind: table[table["kind"] == kind]["share"].mean() for kind in KINDS}
+    lost = {method: f"{100 * (1 - share_read_anywhere(table, method)[0]):.1f}%" for method in METHODS}
     return [
-        f"- On average little: {row:.1f}% of words at random places are cut between rows, and over all words `any` "
-        f"reads {anywhere} points more than the control. It matters where no word may be lost, such as the one total "
-        "of a receipt.",
-        "- Keep both grids (`adaptive_tiles`) rather than raise `detailed_tiles` to as many.",
+        f"- Few words are concerned, {100 * (1 - shares['uncut']):.1f}% of those at random places. Of all words, the "
+        f"detailed grid and the global view lose {lost[ONCE]}, `any` {lost[ANY]}, `joint` {lost[JOINT]}, the finer grid "
+        f"{lost[FINER]}: it cuts as many words, only others. It matters where no word may be lost, such as the one "
+        "total of a receipt.",
+        "- Spend tiles on a second grid (`adaptive_tiles`) rather than on a finer one (`detailed_tiles`).",
         '- `complementarity="joint"` where you train, or may change the detailed grid: fewer lines are shared, for '
-        "more tiles. The published weights were trained with `any`.",
-        "- Where you build a model of your own, try overlapping tiles first: they do as well for fewer tokens.",
+        "more tiles. The published weights know `any`.",
+        "- Where you build a model of your own, try overlapping tiles, too: here they do as well with fewer tokens.",
     ]
 
 
