@@ -31,7 +31,7 @@ def example(table: pd.DataFrame) -> pd.Series:
         halves = row["detailed"].split("  ")
         if len(halves) == 2 and min(map(len, halves)) > 3 and not row["detailed + global"]:
             return row
-    raise ValueError("The detailed grid halves and misreads no large word that the second one shows whole.")
+    raise ValueError("The detailed grid halves no large word that the second one shows whole: read more pages.")
 
 
 def shown(image: Image.Image, view: View, box: Box) -> list[Image.Image]:

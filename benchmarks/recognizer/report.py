@@ -165,8 +165,8 @@ def advice(table: pd.DataFrame) -> list[str]:
     lost = {method: f"{100 * (1 - share_read_anywhere(table, method)[0]):.1f}%" for method in METHODS}
     return [
         f"- Few words are concerned, {100 * (1 - shares['uncut']):.1f}% of those at random places. Of all words, the "
-        f"detailed grid and the global view lose {lost[ONCE]}, `any` {lost[ANY]}, `joint` {lost[JOINT]}, the finer grid "
-        f"{lost[FINER]}: it cuts as many words, only others. It matters where no word may be lost, such as the one "
+        f"detailed grid and the global view lose {lost[ONCE]}, `any` {lost[ANY]}, `joint` {lost[JOINT]}, a finer "
+        f"grid {lost[FINER]}, as its lines cut other words. It matters where no word may be lost, such as the one "
         "total of a receipt.",
         "- Spend tiles on a second grid (`adaptive_tiles`) rather than on a finer one (`detailed_tiles`).",
         '- `complementarity="joint"` where you train, or may change the detailed grid: fewer lines are shared, for '

@@ -60,10 +60,10 @@ def test_a_word_up_to_a_line_is_not_cut():
 
 
 def test_every_page_has_as_many_words_of_each_kind_and_none_is_near_another(pages):
-    for index, page in enumerate([*pages, draw_page(4, words=16)]):
+    for index, (page, words) in enumerate([*((page, 6) for page in pages), (draw_page(4, words=16), 16)]):
         size = page.image.size
         detailed = plan_pyramid(*size, tile_size=448, detailed_tiles=(4, 12), adaptive_tiles=(3, 7)).detailed
-        assert size == page_size(index) and [word.kind for word in page.words] == list(KINDS) * (16 if index == 4 else 6)
+        assert size == page_size(index) and [word.kind for word in page.words] == list(KINDS) * words
         for number, word in enumerate(page.words):
             assert word.kind == naive_kind(detailed, size, word.box)
             assert (word.depth > 0) == (word.kind == "row") and word.depth <= 0.5
