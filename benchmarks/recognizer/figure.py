@@ -28,8 +28,9 @@ def example(table: pd.DataFrame) -> pd.Series:
     """
     halved = table[(table["kind"] == "row") & (table["depth"] > 0.4) & (table["size"] > 16)]
     for _, row in halved[halved["second"] == halved["text"]].iterrows():
-        halves = row["detailed"].split("  ")
-        if len(halves) == 2 and min(map(len, halves)) > 3 and not row["detailed + global"]:
+        halves = row["detailed"].split()
+        in_rows = len(halves) == 2 and "  " in row["detailed"]
+        if in_rows and min(map(len, halves)) > 3 and not row["detailed + global"]:
             return row
     raise ValueError("The detailed grid halves no large word that the second one shows whole: read more pages.")
 
