@@ -13,6 +13,7 @@ from benchmarks.recognizer.scoring import (
     gain_anywhere,
     load_readings,
     mean_tiles,
+    occurrence,
     share_read,
     share_read_anywhere,
 )
@@ -90,12 +91,12 @@ def parts_table(table: pd.DataFrame) -> list[str]:
 def numbers_line(table: pd.DataFrame) -> str:
     """How many words and pages there are, and how often words at random places are cut."""
     each = len(table) // len(KINDS)
-    cut = {kind: 100 * table[table["kind"] == kind]["share"].mean() for kind in KINDS}
+    cut = {kind: f"{100 * share:.1f}%" for kind, share in occurrence(table).items()}
     return (
         f"All figures in %, n = {each} words of each kind on {table['page'].nunique()} pages, with 95% intervals by "
         "bootstrap over pages. Tiles: per page, of which the recognizer sees all. Anywhere: words at random places, "
-        f"of which {cut['row']:.1f}% are cut between rows, {cut['column']:.1f}% between columns only and "
-        f"{cut['uncut']:.1f}% not; each word here counts as often as its kind occurs."
+        f"of which {cut['row']} are cut between rows, {cut['column']} between columns only and "
+        f"{cut['uncut']} not; each word here counts as often as its kind occurs."
     )
 
 
@@ -161,10 +162,9 @@ def report(table: pd.DataFrame) -> str:
 
 def advice(table: pd.DataFrame) -> list[str]:
     """What a user can do with it."""
-    shares = {kind: table[table["kind"] == kind]["share"].mean() for kind in KINDS}
     lost = {method: f"{100 * (1 - share_read_anywhere(table, method)[0]):.1f}%" for method in METHODS}
     return [
-        f"- Few words are concerned, {100 * (1 - shares['uncut']):.1f}% of those at random places. Of all words, the "
+        f"- Few words are concerned, {100 * (1 - occurrence(table)['uncut']):.1f}% of those at random places. Of all words, the "
         f"detailed grid and the global view lose {lost[ONCE]}, `any` {lost[ANY]}, `joint` {lost[JOINT]}, a finer "
         f"grid {lost[FINER]}, as its lines cut other words. It matters where no word may be lost, such as the one "
         "total of a receipt.",

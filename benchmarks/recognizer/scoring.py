@@ -47,6 +47,12 @@ def share_read_anywhere(table: pd.DataFrame, method: str) -> Estimate:
     return bootstrap(table["page"], ratio(table[method] * table["share"], table["share"]))
 
 
+def occurrence(table: pd.DataFrame) -> dict[str, float]:
+    """The share of each kind among words at random places."""
+    shares = table.groupby("kind")["share"].mean()
+    return (shares / shares.sum()).to_dict()
+
+
 def gain(table: pd.DataFrame, method: str, control: str) -> Estimate:
     """By how much more of the words a method reads than another."""
     return bootstrap(table["page"], mean(table[method].astype(float) - table[control]))

@@ -14,6 +14,7 @@ from benchmarks.recognizer.scoring import (
     gain_anywhere,
     load_readings,
     mean_tiles,
+    occurrence,
     share_read,
     share_read_anywhere,
 )
@@ -69,6 +70,11 @@ def test_gains_are_of_the_same_words(rows, table):
     weighed = np.average(more, weights=[row.share for row in rows])
     assert gain_anywhere(table, "CIP any", "finer grid + global")[0] == pytest.approx(weighed)
     assert gain(table, "CIP any", "CIP any") == (0, 0, 0)
+
+
+def test_kinds_occur_as_often_as_their_places(rows, table):
+    shares = {kind: np.mean([row.share for row in rows if row.kind == kind]) for kind in ("row", "column", "uncut")}
+    assert occurrence(table) == pytest.approx({kind: share / sum(shares.values()) for kind, share in shares.items()})
 
 
 def test_intervals_are_over_pages(table):
