@@ -163,8 +163,9 @@ def report(table: pd.DataFrame) -> str:
 def advice(table: pd.DataFrame) -> list[str]:
     """What a user can do with it."""
     lost = {method: f"{100 * (1 - share_read_anywhere(table, method)[0]):.1f}%" for method in METHODS}
+    cut = 1 - occurrence(table)["uncut"]
     return [
-        f"- Few words are concerned, {100 * (1 - occurrence(table)['uncut']):.1f}% of those at random places. Of all words, the "
+        f"- Few words are concerned, {100 * cut:.1f}% of those at random places. Of all words, the "
         f"detailed grid and the global view lose {lost[ONCE]}, `any` {lost[ANY]}, `joint` {lost[JOINT]}, a finer "
         f"grid {lost[FINER]}, as its lines cut other words. It matters where no word may be lost, such as the one "
         "total of a receipt.",
