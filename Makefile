@@ -31,7 +31,7 @@ help:
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-smollm       measure scale compression on a pretrained Llama (half an hour; downloads 93 MB)"
 	@echo "make bench-pages        measure pages a minute by batch size, beside vLLM (10 minutes; after \`make test-vllm\`)"
-	@echo "make bench-recognizer   let a pretrained text recognizer read words that grids cut (15 minutes; 250 MB of disk)"
+	@echo "make bench-recognizer   let a pretrained text recognizer read words that grids cut (20 minutes; 260 MB of disk)"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
