@@ -20,7 +20,9 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", type=int, default=Recognized.pages, help="to read, 10 seconds each; ten make a figure")
+    parser.add_argument(
+        "--pages", type=int, default=Recognized.pages, help="to read, 10 seconds each; ten make a figure"
+    )
     parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the files written")
     parser.add_argument("--report", action="store_true", help="read nothing")
     arguments = parser.parse_args()

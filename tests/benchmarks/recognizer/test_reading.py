@@ -22,7 +22,7 @@ from benchmarks.recognizer.scoring import METHODS, load_readings
 from benchmarks.sawtooth import cutting
 from benchmarks.sawtooth.cutting import grid_view, is_cut, overlap_view
 from benchmarks.sawtooth.runner import record
-from tests.benchmarks.recognizer.conftest import Naive
+from tests.benchmarks.recognizer.naive_recognizer import Naive
 
 
 PAGES = 3
