@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
+.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages bench-recognizer smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench   measure the figures of benchmarks/speed"
 	@echo "make bench-smollm       measure scale compression on a pretrained Llama (half an hour; downloads 93 MB)"
 	@echo "make bench-pages        measure pages a minute by batch size, beside vLLM (10 minutes; after \`make test-vllm\`)"
+	@echo "make bench-recognizer   let a pretrained text recognizer read words that grids cut (20 minutes; 260 MB of disk)"
 	@echo "make bench-conversion   measure what converting a checkpoint of 4.4 GB takes (14 GB of disk)"
 	@echo "make bench-sawtooth     let the trained models read over tile borders (about 20 minutes each)"
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
@@ -212,6 +213,18 @@ bench-pages:
 	@test -x $(VLLM)/bin/python || { echo "There is no $(VLLM): \`make test-vllm\` makes it."; exit 1; }
 	VLLM_LOGGING_LEVEL=ERROR VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 \
 		$(VLLM)/bin/python -m benchmarks.speed.pages $(ARGS)
+
+# PP-OCRv4 in a wheel (15 MB, Apache-2.0) and what it imports, apart from the environment. OpenCV without its windows.
+# Pages that are in benchmarks/recognizer/readings.csv already are not read again.
+RECOGNIZER := build/recognizer
+RECOGNIZER_NEEDS := onnxruntime==1.32.0 opencv-python-headless==5.0.0.93 pyclipper==1.4.0 shapely==2.2.0 six==1.17.0 flatbuffers==25.12.19
+
+$(RECOGNIZER)/rapidocr_onnxruntime: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(RECOGNIZER) rapidocr-onnxruntime==1.4.4 $(RECOGNIZER_NEEDS)
+	@touch $@
+
+bench-recognizer: $(RECOGNIZER)/rapidocr_onnxruntime
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 PYTHONPATH=$(RECOGNIZER) $(BIN)/python -m benchmarks.recognizer.run $(ARGS)
 
 bench-conversion: $(STAMP)
 	$(BIN)/python -m benchmarks.conversion.run
