@@ -16,7 +16,8 @@ from benchmarks.sawtooth.measurements.reading import Reader
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator, load_font
 from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Collate, Cutting, Sheets, normalized
-from benchmarks.sawtooth.readers.sheets import FONTS, Box, Cell, Question, Sheet, draw_sheet, random_word
+from benchmarks.sawtooth.readers.sheets import Box, Cell, Question, Sheet, draw_sheet
+from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
 from benchmarks.sawtooth.runner import Measurement
 
 
@@ -65,9 +66,10 @@ def _place(rng: np.random.Generator, sort: str, width: float, height: float, siz
     return None
 
 
-def make_page(index: int) -> tuple[Sheet, tuple[str, ...]]:
-    """Page `index` of held-out words with its three questions, and the sorts of the words that they ask for."""
+def make_page(index: int, world: World) -> Sheet:
+    """Page `index` of held-out words with three questions, for a word of each sort in `SORTS`."""
     rng = generator("cut-words", index)
+    writer = Writer(rng, world, held_out=True)
     while True:
         wanted = GRIDS[rng.integers(len(GRIDS))]
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.93, 1.07)) for side in wanted)
@@ -76,12 +78,12 @@ def make_page(index: int) -> tuple[Sheet, tuple[str, ...]]:
             continue
         scale = size[1] / (grid[1] * TILE_SIZE)
         font = load_font(
-            FONTS[rng.integers(len(FONTS))], round(float(np.exp(rng.uniform(*np.log(FONT_SIZES)))) * scale)
+            world.fonts[rng.integers(len(world.fonts))], round(float(np.exp(rng.uniform(*np.log(FONT_SIZES)))) * scale)
         )
         sorts = [*SORTS, *["other"] * int(rng.integers(0, 3))]
         placed = []  # baseline, left, word, sort
         for sort in sorts:
-            word = _asked_word(rng)
+            word = _asked_word(writer)
             left, top, right, bottom = font.getbbox(word, anchor="ls")
             kind = SORTS[rng.integers(3)] if sort == "other" else sort
             place = _place(rng, kind, right - left, bottom - top, size, grid)
@@ -99,13 +101,13 @@ def make_page(index: int) -> tuple[Sheet, tuple[str, ...]]:
             Question(f"Read line {found[sort] + 1}.", sheet.lines[found[sort]], found[sort]) for sort in SORTS
         )
         if tuple(sort_of(sheet.words[each.line][0].box, size, grid) for each in asked) == SORTS:
-            return replace(sheet, questions=asked), SORTS
+            return replace(sheet, questions=asked)
 
 
-def _asked_word(rng: np.random.Generator) -> str:
+def _asked_word(writer: Writer) -> str:
     """A held-out word in lower case: size alone tells c from C, x from X."""
     while True:
-        word = random_word(rng, held_out=True, longest=WORD[1]).lower()
+        word = writer.word(longest=WORD[1]).lower()
         if len(word) >= WORD[0]:
             return word
 
@@ -129,9 +131,9 @@ class CutWordReading:
     tiles: int
 
 
-def asked_pages(pages: int) -> list[Sheet]:
+def asked_pages(pages: int, world: World) -> list[Sheet]:
     """Three pages for each of so many, one with each question."""
-    sheets = [make_page(index)[0] for index in range(pages)]
+    sheets = [make_page(index, world) for index in range(pages)]
     return [replace(sheet, questions=(question,)) for sheet in sheets for question in sheet.questions]
 
 
@@ -139,11 +141,11 @@ def asked_pages(pages: int) -> list[Sheet]:
 def answers(reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: int, max_new_tokens: int) -> list[str]:
     """The greedy answers to the first question of each page, its image cut by one method."""
     model, processor = reader.model, reader.processor
-    data = Sheets(processor, "", len(sheets), (Cutting(method),), page=sheets.__getitem__, with_answers=False)
+    data = Sheets(processor, "", "", len(sheets), (Cutting(method),), page=sheets.__getitem__, with_answers=False)
     loader = torch.utils.data.DataLoader(
         data,
         batch_size,
-        collate_fn=Collate(processor.tokenizer.pad_token_id),
+        collate_fn=Collate(processor.tokenizer.pad_token_id, "left"),
         num_workers=4 if model.device.type == "cuda" else 0,
     )
     texts: list[str] = []
@@ -157,8 +159,9 @@ def answers(reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: in
 
 @dataclass(frozen=True)
 class CutWords(Measurement):
-    """Three words of each of so many `pages`, cut by `methods`: one grid, the same twice, CIP by two rules."""
+    """Three words of each of so many `pages` of a `world`, cut by `methods`: one grid, the same twice, CIP by two rules."""
 
+    world: str = "ascii"
     pages: int = 600
     methods: tuple[str, ...] = ("detailed + global", "second grid repeated", "pyramid any", "pyramid joint")
     batch_size: int = 100
@@ -171,7 +174,7 @@ class CutWords(Measurement):
         return [(method,) for method in reader.chosen(self.methods)]
 
     def measure(self, reader: Reader, method: str) -> list[CutWordReading]:
-        sheets = asked_pages(self.pages)
+        sheets = asked_pages(self.pages, WORLDS[self.world])
         texts = answers(reader, sheets, method, self.batch_size, max_new_tokens=16)
         return [
             self._reading(index // len(SORTS), SORTS[index % len(SORTS)], sheet, method, text)

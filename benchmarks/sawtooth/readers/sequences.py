@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from benchmarks.sawtooth.cutting import METHODS, Ranges, View
-from benchmarks.sawtooth.readers.reader import make_tokenizer
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
 from benchmarks.sawtooth.readers.sheets import Question, Sheet, one_question, render, some_questions
 from processing_minimonkey import MiniMonkeyProcessor
@@ -107,62 +106,74 @@ class Sheets(torch.utils.data.Dataset):
 
     Args:
         processor: Its tokenizer and chat template.
-        split: Names the random numbers; see `sheets.render`.
+        world, split: Of the pages; see `sheets.render`.
         samples: How many there are.
-        cuttings: Ways to cut, of which one is drawn for each sample.
+        cuttings: Ways to cut, of which one is drawn for each `batch` of samples in a row: they are about as long.
         questions: Most of a sample in one sequence; one: as a model is asked, half of them for all of the text.
         page: Gives the page of an index, with its questions, in place of one drawn by `split`.
         with_answers: Whether the answers are there to learn.
+        batch: How many samples in a row are cut in the same way.
     """
 
     def __init__(
         self,
         processor: MiniMonkeyProcessor,
+        world: str,
         split: str,
         samples: int,
         cuttings: Sequence[Cutting],
         questions: int = 1,
         page: Callable[[int], Sheet] | None = None,
         with_answers: bool = True,
+        batch: int = 1,
     ):
-        self.encoder, self.split, self.samples = Encoder(processor), split, samples
+        self.encoder, self.world, self.split, self.samples = Encoder(processor), world, split, samples
         self.cuttings, self.questions = tuple(cuttings), questions
-        self.page, self.with_answers = page, with_answers
+        self.page, self.with_answers, self.batch = page, with_answers, batch
 
     def __len__(self) -> int:
         return self.samples
 
     def __getitem__(self, index: int) -> Sample:
-        rng = generator(f"cut-{self.split}", index)
-        sheet = self.page(index) if self.page else render("sheets", self.split, index)
+        rng = generator(f"cut-{self.split}", index // self.batch)
+        weights = np.array([cutting.weight for cutting in self.cuttings])
+        cutting = self.cuttings[rng.choice(len(weights), p=weights / weights.sum())]
+        rng = generator(f"ask-{self.split}", index)
+        sheet = self.page(index) if self.page else render(self.world, self.split, index)
         if self.page:
             questions = sheet.questions
         elif self.questions == 1:
             questions = one_question(sheet, rng)
         else:
             questions = some_questions(sheet, rng, self.questions)
-        weights = np.array([cutting.weight for cutting in self.cuttings])
-        cutting = self.cuttings[rng.choice(len(weights), p=weights / weights.sum())]
         views = METHODS[cutting.method](*sheet.image.size, TILE_SIZE, rng, cutting.ranges)
         tiles, levels = cut(sheet, views)
         return Sample(*self.encoder(questions, len(tiles), self.with_answers), tiles, levels)
 
 
 class Collate:
-    """Samples as model inputs, padded on the left; pixels stay uint8 (tiles, 3, height, width): a quarter to carry."""
+    """
+    Samples as model inputs; pixels stay uint8 (tiles, 3, height, width): a quarter to carry.
 
-    def __init__(self, pad_token_id: int):
-        self.pad_token_id = pad_token_id
+    Args:
+        pad_token_id: Of the tokenizer.
+        padding_side: `"left"` to generate; `"right"` to learn, where no row may begin with tokens that see nothing: on
+            an H100 their gradients were NaN in bfloat16.
+    """
+
+    def __init__(self, pad_token_id: int, padding_side: str = "right"):
+        self.pad_token_id, self.padding_side = pad_token_id, padding_side
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         length = max(len(sample.input_ids) for sample in samples)
         input_ids = torch.full((len(samples), length), self.pad_token_id)
         labels, mask = torch.full_like(input_ids, IGNORED), torch.zeros_like(input_ids)
         for row, sample in enumerate(samples):
-            start = length - len(sample.input_ids)
-            input_ids[row, start:] = torch.tensor(sample.input_ids)
-            labels[row, start:] = torch.tensor(sample.labels)
-            mask[row, start:] = 1
+            tokens = len(sample.input_ids)
+            place = slice(length - tokens, length) if self.padding_side == "left" else slice(tokens)
+            input_ids[row, place] = torch.tensor(sample.input_ids)
+            labels[row, place] = torch.tensor(sample.labels)
+            mask[row, place] = 1
         tiles = torch.from_numpy(np.concatenate([sample.tiles for sample in samples]))
         return {
             "input_ids": input_ids,
@@ -176,8 +187,3 @@ class Collate:
 def normalized(pixels: torch.Tensor) -> torch.Tensor:
     """uint8 pixels as the processor gives them to the model, -1 to 1."""
     return pixels.float() / 127.5 - 1
-
-
-def make_collate() -> Collate:
-    """`Collate` for the readers' own tokenizer."""
-    return Collate(make_tokenizer().pad_token_id)

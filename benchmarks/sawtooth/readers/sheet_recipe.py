@@ -50,7 +50,7 @@ class SheetStage:
     begins_from: str
     questions: int = 6
     trains_tower: bool = True
-    batch_size: int = 64
+    batch_size: int = 32
     keep_ratios: tuple[float, float] | None = None
     steers: bool = False
     seed: int = 0
@@ -77,7 +77,7 @@ WAYS = {
 SEEDS = (0, 1, 2)
 SHIPPED = "joint"  # goes on under compression
 
-TOWER = TileStage("reader/tower", steps=2500, learning_rate=1e-3)
+TOWER = TileStage("reader/tower", steps=2500, learning_rate=1e-3, batch_size=12)
 BEGINNING = SheetStage(
     "reader/beginning", "train beginning", ONE_CUTTING, 1200, 1e-3, "reader/tower", questions=8, trains_tower=False
 )

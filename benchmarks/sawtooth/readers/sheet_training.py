@@ -24,13 +24,14 @@ from benchmarks.sawtooth.readers.optimizer import make_optimizer
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, dense_labels, generator
 from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Collate, Sheets, normalized
 from benchmarks.sawtooth.readers.sheet_recipe import STAGES, SheetStage, TileStage
-from benchmarks.sawtooth.readers.sheets import ALPHABET, render
+from benchmarks.sawtooth.readers.sheets import render
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
+from benchmarks.sawtooth.readers.writing import WORLDS
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 
 
-SIZE = "9m"
+SIZE, WORLD = "9m", "ascii"
 LONGEST = 16  # characters of a word, with its punctuation
 TILES_PER_PAGE = 8
 
@@ -86,9 +87,9 @@ class SheetTiles(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = generator(f"tiles-{self.split}", index)
-        sheet = render("sheets", self.split, index)
+        sheet = render(WORLD, self.split, index)
         grid = plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES)[int(rng.random() < 0.3)]
-        letters, ordinals = dense_labels(sheet, grid, alphabet=ALPHABET)
+        letters, ordinals = dense_labels(sheet, grid, alphabet=WORLDS[WORLD].alphabet)
         letters, ordinals = torch.from_numpy(letters), torch.from_numpy(ordinals)
         canvas = sheet.image.resize((grid[0] * TILE_SIZE, grid[1] * TILE_SIZE), 3)
         chosen = (letters > 0).sum(dim=(1, 2)).argsort(descending=True)[:TILES_PER_PAGE]
@@ -108,6 +109,7 @@ def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class:
         max_steps=stage.steps,
         per_device_train_batch_size=stage.batch_size,
         lr_scheduler_type="cosine",
+        train_sampling_strategy="sequential",  # samples are drawn anew, and those of a batch are about as long
         warmup_steps=min(100, stage.steps // 5),
         bf16=on_gpu,  # on a CPU without matrix units bfloat16 is slower than float32
         tf32=on_gpu or None,
@@ -140,7 +142,7 @@ def train_tower(stage: TileStage) -> None:
     """Teach a tower the dense labels."""
     model = tower.make_tower(SIZE)
     dataset = SheetTiles("train tower", stage.batch_size * stage.steps)
-    train(tower.DenseReader(model, ALPHABET, LONGEST), dataset, tower.collate, stage, PixelTrainer)
+    train(tower.DenseReader(model, WORLDS[WORLD].alphabet, LONGEST), dataset, tower.collate, stage, PixelTrainer)
     model.save_pretrained(Path(stage.output, "model"))
 
 
@@ -169,7 +171,8 @@ def train_reader(stage: SheetStage) -> None:
     configure(model)
     if stage.steers:
         model.set_attn_implementation("eager")  # which gives the attention
-    dataset = Sheets(processor, stage.data, stage.batch_size * stage.steps, stage.cuttings, stage.questions)
+    samples = stage.batch_size * stage.steps
+    dataset = Sheets(processor, WORLD, stage.data, samples, stage.cuttings, stage.questions, batch=stage.batch_size)
     callbacks = [DrawnCompression(*stage.keep_ratios)] if stage.keep_ratios else []
     trainer_class = SteeringPixelTrainer if stage.steers else PixelTrainer
     train(model, dataset, Collate(processor.tokenizer.pad_token_id), stage, trainer_class, callbacks)

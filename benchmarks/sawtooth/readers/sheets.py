@@ -1,12 +1,10 @@
 """Pages as a visitor would bring them, with questions: lines of text, receipts, tables, forms, signs.
 
-Upper and lower case, digits and punctuation in ten fonts, 12 to 28 px high in a tile of 112 px. A page has several
-questions, so that one sequence can ask them all.
+What is written on them: `writing.py`. A page has several questions, so that one sequence can ask them all.
 """
 
 from __future__ import annotations
 
-import string
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,24 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generator, is_held_out, lexicon, load_font
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generator, load_font
+from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
 
 
-FONTS = (
-    "DejaVuSans",
-    "DejaVuSans-Bold",
-    "DejaVuSans-Oblique",
-    "DejaVuSansMono",
-    "DejaVuSerif",
-    "DejaVuSerif-Bold",
-    "STIXGeneral",
-    "STIXGeneralBol",
-    "STIXGeneralItalic",
-    "Pillow",
-)
-ALPHABET = "".join(chr(code) for code in range(33, 127))  # all that ASCII prints but the space
-FONT_SIZES = (12.0, 28.0)  # px in the tile, log-uniform
-SIGN_SIZES = (24.0, 56.0)
 KINDS = ("lines", "receipt", "table", "form", "sign")
 # Columns and rows, about the size of a page in tiles
 GRIDS = {
@@ -119,58 +103,16 @@ class Sheet:
         return self.questions[0].text
 
 
-def random_word(rng: np.random.Generator, held_out: bool, longest: int = 10) -> str:
-    """A word of the lexicon (three in four) or a string of letters, in lower case, with a capital, or in capitals."""
-    while True:
-        if rng.random() < 0.75:
-            word = lexicon()[rng.integers(len(lexicon()))].lower()
-        else:
-            word = "".join(rng.choice(list(string.ascii_lowercase), size=rng.integers(2, 9)))
-        if len(word) <= longest and is_held_out(word) == held_out:
-            return (word, word.capitalize(), word.upper())[rng.choice(3, p=(0.6, 0.25, 0.15))]
-
-
-def random_number(rng: np.random.Generator, held_out: bool) -> str:
-    """A count, a price, a time, a date or a percentage."""
-    while True:
-        kind = rng.integers(5)
-        whole = "".join(rng.choice(list(string.digits), size=rng.integers(1, 5)))
-        two = f"{rng.integers(100):02d}"
-        number = (
-            whole,
-            f"{('', '', '$')[rng.integers(3)]}{whole[:3]}.{two}",
-            f"{rng.integers(24)}:{rng.integers(60):02d}",
-            f"{rng.integers(1, 29)}/{rng.integers(1, 13)}/{rng.integers(1980, 2030)}",
-            f"{whole[:2]}%",
-        )[kind]
-        if is_held_out(number) == held_out:
-            return number
-
-
-def _punctuated(rng: np.random.Generator, word: str) -> str:
-    """A word of running text, one in six with punctuation."""
-    if rng.random() > 1 / 6:
-        return word
-    before, after = [("", ","), ("", "."), ("", "!"), ("", "?"), ("", ":"), ("", ";"), ("(", ")"), ('"', '"')][
-        rng.integers(8)
-    ]
-    return before + word + after
-
-
-def _token(rng: np.random.Generator, held_out: bool, longest: int = 10) -> str:
-    """What stands in running text: a word, one in seven a number."""
-    return random_number(rng, held_out) if rng.random() < 1 / 7 else random_word(rng, held_out, longest)
-
-
-def _lines(rng, width, height, font, held_out) -> list[list[Cell]]:
+def _lines(writer: Writer, width: float, height: float, font) -> list[list[Cell]]:
     """One to eight lines of one to five words, which begin one below the other or anywhere."""
-    rows, left, words = [], rng.uniform(0.02, 0.2) * width, int(rng.integers(1, MOST_WORDS + 1))
+    rng, rows = writer.rng, []
+    left, words = rng.uniform(0.02, 0.2) * width, int(rng.integers(1, MOST_WORDS + 1))
     most, is_scattered = int(rng.integers(1, 6)), rng.random() < 0.35
     for _ in range(rng.integers(1, 9)):
         left = rng.uniform(0.01, 0.75) * width if is_scattered else left
         text: list[str] = []
         while len(text) < min(most, words):
-            word = _punctuated(rng, _token(rng, held_out))
+            word = writer.punctuated()
             if left + font.getlength(" ".join([*text, word])) > width - 3:
                 break
             text.append(word)
@@ -180,55 +122,54 @@ def _lines(rng, width, height, font, held_out) -> list[list[Cell]]:
     return rows
 
 
-def _receipt(rng, width, height, font, held_out) -> list[list[Cell]]:
+def _receipt(writer: Writer, width: float, height: float, font) -> list[list[Cell]]:
     """Perhaps a title; what was bought at the left, what it costs at the right; perhaps a total."""
+    rng, rows = writer.rng, []
     left, right = rng.uniform(0.03, 0.1) * width, rng.uniform(0.9, 0.98) * width
-    rows = []
     if rng.random() < 0.5:
-        title = " ".join(random_word(rng, held_out, 8) for _ in range(rng.integers(1, 3)))
+        title = writer.words(8, share_of_two=0.5)
         rows.append([Cell(title, max(2.0, (width - font.getlength(title)) / 2))])
-    names = [
-        " ".join(random_word(rng, held_out, 8) for _ in range(rng.choice((1, 2), p=(0.75, 0.25))))
-        for _ in range(rng.integers(2, 8))
-    ]
+    names = [writer.words(8, share_of_two=0.25) for _ in range(rng.integers(2, 8))]
     if rng.random() < 0.5:
-        names.append(("Total", "TOTAL", "total", "Sum")[rng.integers(4)])
+        names.append("total" if writer.world.is_plain else ("Total", "TOTAL", "total", "Sum")[rng.integers(4)])
     is_price = rng.random() < 0.7
     for name in names:
-        cost = f"{rng.integers(100)}.{rng.integers(100):02d}" if is_price else random_number(rng, held_out)
+        cost = writer.price() if is_price else writer.number()
         rows.append([Cell(name, left), Cell(cost, right - font.getlength(cost))])
     return rows
 
 
-def _table(rng, width, height, font, held_out) -> list[list[Cell]]:
+def _table(writer: Writer, width: float, height: float, font) -> list[list[Cell]]:
     """Two to four columns of words or numbers, two to five lines."""
-    columns, rows = int(rng.integers(2, 5)), int(rng.integers(2, 6))
-    is_number = rng.random(columns) < 0.4
+    columns, rows = int(writer.rng.integers(2, 5)), int(writer.rng.integers(2, 6))
+    is_number = writer.rng.random(columns) < 0.4
     starts = [width * (0.03 + 0.95 * column / columns) for column in range(columns)]
     return [
         [
-            Cell(random_number(rng, held_out) if is_number[i] and row else random_word(rng, held_out, 7), starts[i])
-            for i in range(columns)
+            Cell(writer.number() if is_number[column] and row else writer.word(7), starts[column])
+            for column in range(columns)
         ]
         for row in range(rows)
     ]
 
 
-def _form(rng, width, height, font, held_out) -> list[list[Cell]]:
-    """Names with a colon and what was filled in beside."""
-    names = [random_word(rng, held_out, 7) for _ in range(rng.integers(2, 7))]
+def _form(writer: Writer, width: float, height: float, font) -> list[list[Cell]]:
+    """Names, with a colon where there are any, and what was filled in beside."""
+    rng = writer.rng
+    colon = "" if writer.world.is_plain else ":"
+    names = [writer.word(7) + colon for _ in range(rng.integers(2, 7))]
     left = rng.uniform(0.03, 0.1) * width
-    beside = left + max(font.getlength(f"{name}: ") for name in names) + rng.uniform(2, 20)
+    beside = left + max(font.getlength(f"{name} ") for name in names) + rng.uniform(2, 20)
     rows = []
     for name in names:
-        value = " ".join(_token(rng, held_out, 8) for _ in range(rng.choice((1, 2), p=(0.7, 0.3))))
-        rows.append([Cell(f"{name}:", left), Cell(value, beside)])
+        value = " ".join(writer.token(8) for _ in range(1 + int(rng.random() < 0.3)))
+        rows.append([Cell(name, left), Cell(value, beside)])
     return rows
 
 
-def _sign(rng, width, height, font, held_out) -> list[list[Cell]]:
+def _sign(writer: Writer, width: float, height: float, font) -> list[list[Cell]]:
     """One to three words in the middle, one above the other."""
-    words = [_punctuated(rng, _token(rng, held_out, 9)) for _ in range(rng.integers(1, 4))]
+    words = [writer.punctuated(9) for _ in range(writer.rng.integers(1, 4))]
     return [[Cell(word, (width - font.getlength(word)) / 2)] for word in words]
 
 
@@ -321,15 +262,16 @@ def paint(rng: np.random.Generator, mask: Image.Image) -> Image.Image:
     return Image.merge("RGB", [mixed.point(table) for table in tables])
 
 
-def make_sheet(rng: np.random.Generator, kind: str, held_out: bool, scale: float = 1.0) -> Sheet:
-    """A page of a kind in `KINDS`; `scale` is page px per tile px, which is one for text of its size in the tile."""
-    low, high = SIGN_SIZES if kind == "sign" else FONT_SIZES
+def make_sheet(rng: np.random.Generator, kind: str, world: World, held_out: bool, scale: float = 1.0) -> Sheet:
+    """A page of a kind in `KINDS`; `scale` is page px per px of the tile."""
+    low, high = world.sign_sizes if kind == "sign" else world.sizes
+    writer = Writer(rng, world, held_out)
     while True:
         grid = GRIDS[kind][rng.integers(len(GRIDS[kind]))]
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15) * scale) for side in grid)
         font_size = float(np.exp(rng.uniform(np.log(low), np.log(high)))) * scale
-        font = load_font(FONTS[rng.integers(len(FONTS))], max(8, round(font_size)))
-        rows = LAYOUTS[kind](rng, *size, font, held_out)
+        font = load_font(world.fonts[rng.integers(len(world.fonts))], max(8, round(font_size)))
+        rows = LAYOUTS[kind](writer, *size, font)
         if not rows:
             continue
         steps = np.full(len(rows), font.size * rng.uniform(1.2, 2.2))
@@ -344,22 +286,20 @@ def make_sheet(rng: np.random.Generator, kind: str, held_out: bool, scale: float
         return draw_sheet(rng, kind, rows, baselines, size, font)
 
 
-def render(kind: str, split: str, index: int) -> Sheet:
+def render(world: str, split: str, index: int) -> Sheet:
     """
-    Sample `index` of a split.
+    Sample `index` of a split, of a kind by chance and in several resolutions.
 
     Args:
-        kind: In `KINDS`; or `"sheets"`, one of them by chance, in several resolutions.
+        world: In `writing.WORLDS`.
         split: Names the random numbers; words are held out unless it begins with "train".
     """
-    if kind not in (*KINDS, "sheets"):
-        raise ValueError(f"`kind` must be one of {[*KINDS, 'sheets']}, got {kind!r}.")
-    rng, held_out = generator(f"{kind}-{split}", index), not split.startswith("train")
-    scale = 1.0
-    if kind == "sheets":
-        kind = KINDS[rng.choice(len(KINDS), p=(0.35, 0.2, 0.15, 0.15, 0.15))]
-        scale = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.8, 1.5))
-    return make_sheet(rng, kind, held_out, scale)
+    if world not in WORLDS:
+        raise ValueError(f"`world` must be one of {list(WORLDS)}, got {world!r}.")
+    rng, held_out = generator(f"{world}-{split}", index), not split.startswith("train")
+    kind = KINDS[rng.choice(len(KINDS), p=(0.35, 0.2, 0.15, 0.15, 0.15))]
+    scale = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.8, 1.5))
+    return make_sheet(rng, kind, WORLDS[world], held_out, scale)
 
 
 def some_questions(sheet: Sheet, rng: np.random.Generator, most: int) -> list[Question]:
