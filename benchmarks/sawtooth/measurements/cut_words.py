@@ -159,7 +159,7 @@ def answers(reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: in
 
 @dataclass(frozen=True)
 class CutWords(Measurement):
-    """Three words of each of so many `pages` of a `world`, cut by `methods`: one grid, the same twice, CIP by two rules."""
+    """Three words of each of so many `pages` of a `world`, cut by `methods`: one grid, it twice, CIP by two rules."""
 
     world: str = "ascii"
     pages: int = 600
