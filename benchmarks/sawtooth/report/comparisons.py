@@ -15,6 +15,12 @@ LEARNED = "only in training"  # trained with CIP, read with plain tiling
 BUDGET = ", tiles of the pyramid"  # how the names of methods end that have as many tiles
 ON_PAGES = "words on pages"
 LINES = {"y": "between rows", "x": "between columns"}  # the cut lines that a word meets when it is moved along an axis
+TRAINED = {  # how the names of models end
+    "plain": "plain tiling",
+    "control": "plain tiling, as long",
+    "pyramid": "CIP",
+    "compressed": "CIP, then scale compression",
+}
 Tables = dict[str, pd.DataFrame]
 
 

@@ -9,11 +9,22 @@ import pandas as pd
 
 from benchmarks.figures import save_figure
 from benchmarks.sawtooth.cutting import METHODS
-from benchmarks.sawtooth.report.comparisons import CIP, LINES, PLAIN, Tables, depth, gain, with_and_without_cip
+from benchmarks.sawtooth.report.comparisons import (
+    BUDGET,
+    CIP,
+    JOINT,
+    LINES,
+    PLAIN,
+    Tables,
+    depth,
+    gain,
+    with_and_without_cip,
+)
+from benchmarks.sawtooth.report.sorts import ASKED, MOVED, PAGES, SortGain
 from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, mean
 
 
-DRAWN = ("global", PLAIN, "second grid shifted", CIP, "pyramid joint")
+DRAWN = ("global", PLAIN, "second grid shifted", CIP, JOINT)
 MARKERS = {"plain": "o", "control": "s", "pyramid": "^"}
 
 
@@ -120,6 +131,57 @@ def draw_gains(models: Tables, path: Path) -> None:
     panel.set(yticks=range(len(methods)), yticklabels=methods)
     panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     save_figure(figure, path)
+
+
+TITLES = {
+    ASKED: "One word is asked for: words read, minus those with the same grid twice",
+    MOVED: "One word is moved over the image: character accuracy, minus that of plain tiling",
+    PAGES: "Pages: words read, minus those with plain tiling",
+}
+RULES = {CIP: "any", JOINT: "joint"}
+SORT_COLORS = {
+    "uncut": ("#8c96a3", "words that are not cut"),
+    "row": ("tab:orange", "words that are cut between rows"),
+}
+
+
+def draw_sorts(gains: list[SortGain], path: Path) -> None:
+    """What a second grid gains on row-cut and on uncut words: a panel for each rule and each way of reading."""
+    found = {}  # gains by what is read and model, those of models first that never saw two grids
+    for each in sorted(gains, key=lambda gain: gain.trained):
+        if not each.than.endswith(BUDGET):
+            found.setdefault(each.read, {}).setdefault((each.trained, each.model), {})[each.rule] = each
+    read = [each for each in TITLES if each in found]
+    heights = [len(found[each]) + 1 for each in read]
+    size = (8, 0.24 * sum(heights) + 0.5 * len(read) + 0.6)
+    figure, axes = panels(len(read), 2, figsize=size, sharex=True, sharey="row", height_ratios=heights)
+    for each, (left, right) in zip(read, axes, strict=True):
+        for panel, (rule, name) in zip((left, right), RULES.items(), strict=True):
+            draw_rule(panel, found[each], rule)
+            panel.set_title(f"\n{name}", fontsize=10.5, loc="right", fontweight="bold")  # below that of the row
+        title = left.annotate(TITLES[each], (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points")
+        title.set_in_layout(False)  # is over both panels
+    for color, label in SORT_COLORS.values():
+        left.plot([], [], "o", color=color, label=label)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    figure.supxlabel("gain by the second grid in points, with 95% intervals", fontsize=10)
+    save_figure(figure, path, dpi=150)
+
+
+def draw_rule(panel, models: dict[tuple[bool, str], dict[str, SortGain]], rule: str) -> None:
+    """The gains by one rule, a line per model, in two groups."""
+    places = {key: place + 0.7 * key[0] for place, key in enumerate(models)}
+    for key, by_rule in models.items():
+        for offset, (sort, (color, _)) in zip((-0.16, 0.16), SORT_COLORS.items(), strict=True):
+            if rule in by_rule:
+                estimate = interval(by_rule[rule].gains[sort])
+                panel.errorbar(y=places[key] + offset, **estimate, fmt="o", color=color, markersize=4.5)
+    panel.axvline(0, color="black", linewidth=0.8)
+    for trained, group in ((False, "trained without"), (True, "trained with it")):
+        if here := [place for key, place in places.items() if key[0] is trained]:
+            panel.text(0.01, here[0] - 0.25, group, transform=panel.get_yaxis_transform(), fontsize=8, style="italic")
+    panel.set(yticks=[*places.values()], ylim=(max(places.values()) + 0.6, -0.9))
+    panel.set_yticklabels([model for _, model in places])
 
 
 def draw_results(tables: dict[str, Tables], folder: Path) -> None:

@@ -11,7 +11,7 @@ from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.measurements.compression import CompressedPages
 from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.readers.documents import KINDS
-from benchmarks.sawtooth.report.comparisons import Tables
+from benchmarks.sawtooth.report.comparisons import TRAINED, Tables
 from benchmarks.sawtooth.report.readings import in_center, on_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio
 from benchmarks.tables import blocks, markdown_table
@@ -43,8 +43,8 @@ def sweep_section(name: str, table: pd.DataFrame) -> list[str]:
     head = ["cut by", "letters, px", "n", "all", "centers", "on a line", "depth", "depth, characters"]
     head += ["cut everywhere, %"]
     return blocks(
-        "### One word, moved",
-        f"![Character accuracy of {name} over the place of the word](results/sweep-{name}.png)",
+        "## One word, moved",
+        f"![Character accuracy of {name} over the place of the word](sweep-{name}.png)",
         "*Dashed: cut lines of the detailed grid. Grids of three tiles along the axis.*",
         "Exact match in % with 95% intervals, by bootstrap over the words. Depth: centers minus on lines. Cut: "
         "positions where every grid cuts the word.",
@@ -72,8 +72,8 @@ def pages_section(name: str, table: pd.DataFrame) -> list[str]:
         "cut by every grid",
     ]
     return blocks(
-        "### Pages",
-        f"![Share of the words on pages that {name} reads](results/page-{name}.png)",
+        "## Pages",
+        f"![Share of the words on pages that {name} reads](page-{name}.png)",
         "Words that are read, in % with 95% intervals by bootstrap over the pages; in brackets how many words.",
         markdown_table(head, by_cut, right=("words",)),
         markdown_table(["cut by", *KINDS], by_kind),
@@ -94,8 +94,8 @@ def compression_section(name: str, table: pd.DataFrame) -> list[str]:
     head = ["chosen by", "keep_ratio", "layer", "positions", "n", "words read", "characters", "agreement", "tokens"]
     head += ["KV", "time"]
     return blocks(
-        "### Scale compression",
-        f"![Character accuracy of {name} over the share of tokens that is kept](results/compression-{name}.png)",
+        "## Scale compression",
+        f"![Character accuracy of {name} over the share of tokens that is kept](compression-{name}.png)",
         "The same pages under the pyramid, with part of their detailed tokens. Words read and character accuracy "
         "in % with 95% intervals by bootstrap over the pages. Agreement: answers equal to those of the "
         "uncompressed model, in %. Tokens: of the prompt. KV: bytes of the cache against all tokens. Time: to the "
@@ -134,7 +134,7 @@ def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
     head = ["queries", "layer", "positions", "keep_ratio", "n", "words read", "of those of all tokens", "right stay"]
     others = "" if set(table["queries"]) <= set(QUERIES) else OTHER_SELECTORS
     return blocks(
-        "### Whose attention should score the tokens?",
+        "## Whose attention should score the tokens?",
         "The same pages with part of their detailed tokens, by `queries`, `layer` and `positions` of "
         "`scale_compression_config`: published are `all`, 1 and `repack`. Words read in %, and in % of the words that "
         "all tokens read, with 95% intervals by bootstrap over the pages. Right stay: of the "
@@ -161,7 +161,7 @@ def steering_section(name: str, table: pd.DataFrame) -> list[str]:
         rows.append([STEERING_KINDS[kind], queries, f"{keep_ratio:g}", len(found), *shares, gain])
     head = ["page", "queries", "keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference"]
     return blocks(
-        "### Does the question steer what is kept?",
+        "## Does the question steer what is kept?",
         "One of two words on a page is asked for, the upper or the lower one; or one of two numbers of a receipt, by "
         "the word beside it. Exact answers, and the detailed tokens that stay on what is asked for and on the other, "
         "in % with 95% intervals by bootstrap over the pages; what `queries` gain against `all`, in exact answers.",
@@ -178,10 +178,15 @@ SECTIONS = {
 }
 
 
-def model_section(name: str, readings: dict[str, Tables]) -> list[str]:
-    """All that was measured on one model; `readings` by measurement and model."""
-    lines = [f"## {name}", ""]
+def model_report(name: str, readings: dict[str, Tables]) -> str:
+    """The text of a model's file: all that was measured on it; `readings` by measurement and model."""
+    trained = TRAINED[name.rsplit("-", 1)[1]]
+    lines = blocks(
+        f"# {name}",
+        f"Trained with: {trained}. What follows from it, beside other models, and what the words mean: "
+        "[RESULTS.md](../RESULTS.md). Written by `make bench-sawtooth`; change the scripts, not this file.",
+    )
     for measurement, section in SECTIONS.items():
         if name in readings[measurement]:
             lines += section(name, readings[measurement][name])
-    return lines
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.runner import open_readings
 
 
-TEXTS = ("word", "answer", "other", "method", "axis", "selector", "positions")
+TEXTS = ("word", "answer", "other", "method", "axis", "selector", "positions", "sort")
 CENTER = 0.5 - STEP  # in the middle of a tile: the least distance from the nearest cut line, in tiles
 
 
@@ -21,7 +21,7 @@ def load(path: Path) -> pd.DataFrame:
     beside them:
 
     - of moved words `accuracy`, of the characters, rounded to 4 places;
-    - of moved words and steering `exact`: the answer is the word; of compressed pages: that of the page;
+    - of moved words, steering and words asked for `exact`: the answer is the word; of compressed pages: that of the page;
     - of moved words and pages `cut_detailed` and `cut_everywhere` in place of `cut`: the grids that cut the word;
     - of pages `kind`, the page's, and `page_accuracy` beside every word;
     - of compressed pages `agrees`: the answer is that of the uncompressed model.
@@ -35,8 +35,9 @@ def load(path: Path) -> pd.DataFrame:
         pairs = list(zip(table["word"], table["answer"], strict=True))
         scores = {pair: round(character_accuracy(*pair), 4) for pair in set(pairs)}
         table["accuracy"] = [scores[pair] for pair in pairs]
-    if "read" in table:
-        table["read"] = table["read"] == 1
+    for truth in {"read", "cut_by_all"} & set(table):
+        table[truth] = table[truth] == 1
+    if "page_accuracy" in table:
         table["page_accuracy"] = pd.to_numeric(table["page_accuracy"], errors="coerce").ffill()
         table["kind"] = np.array(KINDS)[table["page"] % len(KINDS)]
     if "selector" in table:

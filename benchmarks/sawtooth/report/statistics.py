@@ -28,6 +28,10 @@ class Statistic:
             parts = [(sign, *((weights * part).sum(-1) for part in parts)) for sign, *parts in self.terms]
             return sum(sign * above / below for sign, above, below in parts)
 
+    def __sub__(self, other: Statistic) -> Statistic:
+        """This minus another statistic of the same samples."""
+        return Statistic((*self.terms, *((-sign, *parts) for sign, *parts in other.terms)))
+
     def of_clusters(self, members: np.ndarray) -> Statistic:
         """The same of clusters, to be called with their weights; `members` (samples,) are their numbers."""
         terms = [(sign, *(np.bincount(members, part) for part in parts)) for sign, *parts in self.terms]
@@ -48,8 +52,7 @@ def mean(values: np.ndarray, chosen: np.ndarray | None = None) -> Statistic:
 
 def difference(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> Statistic:
     """The mean of the values chosen by `first` minus that of those chosen by `second`."""
-    ((_, *subtracted),) = mean(values, second).terms
-    return Statistic((*mean(values, first).terms, (-1.0, *subtracted)))
+    return mean(values, first) - mean(values, second)
 
 
 def bootstrap(clusters: np.ndarray, statistic: Statistic, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
