@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.sawtooth.report.readings import in_center, on_line
-from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, difference
+from benchmarks.sawtooth.report.statistics import Estimate, Statistic, bootstrap, difference, ratio
 
 
 PLAIN, CIP, JOINT = "detailed + global", "pyramid any", "pyramid joint"
@@ -43,6 +43,13 @@ def page_gain(table: pd.DataFrame, method: str, than: str, chosen: pd.Series | b
     """Share of the `chosen` words on pages that are read by one method minus that by another."""
     first, second = table["method"] == method, table["method"] == than
     return bootstrap(table["page"], difference(table["read"], chosen & first, chosen & second))
+
+
+def of_all_tokens(found: pd.DataFrame, table: pd.DataFrame) -> Statistic:
+    """Words that compressed pages read, of those that all tokens read; `table` has the readings with all tokens."""
+    full = table.loc[table["keep_ratio"] == 1, ["page", "words_read"]]
+    both = found.merge(full, on="page", suffixes=("", "_full"))
+    return ratio(both["words_read"], both["words_read_full"])
 
 
 def with_and_without_cip(sweeps: Tables) -> Tables:

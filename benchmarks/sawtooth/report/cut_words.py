@@ -1,4 +1,4 @@
-"""Words that are asked for, by the readers that were trained for it: what a second grid gains on those that are cut."""
+"""Words that are asked for, by the readers trained for it: what a second grid gains on those that are cut."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -77,7 +77,7 @@ def _beside(first: Readings, second: Readings) -> tuple[pd.DataFrame, pd.Series]
 
 
 def comparisons(tables: Tables) -> list[tuple[Readings, Readings]]:
-    """The rules against the same grid twice and plain tiling, each in a reader trained for it; then without training."""
+    """The rules against the same grid twice and plain tiling, in readers trained for each; then without training."""
     trained_for = {method: trained for trained, method in OWN.items()}
     found = []
     for untrained, pair in product((None, "base", "plain"), PAIRS):

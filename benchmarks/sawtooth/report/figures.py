@@ -176,11 +176,13 @@ def draw_rule(panel, models: dict[tuple[bool, str], dict[str, SortGain]], rule: 
             if rule in by_rule:
                 estimate = interval(by_rule[rule].gains[sort])
                 panel.errorbar(y=places[key] + offset, **estimate, fmt="o", color=color, markersize=4.5)
+        if rule not in by_rule:
+            panel.text(0, places[key], "not read ", ha="right", va="center", fontsize=8, color="gray")
     panel.axvline(0, color="black", linewidth=0.8)
     for trained, group in ((False, "trained without"), (True, "trained with it")):
         if here := [place for key, place in places.items() if key[0] is trained]:
-            panel.text(0.01, here[0] - 0.25, group, transform=panel.get_yaxis_transform(), fontsize=8, style="italic")
-    panel.set(yticks=[*places.values()], ylim=(max(places.values()) + 0.6, -0.9))
+            panel.text(0.01, here[0] - 0.4, group, transform=panel.get_yaxis_transform(), fontsize=8, style="italic")
+    panel.set(yticks=[*places.values()], ylim=(max(places.values()) + 0.6, -1.1))
     panel.set_yticklabels([model for _, model in places])
 
 

@@ -3,26 +3,36 @@
 from collections.abc import Iterable
 from functools import cache
 
+import pandas as pd
+
 from benchmarks.recognizer.run import FOLDER as RECOGNIZER
 from benchmarks.recognizer.scoring import load_readings, share_read
+from benchmarks.sawtooth.cutting import SMALL_RANGES
+from benchmarks.sawtooth.readers.recipe import COMPRESSION
 from benchmarks.sawtooth.report.comparisons import (
     BUDGET,
     CIP,
     JOINT,
-    LEARNED,
     ON_PAGES,
     PLAIN,
     Comparison,
     Tables,
     depth,
+    of_all_tokens,
     page_gain,
     parts,
+    with_and_without_cip,
 )
 from benchmarks.sawtooth.report.sorts import ASKED, BEYOND, MOVED, PAGES, SortGain
-from benchmarks.sawtooth.report.statistics import Estimate, percent, verdict
+from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, percent, verdict
 from benchmarks.tables import blocks
 
 
+NAMES = {JOINT: "`joint`", CIP: "`any`"}
+COMPRESSED = {
+    "by the published rule": {"queries": "all", "layer": 1, "positions": "repack"},
+    "by the question, positions kept": dict(COMPRESSION),
+}
 GLOSSARY = (
     "- **Tile**: a model's vision encoder sees a square of fixed size. A large image is cut into a grid of such tiles "
     "(the *detailed grid*), and the whole image, shrunk to one tile, is shown beside them (*global*): plain tiling.",
@@ -35,18 +45,23 @@ GLOSSARY = (
     "- **Gain**: what is read by one way of cutting minus what is read by another, of the same words at the same "
     "places, in points, with a 95% interval by bootstrap over words or pages. Character accuracy: 1 minus edits per "
     "character, so order counts and rambling costs. *For certain*: the interval is on one side of zero.",
-    "- **`3m-long-pyramid`**: size or family, then training: `plain` never saw a second grid, `pyramid` was trained on "
-    "with one, `control` for as many steps without; `long` three times as long, with `joint` in the pyramid.",
+    "- **`3m-long-pyramid`**: size or family, then training: `plain` never saw a second grid, `pyramid` was trained "
+    "on with one, `control` for as many steps without; `long` three times as long, with `joint` in the pyramid.",
 )
 
 
 def span(estimates: Iterable[Estimate]) -> str:
-    """The smallest and the largest value in points, and how many of them are certain."""
-    estimates = list(estimates)
+    """The smallest and the largest value, in points."""
     middles = sorted(100 * each[0] for each in estimates)
-    certain = [verdict(each) for each in estimates]
-    counts = [f"{certain.count(name)} {word}" for name, word in (("yes", "gain"), ("reversed", "lose"))]
-    return f"{middles[0]:.1f} to {middles[-1]:.1f} points (of {len(middles)}, {' and '.join(counts)} for certain)"
+    return f"{middles[0]:.1f} to {middles[-1]:.1f}"
+
+
+def certainty(estimates: Iterable[Estimate]) -> str:
+    """ "for certain better in 2, worse in 1 of 4"."""
+    verdicts = [verdict(each) for each in estimates]
+    counts = {"better": verdicts.count("yes"), "worse": verdicts.count("reversed")}
+    named = [f"{name} in {number}" for name, number in counts.items() if number]
+    return f"for certain {', '.join(named)} of {len(verdicts)}" if named else f"nothing certain in {len(verdicts)}"
 
 
 def chosen(gains: list[SortGain], read: str, rule: str, trained: bool, than: str = PLAIN) -> list[SortGain]:
@@ -57,46 +72,44 @@ def chosen(gains: list[SortGain], read: str, rule: str, trained: bool, than: str
 
 def damage_sentence(models: Tables) -> str:
     """How deep the sawtooth is between rows, and between columns."""
-    depths = {
-        axis: [
-            depth(found, PLAIN) for table in models.values() for (at, _), found in parts(table).items() if at == axis
+    texts = []
+    for at, lines in (("y", "between rows halves the letters"), ("x", "between columns parts the word")):
+        depths = [
+            depth(part, PLAIN) for table in models.values() for (axis, _), part in parts(table).items() if axis == at
         ]
-        for axis in "yx"
-    }
-    words = []
-    for axis, lines in (("y", "such a line between rows halves the letters"), ("x", "one between columns parts them")):
-        middles = [100 * each[0] for each in depths[axis]]
-        certain = sum(verdict(each) == "yes" for each in depths[axis])
-        words.append(
-            f"where {lines} they lose {min(middles):.1f} to {max(middles):.1f} points of character accuracy, for "
-            f"certain in {certain} of {len(middles)} readings"
-        )
-    return f"Small models that we trained to read show the damage: {'; '.join(words)}."
+        certain = sum(verdict(each) == "yes" for each in depths)
+        texts.append(f"{span(depths)} where a line {lines} (for certain in {certain} of {len(depths)} readings)")
+    return f"In points of character accuracy, small readers of our own lose {' and '.join(texts)}."
 
 
 def moved_sentence(gains: list[SortGain]) -> str:
     """What the second grid adds on row-cut words beyond uncut ones, with and without training."""
     texts = []
-    for trained, who in ((True, "in models that were trained with it"), (False, "in models that never saw it")):
-        for rule, name in ((JOINT, "`joint`"), (CIP, "`any`")):
-            if found := [each.gains[BEYOND] for each in chosen(gains, MOVED, rule, trained)]:
-                texts.append(f"{span(found)} {who}, by {name}")
+    for trained, who in ((True, "were trained with it"), (False, "never saw it")):
+        rules = [
+            f"{span(found)} points by {name} ({certainty(found)})"
+            for rule, name in NAMES.items()
+            if (found := [each.gains[BEYOND] for each in chosen(gains, MOVED, rule, trained)])
+        ]
+        if rules:
+            texts.append(f"in readers that {who}, {' and '.join(rules)}")
     if not texts:
         return ""
-    return f"On moved words the second grid brings row-cut ones, beyond what it brings uncut ones, {'; '.join(texts)}."
+    return f"The second grid changes this much more on lines between rows than off them: {'; '.join(texts)}."
 
 
 def asked_sentence(gains: list[SortGain]) -> str:
     """The same of words that are asked for, the primary measure; nothing where none was."""
-    texts = []
-    for each in (each for each in gains if each.read == ASKED):
-        name = each.rule.removeprefix("pyramid ")
-        texts.append(f"{percent(each.gains[BEYOND])} by `{name}`, {each.model}")
+    texts = [
+        f"{percent(each.gains[BEYOND])} by {NAMES[each.rule]} in readers {each.model} (n = {each.numbers['row']})"
+        for each in gains
+        if each.read == ASKED
+    ]
     if not texts:
         return ""
     return (
-        "Asked for single words, readers gain with the second grid, beyond what it brings uncut words and against the "
-        f"same grid twice, this many points of the row-cut words: {'; '.join(texts)}."
+        "Asked for single words, they read this many points more of the row-cut ones with a second grid than with the "
+        f"same grid twice, beyond what they read more of the uncut ones: {'; '.join(texts)}."
     )
 
 
@@ -107,71 +120,79 @@ def recognizer_sentence() -> str:
     row = table[table["kind"] == "row"]
     read = {name: percent(share_read(row, name)) for name in ("detailed + global", "CIP any", "CIP joint")}
     return (
-        f"What there is to be had, a pretrained text recognizer shows that is told where the words are: of {len(row)} "
-        f"row-cut words it reads {read['detailed + global']}% with plain tiling, {read['CIP any']}% with `any` and "
-        f"{read['CIP joint']}% with `joint` ([its own report](../recognizer/RESULTS.md); tiles that overlap do as "
-        "well)."
+        "A pretrained text recognizer that is told where the words are shows what there is to be had: of "
+        f"{len(row)} row-cut words it reads {read['detailed + global']}% with plain tiling, {read['CIP any']}% with "
+        f"`any` and {read['CIP joint']}% with `joint` ([its own report](../recognizer/RESULTS.md))."
     )
 
 
 def page_advice(pages: Tables, gains: list[SortGain]) -> list[str]:
-    """What the readings of pages allow to say to a user."""
+    """With the second grid against without it, same weights, on pages."""
     lines = []
-    for trained, start in (
-        (False, "Don't switch the second grid on in a model that never saw one"),
-        (True, "In a model that was trained with it, use it"),
+    for trained, wanted, who, advice in (
+        (False, "reversed", "A model that never saw a second grid", "leave it off"),
+        (True, "yes", "A model that was trained with one", "use it"),
     ):
-        texts = []
-        for rule, name in ((JOINT, "`joint`"), (CIP, "`any`")):
-            found = chosen(gains, PAGES, rule, trained)
-            if found:
+        texts, verdicts = [], []
+        for rule, name in NAMES.items():
+            if found := chosen(gains, PAGES, rule, trained):
                 words = [page_gain(pages[each.model], rule, PLAIN) for each in found]
+                characters = [each.besides for each in found]
+                verdicts += map(verdict, words)
                 texts.append(
-                    f"{name} changes the words read on pages by {span(words)}, the characters in their order by "
-                    f"{span(each.besides for each in found)}"
+                    f"by {name}, words read on pages change by {span(words)} points ({certainty(words)}), characters "
+                    f"in their order by {span(characters)} ({certainty(characters)})"
                 )
-        worse = all(
-            verdict(each.besides) == ("yes" if trained else "reversed")
-            for rule in (CIP, JOINT)
-            for each in chosen(gains, PAGES, rule, trained)
-        )
         if texts:
-            start = start if worse else f"{'With' if trained else 'Without'} training for it, results differ"
-            lines.append(f"- {start}: {'; '.join(texts)}.")
+            clear = all(each == wanted for each in verdicts)
+            lines.append(f"- {who}: {advice if clear else 'no clear answer'}. {'; '.join(texts).capitalize()}.")
     return lines
 
 
 def budget_advice(pages: Tables) -> list[str]:
     """A second grid against a finer one of as many tiles."""
-    found = [
-        page_gain(table, CIP, PLAIN + BUDGET)
-        for table in pages.values()
-        if {CIP, PLAIN + BUDGET} <= set(table["method"])
-    ]
+    needed = {CIP, PLAIN + BUDGET}
+    found = [page_gain(table, CIP, PLAIN + BUDGET) for table in pages.values() if needed <= set(table["method"])]
     if not found:
         return []
-    better = all(verdict(each) == "yes" for each in found)
-    start = "Spend tiles on a second grid rather than on a finer one" if better else "A second grid or a finer one"
-    return [f"- {start}: `any` minus one grid of about as many tiles, words read on pages: {span(found)}."]
+    clear = all(verdict(each) == "yes" for each in found)
+    advice = "spend them on a second grid" if clear else "no clear answer"
+    return [
+        f"- Tiles to spend, on a second grid or a finer one: {advice}. `any` minus a finer grid of about as many "
+        f"tiles, words read on pages: {span(found)} points ({certainty(found)}). Mind that such a grid often has more "
+        f"tiles than the {SMALL_RANGES.detailed[1]} that these readers were trained on."
+    ]
 
 
 def training_advice(trainings: list[Comparison]) -> list[str]:
     """Whether training with CIP pays."""
-    lines = []
-    for rule in (JOINT, CIP):
-        found = [
-            each
-            for each in trainings
-            if (each.read, each.rule, each.than) == (ON_PAGES, rule, PLAIN) and rule != LEARNED
-        ]
-        if found:
-            texts = [f"{each.model} {percent(each.everywhere)}" for each in found]
-            lines.append(f"`{rule.removeprefix('pyramid ')}`: {', '.join(texts)}")
-    if not lines:
+    on_pages = [each for each in trainings if each.read == ON_PAGES and each.than == PLAIN]
+    texts = []
+    for rule, name in NAMES.items():
+        if found := [each for each in on_pages if each.rule == rule]:
+            texts.append(f"{name} {', '.join(f'{each.model} {percent(each.everywhere)}' for each in found)}")
+    if not texts:
         return []
     return [
-        "- Training with a second grid isn't free of cost: minus a model that was trained as long without one, words "
-        f"read on pages: {'; '.join(lines)} points."
+        "- Whether to train with one: words read on pages, minus those by a model that was trained as long without a "
+        f"second grid and is read without it: {'; '.join(texts)} points."
+    ]
+
+
+def compression_advice(scorings: Tables) -> list[str]:
+    """What half of the detailed tokens keep, by the published rule and by the one of the checkpoint."""
+    texts = []
+    for name, table in scorings.items():
+        for label, settings in COMPRESSED.items():
+            chosen_so = (table[[*settings]] == pd.Series(settings)).all(axis=1)
+            if len(found := table[chosen_so & (table["keep_ratio"] == 0.5)]):
+                kept = bootstrap(found["page"], of_all_tokens(found, table))
+                texts.append(f"{name} {percent(kept)} {label} (n = {len(found)} pages)")
+    if not texts:
+        return []
+    return [
+        "- Scale compression: of the words that all tokens read, half of the detailed tokens keep, in %: "
+        f"{'; '.join(texts)}."
     ]
 
 
@@ -181,8 +202,9 @@ LIMITS = (
 )
 
 
-def first_page(models: Tables, pages: Tables, trainings: list[Comparison], gains: list[SortGain]) -> list[str]:
+def first_page(tables: dict[str, Tables], trainings: list[Comparison], gains: list[SortGain]) -> list[str]:
     """From the title to what follows for a user, without the details."""
+    models, pages = with_and_without_cip(tables["sweep"]), tables["page"]
     if not models:
         return []
     sentences = [
@@ -196,8 +218,16 @@ def first_page(models: Tables, pages: Tables, trainings: list[Comparison], gains
         " ".join(sentences),
         "![What the second grid gains on words that are cut between rows and on words that are not, per model]"
         "(results/cuts.png)",
+        "*A point is a model: what it reads with the second grid minus what it reads without. Every point with n and "
+        "interval, column-cut words too: [below](#row-cut-column-cut-and-uncut-words).*",
         "## What the words mean",
         list(GLOSSARY),
         "## What follows for you",
-        [*page_advice(pages, gains), *budget_advice(pages), *training_advice(trainings), LIMITS],
+        [
+            *page_advice(pages, gains),
+            *budget_advice(pages),
+            *training_advice(trainings),
+            *compression_advice(tables["scoring"]),
+            LIMITS,
+        ],
     )

@@ -11,7 +11,7 @@ from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.measurements.compression import CompressedPages
 from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.readers.documents import KINDS
-from benchmarks.sawtooth.report.comparisons import TRAINED, Tables
+from benchmarks.sawtooth.report.comparisons import TRAINED, Tables, of_all_tokens
 from benchmarks.sawtooth.report.readings import in_center, on_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio
 from benchmarks.tables import blocks, markdown_table
@@ -115,11 +115,9 @@ def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
     full = table[table["keep_ratio"] == 1].set_index("page")
     rows = []
     for (queries, layer, positions, keep_ratio), found in table.groupby(list(Scoring.block), sort=False):
-        of_full = found.merge(full[["words_read", "right"]], on="page", suffixes=("", "_full"))
-        stay = of_full[of_full["right_full"] == 1]
-        words = ratio(found["words_read"], found["words"])
-        of_all = ratio(of_full["words_read"], of_full["words_read_full"])
-        estimates = [percent(bootstrap(of_full["page"], each)) for each in (words, of_all)]
+        stay = found[found["page"].map(full["right"]) == 1]
+        statistics = ratio(found["words_read"], found["words"]), of_all_tokens(found, table)
+        estimates = [percent(bootstrap(found["page"], each)) for each in statistics]
         rows.append(
             [
                 queries,

@@ -53,7 +53,7 @@ def results_report(tables: dict[str, Tables], gains: list[SortGain]) -> str:
     lines = [
         "# The sawtooth",
         "",
-        *first_page(models, pages, trainings, gains),
+        *first_page(tables, trainings, gains),
         *blocks(
             "How it was measured: one short word, never seen in training, is moved over the image in steps of an "
             "eighth of a tile (`measurements/moved_word.py`), and pages of a few words are read "

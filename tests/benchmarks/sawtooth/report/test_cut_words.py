@@ -1,0 +1,88 @@
+"""Words asked for: made-up readings with known gains."""
+
+import matplotlib
+import pytest
+
+from benchmarks.sawtooth.measurements.cut_words import SORTS, CutWordReading
+from benchmarks.sawtooth.report.comparisons import CIP, JOINT, PLAIN
+from benchmarks.sawtooth.report.cut_words import OWN, REPEATED, asked_gains, asked_section, gate_sentence, readings_of
+from benchmarks.sawtooth.report.figures import draw_sorts
+from benchmarks.sawtooth.report.first_page import asked_sentence
+from benchmarks.sawtooth.report.readings import load_all
+from benchmarks.sawtooth.report.sorts import BEYOND
+from benchmarks.sawtooth.runner import append_rows
+
+
+matplotlib.use("Agg")
+PAGES = 20
+# Words of 20 that are read: row, column, uncut
+READ = {
+    ("base", PLAIN): (4, 10, 20),
+    ("base", REPEATED): (4, 10, 16),
+    ("base", CIP): (6, 10, 10),
+    ("plain", PLAIN): (8, 12, 20),
+    ("repeated", REPEATED): (10, 12, 20),
+    ("any", CIP): (14, 12, 18),
+    ("joint", JOINT): (18, 12, 20),
+}
+
+
+def rows(method: str, read: tuple[int, ...], more: int = 0) -> list[CutWordReading]:
+    return [
+        CutWordReading(method, page, sort, 20.0, "w", "w", page < number + more, 1.0, sort == "row", 9)
+        for sort, number in zip(SORTS, read, strict=True)
+        for page in range(PAGES)
+    ]
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Every training has two seeds but for `repeated`, which has a third; the second reads two of every 20 more."""
+    for (trained, method), read in READ.items():
+        if trained == "base":
+            append_rows(tmp_path / "cut-words-reader-base.csv", rows(method, read))
+            continue
+        for seed in range(2):
+            append_rows(tmp_path / f"cut-words-reader-{trained}-{seed}.csv", rows(method, read, 2 * seed))
+    append_rows(tmp_path / "cut-words-reader-repeated-2.csv", rows(REPEATED, (0, 0, 0)))
+    return load_all(tmp_path, "cut-words")
+
+
+def test_nothing_is_said_before_anybody_was_asked():
+    assert asked_section({}) == [] and asked_gains({}) == [] and asked_sentence([]) == ""
+
+
+def test_gains_are_a_mean_over_the_seeds_that_both_have(tables):
+    """Row: 14 and 16 of 20 against 10 and 12; uncut: 18 and 20 against 20 and 20."""
+    gains = {(each.model, each.rule): each.gains for each in asked_gains(tables)}
+    assert set(gains) == {("trained so", CIP), ("trained so", JOINT), ("never trained so", CIP)}
+    trained = gains["trained so", CIP]
+    assert [trained[sort][0] for sort in (*SORTS, BEYOND)] == pytest.approx([0.2, 0, -0.05, 0.25])
+    low, high = trained[BEYOND][1:]
+    assert low < 0.25 < high
+    joint, base = gains["trained so", JOINT][BEYOND], gains["never trained so", CIP][BEYOND]
+    assert (joint[0], base[0]) == pytest.approx((0.4, 0.4))
+
+
+def test_the_section_has_every_seed_and_the_gate(tables):
+    text = "\n".join(asked_section(tables))
+    (row,) = [line for line in text.splitlines() if line.startswith("| any | pyramid any | repeated, second grid rep")]
+    cells = row[2:-2].split(" | ")
+    assert cells[3] == "2" and cells[4].startswith("20.0 [") and cells[7].startswith("25.0 [")
+    assert cells[8] == "yes" and cells[10] == "30.0, 20.0"  # the first seed misses two uncut words, the second none
+    (row,) = [line for line in text.splitlines() if line.startswith("| base | pyramid any | 1 |")]
+    assert row.endswith("| 100 | 9.0 | no |") and "| 50.0 [" in row
+    assert "Not by: base (second grid repeated), base (pyramid any), repeated (second grid repeated)" in text
+
+
+def test_the_gate_is_for_uncut_words(tables):
+    readings = [readings_of(tables, trained, OWN[trained]) for trained in ("plain", "joint")]
+    assert all(each.passes for each in readings) and gate_sentence(readings).endswith("All passed.")
+    assert readings[0].share("row")[0] == pytest.approx(0.45)
+
+
+def test_the_first_page_tells_it(tables, tmp_path):
+    gains = asked_gains(tables)
+    assert "by `any` in readers trained so (n = 40)" in asked_sentence(gains)
+    draw_sorts(gains, tmp_path / "cuts.png")
+    assert (tmp_path / "cuts.png").stat().st_size > 1000
