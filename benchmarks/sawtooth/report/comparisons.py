@@ -24,6 +24,11 @@ TRAINED = {  # how the names of models end
 Tables = dict[str, pd.DataFrame]
 
 
+def trained_with(name: str) -> str:
+    """How a model was trained, by the end of its name; a dash where that doesn't tell."""
+    return TRAINED.get(name.rsplit("-", 1)[-1], "–")
+
+
 def depth(table: pd.DataFrame, method: str) -> Estimate:
     """Character accuracy in the centers of tiles minus that on cut lines of the detailed grid."""
     found = table[table["method"] == method]

@@ -87,7 +87,7 @@ def comparisons(tables: Tables) -> list[tuple[Readings, Readings]]:
     return found
 
 
-LABELS = {"base": "never trained so", "plain": "trained as long without"}
+LABELS = {"base": "never trained with it", "plain": "trained as long without it"}
 
 
 def asked_gains(tables: Tables) -> list[SortGain]:
@@ -95,7 +95,7 @@ def asked_gains(tables: Tables) -> list[SortGain]:
     found = []
     for first, second in comparisons(tables):
         if second.method == REPEATED:
-            name = LABELS.get(first.trained, "trained so")
+            name = LABELS.get(first.trained, "trained with it")
             numbers = numbers_by_sort(*_beside(first, second))
             gains, besides = compared(first, second), compared(first, second, "accuracy")[BEYOND]
             trained = first.trained not in LABELS
@@ -154,7 +154,7 @@ def asked_section(tables: Tables) -> list[str]:
         "## One word, asked for",
         "The primary measure. Every page has a row-cut, a column-cut and an uncut word, and each is asked for by the "
         "number of its line (`measurements/cut_words.py`). Readers were trained on from the same base, for as many "
-        "steps each: with plain tiling, with the same grid twice (`repeated`: as many tiles, the same cut lines), and "
+        "steps each: with plain tiling, with the same grid twice (`repeated`: more tiles, the same cut lines), and "
         "with CIP by both rules. Words read exactly, in % with 95% intervals by bootstrap over pages; a mean over the "
         "seeds of the training, whose spread the interval leaves out: the last column has every seed. The base never "
         "saw two different grids.",

@@ -101,15 +101,15 @@ def moved_sentence(gains: list[SortGain]) -> str:
 def asked_sentence(gains: list[SortGain]) -> str:
     """The same of words that are asked for, the primary measure; nothing where none was."""
     texts = [
-        f"{percent(each.gains[BEYOND])} by {NAMES[each.rule]} in readers {each.model} (n = {each.numbers['row']})"
+        f"{percent(each.gains[BEYOND])} by {NAMES[each.rule]} {each.model} (n = {each.numbers['row']})"
         for each in gains
         if each.read == ASKED
     ]
     if not texts:
         return ""
     return (
-        "Asked for single words, they read this many points more of the row-cut ones with a second grid than with the "
-        f"same grid twice, beyond what they read more of the uncut ones: {'; '.join(texts)}."
+        "Asked for single words, readers change this much more on row-cut ones than on uncut ones of the same pages, "
+        f"in points, where a second grid takes the place of the same grid twice: {'; '.join(texts)}."
     )
 
 

@@ -11,7 +11,7 @@ from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.measurements.compression import CompressedPages
 from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.readers.documents import KINDS
-from benchmarks.sawtooth.report.comparisons import TRAINED, Tables, of_all_tokens
+from benchmarks.sawtooth.report.comparisons import Tables, of_all_tokens, trained_with
 from benchmarks.sawtooth.report.readings import in_center, on_line
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio
 from benchmarks.tables import blocks, markdown_table
@@ -178,10 +178,9 @@ SECTIONS = {
 
 def model_report(name: str, readings: dict[str, Tables]) -> str:
     """The text of a model's file: all that was measured on it; `readings` by measurement and model."""
-    trained = TRAINED[name.rsplit("-", 1)[1]]
     lines = blocks(
         f"# {name}",
-        f"Trained with: {trained}. What follows from it, beside other models, and what the words mean: "
+        f"Trained with: {trained_with(name)}. What follows from it, beside other models, and what the words mean: "
         "[RESULTS.md](../RESULTS.md). Written by `make bench-sawtooth`; change the scripts, not this file.",
     )
     for measurement, section in SECTIONS.items():

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.sawtooth.measurements.cut_words import CutWords
 from benchmarks.sawtooth.report.across_models import models_sections
-from benchmarks.sawtooth.report.comparisons import TRAINED, Tables, training_comparisons, with_and_without_cip
+from benchmarks.sawtooth.report.comparisons import Tables, trained_with, training_comparisons, with_and_without_cip
 from benchmarks.sawtooth.report.cut_words import asked_gains, asked_section
 from benchmarks.sawtooth.report.figures import draw_results, draw_sorts
 from benchmarks.sawtooth.report.first_page import first_page
@@ -18,12 +19,9 @@ from benchmarks.sawtooth.runner import FOLDER
 from benchmarks.tables import blocks, markdown_table
 
 
-ASKED = "cut-words"  # the measurement whose readers stand in one table
-
-
 def sort_gains(tables: dict[str, Tables]) -> list[SortGain]:
     """Gains by what the detailed grid does to the words, of everything that was read."""
-    return [*asked_gains(tables[ASKED]), *moved_gains(tables["sweep"]), *page_gains(tables["page"])]
+    return [*asked_gains(tables[CutWords.name]), *moved_gains(tables["sweep"]), *page_gains(tables["page"])]
 
 
 def model_names(tables: dict[str, Tables]) -> list[str]:
@@ -36,7 +34,7 @@ def models_table(tables: dict[str, Tables]) -> list[str]:
     rows = []
     for name in model_names(tables):
         numbers = [len(tables[measurement].get(name, ())) or "" for measurement in SECTIONS]
-        rows.append([f"[{name}](results/{name}.md)", TRAINED[name.rsplit("-", 1)[1]], *numbers])
+        rows.append([f"[{name}](results/{name}.md)", trained_with(name), *numbers])
     head = ["model", "trained with", *SECTIONS]
     return blocks(
         "## Model by model",
@@ -60,7 +58,7 @@ def results_report(tables: dict[str, Tables], gains: list[SortGain]) -> str:
             "(`measurements/pages.py`), cut in fourteen ways (`cutting.py`). Written by `make bench-sawtooth` from "
             "the readings in `results/`; change the scripts, not this file."
         ),
-        *asked_section(tables[ASKED]),
+        *asked_section(tables[CutWords.name]),
         *questions_section(models, pages, tables["compression"], tables["steering"], trainings),
         *models_sections(models, pages, trainings, gains),
         *models_table(tables),
@@ -70,7 +68,7 @@ def results_report(tables: dict[str, Tables], gains: list[SortGain]) -> str:
 
 def load_results(folder: Path = FOLDER) -> dict[str, Tables]:
     """The readings in a folder, by measurement and model."""
-    return {measurement: load_all(folder, measurement) for measurement in (*SECTIONS, ASKED)}
+    return {measurement: load_all(folder, measurement) for measurement in (*SECTIONS, CutWords.name)}
 
 
 def write_reports(folder: Path = FOLDER.parent) -> None:

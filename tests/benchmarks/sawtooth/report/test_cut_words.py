@@ -55,12 +55,12 @@ def test_nothing_is_said_before_anybody_was_asked():
 def test_gains_are_a_mean_over_the_seeds_that_both_have(tables):
     """Row: 14 and 16 of 20 against 10 and 12; uncut: 18 and 20 against 20 and 20."""
     gains = {(each.model, each.rule): each.gains for each in asked_gains(tables)}
-    assert set(gains) == {("trained so", CIP), ("trained so", JOINT), ("never trained so", CIP)}
-    trained = gains["trained so", CIP]
+    assert set(gains) == {("trained with it", CIP), ("trained with it", JOINT), ("never trained with it", CIP)}
+    trained = gains["trained with it", CIP]
     assert [trained[sort][0] for sort in (*SORTS, BEYOND)] == pytest.approx([0.2, 0, -0.05, 0.25])
     low, high = trained[BEYOND][1:]
     assert low < 0.25 < high
-    joint, base = gains["trained so", JOINT][BEYOND], gains["never trained so", CIP][BEYOND]
+    joint, base = gains["trained with it", JOINT][BEYOND], gains["never trained with it", CIP][BEYOND]
     assert (joint[0], base[0]) == pytest.approx((0.4, 0.4))
 
 
@@ -72,7 +72,8 @@ def test_the_section_has_every_seed_and_the_gate(tables):
     assert cells[8] == "yes" and cells[10] == "30.0, 20.0"  # the first seed misses two uncut words, the second none
     (row,) = [line for line in text.splitlines() if line.startswith("| base | pyramid any | 1 |")]
     assert row.endswith("| 100 | 9.0 | no |") and "| 50.0 [" in row
-    assert "Not by: base (second grid repeated), base (pyramid any), repeated (second grid repeated)" in text
+    failed = "Not by: base (second grid repeated), base (pyramid any), repeated (second grid repeated)."
+    assert failed in text.replace("\n", " ")  # a seed of `repeated` read nothing
 
 
 def test_the_gate_is_for_uncut_words(tables):
@@ -83,6 +84,6 @@ def test_the_gate_is_for_uncut_words(tables):
 
 def test_the_first_page_tells_it(tables, tmp_path):
     gains = asked_gains(tables)
-    assert "by `any` in readers trained so (n = 40)" in asked_sentence(gains)
+    assert "by `any` trained with it (n = 40)" in asked_sentence(gains)
     draw_sorts(gains, tmp_path / "cuts.png")
     assert (tmp_path / "cuts.png").stat().st_size > 1000
