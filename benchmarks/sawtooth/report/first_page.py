@@ -18,12 +18,13 @@ from benchmarks.sawtooth.report.comparisons import (
     Comparison,
     Tables,
     depth,
+    gain,
     of_all_tokens,
     page_gain,
     parts,
     with_and_without_cip,
 )
-from benchmarks.sawtooth.report.sorts import ASKED, BEYOND, MOVED, PAGES, SortGain
+from benchmarks.sawtooth.report.sorts import ASKED, BEYOND, MOVED, PAGES, SortGain, saw_cip
 from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, percent, verdict
 from benchmarks.tables import blocks
 
@@ -149,18 +150,27 @@ def page_advice(pages: Tables, gains: list[SortGain]) -> list[str]:
     return lines
 
 
-def budget_advice(pages: Tables) -> list[str]:
+def budget_advice(sweeps: Tables, pages: Tables) -> list[str]:
     """A second grid against a finer one of as many tiles."""
-    needed = {CIP, PLAIN + BUDGET}
-    found = [page_gain(table, CIP, PLAIN + BUDGET) for table in pages.values() if needed <= set(table["method"])]
-    if not found:
+    finer, texts = PLAIN + BUDGET, []
+    for trained, who in ((True, "in a model that was trained with one"), (False, "in one that never saw it")):
+        moved, read = (
+            [each for name, each in tables.items() if saw_cip(name) is trained and {CIP, finer} <= set(each["method"])]
+            for tables in (sweeps, pages)
+        )
+        words, characters = [page_gain(each, CIP, finer) for each in read], [gain(each, CIP, finer) for each in moved]
+        if words and characters:
+            clear = all(verdict(each) == "yes" for each in (*words, *characters))
+            texts.append(
+                f"{who}, {'the second' if clear else 'no clear answer'} (`any` minus the finer one: words read on "
+                f"pages {span(words)} points, {certainty(words)}; characters of moved words {span(characters)}, "
+                f"{certainty(characters)})"
+            )
+    if not texts:
         return []
-    clear = all(verdict(each) == "yes" for each in found)
-    advice = "spend them on a second grid" if clear else "no clear answer"
     return [
-        f"- Tiles to spend, on a second grid or a finer one: {advice}. `any` minus a finer grid of about as many "
-        f"tiles, words read on pages: {span(found)} points ({certainty(found)}). Mind that such a grid often has more "
-        f"tiles than the {SMALL_RANGES.detailed[1]} that these readers were trained on."
+        f"- Tiles to spend, on a second grid or on a finer one: {'; '.join(texts)}. Mind that a grid of as many tiles "
+        f"as both often has more than the {SMALL_RANGES.detailed[1]} that these readers were trained on."
     ]
 
 
@@ -225,7 +235,7 @@ def first_page(tables: dict[str, Tables], trainings: list[Comparison], gains: li
         "## What follows for you",
         [
             *page_advice(pages, gains),
-            *budget_advice(pages),
+            *budget_advice(models, pages),
             *training_advice(trainings),
             *compression_advice(tables["scoring"]),
             LIMITS,
