@@ -119,11 +119,15 @@ def recognizer_sentence() -> str:
     """The figure of the pretrained recognizer, from its own readings."""
     table = load_readings(RECOGNIZER / "readings.csv")
     row = table[table["kind"] == "row"]
-    read = {name: percent(share_read(row, name)) for name in ("detailed + global", "CIP any", "CIP joint")}
+    read = {
+        name: percent(share_read(row, name))
+        for name in ("detailed + global", "CIP any", "CIP joint", "overlap + global")
+    }
     return (
         "A pretrained text recognizer that is told where the words are shows what there is to be had: of "
         f"{len(row)} row-cut words it reads {read['detailed + global']}% with plain tiling, {read['CIP any']}% with "
-        f"`any` and {read['CIP joint']}% with `joint` ([its own report](../recognizer/RESULTS.md))."
+        f"`any`, {read['CIP joint']}% with `joint`, and {read['overlap + global']}% with tiles of one grid that overlap by "
+        "a quarter ([its own report](../recognizer/RESULTS.md))."
     )
 
 
