@@ -126,8 +126,8 @@ def recognizer_sentence() -> str:
     return (
         "A pretrained text recognizer that is told where the words are shows what there is to be had: of "
         f"{len(row)} row-cut words it reads {read['detailed + global']}% with plain tiling, {read['CIP any']}% with "
-        f"`any`, {read['CIP joint']}% with `joint`, and {read['overlap + global']}% with tiles of one grid that overlap by "
-        "a quarter ([its own report](../recognizer/RESULTS.md))."
+        f"`any`, {read['CIP joint']}% with `joint`, and {read['overlap + global']}% with tiles of one grid that "
+        "overlap by a quarter ([its own report](../recognizer/RESULTS.md))."
     )
 
 
