@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import matplotlib
+import torch
 
 
 matplotlib.use("Agg")
@@ -318,6 +319,8 @@ def parse(settings: type[TrainingArguments]) -> tuple[FinetuneArguments, Trainin
 
 
 def main(settings: type[TrainingArguments] = TrainingArguments, trainer: type[Trainer] = Trainer) -> None:
+    # On an H100 cuDNN's attention gives NaN as gradients of some padded batches (torch 2.11 to 2.13, pytorch #196678)
+    torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         arguments, training = parse(settings)
         run(trainer(**trainer_arguments(arguments, training)), arguments)

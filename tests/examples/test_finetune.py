@@ -417,3 +417,11 @@ def test_chats_that_teach_nothing_are_refused(tmp_path, text, message):
     (tmp_path / "chats.jsonl").write_text(text, encoding="utf-8-sig")
     with pytest.raises(ValueError, match=message):
         load_chats(str(tmp_path / "chats.jsonl"))
+
+
+def test_attention_whose_gradients_can_be_nan_is_off(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["finetune.py", "--output_dir", "mine", "--train_data", "missing.jsonl"])
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    with pytest.raises(SystemExit):
+        main()
+    assert not torch.backends.cuda.cudnn_sdp_enabled()

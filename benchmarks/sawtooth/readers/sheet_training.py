@@ -102,6 +102,7 @@ class SheetTiles(torch.utils.data.Dataset):
 
 def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class: type[Trainer], callbacks=()) -> None:
     """Train a stage from the beginning, or from its last checkpoint, to the end; on a GPU in bfloat16."""
+    torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     on_gpu = torch.cuda.is_available()
     workers = int(os.environ.get("WORKERS", min(14, os.cpu_count() or 1) if on_gpu else 1))
     arguments = TrainingArguments(
