@@ -52,6 +52,7 @@ from trl import TrlParser
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
+from modeling_minimonkey.training.stop_at_nan import StopAtNaN
 
 
 CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")
@@ -296,7 +297,7 @@ def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments)
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}
     train, evaluate = load_data(arguments, training.seed, processor)
-    callbacks = [EarlyStoppingCallback(arguments.patience)] if arguments.patience else []
+    callbacks = [StopAtNaN(), *([EarlyStoppingCallback(arguments.patience)] if arguments.patience else [])]
     if arguments.keep_ratio_range is not None:
         check_images(train, arguments.train_data)
         callbacks.append(RandomKeepRatio(*arguments.keep_ratio_range, full=arguments.keep_ratio_full))

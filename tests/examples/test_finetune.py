@@ -425,3 +425,19 @@ def test_attention_whose_gradients_can_be_nan_is_off(monkeypatch):
     with pytest.raises(SystemExit):
         main()
     assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_a_training_ends_where_its_gradients_are_no_numbers(data, tmp_path):
+    trainer = make_trainer(data, tmp_path, max_steps=4, save_steps=1)
+    weight = trainer.model.lm_head.weight
+
+    class Breaks(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 2:
+                weight.data[0, 0] = float("nan")
+
+    trainer.add_callback(Breaks())
+    with pytest.raises(ValueError, match="The gradients became nan by step 3"):
+        run(trainer)
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-1", "checkpoint-2"]
+    assert not (tmp_path / "model.safetensors").exists()

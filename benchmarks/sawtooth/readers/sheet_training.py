@@ -29,6 +29,7 @@ from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from benchmarks.sawtooth.readers.writing import WORLDS
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
+from modeling_minimonkey.training.stop_at_nan import StopAtNaN
 
 
 SIZE, WORLD = "9m", "ascii"
@@ -132,7 +133,7 @@ def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class:
         args=arguments,
         train_dataset=dataset,
         data_collator=collate,
-        callbacks=list(callbacks),
+        callbacks=[StopAtNaN(), *callbacks],
         optimizers=(make_optimizer(model, stage.learning_rate, muon=has_units), None),
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(stage.output) if Path(stage.output).exists() else None)
