@@ -408,7 +408,7 @@ def has_ink(image, tile: int, tokens_along: int, paper: float = 10):
     return tokens.transpose(0, 2, 1, 3).ravel() > paper
 
 
-def draw_tiles(axis, image, grid, color=None, gap: float = 0.08) -> None:
+def draw_tiles(axis, image, grid, color=None, gap: float = 0.15) -> None:
     """
     Draw an image in the tiles of a grid, apart from each other, so that what a line cuts looks cut.
 
@@ -480,6 +480,7 @@ def plot_strip(tiles, levels):
     figure, axes = pyplot.subplots(
         rows, columns, figsize=(9, 1.75 * rows), layout="constrained"
     )
+    figure.get_layout_engine().set(wspace=0.08, hspace=0.04)
     for axis in axes.flat:
         axis.set_axis_off()
     for number, (axis, tile, level) in enumerate(
