@@ -60,6 +60,7 @@ published model, has tiles of 112 px: 1 to 6 of them in the detailed grid, 1 to 
 """
 
 # %%
+import figures
 from PIL import Image
 
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
@@ -71,7 +72,7 @@ plan = plan_pyramid(*page.size, **small)
 print("detailed", plan.detailed, "adaptive", plan.adaptive, "tiles", plan.num_tiles)
 
 course.show(
-    course.plot_views(page, plan),
+    figures.plot_views(page, plan),
     alt="The page with four words three times, in 3 x 2 detailed tiles with gaps "
     "between them, "
     "in 2 x 2 adaptive tiles, and whole.",
@@ -117,7 +118,7 @@ assert levels == [tile.level for tile in plan.tiles]
 # mean and standard deviation of this checkpoint are 0.5
 tiles = features["pixel_values"].permute(0, 2, 3, 1) * 0.5 + 0.5
 course.show(
-    course.plot_strip(tiles, levels),
+    figures.plot_strip(tiles, levels),
     alt="Eleven square tiles: six detailed with parts of words, four adaptive with "
     "narrower letters, one with the page.",
     caption="The eleven tiles in the order in which the model gets them: detailed, "
@@ -170,7 +171,7 @@ aspects = np.exp(np.linspace(np.log(1 / 4), np.log(4), 400))
 sizes = [(round(1000 * aspect**0.5), round(1000 / aspect**0.5)) for aspect in aspects]
 plans = [plan_pyramid(*size, **small) for size in sizes]
 course.show(
-    course.plot_grid_shapes(aspects, plans),
+    figures.plot_grid_shapes(aspects, plans),
     alt="Stairs: the detailed grid follows the aspect ratio of the image closely, "
     "the adaptive one jumps around it.",
     caption="The detailed grid stays near the image's own shape; the adaptive one "
@@ -280,7 +281,7 @@ course.table(
     ["rule", "detailed", "adaptive", "common lines", "distortion", "tiles"], rows
 )
 course.show(
-    course.plot_rules(A4, rules),
+    figures.plot_rules(A4, rules),
     alt="Five copies of an A4 page with the cut lines of both grids, one per rule; "
     "under none all lines coincide.",
     caption="Solid blue: detailed. Dashed orange: adaptive. Orange on blue is a line "
@@ -354,7 +355,7 @@ estimates = {
     for method, found in counted.items()
 }
 course.show(
-    course.plot_cut_words(estimates, f"{n_words} on {n_pages} pages"),
+    figures.plot_cut_words(estimates, f"{n_words} on {n_pages} pages"),
     alt="Bars with intervals: a second grid leaves far fewer words cut by every "
     "grid, except under the rule all.",
     caption="A second grid takes most cuts away. The rule of the published training, "
@@ -429,7 +430,7 @@ names = (
 )
 plans = {name: plan_pyramid(*A4, **PYRAMID_SETTINGS[name]) for name in names}
 course.show(
-    course.plot_budgets(plans, of="an A4 page at 150 dpi"),
+    figures.plot_budgets(plans, of="an A4 page at 150 dpi"),
     alt="Stacked bars of the tiles of an A4 page under nine published settings, from "
     "7 under train to 33 under ocrbench.",
     caption="What an A4 page costs by setting, at 256 tokens per tile. The second "
@@ -477,7 +478,7 @@ geometry = {
 shown = ("detailed + global", "any", "all", "none", "disjoint", "joint", "shifted")
 demo = {rule: geometry["demo", rule] for rule in shown}
 course.show(
-    course.plot_distortion(demo),
+    figures.plot_distortion(demo),
     alt="Scatter of cut words over distortion for seven rules; joint is low in both, "
     "disjoint low in cuts alone.",
     caption="Left and below is better. Demo ranges, 600 pages, 35,845 words, 95% "
@@ -585,8 +586,14 @@ page is cut. Why is that?
 ```python
 wide = plan_pyramid(1600, 1200, **PYRAMID_SETTINGS["train"])
 print(wide.detailed, wide.adaptive, wide.num_tiles)
-passed = [(x, y) for x in range(1, 5) for y in range(1, 4 // x + 1) if wide.detailed[0] % x and wide.detailed[1] % y]
-# Columns and rows must both divide neither 3 nor 2: with up to four tiles there is no such grid.
+passed = [
+    (x, y)
+    for x in range(1, 5)
+    for y in range(1, 4 // x + 1)
+    if wide.detailed[0] % x and wide.detailed[1] % y
+]
+# The columns may not divide 3, the rows may not divide 2: with up to four tiles
+# there is no such grid.
 assert wide.detailed == (3, 2) and wide.adaptive == (1, 1) and passed == []
 ```
 
@@ -605,11 +612,16 @@ from fractions import Fraction
 
 
 def common(first, second):
-    lines = [{Fraction(index, count) for index in range(1, count)} for count in (first, second)]
+    lines = [
+        {Fraction(index, count) for index in range(1, count)}
+        for count in (first, second)
+    ]
     return len(lines[0] & lines[1])
 
 
-assert all(common(a, b) == math.gcd(a, b) - 1 for a in range(1, 13) for b in range(1, 13))
+assert all(
+    common(a, b) == math.gcd(a, b) - 1 for a in range(1, 13) for b in range(1, 13)
+)
 print("4 x 6 and 2 x 4:", common(4, 2), "vertical,", common(6, 4), "horizontal")
 assert common(4, 2) + common(6, 4) == 2
 ```
@@ -627,7 +639,10 @@ with as many detailed tiles as possible. Check it on 200 sizes.
 ```python
 most = 4000 // 256 - 1  # the global tile
 ranges = {"detailed_tiles": (6, most - 4), "adaptive_tiles": (2, 4)}
-sizes = [(round(1500 * ratio**0.5), round(1500 / ratio**0.5)) for ratio in np.geomspace(1 / 3, 3, 200)]
+sizes = [
+    (round(1500 * ratio**0.5), round(1500 / ratio**0.5))
+    for ratio in np.geomspace(1 / 3, 3, 200)
+]
 needed = [plan_pyramid(*size, **ranges).num_tiles for size in sizes]
 print(ranges, "->", min(needed), "to", max(needed), "tiles")
 assert max(needed) * 256 <= 4000

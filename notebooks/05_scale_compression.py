@@ -60,6 +60,7 @@ not the published model, and its figures are its own.
 """
 
 # %%
+import figures
 import numpy as np
 import torch
 from PIL import Image
@@ -223,7 +224,7 @@ maps = {
 }
 maps = {name: each.numpy().reshape(6, 16) for name, each in maps.items()}
 course.show(
-    course.plot_maps(page, (3, 2), maps, draw_scores),
+    figures.plot_maps(page, (3, 2), maps, draw_scores),
     alt="Three heat maps over the page. The one of the image tokens and the "
     "published one "
     "look alike; that of the question is brightest on words.",
@@ -248,7 +249,7 @@ has seen more and costs more, since all layers before it run once more. The benc
 # %%
 before = course.result("scoring-6m-pyramid")
 course.show(
-    course.plot_layers(before),
+    figures.plot_layers(before),
     alt="Words read by scoring layer in two panels, for kept and renumbered positions. "
     "All queries at layer 1 are far below the rest; renumbering lowers all points.",
     caption="Half of the detailed tokens, 200 pages, 95% intervals by bootstrap over "
@@ -390,7 +391,7 @@ grid = processor.image_processor.get_pyramid_plan(
 ).detailed
 maps = {each.text: detailed_scores(model, both[each]) for each in both}
 course.show(
-    course.plot_maps(two.image, grid, maps, draw_scores),
+    figures.plot_maps(two.image, grid, maps, draw_scores),
     alt="Two heat maps over the same page of two words, one for each question; "
     "bright are letters.",
     caption="The scores of the checkpoint's rule, each map scaled to its own maximum.",
@@ -401,7 +402,7 @@ from modeling_minimonkey.inspection.visualization import draw_kept
 
 kept = {each.text: kept_detailed_tokens(model, both[each], 0.15) for each in both}
 course.show(
-    course.plot_maps(two.image, grid, kept, draw_kept),
+    figures.plot_maps(two.image, grid, kept, draw_kept),
     alt="The same page twice, most of it dark; a few tokens on the words stay.",
     caption="What stays of 15% of the detailed tokens.",
 )
@@ -454,7 +455,7 @@ names = [processor.decode([token]).replace(" ", "·") for token in after_image]
 names = [name.replace("\n", "↵") for name in names]
 names = [name if len(name) == 1 else "*" for name in names]
 course.show(
-    course.plot_askers(names, more),
+    figures.plot_askers(names, more),
     alt="A bar per token of the question. They are zero up to the word that says "
     "which, "
     "small until the question ends, and high from there to the end of the prompt.",
@@ -501,7 +502,7 @@ tables = {
     "after, question, layer 2, keep": (after_training, "question", 2, "keep"),
 }
 course.show(
-    course.plot_training(tables),
+    figures.plot_training(tables),
     alt="Words read against the keep ratio in three lines: the published rule falls "
     "steeply; "
     "the question's falls less, and least after training.",
@@ -702,7 +703,10 @@ of text. How many tokens and how many GiB of cache does `keep_ratio=0.5` save? C
 ```python
 whole = 80 + 256 * (24 + 8 + 1)
 saved = 256 * 24 // 2
-print(f"{whole} tokens without, {whole - saved} with SCM; {saved * 96 / 1024**2:.2f} GiB less cache")
+print(
+    f"{whole} tokens without, {whole - saved} with SCM;",
+    f"{saved * 96 / 1024**2:.2f} GiB less cache",
+)
 assert (whole, whole - saved) == (8528, 5456) and round(whole * 96 / 1024**2, 2) == 0.78
 ```
 
@@ -719,12 +723,19 @@ Choose the tokens of the page by the length of their features with `select_token
 from modeling_minimonkey.scale_compression import select_tokens
 
 _, is_detailed, is_image = look_inside(inputs, layer=1)
-features = model.get_image_features(inputs["pixel_values"], return_dict=True).pooler_output.detach()
+features = model.get_image_features(
+    inputs["pixel_values"], return_dict=True
+).pooler_output.detach()
 lengths = torch.zeros(length).masked_scatter(is_image, features.norm(dim=-1))
 by_length = select_tokens(lengths, is_detailed.long(), 0.5)[is_detailed].numpy()
 by_question = kept_detailed_tokens(model, inputs, 0.5).ravel()
-print(f"{(by_length & by_question).sum()} of 48; tokens with ink that stay: {(by_length & ink).sum()} of {ink.sum()}")
-assert (by_length == kept_detailed_tokens(model, inputs, 0.5, queries="none").ravel()).all()
+print(
+    f"{(by_length & by_question).sum()} of 48;",
+    f"tokens with ink that stay: {(by_length & ink).sum()} of {ink.sum()}",
+)
+assert (
+    by_length == kept_detailed_tokens(model, inputs, 0.5, queries="none").ravel()
+).all()
 assert by_length.sum() == 48 and (by_length & by_question).sum() > 24
 ```
 
@@ -747,9 +758,14 @@ content = [
 ]
 two_images = processor.prepare_chat([{"role": "user", "content": content}])
 is_image = two_images["input_ids"] == processor.image_token_id
-images = detailed_images(is_image, two_images["tile_levels"], model.config.image_seq_length)
+images = detailed_images(
+    is_image, two_images["tile_levels"], model.config.image_seq_length
+)
 stays = model.model.select_tokens(**two_images, keep_ratio=0.5).kept
-counts = [(int((images == image).sum()), int((stays & (images == image)).sum())) for image in (1, 2)]
+counts = [
+    (int((images == image).sum()), int((stays & (images == image)).sum()))
+    for image in (1, 2)
+]
 print("detailed tokens and how many stay:", counts)
 assert all(after == before // 2 for before, after in counts) and counts[0] != counts[1]
 ```
