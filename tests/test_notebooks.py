@@ -46,6 +46,11 @@ def texts(notebook):
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
+def prose(notebook):
+    """The text without its blocks of code."""
+    return re.sub(r"```.*?```", "", texts(notebook), flags=re.DOTALL)
+
+
 def outputs(notebook):
     return [output for cell in code_cells(notebook) for output in cell.outputs]
 
@@ -85,7 +90,7 @@ def test_figures_have_a_description_and_a_numbered_caption(notebook):
 
 def test_links_lead_somewhere_and_to_its_neighbors(path, notebook):
     stems = sorted(file.stem for file in path.parent.glob("[0-9][0-9]_*.py"))
-    links = re.findall(r"\]\(([^)#\s]+)", texts(notebook))
+    links = re.findall(r"\]\(([^)#\s]+)", prose(notebook))
     for link in links:
         assert link.startswith("https:") or (path.parent / link).exists(), link
     position = stems.index(path.stem)
@@ -94,7 +99,7 @@ def test_links_lead_somewhere_and_to_its_neighbors(path, notebook):
 
 
 def test_contents_are_its_headings(notebook):
-    headings = re.findall(r"^## (.+)$", re.sub(r"```.*?```", "", texts(notebook), flags=re.DOTALL), flags=re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", prose(notebook), flags=re.MULTILINE)
     contents = re.findall(r"\[([^\]]+)\]\(#([^)]+)\)", notebook.cells[0].source)
     assert contents in ([], [(heading, heading.replace(" ", "-")) for heading in headings])
 
