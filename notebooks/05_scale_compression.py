@@ -61,6 +61,7 @@ not the published model, and its figures are its own.
 
 # %%
 import figures
+import measured
 import numpy as np
 import torch
 from PIL import Image
@@ -249,7 +250,7 @@ has seen more and costs more, since all layers before it run once more. The benc
 # %%
 before = course.result("scoring-6m-pyramid")
 course.show(
-    figures.plot_layers(before),
+    measured.plot_layers(before),
     alt="Words read by scoring layer in two panels, for kept and renumbered positions. "
     "All queries at layer 1 are far below the rest; renumbering lowers all points.",
     caption="Half of the detailed tokens, 200 pages, 95% intervals by bootstrap over "
@@ -274,11 +275,11 @@ course.table(["who scores, where, which positions", "words read, %"], rows)
 
 # %% [markdown]
 """
-Two things are mended without any training. Layer 1 is the one where it matters who asks: there the question alone reads far more. In the
+Two things can be improved without any training. The first is who asks. Layer 1 is the one where it matters who asks: there the question alone reads far more. In the
 other layers of this model the difference is within the intervals; the published model has 24 layers and was never measured here.
 
 The second is **renumbering**. When tokens leave, the rest can keep their old position numbers, with gaps (`positions="keep"`), or be numbered anew without
-(`"repack"`, as published). A token's place on the page is in its number: the one below it on the page is 4 later in its tile. Renumbering moves nearly all of them.
+(`"repack"`, as published). A token's place on the page is in its number: the one below it on the page is 4 later in its tile. Renumbering moves most of them.
 """
 
 # %%
@@ -479,7 +480,7 @@ r"""
 the whole question. In a model that only learned to answer, that was the very last token, which has to write next (`benchmarks/LOG.md`); one query among dozens is lost in their mean. Dropping tokens has no
 gradient, so answers alone don't teach a model to choose them.
 
-It can be taught. The last stage of this checkpoint added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the
+It can be taught. The last stage of this checkpoint's training added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the
 tokens of question and prompt's end should look in the scoring layer, too ($q_j$):
 
 $$L = -\sum_j a_j \log q_j$$
@@ -489,7 +490,7 @@ $$L = -\sum_j a_j \log q_j$$
 ## A model must see the gaps
 
 A prompt with holes is a prompt that the model had never seen: even a choice that keeps all text costs it words. So the checkpoint went on learning
-with a random `keep_ratio` from 0.2 to 0.9, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does it to yours).
+with a random `keep_ratio` from 0.2 to 0.9, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does the same for yours).
 
 **Predict**: how much of what it reads with all tokens does it read with half of them, before and after?
 """
@@ -502,7 +503,7 @@ tables = {
     "after, question, layer 2, keep": (after_training, "question", 2, "keep"),
 }
 course.show(
-    figures.plot_training(tables),
+    measured.plot_training(tables),
     alt="Words read against the keep ratio in three lines: the published rule falls "
     "steeply; "
     "the question's falls less, and least after training.",
@@ -628,11 +629,11 @@ settings.positions = "keep"
 
 # %% [markdown]
 """
-The same to rounding (tolerance 1e-3). So a model can be trained with compression on exactly what it sees in use, as this one was.
+The same up to rounding (tolerance 1e-3). So a model can be trained with compression on exactly what it sees in use, as this one was.
 
 ## What the paper claims, and what was measured here
 
-The paper is about a model of two billion parameters; all below is measured on this small reader, if not said otherwise. No public figure for the published model's
+The paper is about a model of two billion parameters; everything below is measured on this small reader, unless it says otherwise. No public figure for the published model's
 accuracy under compression is known to us, so the left column has no numbers.
 """
 

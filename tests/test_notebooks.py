@@ -9,6 +9,7 @@ import sys
 import jupytext
 import nbformat
 import pytest
+from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 
 
@@ -150,3 +151,35 @@ def test_the_index_is_made_of_the_notebooks(repository, monkeypatch, tmp_path, e
     assert (tmp_path / "README.md").read_text("utf-8") == (folder / "README.md").read_text("utf-8")
     for image in (tmp_path / "images").iterdir():
         assert image.read_bytes() == (folder / "images" / image.name).read_bytes()
+
+
+SOLVED = '''\
+# %% [markdown]
+"""
+### Exercise 1
+
+<details>
+<summary>Solution</summary>
+
+```python
+assert known == {known}
+```
+
+</details>
+"""
+
+# %%
+known = 1
+'''
+
+
+@pytest.mark.slow
+def test_solutions_run_behind_the_notebook_and_may_not_fail(execute, tmp_path):
+    right, wrong = tmp_path / "00_right.py", tmp_path / "01_wrong.py"
+    right.write_text(SOLVED.format(known=1), encoding="utf-8")
+    wrong.write_text(SOLVED.format(known=2), encoding="utf-8")
+    notebook = execute.execute(right)
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code"]
+    assert notebook.metadata["minimonkey"]["solved"] == ["assert known == 1\n"]
+    with pytest.raises(CellExecutionError):
+        execute.execute(wrong)
