@@ -61,6 +61,7 @@ published model, has tiles of 112 px: 1 to 6 of them in the detailed grid, 1 to 
 
 # %%
 import figures
+import measured
 from PIL import Image
 
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
@@ -247,6 +248,8 @@ images in one question are tiled with `"none"`; `"disjoint"` and `"joint"` are o
 
 $$(D, A) = \operatorname*{arg\,min}_{D \neq A} \; \left|\log\frac{W}{H} - \log\frac{C}{R}\right| + \left|\log\frac{W}{H} - \log\frac{c}{r}\right| + 0.3\,\bigl(\gcd(C, c) + \gcd(R, r) - 2\bigr)$$
 
+Each grid stays within its own range. What decides on a tie is in the docstring of `plan_pyramid`.
+
 Take an A4 page at 150 dpi, 1240 x 1754 px, with the ranges of the published demo (4 to 12 and 3 to 7 tiles of 448 px).
 
 **Predict**: which rule stretches the page most?
@@ -355,7 +358,7 @@ estimates = {
     for method, found in counted.items()
 }
 course.show(
-    figures.plot_cut_words(estimates, f"{n_words} on {n_pages} pages"),
+    measured.plot_cut_words(estimates, f"{n_words} on {n_pages} pages"),
     alt="Bars with intervals: a second grid leaves far fewer words cut by every "
     "grid, except under the rule all.",
     caption="A second grid takes most cuts away. The rule of the published training, "
@@ -409,7 +412,7 @@ with `any`, reads at least as many words under `joint`; the intervals overlap ([
 
 ## The published settings by name
 
-The authors' evaluation chose ranges by benchmark. All are in `PYRAMID_SETTINGS`; a processor takes the name.
+The authors' evaluation chose ranges by benchmark. All are in `PYRAMID_SETTINGS`; a processor takes their names.
 
 **Predict**: how many tiles does the A4 page take at most, and is it the documents' setting that takes them?
 """
@@ -478,7 +481,7 @@ geometry = {
 shown = ("detailed + global", "any", "all", "none", "disjoint", "joint", "shifted")
 demo = {rule: geometry["demo", rule] for rule in shown}
 course.show(
-    figures.plot_distortion(demo),
+    measured.plot_distortion(demo),
     alt="Scatter of cut words over distortion for seven rules; joint is low in both, "
     "disjoint low in cuts alone.",
     caption="Left and below is better. Demo ranges, 600 pages, 35,845 words, 95% "

@@ -7,7 +7,7 @@
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/04_model.ipynb) [Source of this notebook](04_model.py)
 
 > **You will learn**: the four parts of the model, the shape of every tensor between them, and how to run them one by one until
-> the same answer comes out as from `generate`.
+> they give the same answer as `generate`.
 >
 > **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 15 min to read, 1 min to run.
 > **Hardware**: two CPU cores, 2 GB of memory.
@@ -114,7 +114,7 @@ for name, parts in counts.items():
 # %% [markdown]
 """
 The layers of the language model, in both. The published one has a vocabulary of 92,553 tokens, so its embeddings and its head
-count, too; the small one has 261 tokens, one per byte and five special ones.
+matter, too; the small one has 261 tokens, one per byte and five special ones.
 
 ## A map
 
@@ -182,7 +182,7 @@ With tiles of $S$ px and patches of $P$ px that is
 
 $$\left(\frac{S}{P}\right)^2 \text{ patches per tile.}$$
 
-**Predict**: how many patches has a tile of 112 x 112 pixels? And if another tile changes, does this one's result?
+**Predict**: how many patches does a tile of 112 x 112 pixels have? And if another tile changes, does this one's result?
 """
 
 # %%
@@ -240,7 +240,7 @@ Two linear layers with a normalization before them bring the 768 numbers $x$ of 
 
 $$\text{projector}(x) = W_2\, \text{GELU}\bigl(W_1\, \text{LayerNorm}(x) + b_1\bigr) + b_2$$
 
-**Predict**: the model has a method for all that so far, `get_image_features`. Do our tensors equal its result?
+**Predict**: the model has a method for all of this so far, `get_image_features`. Do our tensors equal its result?
 """
 
 # %%
