@@ -428,7 +428,7 @@ The benchmark read the same images, by code of its own that cuts the tiles witho
 training, that under compression ([05](05_scale_compression.ipynb)). Most of its stored answers have to be those of the cell above.
 """
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 stored = course.result("sweep-6m-pyramid").query("size == @SIZE")
 names = ("method", "columns", "rows", "axis", "position", "word", "answer")
 known = {
@@ -511,7 +511,7 @@ print("32 px, gain on the lines      ", course.percent(gain, points=True))
 The published scores are the authors'. What stands on the right is about a pretrained recognizer and small readers; none of it is about the published model.
 """
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 halved = readings[readings["kind"] == "row"]
 control = of_pages("3m-long-control", "detailed + global")
 to_control = gained(control, mended | True)

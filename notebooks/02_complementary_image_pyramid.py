@@ -510,7 +510,7 @@ tiles. And geometry is not reading: which of this helps a model is the question 
 The published scores are the authors'; nothing here repeats them, since geometry alone reads nothing.
 """
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 train = PYRAMID_SETTINGS["train"]
 counts = range(1, 9)
 grids = [(c, r) for c in counts for r in counts if 1 < c * r <= 8]

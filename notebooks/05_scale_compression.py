@@ -637,7 +637,7 @@ The paper is about a model of two billion parameters; everything below is measur
 accuracy under compression is known to us, so the left column has no numbers.
 """
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 published_rule = of_all_tokens(before, "all", 1, "repack", 0.5)
 layer_1, layer_2 = (of_all_tokens(before, "question", n, "keep", 0.5) for n in (1, 2))
 trained = of_all_tokens(after_training, "question", 2, "keep", 0.5)
