@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages bench-recognizer smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families clean
+.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages bench-recognizer smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families train-reader train-smollm clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
@@ -37,6 +37,8 @@ help:
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
 	@echo "make train-longer       train it on, with CIP and as long without, after \`make train\`"
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
+	@echo "make train-reader       train the larger reader of pages with questions, and the controls of its second grid"
+	@echo "make train-smollm       let a pretrained Llama learn to read (MINUTES=60; downloads 93 MB)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
@@ -244,6 +246,15 @@ train-longer: $(STAMP)
 # What the benchmark needs of other families, from what `make train` made.
 train-families: $(STAMP)
 	$(TRAIN) families --size $(SIZE)
+
+# Ten hours of a CPU or ten minutes of a GPU; stopped at any time, it goes on where it was.
+train-reader: $(STAMP)
+	$(BIN)/python -m benchmarks.sawtooth.readers.sheet_training $(ARGS)
+
+MINUTES := 60
+
+train-smollm: $(SMOLLM_FILE)
+	$(BIN)/python -m benchmarks.sawtooth.pretrained.train --output runs/smollm --base $(SMOLLM) --minutes $(MINUTES) $(ARGS)
 
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
 bench-sawtooth: $(STAMP)

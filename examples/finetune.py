@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import matplotlib
+import torch
 
 
 matplotlib.use("Agg")
@@ -51,6 +52,7 @@ from trl import TrlParser
 import modeling_minimonkey  # noqa: F401  (makes the Auto classes know the model)
 import processing_minimonkey  # noqa: F401
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
+from modeling_minimonkey.training.stop_at_nan import StopAtNaN
 
 
 CHECKPOINT = str(Path(__file__).resolve().parents[1] / "checkpoints" / "minimonkey-tiny")
@@ -295,7 +297,7 @@ def trainer_arguments(arguments: FinetuneArguments, training: TrainingArguments)
     processor = AutoProcessor.from_pretrained(arguments.model, trust_remote_code=True)
     images_kwargs = {"pyramid": arguments.pyramid} if arguments.pyramid else {}
     train, evaluate = load_data(arguments, training.seed, processor)
-    callbacks = [EarlyStoppingCallback(arguments.patience)] if arguments.patience else []
+    callbacks = [StopAtNaN(), *([EarlyStoppingCallback(arguments.patience)] if arguments.patience else [])]
     if arguments.keep_ratio_range is not None:
         check_images(train, arguments.train_data)
         callbacks.append(RandomKeepRatio(*arguments.keep_ratio_range, full=arguments.keep_ratio_full))
@@ -318,6 +320,8 @@ def parse(settings: type[TrainingArguments]) -> tuple[FinetuneArguments, Trainin
 
 
 def main(settings: type[TrainingArguments] = TrainingArguments, trainer: type[Trainer] = Trainer) -> None:
+    # On an H100 cuDNN's attention gives NaN as gradients of some padded batches (torch 2.11 to 2.13, pytorch #196678)
+    torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         arguments, training = parse(settings)
         run(trainer(**trainer_arguments(arguments, training)), arguments)

@@ -7,10 +7,12 @@
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/04_model.ipynb) [Source of this notebook](04_model.py)
 
 > **You will learn**: the four parts of the model, the shape of every tensor between them, and how to run them one by one until
-> the same answer comes out as from `generate`.
+> they give the same answer as `generate`.
 >
-> **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 1 min **Hardware**:
-> two CPU cores, 2 GB of memory.
+> **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 15 min to read, 1 min to run.
+> **Hardware**: two CPU cores, 2 GB of memory.
+>
+> **Contents**: [Four parts](#Four-parts) · [A map](#A-map) · [The vision tower](#The-vision-tower) · [Pixel shuffle](#Pixel-shuffle) · [The projector](#The-projector) · [Into the text](#Into-the-text) · [Language model and head](#Language-model-and-head) · [Word by word](#Word-by-word) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -20,9 +22,21 @@ import sys
 from importlib.util import find_spec
 
 if find_spec("course") is None:  # Colab, or a Jupyter of your own
-    source = os.environ.get("MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey")
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "-c", "minimonkey/constraints.txt"]
+    source = os.environ.get(
+        "MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey"
+    )
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True
+    )
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-c",
+        "minimonkey/constraints.txt",
+    ]
     subprocess.run([*install, "-e", "./minimonkey[notebooks]"], check=True)
     os.chdir("minimonkey/notebooks")
     sys.path.insert(0, os.getcwd())
@@ -43,16 +57,20 @@ lower-case text that was trained for this repository. The published model has th
 """
 
 # %%
+import figures
+import numpy
 import torch
-from matplotlib import pyplot
+from PIL import Image
+
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL
-from PIL import Image
 from processing_minimonkey import MiniMonkeyProcessor
 
 torch.set_grad_enabled(False)
 processor = MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT)
-model = MiniMonkeyForConditionalGeneration.from_pretrained(course.CHECKPOINT, dtype=torch.float32).eval()
+model = MiniMonkeyForConditionalGeneration.from_pretrained(
+    course.CHECKPOINT, dtype=torch.float32
+).eval()
 with torch.device("meta"):  # shapes without memory
     published = MiniMonkeyForConditionalGeneration(MiniMonkeyConfig())
 
@@ -60,7 +78,10 @@ with torch.device("meta"):  # shapes without memory
 def parts_of(model):
     """The parts by name, in the order of the data."""
     whole = model.model
-    language = {"token embeddings": whole.language_model.embed_tokens, "language layers": whole.language_model.layers}
+    language = {
+        "token embeddings": whole.language_model.embed_tokens,
+        "language layers": whole.language_model.layers,
+    }
     return {
         "vision tower": whole.vision_tower,
         "projector": whole.multi_modal_projector,
@@ -71,34 +92,33 @@ def parts_of(model):
 
 # %%
 counts = {
-    name: {part: sum(p.numel() for p in module.parameters()) for part, module in parts_of(each).items()}
+    name: {
+        part: sum(p.numel() for p in module.parameters())
+        for part, module in parts_of(each).items()
+    }
     for name, each in (("minimonkey-tiny", model), ("published size", published))
 }
-figure, axes = pyplot.subplots(1, 2, figsize=(10.5, 2.8), sharey=True, layout="constrained")
-for axis, (name, parts) in zip(axes, counts.items(), strict=True):
-    total = sum(parts.values())
-    axis.barh(list(parts), [count / 1e6 for count in parts.values()], color="#0072B2")
-    for row, count in enumerate(parts.values()):
-        axis.text(count / 1e6 + 0.01 * total / 1e6, row, f"{count / total:.0%}", va="center")
-    axis.set(title=f"{name}: {total / 1e6:,.1f} million", xlabel="parameters (million)")
-    axis.set_xlim(right=0.8 * total / 1e6)
-    print(name, parts)
-axes[0].invert_yaxis()
-alt = "Bars of parameters by part. In both models the language layers have the most, with the vision tower second."
-course.show(figure, alt=alt, caption="Parameters by part, of the small model and of one with the published settings.")
-assert (model.lm_head.out_features, published.lm_head.out_features) == (261, 92553)
-for parts in counts.values():
-    assert max(parts, key=parts.get) == "language layers"
-assert sum(counts["minimonkey-tiny"].values()) == 6_605_248 - model.model.language_model.norm.weight.numel()
+course.show(
+    figures.plot_parts(counts),
+    alt="Bars of parameters by part. In both models the language layers have the "
+    "most, with the vision tower second.",
+    caption="Parameters by part, of the small model and of one with the published "
+    "settings.",
+)
+for name, parts in counts.items():
+    print(
+        f"{name}: {sum(parts.values()):,} parameters, {parts['head']:,} of them in "
+        "the head"
+    )
 
 # %% [markdown]
 """
 The layers of the language model, in both. The published one has a vocabulary of 92,553 tokens, so its embeddings and its head
-count, too; the small one has 261 tokens, one per byte and five special ones.
+matter, too; the small one has 261 tokens, one per byte and five special ones.
 
 ## A map
 
-Before we open the parts, let the whole model run once, and note what goes out of each of them.
+Before we open the parts, let the whole model run once, and note what leaves each of them.
 
 **Predict**: the page has 11 tiles and its prompt 233 tokens. Which of the two numbers stands in which tensor?
 """
@@ -118,7 +138,10 @@ watched = {
     "language model": whole.language_model.norm,
     "head": model.lm_head,
 }
-shapes = {"tiles": tuple(inputs["pixel_values"].shape), "token ids": tuple(inputs["input_ids"].shape)}
+shapes = {
+    "tiles": tuple(inputs["pixel_values"].shape),
+    "token ids": tuple(inputs["input_ids"].shape),
+}
 
 
 def note(name):
@@ -132,34 +155,21 @@ hooks = [module.register_forward_hook(note(name)) for name, module in watched.it
 expected = model(**inputs).logits
 for hook in hooks:
     hook.remove()
-assert shapes["tiles"] == (11, 3, 112, 112) and shapes["projector"] == (11, 16, 256)
-assert shapes["token ids"] == (1, 233) and shapes["head"] == (1, 233, 261)
-
-# %%
-upper = ["tiles", "patch embedding", "vision tower", "projector"]
-lower = ["token ids", "token embeddings", "language model", "head"]
-figure, axis = pyplot.subplots(figsize=(11, 3.4))
-colors = {name: "#0072B2" for name in upper} | {name: "#D55E00" for name in lower}
-style = {"arrowstyle": "-|>", "color": "#000000", "mutation_scale": 16}
-for row, names in ((1, upper), (0, lower)):
-    for column, name in enumerate(names):
-        box = pyplot.Rectangle(
-            (column - 0.34, row - 0.22), 0.68, 0.44, fill=False, edgecolor=colors[name], linewidth=2
-        )
-        axis.add_patch(box)
-        axis.text(column, row, f"{name}\n{' x '.join(map(str, shapes[name]))}", ha="center", va="center")
-        if column:
-            axis.annotate("", (column - 0.34, row), (column - 0.66, row), arrowprops=style)
-axis.annotate("", (1.5, 0.03), (2.7, 0.78), arrowprops=style)
-axis.text(1.95, 0.5, "scatter: 11 x 16 = 176 rows", ha="right", va="center")
-axis.text(2.5, 1.27, "pixel shuffle", ha="center", va="bottom")
-axis.set(xlim=(-0.4, 3.4), ylim=(-0.3, 1.45))
-axis.set_axis_off()
-alt = "Two chains of boxes with shapes. Tiles go through patch embedding, tower and projector, and meet the token embeddings."
-course.show(figure, alt=alt, caption="The way of the page through the model, with the shape that leaves each part.")
+course.show(
+    figures.plot_chains(
+        shapes,
+        image=["tiles", "patch embedding", "vision tower", "projector"],
+        text=["token ids", "token embeddings", "language model", "head"],
+        into="scatter: 11 x 16 = 176 rows",
+    ),
+    alt="Two chains of boxes with shapes. Tiles go through patch embedding, tower "
+    "and projector, and meet the token embeddings.",
+    caption="The way of the page through the model, with the shape that leaves each "
+    "part.",
+)
 
 # %% [markdown]
-"""
+r"""
 Until the projector the first number is 11: the tower sees tiles, and knows nothing of pages or of questions. From the language model
 on it is 1 row of 233 tokens. In between, the 176 image tokens of the row are overwritten. Now by hand, part by part.
 
@@ -168,7 +178,11 @@ on it is 1 row of 233 tokens. In between, the 176 image tokens of the row are ov
 Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. Attention then mixes the
 patches of *one* tile.
 
-**Predict**: how many patches has a tile of 112 x 112 pixels? And if another tile changes, does this one's result?
+With tiles of $S$ px and patches of $P$ px that is
+
+$$\left(\frac{S}{P}\right)^2 \text{ patches per tile.}$$
+
+**Predict**: how many patches does a tile of 112 x 112 pixels have? And if another tile changes, does this one's result?
 """
 
 # %%
@@ -188,7 +202,7 @@ torch.testing.assert_close(beside_white[0], seen[0], atol=1e-4, rtol=0)
 assert (beside_white[1] - seen[1]).abs().max() > 0.1
 
 # %% [markdown]
-"""
+r"""
 8 x 8 patches and the class token. Tile 0 does not change with its neighbor: it ends with "fresh b", and nobody tells it that "read" goes
 on next door. Only the language model, much later, can put both together. That is the origin of the semantic sawtooth
 ([01](01_semantic_sawtooth.ipynb)).
@@ -196,7 +210,9 @@ on next door. Only the language model, much later, can put both together. That i
 ## Pixel shuffle
 
 64 patches per tile are many tokens. Pixel shuffle makes one long vector out of each 2 x 2 patches: a quarter of the tokens, four
-times as wide, and nothing is lost.
+times as wide, and nothing is lost. With the ratio $f = 1/2$ (`downsample_ratio`) a tile becomes
+
+$$\left(f\,\frac{S}{P}\right)^2 \text{ tokens of } \frac{d}{f^2} \text{ numbers.}$$
 
 **Predict**: give every patch its own number as feature. Which four numbers are in the first token?
 """
@@ -210,27 +226,32 @@ assert shuffled.numel() == grid.numel()
 numbers = torch.arange(64.0).reshape(1, side, side, 1)
 tokens = whole.pixel_shuffle(numbers, scale_factor=0.5)[0]  # (4, 4, 4)
 print("first token", tokens[0, 0].tolist(), " second", tokens[0, 1].tolist())
-for row in range(4):
-    for column in range(4):
-        block = numbers[0, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2, 0]
-        assert sorted(tokens[row, column].tolist()) == sorted(block.flatten().tolist())
+blocks = numbers[0, :, :, 0].reshape(4, 2, 4, 2).swapaxes(1, 2).reshape(4, 4, 4)
+assert tokens.sort().values.equal(blocks)  # every token is a block of 2 x 2
 
 # %% [markdown]
-"""
+r"""
 0, 1, 8 and 9: neighbors, two in the first row of patches and two in the second. 112 / 14 / 2 = 4, so a tile has 4 x 4 = 16 tokens;
 with 448-pixel tiles it is 16 x 16 = 256.
 
 ## The projector
 
-Two linear layers with a normalization before them bring 768 numbers to 256, the width of the language model.
+Two linear layers with a normalization before them bring the 768 numbers $x$ of a token to 256, the width of the language model:
 
-**Predict**: the model has a method for all that so far, `get_image_features`. Do our tensors equal its result?
+$$\text{projector}(x) = W_2\, \text{GELU}\bigl(W_1\, \text{LayerNorm}(x) + b_1\bigr) + b_2$$
+
+**Predict**: the model has a method for all of this so far, `get_image_features`. Do our tensors equal its result?
 """
 
 # %%
 features = whole.multi_modal_projector(shuffled.reshape(11, 16, 768))
 reference = model.get_image_features(pixel_values, return_dict=True).pooler_output
-print("features", tuple(features.shape), " largest difference", float((features - reference).abs().max()))
+print(
+    "features",
+    tuple(features.shape),
+    " largest difference",
+    float((features - reference).abs().max()),
+)
 assert features.shape == (11, 16, 256)
 torch.testing.assert_close(features, reference, atol=1e-4, rtol=0)
 
@@ -242,12 +263,10 @@ blank paper. Below is that distance for the patches of the tower and for the tok
 **Predict**: will the words be visible?
 """
 
+
 # %%
-import numpy
-
-
 def distances(vectors, columns=3, rows=2):
-    """(detailed tiles, places, width) to the distance from the median vector, laid out like the page."""
+    """Distance of each (tiles, places, width) from the median, laid out as the page."""
     size = int(vectors.shape[1] ** 0.5)
     typical = vectors.reshape(-1, vectors.shape[-1]).median(dim=0).values
     far = (vectors - typical).norm(dim=-1).reshape(rows, columns, size, size)
@@ -260,35 +279,26 @@ maps = {
     "tower: 24 x 16 patches": distances(seen[detailed, 1:]),
     "projector: 12 x 8 tokens": distances(features[detailed]),
 }
-figure, axes = pyplot.subplots(1, 3, figsize=(11, 2.9), layout="constrained")
-axes[0].imshow(page)
-axes[0].set_title("the page, 336 x 224 px")
-for axis, (title, values) in zip(axes[1:], maps.items(), strict=True):
-    drawn = axis.imshow(values, cmap="cividis", extent=(0, 336, 224, 0))
-    axis.set_title(title)
-    figure.colorbar(drawn, ax=axis, shrink=0.8, label="distance from the median")
-for axis in axes:
-    axis.set(xticks=(112, 224), yticks=(112,))
-alt = "The page beside two heat maps of features. Bright places lie where the two lines of text are; the blank half is dark."
 course.show(
-    figure,
-    alt=alt,
-    caption="Where the features differ from those of blank paper. Ticks: cut lines of the detailed grid.",
+    figures.plot_feature_maps(page, maps, tile=112),
+    alt="The page beside two heat maps of features. Bright places lie where the two "
+    "lines of text are; the blank half is dark.",
+    caption="Where the features differ from those of blank paper. Ticks: cut lines "
+    "of the detailed grid.",
 )
 
 # %%
 ink = numpy.asarray(page.convert("L")) < 160
-for values in maps.values():
+rows = []
+for title, values in maps.items():
     block = 224 // values.shape[0]
     inked = ink.reshape(values.shape[0], block, values.shape[1], block).any(axis=(1, 3))
-    print(
-        f"with ink {values[inked].mean():.2f}, without {values[~inked].mean():.2f}, n = {inked.sum()} and {(~inked).sum()}"
-    )
-    assert values[inked].mean() > values[~inked].mean()
+    rows.append([title, f"{values[inked].mean():.1f}", f"{values[~inked].mean():.1f}"])
+course.table(["mean distance", "with ink", "without"], rows)
 
 # %% [markdown]
 """
-The words are where the page has them. There is something else: faint stripes at the cut lines, even in the lower half, where the paper
+The words are where the page has them. And there is something else: faint stripes at the cut lines, even in the lower half, where the paper
 is blank.
 
 **Predict**: is it the left and right end of every tile that differs, the upper and lower end, or both?
@@ -299,8 +309,6 @@ blank = maps["tower: 24 x 16 patches"][8:]  # the lower three tiles, in patches
 columns = blank.reshape(8, 3, 8).mean(axis=(0, 1))  # by column within the tile
 rows = blank.reshape(8, 3, 8).mean(axis=(1, 2))
 print("by column", columns.round(1), " by row", rows.round(1))
-assert min(columns[0], columns[-1]) > 1.5 * columns[2:6].max()
-assert max(rows[0], rows[-1]) < 1.5 * rows[1:-1].mean()
 
 # %% [markdown]
 """
@@ -338,12 +346,12 @@ Four layers of a Llama, and the head. Each position says what comes after it, so
 """
 
 # %%
-hidden = whole.language_model(inputs_embeds=filled, attention_mask=inputs["attention_mask"]).last_hidden_state
-logits = model.lm_head(hidden)
-print("hidden", tuple(hidden.shape), " logits", tuple(logits.shape))
+language_model = whole.language_model
+hidden = language_model(inputs_embeds=filled, attention_mask=inputs["attention_mask"])
+logits = model.lm_head(hidden.last_hidden_state)
+print("hidden", tuple(hidden.last_hidden_state.shape), " logits", tuple(logits.shape))
 print("largest difference to the model's own", float((logits - expected).abs().max()))
 print("first character:", processor.decode(logits[0, -1].argmax()))
-assert hidden.shape == (1, 233, 256) and logits.shape == (1, 233, 261)
 torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
 
 # %% [markdown]
@@ -361,45 +369,43 @@ The same, up to rounding (1e-4 is the tolerance, since other processors add in a
 # %%
 embeds, steps = filled, []
 while not steps or steps[-1].argmax() != model.generation_config.eos_token_id:
-    hidden = whole.language_model(inputs_embeds=embeds).last_hidden_state
+    hidden = language_model(inputs_embeds=embeds).last_hidden_state
     steps.append(model.lm_head(hidden[0, -1]).softmax(dim=-1))
-    embeds = torch.cat([embeds, whole.language_model.embed_tokens(steps[-1].argmax().view(1, 1))], dim=1)
+    written = language_model.embed_tokens(steps[-1].argmax().view(1, 1))
+    embeds = torch.cat([embeds, written], dim=1)
 answer = [int(step.argmax()) for step in steps]
-generated = model.generate(**inputs, max_new_tokens=60, do_sample=False)[0, ids.shape[1] :].tolist()
+sequences = model.generate(**inputs, max_new_tokens=60, do_sample=False)
+generated = sequences[0, ids.shape[1] :].tolist()
 print(repr(processor.decode(answer, skip_special_tokens=True)))
 assert answer == generated
 
+
 # %%
-shown = [repr(processor.decode([token]))[1:-1].replace(" ", "space") for token in answer[:-1]] + ["end"]
-figure, axis = pyplot.subplots(figsize=(11, 3.6), layout="constrained")
-bottom = numpy.zeros(len(steps))
-for rank, color in enumerate(("#0072B2", "#D55E00", "#009E73")):
-    values, tokens = zip(*(step.topk(3) for step in steps), strict=True)
-    height = numpy.array([float(value[rank]) for value in values])
-    axis.bar(range(len(steps)), height, bottom=bottom, color=color, label=("first", "second", "third")[rank])
-    for position in numpy.flatnonzero(height > 0.06) if rank else []:
-        text = repr(processor.decode([int(tokens[position][rank])]))[1:-1]
-        axis.text(position, bottom[position] + height[position] / 2, text, ha="center", va="center", color="white")
-    bottom += height
-axis.set(xticks=range(len(steps)), xlabel="what was written, step by step", ylabel="probability")
-axis.set_xticklabels(shown, rotation=90 if max(map(len, shown)) > 5 else 0)
-figure.legend(title="choice", ncols=3, loc="outside upper right", frameon=False)
-alt = "Stacked bars of the three most likely characters at each step of the answer. All are near one."
+def as_text(token):
+    """A token as a label."""
+    return repr(processor.decode([int(token)]))[1:-1].replace(" ", "space")
+
+
+choices = [
+    [(float(value), as_text(token)) for value, token in zip(*step.topk(3), strict=True)]
+    for step in steps
+]
+labels = [as_text(token) for token in answer[:-1]] + ["end"]
 course.show(
-    figure,
-    alt=alt,
+    figures.plot_choices(labels, choices),
+    alt="Stacked bars of the three most likely characters at each step of the "
+    "answer. Nearly all are near one.",
     caption="The three most likely characters at every step.",
 )
 surest = numpy.array([float(step.max()) for step in steps])
-print(
-    f"least sure: {surest.min():.2f} at {shown[surest.argmin()]!r}, step {surest.argmin()}; median {numpy.median(surest):.3f}"
-)
-assert surest.min() > 0.9 and surest.argmin() > 16
+least = surest.argmin()
+print(f"least sure: {surest[least]:.2f} at {labels[least]!r}, step {least};", end=" ")
+print(f"median {numpy.median(surest):.3f}")
 
 # %% [markdown]
 """
-It is sure of every letter, and least so near the end of "sunday". The adaptive grid cuts this word in the middle and the detailed one at its last letter: it is
-whole in the global view alone, where it is small. One page is no proof that this is why; [01](01_semantic_sawtooth.ipynb) has more.
+It is sure of nearly every letter. "sunday", at the end, is the word that no fine grid shows whole: the adaptive grid cuts it in the middle and the detailed one at its last letter. It is
+whole in the global view alone, where it is small. If the model is least sure there, one page is still no proof that this is why; [01](01_semantic_sawtooth.ipynb) has more.
 
 The loop and `generate` agree, token by token. `generate` is faster, since a cache keeps what the layers computed for earlier tokens;
 with `keep_ratio` below 1 it also drops image tokens before the first step ([05](05_scale_compression.ipynb)).
@@ -417,11 +423,13 @@ with course.expected(ValueError):
     model(input_ids=ids, pixel_values=pixel_values[:-1])
 
 with course.expected(ValueError):
-    model(input_ids=ids, pixel_values=pixel_values, keep_ratio=0.5)  # which tiles are detailed?
+    model(
+        input_ids=ids, pixel_values=pixel_values, keep_ratio=0.5
+    )  # which tiles are detailed?
 
 # %% [markdown]
 """
-`MiniMonkeyModel` has no head, so it can't write. And tokens per tile, patches and ratio must fit each other when a model is configured.
+`MiniMonkeyModel` has no head, so it can't write. And when you configure a model, its tokens per tile, patches and ratio must fit each other.
 """
 
 # %%
@@ -435,52 +443,69 @@ except Exception as error:
     assert "give 256 tokens per tile" in str(error)
 
 # %% [markdown]
-"""
+r"""
 ## Exercises
 
 ### Exercise 1
 
 Swap the first two detailed tiles in `pixel_values` and let the model read. What becomes of the page?
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 swapped = pixel_values[[1, 0, *range(2, 11)]]
-sequences = model.generate(**{**inputs, "pixel_values": swapped}, max_new_tokens=60, do_sample=False)
+sequences = model.generate(
+    **{**inputs, "pixel_values": swapped}, max_new_tokens=60, do_sample=False
+)
 confused = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
 print(confused)
-assert confused != "fresh bread\nopen sunday"  # the order of the tiles is all that says where they lie
+assert (
+    confused != "fresh bread\nopen sunday"
+)  # the order of the tiles is all that says where they lie
+```
 
-# %% [markdown]
-"""
+</details>
+
 ### Exercise 2
 
 A chat often asks several questions about one image. Compute the features once and pass them as `mm_encoder_outputs`, without pixels.
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 once = {"image": model.get_image_features(pixel_values, return_dict=True)}
 prompt = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-again = model.generate(**prompt, mm_encoder_outputs=once, max_new_tokens=60, do_sample=False)
+again = model.generate(
+    **prompt, mm_encoder_outputs=once, max_new_tokens=60, do_sample=False
+)
 assert again[0, ids.shape[1] :].tolist() == generated
+```
 
-# %% [markdown]
-"""
+</details>
+
 ### Exercise 3
 
 Does the head look at pixels? Replace all features by zeros and look at the first steps. What does the model write when it is blind?
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 blind = {"image": BaseModelOutputWithPooling(pooler_output=torch.zeros_like(features))}
-sequences = model.generate(**prompt, mm_encoder_outputs=blind, max_new_tokens=20, do_sample=False)
+sequences = model.generate(
+    **prompt, mm_encoder_outputs=blind, max_new_tokens=20, do_sample=False
+)
 written = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
 print(repr(written))
 assert "fresh" not in written and "sunday" not in written
+```
 
-# %% [markdown]
-"""
+</details>
+
 ## Conclusion
 
 Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches
@@ -490,7 +515,13 @@ answer.
 
 **Read next**: [05](05_scale_compression.ipynb) shows how the language model's first layers tell which image tokens can go.
 
-Cite the method as Huang et al., *Mini-Monkey*, ICLR 2025, arXiv 2408.02034.
+## References and further reading
+
+- M. Huang et al., *Mini-Monkey*, ICLR 2025: [arXiv 2408.02034](https://arxiv.org/abs/2408.02034), [code](https://github.com/Yuliang-Liu/Monkey).
+- InternVL, whose parts these are: [arXiv 2312.14238](https://arxiv.org/abs/2312.14238); pixel shuffle and tiles came with 1.5: [arXiv 2404.16821](https://arxiv.org/abs/2404.16821). In Transformers: [InternVL](https://huggingface.co/docs/transformers/model_doc/internvl), [Llama](https://huggingface.co/docs/transformers/model_doc/llama).
+- A. Dosovitskiy et al., *An Image is Worth 16x16 Words*: [arXiv 2010.11929](https://arxiv.org/abs/2010.11929). W. Shi et al., where pixel shuffle comes from, the other way round: [arXiv 1609.05158](https://arxiv.org/abs/1609.05158).
+- H. Liu et al., *Visual Instruction Tuning* (LLaVA), on tower, projector and language model in a row: [arXiv 2304.08485](https://arxiv.org/abs/2304.08485).
+- Transformers on [generation](https://huggingface.co/docs/transformers/llm_tutorial) and on [caches](https://huggingface.co/docs/transformers/kv_cache).
 
 [03 The processor](03_processor.ipynb) · [all notebooks](README.md) · [05 Scale compression](05_scale_compression.ipynb)
 """

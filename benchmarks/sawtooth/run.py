@@ -24,6 +24,7 @@ from benchmarks.sawtooth.measurements.pages import Pages
 from benchmarks.sawtooth.measurements.reading import load_reader
 from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.measurements.steering import Steering
+from benchmarks.sawtooth.readers.sheet_recipe import BASE, LAST
 from benchmarks.sawtooth.report.write import write_reports
 from benchmarks.sawtooth.runner import Measurement, record
 
@@ -50,6 +51,17 @@ FAMILIES = {
     for family in ("internvl", "llava_onevision", "minicpmv")
     for name, stage in (("plain", "pages"), ("control", "control"), ("pyramid", "pyramid"))
 }
+# Of `make train-reader`: each is read as it was trained, the base, which knows one grid only, in every way.
+CUT_WORDS = {
+    "reader-base": (f"runs/{BASE.output}/model", CutWords()),
+    **{
+        f"reader-{stage.output.removeprefix('reader/')}": (
+            f"runs/{stage.output}/model",
+            CutWords(methods=tuple(cutting.method for cutting in stage.cuttings)),
+        )
+        for stage in LAST
+    },
+}
 LARGE = MovedWord(size=32, methods=("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint"))
 
 
@@ -59,6 +71,8 @@ def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
         yield name, ROOT / folder, [MovedWord(), LARGE, Pages(), CompressedPages(), Scoring(), Steering()]
     for name, folder in FAMILIES.items():
         yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
+    for name, (folder, measurement) in CUT_WORDS.items():
+        yield name, ROOT / folder, [measurement]
 
 
 def run_everything() -> None:

@@ -417,3 +417,27 @@ def test_chats_that_teach_nothing_are_refused(tmp_path, text, message):
     (tmp_path / "chats.jsonl").write_text(text, encoding="utf-8-sig")
     with pytest.raises(ValueError, match=message):
         load_chats(str(tmp_path / "chats.jsonl"))
+
+
+def test_attention_whose_gradients_can_be_nan_is_off(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["finetune.py", "--output_dir", "mine", "--train_data", "missing.jsonl"])
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    with pytest.raises(SystemExit):
+        main()
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_a_training_ends_where_its_gradients_are_no_numbers(data, tmp_path):
+    trainer = make_trainer(data, tmp_path, max_steps=4, save_steps=1)
+    weight = trainer.model.lm_head.weight
+
+    class Breaks(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 2:
+                weight.data[0, 0] = float("nan")
+
+    trainer.add_callback(Breaks())
+    with pytest.raises(ValueError, match="The gradients became nan by step 3"):
+        run(trainer)
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-1", "checkpoint-2"]
+    assert not (tmp_path / "model.safetensors").exists()

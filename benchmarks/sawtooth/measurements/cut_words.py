@@ -138,7 +138,9 @@ def asked_pages(pages: int, world: World) -> list[Sheet]:
 
 
 @torch.no_grad()
-def answers(reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: int, max_new_tokens: int) -> list[str]:
+def answers(
+    reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: int, max_new_tokens: int, **generate_kwargs
+) -> list[str]:
     """The greedy answers to the first question of each page, its image cut by one method."""
     model, processor = reader.model, reader.processor
     data = Sheets(processor, "", "", len(sheets), (Cutting(method),), page=sheets.__getitem__, with_answers=False)
@@ -152,7 +154,7 @@ def answers(reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: in
     for batch in loader:
         batch = {name: each.to(model.device) for name, each in batch.items() if name != "labels"}
         batch["pixel_values"] = normalized(batch["pixel_values"]).to(model.dtype)
-        sequences = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
+        sequences = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False, **generate_kwargs)
         texts += processor.batch_decode(sequences[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
     return texts
 

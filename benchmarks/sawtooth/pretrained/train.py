@@ -318,6 +318,7 @@ def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: t
         tower: see `model.build`.
         folder: of the files that are written.
     """
+    torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     torch.manual_seed(settings.seed)
     say = Log(folder / "log.jsonl")
     model, encoder = prepare(causal_lm, tokenizer, tower, device)

@@ -157,8 +157,7 @@ class Collate:
 
     Args:
         pad_token_id: Of the tokenizer.
-        padding_side: `"left"` to generate; `"right"` to learn, where no row may begin with tokens that see nothing: on
-            an H100 their gradients were NaN in bfloat16.
+        padding_side: `"left"` to generate, `"right"` to learn.
     """
 
     def __init__(self, pad_token_id: int, padding_side: str = "right"):

@@ -29,6 +29,7 @@ from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from benchmarks.sawtooth.readers.writing import WORLDS
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
+from modeling_minimonkey.training.stop_at_nan import StopAtNaN
 
 
 SIZE, WORLD = "9m", "ascii"
@@ -102,6 +103,7 @@ class SheetTiles(torch.utils.data.Dataset):
 
 def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class: type[Trainer], callbacks=()) -> None:
     """Train a stage from the beginning, or from its last checkpoint, to the end; on a GPU in bfloat16."""
+    torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     on_gpu = torch.cuda.is_available()
     workers = int(os.environ.get("WORKERS", min(14, os.cpu_count() or 1) if on_gpu else 1))
     arguments = TrainingArguments(
@@ -131,7 +133,7 @@ def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class:
         args=arguments,
         train_dataset=dataset,
         data_collator=collate,
-        callbacks=list(callbacks),
+        callbacks=[StopAtNaN(), *callbacks],
         optimizers=(make_optimizer(model, stage.learning_rate, muon=has_units), None),
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(stage.output) if Path(stage.output).exists() else None)

@@ -96,6 +96,7 @@ def train(
         "report_to": [],
         "seed": seed,
     } | settings
+    torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     optimizer = make_optimizer(trainer_kwargs["model"], learning_rate, muon)
     trainer = trainer_class(args=TrainingArguments(**settings), optimizers=(optimizer, None), **trainer_kwargs)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(output), ignore_keys_for_eval=NOT_EVALUATED)

@@ -73,6 +73,12 @@ def test_aligned_grids_share_all_their_lines():
     assert second != first and all(a % b == 0 for a, b in zip(first, second, strict=True))
 
 
+def test_a_repeated_grid_cuts_the_same_tiles_again():
+    detailed, second, whole = METHODS["second grid repeated"](300, 220, 112, None)
+    assert (detailed.level, second.level, whole.level) == (0, 1, 2)
+    assert second.boxes == detailed.boxes and len(detailed.boxes) > 1
+
+
 def test_what_lies_outside_of_the_canvas_is_gray():
     view = View(1, (1, 1), (20, 10), ((-5, -5, 15, 5),))
     tile = np.asarray(view.cut(Image.new("RGB", (20, 10), "red"))[0])

@@ -1,0 +1,456 @@
+"""Figures of tiles, tokens and parts of a model; each function gives a matplotlib figure, for `course.show`."""
+
+from matplotlib import pyplot
+from matplotlib.patches import Rectangle
+
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
+
+
+def plot_maps(image, grid, maps: dict, draw):
+    """
+    Values of the detailed tokens over an image, side by side.
+
+    Args:
+        image: A PIL image.
+        grid: Its detailed grid, (columns, rows).
+        maps: From a title to values, (detailed tiles, tokens per tile).
+        draw: `draw_scores` or `draw_kept` of `inspection.visualization`.
+    """
+    height = 10 / len(maps) * image.height / image.width
+    figure, axes = pyplot.subplots(
+        1, len(maps), figsize=(10, height + 0.6), layout="constrained"
+    )
+    for axis, (title, values) in zip(axes, maps.items(), strict=True):
+        draw(axis, image, values, grid)
+        axis.set_title(title)
+    return figure
+
+
+def plot_askers(names: list[str], differences):
+    """
+    How much more each token of the question attends to the word asked for than to the other one.
+
+    Args:
+        names: Of the tokens.
+        differences: (questions, tokens), in % of a token's attention.
+    """
+    figure, axis = pyplot.subplots(figsize=(10, 3.6), layout="constrained")
+    values = differences.mean(0)
+    spread = 1.96 * differences.std(0) / len(differences) ** 0.5
+    axis.bar(
+        range(len(names)),
+        values,
+        yerr=spread,
+        color=PURPLE,
+        error_kw={"linewidth": 1, "ecolor": "#777777"},
+    )
+    axis.axhline(0, color=BLACK, linewidth=1)
+    axis.set_xticks(range(len(names)), names)
+    axis.set(
+        xlabel="token after the image",
+        ylabel="attention to the word asked for\nminus the other, points",
+    )
+    return figure
+
+
+def draw_tiles(axis, image, grid, color=None, gap: float = 0.15) -> None:
+    """
+    Draw an image in the tiles of a grid, apart from each other, so that what a line cuts looks cut.
+
+    Args:
+        axis: A matplotlib axis, which is emptied of ticks and borders.
+        image: A PIL image.
+        grid: Columns and rows.
+        color: Of the tiles' frames; by default that of detailed tiles.
+        gap: Between two tiles, as a share of their shorter side.
+    """
+    columns, rows = grid
+    width, height = image.width / columns, image.height / rows
+    gap *= min(width, height)
+    for row in range(rows):
+        for column in range(columns):
+            box = (
+                column * width,
+                row * height,
+                (column + 1) * width,
+                (row + 1) * height,
+            )
+            left, top = column * (width + gap), row * (height + gap)
+            piece = image.crop(tuple(round(side) for side in box))
+            axis.imshow(
+                piece, extent=(left, left + width, top + height, top), cmap="gray"
+            )
+            style = {"fill": False, "edgecolor": color or BLUE, "linewidth": 2}
+            axis.add_patch(Rectangle((left, top), width, height, **style))
+    axis.set(
+        xlim=(-gap, columns * (width + gap)),
+        ylim=(rows * (height + gap), -gap),
+        aspect="equal",
+    )
+    axis.set_axis_off()
+
+
+def plot_views(image, plan):
+    """
+    The three views of an image, with gaps where its tiles end.
+
+    Args:
+        image: A PIL image.
+        plan: Its `PyramidPlan`.
+    """
+    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
+    for axis, (group, color) in zip(axes, LEVELS.items(), strict=True):
+        columns, rows = plan.grid(group)
+        draw_tiles(axis, image, (columns, rows), color)
+        axis.set_title(f"{group}: {columns} x {rows}", color=color)
+    return figure
+
+
+def plot_strip(tiles, levels):
+    """
+    Tiles in the order in which the model gets them.
+
+    Args:
+        tiles: (tiles, size, size, 3), as matplotlib draws them.
+        levels: Of each tile, 0 to 2.
+    """
+    columns = 6
+    rows = -(-len(tiles) // columns)
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=(9, 1.75 * rows), layout="constrained"
+    )
+    figure.get_layout_engine().set(wspace=0.08, hspace=0.04)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for number, (axis, tile, level) in enumerate(
+        zip(axes.flat, tiles, levels, strict=False)
+    ):
+        group, color = list(LEVELS.items())[level]
+        axis.imshow(tile)
+        axis.set_axis_on()
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color=color, linewidth=2)
+        axis.set_title(f"{number}: {group}", color=color, fontsize=10)
+    return figure
+
+
+def plot_grid_shapes(aspects, plans):
+    """Columns / rows of both grids over the width / height of an image; one `PyramidPlan` per aspect ratio."""
+    figure, axis = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
+    axis.plot(aspects, aspects, color=GRAY, label="the image itself")
+    for group in ("detailed", "adaptive"):
+        ratios = [plan.grid(group)[0] / plan.grid(group)[1] for plan in plans]
+        style = {"color": LEVELS[group], "linewidth": 2, "label": f"{group} grid"}
+        axis.step(aspects, ratios, where="mid", **style)
+    ticks = [0.25, 0.5, 1, 2, 4]
+    axis.set(xscale="log", yscale="log", xlabel="width / height of the image")
+    axis.set_ylabel("columns / rows of the grid")
+    axis.set_xticks(ticks, ticks), axis.set_yticks(ticks, ticks), axis.minorticks_off()
+    axis.legend(frameon=False)
+    return figure
+
+
+def plot_rules(size, plans: dict):
+    """The cut lines of both grids on a page of `size` (width, height), from a rule to its `PyramidPlan`."""
+    width, height = size
+    figure, axes = pyplot.subplots(
+        1, len(plans), figsize=(11, 3.6), layout="constrained"
+    )
+    for axis, (rule, plan) in zip(axes, plans.items(), strict=True):
+        axis.set(
+            xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[]
+        )
+        axis.spines[:].set_visible(True)
+        for group, style in (("detailed", "-"), ("adaptive", "--")):
+            columns, rows = plan.grid(group)
+            line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2.5}
+            for x in range(1, columns):
+                axis.axvline(width * x / columns, **line)
+            for y in range(1, rows):
+                axis.axhline(height * y / rows, **line)
+        grids = " and ".join(f"{x} x {y}" for x, y in (plan.detailed, plan.adaptive))
+        axis.set_title(f"{rule}\n{grids}")
+    return figure
+
+
+def plot_budgets(budgets: dict, of: str, per_tile: int = 256):
+    """
+    Tiles by group, and the tokens that they are, from a setting to its `PyramidPlan`.
+
+    Args:
+        budgets: The plans.
+        of: Whose tiles: the end of the axis' label.
+        per_tile: Tokens of a tile.
+    """
+    figure, axis = pyplot.subplots(figsize=(9.5, 3.8), layout="constrained")
+    for row, plan in enumerate(budgets.values()):
+        left = 0
+        for group, color in LEVELS.items():
+            count, label = len(plan.group_tiles(group)), group if row == 0 else None
+            axis.barh(row, count, left=left, color=color, label=label)
+            left += count
+        axis.text(
+            left + 0.2, row, f"{left} tiles, {left * per_tile:,} tokens", va="center"
+        )
+    most = max(plan.num_tiles for plan in budgets.values())
+    axis.set_yticks(range(len(budgets)), list(budgets))
+    axis.set(xlabel=f"tiles of {of}", xlim=(0, 1.45 * most))
+    axis.invert_yaxis()
+    figure.legend(frameon=False, ncols=3, loc="outside upper center")
+    return figure
+
+
+def plot_places(images: dict, tile: int):
+    """Images that are a whole number of tiles large, from their titles, with gaps between their tiles."""
+    ratios = [image.width for image in images.values()]
+    figure, axes = pyplot.subplots(
+        1, len(images), figsize=(10, 4), width_ratios=ratios, layout="constrained"
+    )
+    for axis, (title, image) in zip(axes, images.items(), strict=True):
+        draw_tiles(axis, image, (image.width // tile, image.height // tile))
+        axis.set_title(title)
+    return figure
+
+
+def plot_pieces(pieces: list):
+    """Tiles side by side, each (title, image)."""
+    figure, axes = pyplot.subplots(
+        1, len(pieces), figsize=(10, 2.5), layout="constrained"
+    )
+    figure.get_layout_engine().set(wspace=0.08)
+    for axis, (title, tile) in zip(axes, pieces, strict=True):
+        axis.imshow(tile)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color=BLUE, linewidth=2)
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def plot_words(words: list):
+    """
+    Words as the tiles of two grids hold them: above in the detailed tiles, below in those of the second grid.
+
+    Args:
+        words: (word, page, its box in px, detailed view, view of the second grid) of each.
+    """
+    figure, axes = pyplot.subplots(
+        2, len(words), figsize=(10, 3), layout="constrained", squeeze=False
+    )
+    for column, (word, page, box, *views) in zip(axes.T, words, strict=True):
+        column[0].set_title(word)
+        for axis, view, color in zip(column, views, (BLUE, ORANGE), strict=True):
+            _draw_word(axis, page, box, view, color)
+    axes[0, 0].text(-0.05, 0.5, "detailed", color=BLUE, **_left_of(axes[0, 0]))
+    axes[1, 0].text(-0.05, 0.5, "second grid", color=ORANGE, **_left_of(axes[1, 0]))
+    return figure
+
+
+def _left_of(axis) -> dict:
+    return {"transform": axis.transAxes, "ha": "right", "va": "center", "rotation": 90}
+
+
+def _draw_word(axis, page, box, view, color, margin: int = 6, gap: int = 8) -> None:
+    """The pieces of one word in the tiles of a view, in its px, and what is `margin` px around it."""
+    x, y = (side / own for side, own in zip(view.canvas, page.size, strict=True))
+    left, top = box[0] * x - margin, box[1] * y - margin
+    right, bottom = box[2] * x + margin, box[3] * y + margin
+    canvas = page.resize(view.canvas)
+    for number, tile in enumerate(view.boxes):
+        piece = (
+            *(round(max(pair)) for pair in ((left, tile[0]), (top, tile[1]))),
+            *(round(min(pair)) for pair in ((right, tile[2]), (bottom, tile[3]))),
+        )
+        if piece[0] >= piece[2] or piece[1] >= piece[3]:
+            continue
+        row, column = divmod(number, view.grid[0])
+        start, up = piece[0] + gap * column, piece[1] + gap * row
+        width, height = piece[2] - piece[0], piece[3] - piece[1]
+        extent = (start, start + width, up + height, up)
+        axis.imshow(canvas.crop(piece), extent=extent, interpolation="nearest")
+        frame = {"fill": False, "edgecolor": color, "linewidth": 2, "clip_on": False}
+        axis.add_patch(Rectangle((start, up), width, height, **frame))
+    axis.autoscale(tight=True)
+    axis.set_aspect("equal")
+    axis.set_axis_off()
+
+
+def plot_parts(counts: dict):
+    """Parameters by part, a panel per model: from its name to a dict from a part to its number."""
+    figure, axes = pyplot.subplots(
+        1, len(counts), figsize=(10.5, 2.8), sharey=True, layout="constrained"
+    )
+    for axis, (name, parts) in zip(axes, counts.items(), strict=True):
+        total = sum(parts.values())
+        millions = [count / 1e6 for count in parts.values()]
+        axis.barh(list(parts), millions, color=SKY)
+        for row, count in enumerate(millions):
+            text = f"{1e6 * count / total:.0%}"
+            axis.text(count + 0.01 * total / 1e6, row, text, va="center")
+        axis.set(
+            title=f"{name}: {total / 1e6:,.1f} million", xlim=(0, 0.8 * total / 1e6)
+        )
+        axis.set_xlabel("parameters (million)")
+    axes[0].invert_yaxis()
+    return figure
+
+
+def plot_chains(shapes: dict, image: list[str], text: list[str], into: str):
+    """
+    Two chains of boxes with the shapes that leave them; the end of the first joins the second.
+
+    Args:
+        shapes: From the name of a part to a shape.
+        image, text: The names of both chains, in order, as many in each.
+        into: What happens where they meet.
+    """
+    figure, axis = pyplot.subplots(figsize=(11, 3.4))
+    arrow = {"arrowstyle": "-|>", "color": BLACK, "mutation_scale": 16}
+    for row, names, color in ((1, image, PURPLE), (0, text, SKY)):
+        for column, name in enumerate(names):
+            style = {"fill": False, "edgecolor": color, "linewidth": 2}
+            corner = (column - 0.34, row - 0.22)
+            axis.add_patch(Rectangle(corner, 0.68, 0.44, **style))
+            label = f"{name}\n{' x '.join(map(str, shapes[name]))}"
+            axis.text(column, row, label, ha="center", va="center")
+            if column:
+                ends = (column - 0.34, row), (column - 0.66, row)
+                axis.annotate("", *ends, arrowprops=arrow)
+    axis.annotate("", (1.5, 0.03), (len(image) - 1.3, 0.78), arrowprops=arrow)
+    axis.text(1.95, 0.5, into, ha="right", va="center")
+    axis.text(2.5, 1.27, "pixel shuffle", ha="center", va="bottom")
+    axis.set(xlim=(-0.4, 3.4), ylim=(-0.3, 1.45))
+    axis.set_axis_off()
+    return figure
+
+
+def plot_feature_maps(page, maps: dict, tile: int):
+    """A page beside maps of its features, from a title to an array laid out like the page; ticks: cut lines."""
+    width, height = page.size
+    figure, axes = pyplot.subplots(
+        1, 1 + len(maps), figsize=(11, 2.9), layout="constrained"
+    )
+    axes[0].imshow(page)
+    axes[0].set_title(f"the page, {width} x {height} px")
+    for axis, (title, values) in zip(axes[1:], maps.items(), strict=True):
+        drawn = axis.imshow(values, cmap="cividis", extent=(0, width, height, 0))
+        axis.set_title(title)
+        figure.colorbar(drawn, ax=axis, shrink=0.8, label="distance from the median")
+    for axis in axes:
+        axis.set(xticks=range(tile, width, tile), yticks=range(tile, height, tile))
+    return figure
+
+
+def plot_choices(written: list[str], choices: list):
+    """
+    The most likely tokens at every step of an answer.
+
+    Args:
+        written: What was written at each step.
+        choices: Of each step the (probability, token as text) of the three most likely tokens.
+    """
+    figure, axis = pyplot.subplots(figsize=(11, 3.6), layout="constrained")
+    bottom = [0.0] * len(choices)
+    ranks = (("first", PURPLE), ("second", YELLOW), ("third", SKY))
+    for rank, (name, color) in enumerate(ranks):
+        heights = [step[rank][0] for step in choices]
+        axis.bar(range(len(choices)), heights, bottom=bottom, color=color, label=name)
+        for place, step in enumerate(choices):
+            if rank and heights[place] > 0.06:
+                middle = bottom[place] + heights[place] / 2
+                axis.text(place, middle, step[rank][1], ha="center", va="center")
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    axis.set(xlabel="what was written, step by step", ylabel="probability")
+    axis.set_xticks(range(len(choices)), written)
+    axis.tick_params(axis="x", rotation=90 if max(map(len, written)) > 5 else 0)
+    figure.legend(title="choice", ncols=3, loc="outside upper right", frameon=False)
+    return figure
+
+
+def plot_canvases(canvases: dict, tile: int):
+    """Canvases put together from tiles, from a level to an array (height, width, 3), with their cut lines."""
+    figure, axes = pyplot.subplots(
+        1, len(canvases), figsize=(11, 3.6), layout="constrained"
+    )
+    for axis, (group, canvas) in zip(axes, canvases.items(), strict=True):
+        height, width = canvas.shape[:2]
+        axis.imshow(canvas)
+        axis.set_title(f"{group}: {width} x {height} px", color=LEVELS[group])
+        axis.set(xticks=range(0, width + 1, tile), yticks=range(0, height + 1, tile))
+        axis.grid(color=BLACK, linewidth=0.8)
+    return figure
+
+
+def plot_rows_of_tokens(kinds, names: list[str]):
+    """
+    The rows of a batch, token by token.
+
+    Args:
+        kinds: (rows, tokens): 0 is padding, 1 text, 2 to 4 the levels.
+        names: Of the rows.
+    """
+    from matplotlib.colors import ListedColormap
+
+    palette = {"padding": "#DDDDDD", "text": BLACK, **LEVELS}
+    figure, axis = pyplot.subplots(figsize=(11, 2.3), layout="constrained")
+    style = {"aspect": "auto", "interpolation": "nearest", "vmin": 0, "vmax": 4}
+    axis.imshow(kinds, cmap=ListedColormap(palette.values()), **style)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_xlabel("position in the row (tokens)")
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in palette.values()]
+    figure.legend(handles, palette, ncols=5, loc="outside upper center", frameon=False)
+    return figure
+
+
+def plot_token_maps(maps: dict, sides):
+    """Image tokens over width and height, from a title to an array (heights, widths) over `sides` in px."""
+    figure, axes = pyplot.subplots(
+        1, len(maps), figsize=(11, 4.6), layout="constrained"
+    )
+    ends = (sides[0], sides[-1])
+    for axis, (title, tokens) in zip(axes, maps.items(), strict=True):
+        drawn = axis.imshow(
+            tokens, origin="lower", extent=(*ends, *ends), cmap="cividis"
+        )
+        axis.set(title=title, xlabel="width of the image (px)")
+        axis.set_ylabel("height of the image (px)")
+        axis.plot(ends, ends, color="white", linestyle=":")
+        figure.colorbar(drawn, ax=axis, label="image tokens", shrink=0.8)
+    return figure
+
+
+def plot_prompts(prompts: dict):
+    """
+    What prompts consist of.
+
+    Args:
+        prompts: From a label to the numbers of tokens by part (the levels and text), and what is answered.
+    """
+    figure, axis = pyplot.subplots(figsize=(9.5, 2.6))
+    colors = {**LEVELS, "text": GRAY}
+    for row, (parts, said) in enumerate(prompts.values()):
+        left = 0
+        for part, tokens in parts.items():
+            label = part if row == 0 else None
+            axis.barh(row, tokens, left=left, color=colors[part], label=label)
+            style = {"ha": "center", "va": "center", "color": "white", "weight": "bold"}
+            axis.text(left + tokens / 2, row, str(tokens), **style)
+            left += tokens
+        axis.text(left + 3, row, f"{left} tokens: {said}", va="center")
+    axis.set_yticks(range(len(prompts)), list(prompts))
+    axis.set(xlabel="tokens of the prompt", xlim=(0, 400))
+    axis.invert_yaxis()
+    axis.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    return figure
+
+
+def plot_answers(images: list, questions: list[str], answers: list[str], right):
+    """Images with the question above and the answer below each; wrong ones are said to be so."""
+    figure, axes = pyplot.subplots(2, 3, figsize=(10.5, 6.6), layout="constrained")
+    rows = zip(axes.flat, images, questions, answers, right, strict=True)
+    for axis, image, question, answer, is_right in rows:
+        axis.imshow(image)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(question, fontsize=11)
+        said = ("right: " if is_right else "wrong: ") + " / ".join(answer.splitlines())
+        axis.set_xlabel(said, fontsize=11, weight="normal" if is_right else "bold")
+    return figure

@@ -1,0 +1,58 @@
+"""Words that are cut, by their sort: against what the tiles show, and what is asked for them."""
+
+import numpy as np
+import pytest
+
+from benchmarks.sawtooth.cutting import grid_view, is_cut, plan_grids
+from benchmarks.sawtooth.measurements.cut_words import SORTS, CutWords, asked_pages, make_page, sort_of
+from benchmarks.sawtooth.measurements.reading import Reader
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, is_held_out
+from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES
+from benchmarks.sawtooth.readers.writing import WORLDS
+
+
+PAGES = range(8)
+
+
+@pytest.mark.parametrize(
+    "box, sort",
+    [
+        ((10, 10, 40, 20), "uncut"),
+        ((10, 95, 40, 105), "row"),
+        ((85, 10, 115, 20), "column"),
+        ((10, 98, 40, 118), None),  # less than a quarter is above the line
+        ((10, 88, 40, 99), None),  # 1 px from the line
+        ((85, 95, 115, 105), None),  # both
+    ],
+)
+def test_sorts(box, sort):
+    assert sort_of(box, (200, 200), (2, 2)) == sort
+
+
+def test_a_page_asks_for_a_held_out_word_of_each_sort():
+    for index in PAGES:
+        sheet = make_page(index, WORLDS["ascii"])
+        size = sheet.image.size
+        grid = plan_grids(*size, TILE_SIZE, PUBLISHED_RANGES)[0]
+        asked = [sheet.words[question.line][0] for question in sheet.questions]
+        for sort, question, word in zip(SORTS, sheet.questions, asked, strict=True):
+            assert (question.text, question.answer) == (f"Read line {question.line + 1}.", word.text)
+            assert is_held_out(word.text) and word.text.islower()
+            assert is_cut(grid_view(0, grid, TILE_SIZE), size, word.box) == (sort != "uncut")
+            left, top, right, bottom = word.box
+            rows = np.arange(1, grid[1]) * size[1] / grid[1]
+            assert ((top < rows) & (rows < bottom)).any() == (sort == "row")
+        assert len({word.text for line in sheet.words for word in line}) == len(sheet.lines), "answers differ"
+
+
+def test_readings_of_the_small_model(trained_model, trained_processor):
+    reader = Reader(trained_model, trained_processor)
+    measurement = CutWords(world="plain", pages=2, methods=("pyramid any",))
+    readings = measurement.measure(reader, "pyramid any")
+    assert [reading.sort for reading in readings] == [*SORTS, *SORTS]
+    assert [reading.page for reading in readings] == [0, 0, 0, 1, 1, 1]
+    pages = asked_pages(2, WORLDS["plain"])
+    assert [reading.word for reading in readings] == [sheet.questions[0].answer for sheet in pages]
+    assert all(reading.read == (reading.answer == reading.word) for reading in readings)
+    assert all(reading.answer for reading in readings) and len({reading.answer for reading in readings}) > 1
+    assert not readings[2].cut_by_all and readings[0].tiles == readings[2].tiles > 5

@@ -1,0 +1,94 @@
+"""Conversations as tokens, and images cut any way: the same as the processor's."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.sawtooth.cutting import METHODS
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE
+from benchmarks.sawtooth.readers.sequences import (
+    IGNORED,
+    PUBLISHED_RANGES,
+    Collate,
+    Cutting,
+    Encoder,
+    Sample,
+    Sheets,
+    normalized,
+)
+from benchmarks.sawtooth.readers.sheet_recipe import BASE, LAST
+from benchmarks.sawtooth.readers.sheet_training import make_processor
+from benchmarks.sawtooth.readers.sheets import Question, render
+
+
+QUESTIONS = (Question("Read line 1.", "a b"), Question("Read line 2.", "(c)"))
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return make_processor(LAST[2])
+
+
+def test_a_conversation_has_the_tokens_of_the_processor(processor):
+    assert LAST[2].output == "reader/any-0"
+    sheet = render("ascii", "held-out", 0)
+    views = METHODS["pyramid any"](*sheet.image.size, TILE_SIZE, None, PUBLISHED_RANGES)
+    tiles = sum(len(view.boxes) for view in views)
+    conversation = []
+    for number, question in enumerate(QUESTIONS):
+        image = [] if number else [{"type": "image", "image": sheet.image}]
+        conversation += [
+            {"role": "user", "content": [*image, {"type": "text", "text": question.text}]},
+            {"role": "assistant", "content": [{"type": "text", "text": question.answer}]},
+        ]
+    inputs = processor.apply_chat_template(
+        conversation, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs={}
+    )
+    input_ids, labels = Encoder(processor)(QUESTIONS, tiles, with_answers=True)
+    assert input_ids == inputs["input_ids"][0, : len(input_ids)].tolist()
+    learned = processor.tokenizer.decode([token for token in labels if token != IGNORED])
+    assert learned == "a b<|im_end|>(c)<|im_end|>"
+    sample = Sheets(processor, "ascii", "held-out", 1, [Cutting("pyramid any")])[0]
+    assert torch.equal(torch.tensor(sample.levels), inputs["tile_levels"])
+    pixels = normalized(torch.from_numpy(sample.tiles).permute(0, 3, 1, 2))
+    torch.testing.assert_close(pixels, inputs["pixel_values"], atol=1e-5, rtol=0)
+
+
+def test_without_answers_it_ends_where_the_model_begins(processor):
+    asked, labels = Encoder(processor)(QUESTIONS, 2, with_answers=False)
+    told, _ = Encoder(processor)(QUESTIONS, 2, with_answers=True)
+    assert asked == told[: len(asked)] and set(labels) == {IGNORED}
+    assert processor.tokenizer.decode(told[len(asked) :]).startswith("a b<|im_end|>")
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_is_masked_and_not_learned(side):
+    tiles = np.zeros((1, 2, 2, 3), np.uint8)
+    samples = [Sample([5, 6, 7], [IGNORED, 6, 7], tiles, [2]), Sample([8], [8], tiles + 255, [2])]
+    batch = Collate(0, side)(samples)
+    second = [0, 0, 8] if side == "left" else [8, 0, 0]
+    assert batch["input_ids"].tolist() == [[5, 6, 7], second]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [int(token == 8) for token in second]]
+    assert batch["labels"].tolist() == [[IGNORED, 6, 7], [token or IGNORED for token in second]]
+    assert batch["pixel_values"].shape == (2, 3, 2, 2) and batch["pixel_values"].dtype == torch.uint8
+    assert normalized(batch["pixel_values"]).unique().tolist() == [-1.0, 1.0]
+
+
+def test_a_batch_is_cut_in_one_way():
+    processor, seen = make_processor(BASE), set()
+    cuttings = (Cutting("global"), Cutting("detailed"))
+    data = Sheets(processor, "plain", "train x", 24, cuttings, batch=4)
+    for start in range(0, 24, 4):
+        levels = {tuple(sorted(set(data[index].levels))) for index in range(start, start + 4)}
+        assert len(levels) == 1
+        seen |= levels
+    assert seen == {(2,), (0,)}
+
+
+def test_the_base_never_sees_two_different_cuttings():
+    for cutting in BASE.cuttings:
+        for size in ((300, 200), (220, 460), (340, 340)):
+            views = METHODS[cutting.method](*size, TILE_SIZE, None, cutting.ranges)
+            grids = [view.grid for view in views if view.grid != (1, 1)]
+            finest = grids[0] if grids else (1, 1)
+            assert all(finest[0] % grid[0] == 0 and finest[1] % grid[1] == 0 for grid in grids)
