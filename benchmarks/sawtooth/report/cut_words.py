@@ -156,8 +156,8 @@ def asked_section(tables: Tables) -> list[str]:
         "number of its line (`measurements/cut_words.py`). Readers were trained on from the same base, for as many "
         "steps each: with plain tiling, with the same grid twice (`repeated`: more tiles, the same cut lines), and "
         "with CIP by both rules. Words read exactly, in % with 95% intervals by bootstrap over pages; a mean over the "
-        "seeds of the training, whose spread the interval leaves out: the last column has every seed. The base never "
-        "saw two different grids.",
+        "seeds of the training, whose spread the interval leaves out: the last column has every seed. The base saw "
+        "one grid, or a second one on the same cut lines, in many numbers of tiles.",
         gate_sentence(readings),
         readings_table(readings),
         "What is due to the cut: the gain on row-cut words minus the gain on uncut words of the same pages.",
