@@ -111,7 +111,7 @@ DEFAULT = MappingProxyType({})
 PLAIN = MappingProxyType({"adaptive_tiles": None})  # InternVL's tiling: no second grid
 TWO_TILES = MappingProxyType({"adaptive_tiles": None, "detailed_tiles": (1, 2)})
 JOINT = MappingProxyType({"complementarity": "joint"})
-# What loses least without training: the section on scoring in RESULTS.md
+# What loses least without training: the section on scoring in results/6m-pyramid.md
 COMPRESSION = MappingProxyType({"queries": "question", "layer": 2, "positions": "keep"})
 CIP = MappingProxyType({"adaptive_tiles": (1, 4)})  # in place of a family's own processor
 FROZEN, LEARNS = False, True  # the vision tower

@@ -59,7 +59,7 @@ class DrawnCompression(RandomKeepRatio):
 
 
 def configure(model: MiniMonkeyForConditionalGeneration) -> None:
-    """What scores best: benchmarks/sawtooth/RESULTS.md."""
+    """What keeps most: the section on scoring in results/6m-compressed.md."""
     config = model.config.scale_compression_config
     config.queries, config.layer, config.positions = "question", 2, "keep"
 
