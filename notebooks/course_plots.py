@@ -140,7 +140,7 @@ def plot_losses(runs: dict):
         runs: From a label to pairs of step and loss.
     """
     figure, axis = _panel(9, 4)
-    for (label, losses), color in zip(runs.items(), (PURPLE, SKY), strict=True):
+    for (label, losses), color in zip(runs.items(), (PURPLE, SKY), strict=False):
         steps, values = zip(*losses, strict=True)
         axis.plot(steps, values, ".", color=color, alpha=0.4)
         smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
@@ -179,4 +179,208 @@ def plot_words_read(models: dict, groups: dict):
     axis.set(ylabel="words to the letter, %", ylim=(0, 118), xticks=range(len(groups)))
     axis.set_xticklabels(groups.values())
     axis.legend(frameon=False, loc="upper left", ncols=len(models))
+    return figure
+
+
+def table(head: list[str], rows: list[list], right: tuple[str, ...] = ()) -> None:
+    """Display a table; columns in `right` are aligned to the right."""
+    from IPython.display import Markdown, display
+
+    from benchmarks.tables import markdown_table
+
+    display(Markdown("\n".join(markdown_table(head, rows, right))))
+
+
+def plot_block(panels: dict):
+    """
+    Accuracy over the place of a word, one panel per direction of the cut lines.
+
+    Args:
+        panels: From "rows" and "columns" to a dict from a label to places (tiles) and accuracies (0 to 1).
+    """
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 3.6), sharey=True, layout="constrained"
+    )
+    for axis, (lines, curves) in zip(axes, panels.items(), strict=True):
+        styles = zip(curves.items(), ("o--", "o-"), (PURPLE, BLACK), strict=True)
+        for (label, (places, accuracies)), style, color in styles:
+            axis.plot(
+                places, 100 * np.array(accuracies), style, color=color, label=label
+            )
+        axis.axvline(1, color=GRAY, linestyle="--", linewidth=1)
+        axis.set(title=f"line between {lines}", xlabel="center of the word, tiles")
+    axes[0].set_ylabel("character accuracy, %")
+    axes[1].legend(frameon=False, loc="lower center")
+    return figure
+
+
+def plot_resamples(statistics: dict):
+    """
+    Histograms of a statistic over resamples, with the limits of 95%.
+
+    Args:
+        statistics: From a name to a dict from what was drawn to the values, in points.
+    """
+    size = {"figsize": (10, 3.4), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(statistics), **size)
+    for axis, (name, drawn) in zip(axes, statistics.items(), strict=True):
+        every = np.concatenate(list(drawn.values()))
+        bins = np.linspace(every.min(), every.max(), 40)
+        for (by, values), color in zip(drawn.items(), (PURPLE, YELLOW), strict=True):
+            style = {"histtype": "stepfilled", "alpha": 0.5, "color": color}
+            axis.hist(values, bins=bins, label=f"drawn by {by}", **style)
+            for limit in np.percentile(values, [2.5, 97.5]):
+                axis.axvline(limit, color=color, linewidth=1.5)
+        axis.set(title=name, xlabel="points of character accuracy")
+        axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
+    axes[0].set_ylabel("resamples of 2,000")
+    axes[0].legend(edgecolor="none", framealpha=1, loc="upper right")
+    return figure
+
+
+def plot_differences(estimates: dict, unit: str, groups: dict | None = None):
+    """
+    Differences with their intervals, one a line.
+
+    Args:
+        estimates: From a label to a difference and both ends of its interval, between -1 and 1.
+        unit: Of the axis.
+        groups: From a label to a color; black by default.
+    """
+    figure, axis = _panel(9.5, 0.7 + 0.5 * len(estimates))
+    for place, (label, estimate) in enumerate(estimates.items()):
+        middle, low, high = (100 * value for value in estimate)
+        color = (groups or {}).get(label, BLACK)
+        spread = [[middle - low], [high - middle]]
+        axis.errorbar(middle, place, xerr=spread, fmt="o", color=color, capsize=4)
+    axis.axvline(0, color=BLACK, linewidth=1)
+    axis.set(yticks=range(len(estimates)), yticklabels=list(estimates), xlabel=unit)
+    axis.set_ylim(len(estimates) - 0.5, -0.5)
+    return figure
+
+
+def plot_kinds(methods: dict):
+    """
+    Words read by several methods, cut and not cut, with their intervals.
+
+    Args:
+        methods: From a method to a dict from a kind of word to a share and both ends of its interval.
+    """
+    figure, axis = _panel(9.5, 0.8 + 0.5 * len(methods))
+    kinds = list(next(iter(methods.values())))
+    for kind, color, shift in zip(kinds, (PURPLE, GRAY), (-0.12, 0.12), strict=True):
+        for place, shares in enumerate(methods.values()):
+            middle, low, high = (100 * value for value in shares[kind])
+            label = kind if place == 0 else None
+            style = {"fmt": "o", "color": color, "capsize": 4, "label": label}
+            axis.errorbar(
+                middle, place + shift, xerr=[[middle - low], [high - middle]], **style
+            )
+    axis.set(
+        yticks=range(len(methods)), yticklabels=list(methods), xlabel="words read, %"
+    )
+    axis.set_ylim(len(methods) - 0.5, -0.5)
+    axis.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def plot_scores(wrong: list[int], scores: dict):
+    """Scores over the number of wrong letters; `scores` are from a label to values between 0 and 1."""
+    figure, axis = _panel(9, 3.6)
+    for (label, values), color, style in zip(
+        scores.items(), (BLACK, SKY, YELLOW), ("o-", "s-", "^--"), strict=True
+    ):
+        axis.plot(wrong, values, style, color=color, label=label)
+    axis.set(xlabel=f"wrong letters of {wrong[-1]}", ylabel="score", xticks=list(wrong))
+    axis.legend(frameon=False)
+    return figure
+
+
+def show_card(card) -> None:
+    """Display a model card: its head as code, its text as a quotation."""
+    from IPython.display import Markdown, display
+
+    lines = [
+        "```yaml",
+        *str(card.data).splitlines(),
+        "```",
+        "",
+        *card.text.strip().splitlines(),
+    ]
+    lines = [
+        f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines
+    ]
+    display(Markdown("\n".join(f"> {line}" for line in lines)))
+
+
+def plot_files(sizes: dict, pushed: set):
+    """Sizes of the files of a folder, and which of them are pushed."""
+    names = sorted(sizes, key=sizes.get)
+    figure, axis = _panel(9.5, 5.2)
+    colors = [SKY if name in pushed else PURPLE for name in names]
+    axis.barh(names, [sizes[name] for name in names], color=colors)
+    for row, name in enumerate(names):
+        axis.text(sizes[name] * 1.15, row, f"{sizes[name] / 1000:,.1f} kB", va="center")
+    axis.set(xscale="log", xlabel="size (bytes)", xlim=(50, 1e9))
+    axis.tick_params(axis="y", labelsize=10)
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in (SKY, PURPLE)]
+    axis.legend(
+        handles, ["is pushed", "stays at home"], loc="lower right", frameon=False
+    )
+    return figure
+
+
+def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels: dict):
+    """
+    Commits of several repositories.
+
+    Args:
+        history: From a repository to its commits, oldest first.
+        offsets: Column of the first commit of each.
+        arrows: Pairs of commits: from what the second was trained.
+        labels: From a commit to what stands below it.
+    """
+    figure, axis = pyplot.subplots(figsize=(10.5, 3.6))
+    tips = {}
+    for row, ((name, commits), offset) in enumerate(
+        zip(history.items(), offsets, strict=True)
+    ):
+        for column, commit in enumerate(commits, start=offset):
+            tips[commit] = (column, -row)
+            color = SKY if column > offset else GRAY
+            axis.plot(column, -row, "o", markersize=13, color=color)
+            axis.text(column, -row - 0.3, commit[:7], ha="center", fontsize=10)
+        axis.plot(
+            [offset, offset + len(commits) - 1], [-row, -row], color=SKY, zorder=0
+        )
+        axis.text(-0.5, -row, name, ha="right", va="center")
+    style = {"arrowstyle": "-|>", "color": PURPLE, "shrinkA": 8, "shrinkB": 8}
+    for start, end in arrows:
+        axis.annotate("", tips[end], tips[start], arrowprops=style)
+    for commit, label in labels.items():
+        column, row = tips[commit]
+        axis.text(column, row - 0.5, label, ha="center", color=PURPLE)
+    axis.set(xlim=(-0.5, 8), ylim=(-2.6, 0.5))
+    axis.set_axis_off()
+    return figure
+
+
+def plot_answers(page, answers: dict, right: tuple[str, str]):
+    """
+    A page once per version of a model, with what that version says below.
+
+    Args:
+        page: A PIL image.
+        answers: From a version to a dict from a question to an answer.
+        right: A question and its right answer; versions that answer otherwise are in another color.
+    """
+    size = {"figsize": (11, 2.9), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(answers), **size)
+    question, answer = right
+    for axis, (version, said) in zip(axes, answers.items(), strict=True):
+        axis.imshow(page)
+        axis.set(xticks=[], yticks=[], title=version)
+        text = "\n".join(f"{asked}\n  {answered!r}" for asked, answered in said.items())
+        color = BLACK if said[question] == answer else PURPLE
+        axis.set_xlabel(text, loc="left", fontsize=10, color=color)
     return figure
