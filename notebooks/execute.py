@@ -22,6 +22,9 @@ from tqdm import tqdm
 
 FOLDER = Path(__file__).resolve().parent
 SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+SOLUTION = re.compile(
+    r"<details>\n<summary>Solution</summary>\n\n```python\n(.*?)```", flags=re.DOTALL
+)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 INDEX = """\
 # Notebooks
@@ -45,24 +48,53 @@ Three routes, if you don't want all of them:
 """
 
 
+def solutions(notebook: nbformat.NotebookNode) -> list[str]:
+    """The code of the exercises' solutions, which stand collapsed in the text."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [code for text in texts for code in SOLUTION.findall(text)]
+
+
 def execute(source: Path) -> nbformat.NotebookNode:
-    """The notebook of `source` with outputs, execution counts from 1, and how long it took."""
+    """
+    The notebook of `source` with outputs, execution counts from 1, and how long it took. The solutions run behind its
+    last cell; their outputs aren't kept, but a solution that fails ends the run.
+    """
     notebook = jupytext.read(source)
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    )
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # jupytext's are random
+    shown, solved = len(notebook.cells), solutions(notebook)
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in solved]
     resources = {"metadata": {"path": str(FOLDER)}}
-    client = NotebookClient(notebook, timeout=900, record_timing=False, resources=resources)
+    client = NotebookClient(
+        notebook, timeout=900, record_timing=False, resources=resources
+    )
     start = time.perf_counter()
     # Beside other work, threads that spin while they wait cost minutes
-    quiet = {"PYTHONWARNINGS": "ignore", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    quiet = {
+        "PYTHONWARNINGS": "ignore",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+    }
     client.execute(env=os.environ | quiet)
     for cell in notebook.cells:
-        noise = [output["text"] for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+        noise = [
+            output["text"]
+            for output in cell.get("outputs", [])
+            if output.get("name") == "stderr"
+        ]
         if noise:
-            raise RuntimeError(f"{source.name} writes to stderr:\n{cell.source}\n{''.join(noise)}")
-    today = str(datetime.date.today())
-    notebook.metadata["minimonkey"] = {"seconds": round(time.perf_counter() - start), "verified": today}
+            raise RuntimeError(
+                f"{source.name} writes to stderr:\n{cell.source}\n{''.join(noise)}"
+            )
+    del notebook.cells[shown:]
+    notebook.metadata["minimonkey"] = {
+        "seconds": round(time.perf_counter() - start),
+        "solved": solved,
+        "verified": str(datetime.date.today()),
+    }
     return notebook
 
 
@@ -71,7 +103,9 @@ def first_figure(notebook: nbformat.NotebookNode) -> tuple[bytes, str]:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                return base64.b64decode(output["data"]["image/png"]), output["metadata"]["image/png"]["alt"]
+                return base64.b64decode(output["data"]["image/png"]), output[
+                    "metadata"
+                ]["image/png"]["alt"]
     raise ValueError("The notebook has no figure.")
 
 
@@ -83,13 +117,19 @@ def write_index() -> None:
         notebook = nbformat.read(path, as_version=4)
         first = notebook.cells[0].source
         title = re.search(r"^# (.+)$", first, flags=re.MULTILINE)[1]
-        lesson = re.search(r"\*\*You will learn\*\*:? *(.+?)(?:\n>? *\n|\n> \*\*|\Z)", first, flags=re.DOTALL)[1]
+        lesson = re.search(
+            r"\*\*You will learn\*\*:? *(.+?)(?:\n>? *\n|\n> \*\*|\Z)",
+            first,
+            flags=re.DOTALL,
+        )[1]
         lesson = " ".join(lesson.replace("\n>", " ").split())
         picture, alt = first_figure(notebook)
         image = FOLDER / "images" / f"{path.stem}.png"
         image.write_bytes(picture)
         seconds = notebook.metadata["minimonkey"]["seconds"]
-        text += f"## [{title}]({path.name})\n\nYou will learn {lesson} ({seconds} s)\n\n"
+        text += (
+            f"## [{title}]({path.name})\n\nYou will learn {lesson} ({seconds} s)\n\n"
+        )
         text += f"![{alt}](images/{image.name})\n\n"
         rows.append(f"| {path.name[:2]} | [{title}]({path.name}) | {seconds} s |")
     index = INDEX.replace("{table}", "\n".join(rows))
@@ -97,11 +137,21 @@ def write_index() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("numbers", nargs="*", help="which ones, such as 02; default: all")
-    parser.add_argument("--no-index", action="store_true", help="leave README.md as it is")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "numbers", nargs="*", help="which ones, such as 02; default: all"
+    )
+    parser.add_argument(
+        "--no-index", action="store_true", help="leave README.md as it is"
+    )
     arguments = parser.parse_args()
-    chosen = [source for source in SOURCES if not arguments.numbers or source.name[:2] in arguments.numbers]
+    chosen = [
+        source
+        for source in SOURCES
+        if not arguments.numbers or source.name[:2] in arguments.numbers
+    ]
     for source in (progress := tqdm(chosen)):
         progress.set_description(source.stem)
         nbformat.write(execute(source), source.with_suffix(".ipynb"))

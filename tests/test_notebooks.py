@@ -1,5 +1,6 @@
 """The stored notebooks are those of their sources, ran in order without noise, and lead to each other."""
 
+import ast
 import configparser
 import re
 import shutil
@@ -25,6 +26,16 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture
 def notebook(path):
     return nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+
+
+@pytest.fixture
+def execute(repository, monkeypatch):
+    """The script that executes the notebooks."""
+    monkeypatch.syspath_prepend(str(repository / "notebooks"))
+    import execute
+
+    yield execute
+    del sys.modules["execute"]
 
 
 def code_cells(notebook):
@@ -82,11 +93,17 @@ def test_links_lead_somewhere_and_to_its_neighbors(path, notebook):
     assert {path.name, f"{COLAB}/{path.stem}.ipynb", *(f"{stem}.ipynb" for stem in neighbors)} <= set(links)
 
 
+def test_contents_are_its_headings(notebook):
+    headings = re.findall(r"^## (.+)$", re.sub(r"```.*?```", "", texts(notebook), flags=re.DOTALL), flags=re.MULTILINE)
+    contents = re.findall(r"\[([^\]]+)\]\(#([^)]+)\)", notebook.cells[0].source)
+    assert contents in ([], [(heading, heading.replace(" ", "-")) for heading in headings])
+
+
 def test_all_begin_with_the_same_setup(repository):
-    """But for its last line, where some start a Hub."""
+    """But for its last line, where some start a Hub, and the line breaks, which are the formatter's."""
     sources = [jupytext.read(path) for path in (repository / "notebooks").glob("[0-9][0-9]_*.py")]
     first = [code_cells(source)[0] for source in sources]
-    assert len({tuple(cell.source.splitlines()[:-1]) for cell in first}) == 1
+    assert len({ast.dump(ast.Module(ast.parse(cell.source).body[:-1])) for cell in first}) == 1
     assert all(cell.metadata.tags == ["setup"] for cell in first)
 
 
@@ -102,22 +119,25 @@ def test_it_ran_with_versions_that_are_supported(repository, notebook):
         assert ranges[name].contains(printed[name], prereleases=True), name
 
 
-def test_each_exercise_has_its_solution_collapsed_below_it(notebook):
+def test_each_exercise_has_its_solution_collapsed_below_it(path, notebook, execute):
+    """In the text, where it is collapsed wherever people read, or in a cell that is collapsed in JupyterLab."""
     parts = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            parts += ["exercise"] * len(re.findall(r"^### Exercise ", cell.source, flags=re.MULTILINE))
+            found = re.findall(r"^### Exercise |^<summary>Solution</summary>$", cell.source, flags=re.MULTILINE)
+            parts += ["exercise" if each.startswith("###") else "solution" for each in found]
         elif "solution" in cell.metadata.get("tags", []):
             assert cell.metadata["jupyter"]["source_hidden"] is True
             parts.append("solution")
     assert parts and parts == ["exercise", "solution"] * (len(parts) // 2)
+    collapsed = texts(notebook).count("<summary>Solution</summary>")
+    solved = execute.solutions(jupytext.read(path))
+    assert len(solved) == collapsed
+    assert notebook.metadata["minimonkey"].get("solved", []) == solved  # these ran when the notebook did
 
 
-def test_the_index_is_made_of_the_notebooks(repository, monkeypatch, tmp_path):
+def test_the_index_is_made_of_the_notebooks(repository, monkeypatch, tmp_path, execute):
     folder = repository / "notebooks"
-    monkeypatch.syspath_prepend(str(folder))
-    import execute
-
     for path in folder.glob("*.ipynb"):
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(execute, "FOLDER", tmp_path)
@@ -125,4 +145,3 @@ def test_the_index_is_made_of_the_notebooks(repository, monkeypatch, tmp_path):
     assert (tmp_path / "README.md").read_text("utf-8") == (folder / "README.md").read_text("utf-8")
     for image in (tmp_path / "images").iterdir():
         assert image.read_bytes() == (folder / "images" / image.name).read_bytes()
-    del sys.modules["execute"]
