@@ -13,7 +13,7 @@
 > **Time**: 15 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
 > **Contents**: [Count before you run](#Count-before-you-run) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time it in turns](#Time-it-in-turns) ·
-> [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [Exercises](#Exercises) · [References](#References)
+> [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [Exercises](#Exercises) · [References](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -184,7 +184,7 @@ for ratio in ("1.0", "0.5"):
 
 # %% [markdown]
 """
-Half as many again. This is counted from the published sizes; nothing was run on a GPU.
+About half as many more. This is counted from the published sizes; nothing was run on a GPU.
 
 ## A chat under compression
 
@@ -307,7 +307,7 @@ In proportion to the prompt: the scores are summed over 64 queries at a time.
 
 ## Batches
 
-**Predict**: four pages of different sizes in one batch. Are the answers those of one by one?
+**Predict**: four pages of different sizes in one batch. Are the answers the same as one by one?
 """
 
 # %%
@@ -338,11 +338,11 @@ assert together == alone
 
 # %% [markdown]
 """
-The same, since padding is masked. The time is another matter: shorter rows are computed at the length of the longest one, and until the last answer is written. On a CPU don't count on a gain. Put pages of about one size together.
+The same, since padding is masked. The time is another matter: shorter rows are computed at the length of the longest one, and all rows run until the last answer is written. On a CPU don't count on a gain. Put pages of about one size together.
 
 ## Serve it
 
-`examples/serve.py` is `transformers serve`, told about this model. It speaks the API of OpenAI, so that any client of it can send an image. Here it listens on this machine alone.
+`examples/serve.py` is `transformers serve`, told about this model. It speaks OpenAI's API, so any client of that API can send an image. Here it listens on this machine alone.
 
     pip install -e '.[serve]'
     python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
@@ -577,7 +577,7 @@ if the language model is deep and the prompt long. How to serve: `examples/serve
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [start again](00_ask_an_image.ipynb) with your own images.
 
-## References
+## References and further reading
 
 - Huang et al., *Mini-Monkey: Alleviating the Semantic Sawtooth Effect for Lightweight MLLMs via Complementary Image Pyramid*, ICLR 2025, [arXiv 2408.02034](https://arxiv.org/abs/2408.02034). Cite this one.
 - Kwon et al., *Efficient Memory Management for Large Language Model Serving with PagedAttention*, [arXiv 2309.06180](https://arxiv.org/abs/2309.06180): why vLLM keeps caches in blocks. [vLLM's documentation](https://docs.vllm.ai).

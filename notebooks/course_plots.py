@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import pyplot
 
-from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
 
 
 def _panel(width: float, height: float):
@@ -180,15 +180,6 @@ def plot_words_read(models: dict, groups: dict):
     axis.set_xticklabels(groups.values())
     axis.legend(frameon=False, loc="upper left", ncols=len(models))
     return figure
-
-
-def table(head: list[str], rows: list[list], right: tuple[str, ...] = ()) -> None:
-    """Display a table; columns in `right` are aligned to the right."""
-    from IPython.display import Markdown, display
-
-    from benchmarks.tables import markdown_table
-
-    display(Markdown("\n".join(markdown_table(head, rows, right))))
 
 
 def plot_block(panels: dict):
@@ -383,4 +374,124 @@ def plot_answers(page, answers: dict, right: tuple[str, str]):
         text = "\n".join(f"{asked}\n  {answered!r}" for asked, answered in said.items())
         color = BLACK if said[question] == answer else PURPLE
         axis.set_xlabel(text, loc="left", fontsize=10, color=color)
+    return figure
+
+
+def plot_tiles(tiles: list, levels: list[str], columns: int):
+    """
+    Tiles in the order of the prompt, numbered, framed in the color of their level.
+
+    Args:
+        tiles: (height, width, 3) each, between -1 and 1.
+        levels: Of each, a name in `LEVELS`.
+        columns: Of the figure.
+    """
+    rows = -(-len(tiles) // columns)
+    size = {"figsize": (9, 1.55 * rows), "layout": "constrained", "squeeze": False}
+    figure, axes = pyplot.subplots(rows, columns, **size)
+    for axis in axes.flat[len(tiles) :]:
+        axis.set_axis_off()
+    shown = zip(axes.flat, tiles, levels, strict=False)
+    for number, (axis, tile, level) in enumerate(shown):
+        axis.imshow(tile * 0.5 + 0.5)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(str(number), fontsize=10, pad=3)
+        axis.spines[:].set(visible=True, color=LEVELS[level], linewidth=3)
+    return figure
+
+
+def plot_families(accuracies: dict, trainings: dict):
+    """
+    Accuracy with and without a second grid, one panel per family.
+
+    Args:
+        accuracies: From a family to a dict from (training, label) to an accuracy and both ends of its interval.
+        trainings: From a training to how the axis names it.
+    """
+    size = {"figsize": (10, 3.6), "sharey": True, "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(accuracies), **size)
+    for axis, (family, found) in zip(axes, accuracies.items(), strict=True):
+        labels = list(dict.fromkeys(label for _, label in found))
+        for place, training in enumerate(trainings):
+            for label, shift, color in zip(
+                labels, (-0.1, 0.1), (BLUE, ORANGE), strict=True
+            ):
+                middle, low, high = (100 * value for value in found[training, label])
+                spread = [[middle - low], [high - middle]]
+                style = {"fmt": "o", "color": color, "capsize": 4}
+                name = label if place == 0 else None
+                axis.errorbar(place + shift, middle, yerr=spread, label=name, **style)
+        axis.set(
+            title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5), ylim=(0, 100)
+        )
+        axis.set_xticklabels(trainings.values())
+    axes[0].set_ylabel("character accuracy, %")
+    axes[0].legend(frameon=False, loc="lower left", title="second grid")
+    return figure
+
+
+def plot_heads(before: list[str], after: list[str]):
+    """
+    Rows of a matrix by head, before and after they are sorted; "" is a gap.
+
+    Args:
+        before, after: Names of heads such as "q0", "k0" and "v0".
+    """
+    figure, axis = _panel(9, 3.4)
+    colors = {"q": SKY, "k": YELLOW, "v": PURPLE}
+    for row, order in ((1, before), (0, after)):
+        for place, head in enumerate(order):
+            if head:
+                style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
+                axis.barh(row, 1, left=place, **style)
+                axis.text(place + 0.5, row, head, ha="center", va="center", fontsize=13)
+    for name in "qkv":
+        start = next(place for place, head in enumerate(after) if head.startswith(name))
+        axis.text(start, -0.42, f"{name}_proj", fontsize=12)
+    axis.set(
+        yticks=(1, 0), yticklabels=("wqkv", "converted"), xlabel="rows, in heads of 16"
+    )
+    axis.set(ylim=(-0.6, 1.4), xlim=(0, len(after) + 0.1))
+    half = len(before) // 2
+    for group, start in enumerate((0, half)):
+        axis.text(start, 1.27, f"group of key-value head {group}", fontsize=11)
+    return figure
+
+
+def plot_added_memory(ways: dict, checkpoint: float):
+    """Memory that each way adds, in GB, beside the size of the checkpoint."""
+    figure, axis = _panel(9, 3)
+    colors = [PURPLE if size > checkpoint else SKY for size in ways.values()]
+    bars = axis.barh(list(ways), list(ways.values()), color=colors)
+    axis.bar_label(bars, fmt="%.2f", padding=4)
+    axis.axvline(checkpoint, color=BLACK, linestyle="--")
+    label = f"memory that is added, GB (dashed: the checkpoint itself, {checkpoint} GB)"
+    axis.set(xlabel=label, xlim=(0, 6))
+    axis.invert_yaxis()
+    return figure
+
+
+def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
+    """
+    What checkpoints take, stacked: weights, and cache and work on top of them.
+
+    Args:
+        weights: From a format of numbers to GiB, one per checkpoint.
+        work: GiB of cache and work, one per checkpoint.
+        names: Of the checkpoints.
+        card: GiB, a dashed line.
+    """
+    figure, axis = _panel(10, 4.8)
+    places = np.arange(len(names))
+    for shift, ((kind, sizes), color) in enumerate(
+        zip(weights.items(), (PURPLE, SKY, YELLOW), strict=True)
+    ):
+        left = places + 0.27 * (shift - 1)
+        axis.bar(left, sizes, 0.25, color=color, label=kind)
+        rest = axis.bar(left, work, 0.25, bottom=sizes, color=GRAY)
+    rest.set_label("cache and work")
+    axis.axhline(card, color=BLACK, linestyle="--")
+    axis.set(yscale="log", ylim=(1, 200), ylabel=f"GiB (dashed: {card})", xticks=places)
+    axis.set_xticklabels(names)
+    axis.legend(frameon=False, loc="upper left")
     return figure
