@@ -445,7 +445,8 @@ A LLaVA-OneVision sample with two images is not cut at all by its family. What d
 ```python
 text = "<image><image>Read."
 options = {"text": [text], "images": [[page, page]], "return_tensors": "pt"}
-first, second = (each["llava_onevision"](**options) for each in (own, cip))
+processors = (own["llava_onevision"], cip["llava_onevision"])
+first, second = (processor(**options) for processor in processors)
 print({name: tuple(value.shape) for name, value in second.items()})
 assert equal(first, second)  # nothing
 ```

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib import pyplot
 
+from benchmarks.sawtooth.readers.scores import character_accuracy
 from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
 
 
@@ -180,6 +181,31 @@ def plot_words_read(models: dict, groups: dict):
     axis.set_xticklabels(groups.values())
     axis.legend(frameon=False, loc="upper left", ncols=len(models))
     return figure
+
+
+def block_curves(block: list, stored, axis: str) -> dict:
+    """
+    Places along an axis and mean accuracies there, for `plot_block`.
+
+    Args:
+        block: Readings made just now (`WordReading`).
+        stored: The table of the stored readings of the same block.
+        axis: "x" or "y".
+    """
+    found = {}
+    for reading in block:
+        if reading.axis == axis:
+            score = character_accuracy(reading.word, reading.answer)
+            found.setdefault(reading.position, []).append(score)
+    places = sorted(found)
+    means = stored[stored["axis"] == axis].groupby("position")["accuracy"].mean()
+    return {
+        f"read just now, {len({reading.word for reading in block})} words": (
+            places,
+            [np.mean(found[place]) for place in places],
+        ),
+        f"stored, {stored['word'].nunique()} words": (list(means.index), list(means)),
+    }
 
 
 def plot_block(panels: dict):
