@@ -12,9 +12,7 @@
 > **You need**: Transformers' `from_pretrained`.
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [What is published, and what is here](#What-is-published,-and-what-is-here) · [Convert](#Convert) · [What became of the names](#What-became-of-the-names) · [The one layout that is easy to get wrong](#The-one-layout-that-is-easy-to-get-wrong) ·
-> [Does it compute what the published code computes?](#Does-it-compute-what-the-published-code-computes?) · [And back, bit for bit](#And-back,-bit-for-bit) · [Which ones can be converted](#Which-ones-can-be-converted) · [What does it take to convert one?](#What-does-it-take-to-convert-one?) ·
-> [Which one fits on my card?](#Which-one-fits-on-my-card?) · [Exercises](#Exercises) · [References](#References-and-further-reading)
+> **Contents**: [What is published, and what is here](#What-is-published,-and-what-is-here) · [Convert](#Convert) · [What became of the names](#What-became-of-the-names) · [The one layout that is easy to get wrong](#The-one-layout-that-is-easy-to-get-wrong) · [Does it compute what the published code computes?](#Does-it-compute-what-the-published-code-computes?) · [And back, bit for bit](#And-back,-bit-for-bit) · [Which ones can be converted](#Which-ones-can-be-converted) · [What does it take to convert one?](#What-does-it-take-to-convert-one?) · [Which one fits on my card?](#Which-one-fits-on-my-card?) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]

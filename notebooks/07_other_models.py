@@ -12,8 +12,7 @@
 > **You need**: [02 The complementary image pyramid](02_complementary_image_pyramid.ipynb) and a rough idea of a processor ([03 The processor](03_processor.ipynb)).
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [One processor in place of another](#One-processor-in-place-of-another) · [Switched off, nothing has changed](#Switched-off,-nothing-has-changed) · [Where the new tiles enter](#Where-the-new-tiles-enter) · [The tiles, family by family](#The-tiles,-family-by-family) ·
-> [A model runs on it](#A-model-runs-on-it) · [Does it help? What trained models read](#Does-it-help?-What-trained-models-read) · [Exercises](#Exercises) · [References](#References-and-further-reading)
+> **Contents**: [One processor in place of another](#One-processor-in-place-of-another) · [Switched off, nothing has changed](#Switched-off,-nothing-has-changed) · [Where the new tiles enter](#Where-the-new-tiles-enter) · [The tiles, family by family](#The-tiles,-family-by-family) · [A model runs on it](#A-model-runs-on-it) · [Does it help? What trained models read](#Does-it-help?-What-trained-models-read) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]

@@ -12,9 +12,7 @@
 > **You need**: [01 The semantic sawtooth](01_semantic_sawtooth.ipynb).
 > **Time**: 20 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [One block of the sawtooth benchmark](#One-block-of-the-sawtooth-benchmark) · [A depth and its interval](#A-depth-and-its-interval) · [Why the interval is drawn over words](#Why-the-interval-is-drawn-over-words) ·
-> [Does training with CIP pay?](#Does-training-with-CIP-pay?-The-comparison-decides) · [And a real recognizer?](#And-a-real-recognizer?) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [The published numbers](#The-published-numbers) · [How harnesses score](#How-harnesses-score) ·
-> [What a harness asks of a model](#What-a-harness-asks-of-a-model) · [Exercises](#Exercises) · [References](#References-and-further-reading)
+> **Contents**: [One block of the sawtooth benchmark](#One-block-of-the-sawtooth-benchmark) · [A depth and its interval](#A-depth-and-its-interval) · [Why the interval is drawn over words](#Why-the-interval-is-drawn-over-words) · [Does training with CIP pay? The comparison decides](#Does-training-with-CIP-pay?-The-comparison-decides) · [And a real recognizer?](#And-a-real-recognizer?) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [The published numbers](#The-published-numbers) · [How harnesses score](#How-harnesses-score) · [What a harness asks of a model](#What-a-harness-asks-of-a-model) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]

@@ -12,8 +12,7 @@
 > **You need**: a processor and a model ([03 The processor](03_processor.ipynb), [04 The model](04_model.ipynb)), scale compression ([05 Scale compression](05_scale_compression.ipynb)).
 > **Time**: 15 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [Count before you run](#Count-before-you-run) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time it in turns](#Time-it-in-turns) ·
-> [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [Exercises](#Exercises) · [References](#References-and-further-reading)
+> **Contents**: [Count before you run](#Count-before-you-run) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time it in turns](#Time-it-in-turns) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
