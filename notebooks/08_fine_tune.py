@@ -7,9 +7,12 @@
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/08_fine_tune.ipynb) [Source of this notebook](08_fine_tune.py)
 
 > **You will learn**: how to get from a folder of images to a better checkpoint in minutes, how to tell on held-out images whether it is
-> better, what it has forgotten, and how LoRA goes from training to a merged model.
+> better, how to keep what it could before, and what LoRA gains and costs beside training all weights.
 >
-> **You need**: a model that answers ([00](00_ask_an_image.ipynb)). **Time**: about 3 min **Hardware**: two CPU cores, 3 GB of memory.
+> **You need**: a model that answers ([00 Ask an image](00_ask_an_image.ipynb)).
+> **Time**: 12 min to read, 5 min to run. **Hardware**: two CPU cores, 3 GB of memory.
+>
+> **Contents**: [Find out what it can't read](#Find-out-what-it-can't-read) · [Write your data down](#Write-your-data-down) · [Train](#Train) · [Is it better? What was forgotten?](#Is-it-better?-What-was-forgotten?) · [LoRA: learn a little beside the weights](#LoRA:-learn-a-little-beside-the-weights) · [The same with the 2B model on 24 GB](#The-same-with-the-2B-model-on-24-GB) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -19,9 +22,21 @@ import sys
 from importlib.util import find_spec
 
 if find_spec("course") is None:  # Colab, or a Jupyter of your own
-    source = os.environ.get("MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey")
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "-c", "minimonkey/constraints.txt"]
+    source = os.environ.get(
+        "MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey"
+    )
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True
+    )
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-c",
+        "minimonkey/constraints.txt",
+    ]
     subprocess.run([*install, "-e", "./minimonkey[notebooks]"], check=True)
     os.chdir("minimonkey/notebooks")
     sys.path.insert(0, os.getcwd())
@@ -37,16 +52,21 @@ course.need("train", "accelerate", "peft", "trl", "datasets")
 """
 ## Find out what it can't read
 
-Before you train, measure. The small checkpoint of this repository reads rendered lower-case text, in DejaVu Sans alone; it is not the published model. Your data here are words in another typeface, STIX, which looks like Times. The words of the test
+Before you train, measure. The small checkpoint of this repository reads rendered text; it is not the published model. Your data here are words in another typeface, STIX, which looks like Times. The words of the test
 are held out: none was ever seen in training, here or before.
 
-**Predict**: a reader that spells 9 of 10 words in the one typeface: how many in the other?
+**Predict**: a model reads 9 of 10 words in one typeface. How many does it read in another?
 """
 
 # %%
 import numpy as np
 
-from benchmarks.sawtooth.readers.rendering import draw_page, generator, load_font, random_word
+from benchmarks.sawtooth.readers.rendering import (
+    draw_page,
+    generator,
+    load_font,
+    random_word,
+)
 
 
 def draw(split, index, font):
@@ -63,20 +83,15 @@ def draw(split, index, font):
 
 OLD, NEW = "DejaVuSans", "STIXGeneral"
 number = 64 if course.FAST else 300
-tests = {font: [draw("test", index, font) for index in range(number)] for font in (OLD, NEW)}
-assert len({page.text for page in tests[NEW]}) > 0.8 * number
+tests = {
+    font: [draw("test", index, font) for index in range(number)] for font in (OLD, NEW)
+}
 
 # %%
-import matplotlib.pyplot as plt
+import course_plots
 
-figure, axes = plt.subplots(2, 6, figsize=(10, 3.7), layout="constrained")
-for row, font in zip(axes, tests, strict=True):
-    for axis, page in zip(row, tests[font], strict=False):
-        axis.imshow(page.image)
-        axis.set_title(page.text)
-        axis.set_axis_off()
 course.show(
-    figure,
+    course_plots.plot_samples([tests[font][:6] for font in tests]),
     alt="Six small images of single words in a sans serif typeface above, six in a typeface with serifs below.",
     caption="Above: what the checkpoint knows. Below: what it is to learn. The titles are the answers.",
 )
@@ -92,10 +107,12 @@ processor = MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT)
 
 
 # %%
+QUESTION = {"type": "text", "text": "Read the text."}
+
+
 def chat(image):
-    return [
-        {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": "Read the text."}]}
-    ]
+    content = [{"type": "image", "image": image}, QUESTION]
+    return [{"role": "user", "content": content}]
 
 
 def prepare(pages):
@@ -104,41 +121,44 @@ def prepare(pages):
 
 def read(model, pages):
     batch = prepare(pages)
-    ids = model.eval().generate(**batch, max_new_tokens=12, do_sample=False)[:, batch["input_ids"].shape[1] :]
-    return processor.batch_decode(ids, skip_special_tokens=True)
+    ids = model.eval().generate(**batch, max_new_tokens=12, do_sample=False)
+    answers = ids[:, batch["input_ids"].shape[1] :]
+    return processor.batch_decode(answers, skip_special_tokens=True)
 
 
 # %%
+def interval(right):
+    """A share, and half of its 95% interval by the normal approximation."""
+    share = right.mean()
+    return share, 1.96 * (share * (1 - share) / len(right)) ** 0.5
+
+
 def evaluate(model):
     """Which words of each typeface are read to the letter: arrays of (words,)."""
     right = {}
     for font, pages in tests.items():
         texts = read(model, pages)
-        right[font] = np.array([page.text == text for page, text in zip(pages, texts, strict=True)])
+        hits = [page.text == text for page, text in zip(pages, texts, strict=True)]
+        right[font] = np.array(hits)
         share, half = interval(right[font])
         characters = score(pages, texts)["character_accuracy"]
-        print(
-            f"{font:12} {share:.3f} ± {half:.3f} of {number} words to the letter, {characters:.3f} of the characters"
-        )
+        print(f"{font:12} {share:.2f} ± {half:.2f} of {number} words to the letter,")
+        print(f"{'':12} {characters:.2f} of the characters")
     return right
 
 
-def interval(right):
-    """A share, and half of its 95% interval by the normal approximation."""
-    return right.mean(), 1.96 * (right.mean() * (1 - right.mean()) / len(right)) ** 0.5
-
-
-model = MiniMonkeyForConditionalGeneration.from_pretrained(course.CHECKPOINT, dtype=torch.float32)
+model = MiniMonkeyForConditionalGeneration.from_pretrained(course.CHECKPOINT).float()
 before = evaluate(model)
-assert before[OLD].mean() > 0.8 and before[NEW].mean() < 0.4
 
 # %% [markdown]
 """
-So there is something to learn: most letters are recognized, most words have one that isn't.
+So there is something to learn: in the new typeface most letters are recognized, but too many words have one that isn't.
 
 ## Write your data down
 
 A line of `chats.jsonl` is one chat, with the paths of its images relative to the file. Yours may come from a table, a form, a labelling tool: this is all that is needed.
+
+**Mix old data in.** A model that is trained on one thing alone forgets others. So every fourth word here is set in the old typeface, as a reminder of what it can do already. With published weights you don't have the data they were trained on, but some pages of the kind that must not get worse you do have.
 
 **Predict**: which tokens of a chat will the loss be on: question, image, answer?
 """
@@ -148,14 +168,26 @@ import json
 
 folder = course.working_folder("08")
 (folder / "images").mkdir()
-lines = []
-for index in range(480):
-    page = draw("train", index, NEW)
-    page.image.save(folder / "images" / f"{index}.png")
-    question = [{"type": "image", "image": f"images/{index}.png"}, {"type": "text", "text": "Read the text."}]
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": page.text}]
-    lines.append(json.dumps({"messages": messages}))
-(folder / "chats.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def write_chats(name, font_of):
+    """480 chats about a word each; `font_of` gives the typeface of each."""
+    lines = []
+    for index in range(480):
+        font = font_of(index)
+        page, image = draw("train", index, font), f"images/{font}-{index}.png"
+        page.image.save(folder / image)
+        question = [{"type": "image", "image": image}, QUESTION]
+        messages = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": page.text},
+        ]
+        lines.append(json.dumps({"messages": messages}))
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return lines
+
+
+lines = write_chats("mixed.jsonl", lambda index: NEW if index % 4 else OLD)
 print(lines[0])
 
 # %%
@@ -165,25 +197,23 @@ datasets.disable_progress_bars()
 sys.path.append(str(course.ROOT / "examples"))
 from finetune_data import ChatCollator, load_chats
 
-chats = load_chats(str(folder / "chats.jsonl"))
+chats = load_chats(str(folder / "mixed.jsonl"))
 batch = ChatCollator(processor)([chats[0], chats[1]])
 answers = [processor.decode(row[row >= 0]) for row in batch["labels"]]
-counts = {name: tuple(batch[name].shape) for name in ("input_ids", "labels", "pixel_values")}
-print(counts, answers)
-texts = [json.loads(line)["messages"][1]["content"] for line in lines[:2]]
-assert answers == [f"{text}<|im_end|>" for text in texts]  # -100 everywhere else
-trained = {draw("train", index, NEW).text for index in range(480)}
-assert not trained & {page.text for page in tests[NEW]}
+for name in ("input_ids", "labels", "pixel_values"):
+    print(f"{name:13} {tuple(batch[name].shape)}")
+print("the loss is on", answers)
 
 # %% [markdown]
-"""
-On the answers alone, and on the token that ends them. No word of the test is among the training words.
+r"""
+On the answers alone, and on the token that ends them. No word of the test is among the training words: `random_word` draws them from two separate sets.
 
 ## Train
 
 `examples/finetune.py` is Transformers' `Trainer`, and takes all of its options:
 
-    python examples/finetune.py --train_data chats.jsonl --output_dir mine --max_steps 60 --learning_rate 2e-4
+    python examples/finetune.py --train_data mixed.jsonl --output_dir mine \
+        --max_steps 60 --learning_rate 2e-4
 
 Here the same functions are called. All weights learn; 60 steps of 8 images.
 
@@ -197,46 +227,44 @@ import io
 from finetune import FinetuneArguments, run, trainer_arguments
 from transformers import Trainer, TrainingArguments
 
-quiet = {
-    "use_cpu": True,
-    "report_to": "none",
-    "disable_tqdm": True,
-    "save_strategy": "no",
-    "logging_steps": 2,
-    "seed": 0,
-}
+quiet = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no"}
+quiet |= {"use_cpu": True, "logging_steps": 2, "seed": 0}
 
 
-def train(name, steps, rate, **choices):
-    arguments = FinetuneArguments(train_data=str(folder / "chats.jsonl"), model=str(course.CHECKPOINT), **choices)
-    settings = {"max_steps": steps, "learning_rate": rate, "warmup_steps": 5, "lr_scheduler_type": "cosine", **quiet}
-    trainer = Trainer(**trainer_arguments(arguments, TrainingArguments(str(folder / name), **settings)))
+def train(name, data, steps, rate, **choices):
+    """Train on a file of the folder; the result is the folder `name`."""
+    arguments = FinetuneArguments(
+        train_data=str(folder / data), model=str(course.CHECKPOINT), **choices
+    )
+    schedule = {"warmup_steps": 5, "lr_scheduler_type": "cosine"}
+    settings = TrainingArguments(
+        str(folder / name), max_steps=steps, learning_rate=rate, **schedule, **quiet
+    )
+    trainer = Trainer(**trainer_arguments(arguments, settings))
     with contextlib.redirect_stdout(io.StringIO()):  # a line for every other step
         run(trainer)
     return trainer
 
 
-# %%
-steps = 60 if course.FAST else 600
-trainer = train("mine", steps, 2e-4)
-losses = [(entry["step"], float(entry["loss"])) for entry in trainer.state.log_history if "loss" in entry]
-images = steps * trainer.args.train_batch_size
-print(
-    f"{images} images, loss of the first steps {losses[0][1]:.2f}, of the last ten {np.mean([loss for _, loss in losses[-5:]]):.2f}"
-)
-assert np.mean([loss for _, loss in losses[-5:]]) < np.mean([loss for _, loss in losses[:5]])
+def losses(trainer):
+    """Pairs of step and loss."""
+    history = trainer.state.log_history
+    return [
+        (entry["step"], float(entry["loss"])) for entry in history if "loss" in entry
+    ]
+
 
 # %%
-figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
-axis.plot(*zip(*losses, strict=True), color="#BBBBBB", marker=".", label="mean of two steps")
-smooth = np.convolve([loss for _, loss in losses], np.ones(5) / 5, mode="valid")
-axis.plot([step for step, _ in losses[4:]], smooth, color="#0072B2", linewidth=2.5, label="mean of ten steps")
-axis.set(xlabel="step", ylabel="loss per token of the answers, nats", ylim=(0, None))
-axis.legend(frameon=False)
+steps = 60 if course.FAST else 600
+trainer = train("mine", "mixed.jsonl", steps, 2e-4)
+found = losses(trainer)
+first, last = (np.mean([loss for _, loss in part]) for part in (found[:5], found[-5:]))
+print(f"{steps * trainer.args.train_batch_size} images")
+print(f"loss of the first ten steps {first:.2f}, of the last ten {last:.2f}")
 course.show(
-    figure,
+    course_plots.plot_losses({"all weights": found}),
     alt="The loss over the steps, noisy and falling; a smoothed line below the first values at the end.",
-    caption="Training loss. Eight words per step are few: single steps say little.",
+    caption="Training loss: points are means of two steps, the line of ten. Eight words per step are few.",
 )
 
 # %% [markdown]
@@ -245,45 +273,60 @@ The folder has everything that loading needs: weights, processor, code and the f
 
 ## Is it better? What was forgotten?
 
-The loss is of words that it was trained on. What counts are the held-out ones, and the old typeface, of which it saw nothing this time.
+The loss is of words that it was trained on. What counts are the held-out ones, in the new typeface and in the old one.
 
-**Predict**: what happens to the words in DejaVu Sans?
+**Predict**: one word in four was set in DejaVu Sans. Is that enough for it to stay as good there?
 """
 
-# %%
-tuned = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "mine", dtype=torch.float32)
-after = evaluate(tuned)
-for font in tests:  # the same words were read by both
-    gained, lost = int((after[font] & ~before[font]).sum()), int((before[font] & ~after[font]).sum())
-    print(f"{font:12} {gained} words gained, {lost} lost")
-assert after[NEW].mean() > before[NEW].mean() + 0.05 and after[OLD].mean() < before[OLD].mean() + 0.05
 
 # %%
-figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
-for shift, (label, result, color) in enumerate((("before", before, "#BBBBBB"), ("after", after, "#0072B2"))):
-    shares, half = np.array([interval(result[font]) for font in (NEW, OLD)]).T
-    axis.bar(
-        np.arange(2) + 0.36 * (shift - 0.5), 100 * shares, 0.34, yerr=100 * half, color=color, capsize=5, label=label
-    )
-axis.set(ylabel="words to the letter, %", ylim=(0, 110))
-axis.set_xticks(range(2), ["STIX (trained on)", "DejaVu Sans (old, not trained on)"])
-axis.legend(frameon=False, loc="upper left")
-course.show(
-    figure,
-    alt="Bars of words read before and after training: those in the new typeface rise, those in the old one may fall.",
-    caption=f"Held-out words, n = {number} each, 95% intervals by the normal approximation.",
+def compared(first, second):
+    """How many of the same words the second model gained and lost."""
+    for font in tests:
+        gained, lost = second[font] & ~first[font], first[font] & ~second[font]
+        print(f"{font:12} {gained.sum()} words gained, {lost.sum()} lost")
+
+
+tuned = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "mine").float()
+after = evaluate(tuned)
+compared(before, after)
+assert (
+    after[NEW].mean() > before[NEW].mean()
+    and after[OLD].mean() > before[OLD].mean() - 0.1
+)
+
+# %%
+fonts = {NEW: "STIX (new)", OLD: "DejaVu Sans (old)"}
+
+
+def show_words(models, alt):
+    shares = {}
+    for label, right in models.items():
+        shares[label] = {font: interval(right[font]) for font in fonts}
+    caption = f"Held-out words, n = {number} per typeface, 95% intervals."
+    course.show(course_plots.plot_words_read(shares, fonts), alt=alt, caption=caption)
+
+
+show_words(
+    {"before": before, "all weights": after},
+    "Bars of words read before and after training: those in the new typeface rise, those in the old one fall less.",
 )
 
 # %% [markdown]
-"""
-Better, and far from done: 0.58 instead of 0.28 of the held-out words to the letter, 0.83 instead of 0.67 of the characters (n = 64). And it was paid for: in the old typeface, of which it saw nothing, 0.81 instead of 0.94. That is forgetting,
-and it comes with any training on one thing alone. Two remedies: mix old data in (exercise 3), or train fewer weights. (On another machine some words will differ; that the new typeface gains more than 0.05 and the old one doesn't is asserted.)
+r"""
+Better in the new typeface. In the old one compare the words gained and lost: one reminder in four did not keep all of it in these sixty steps, as far as so few words can tell. The intervals are wide. So measure the old skill after every training, mix in more of it where it suffers, or train more gently; `FAST=0` trains ten times as long and tests 300 words each. (On another machine some words will differ.)
+
+Exercise 3 trains on the new typeface alone, for comparison.
 
 ## LoRA: learn a little beside the weights
 
-An adapter leaves the weights alone and adds a small product of two matrices to each linear layer. `examples/configs/lora.yaml` is the authors' recipe for large models: rank 16 on the language model. The tower stays frozen, so a new typeface is not what an adapter learns best; here it is about the mechanics.
+An adapter leaves the weights alone and adds a small product of two matrices to each linear layer. `examples/configs/lora.yaml` is the authors' recipe for large models: rank 16 on the language model. For a weight matrix $W$ of $m \times n$ numbers it learns
 
-**Predict**: which share of the weights is trained at rank 16?
+$$W + \frac{\alpha}{r}\, B A, \qquad B \in \mathbb{R}^{m \times r},\; A \in \mathbb{R}^{r \times n},$$
+
+$r (m + n)$ numbers in place of $m n$; here $r = 16$ and $\alpha = 2 r$. The vision tower stays as it is.
+
+**Predict**: which share of the weights is trained at rank 16? And how many words will it read, after as many steps on the same data?
 """
 
 # %%
@@ -292,17 +335,16 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 recipe = yaml.safe_load((course.ROOT / "examples/configs/lora.yaml").read_text())
-print({name: recipe[name] for name in ("train", "lora_rank", "learning_rate", "warmup_steps")})
-train("adapter", 6, 1e-3, train=recipe["train"], lora_rank=recipe["lora_rank"])
+choices = {"train": recipe["train"], "lora_rank": recipe["lora_rank"]}
+trainer = train("adapter", "mixed.jsonl", steps, 2e-3, **choices)
 weights = load_file(folder / "adapter" / "adapter_model.safetensors")
-trained, whole = (sum(each.numel() for each in tensors) for tensors in (weights.values(), model.state_dict().values()))
+trained = sum(matrix.numel() for matrix in weights.values())
+whole = sum(weight.numel() for weight in model.state_dict().values())
 print(f"{len(weights)} matrices, {trained / whole:.1%} of {whole:,} weights")
-assert all("language_model" in name and "lora_" in name for name in weights)
-assert not (folder / "adapter" / "model.safetensors").exists()
 
 # %% [markdown]
 """
-Saved are the adapter's matrices alone. In a 2B model rank 16 is below one percent; here the layers are narrow. Loading it again, and merging it into the weights so that nobody needs `peft` to load the result:
+What is saved are the adapter's matrices alone. In a 2B model rank 16 is below one percent; here the layers are narrow. Loading it again, and merging it into the weights so that nobody needs `peft` to load the result:
 
 **Predict**: how far are the logits of the merged model from those of the adapter beside the weights?
 """
@@ -316,31 +358,77 @@ def logits(each):
     return each.eval()(**inputs, logits_to_keep=1).logits[:, -1]
 
 
-base = MiniMonkeyForConditionalGeneration.from_pretrained(course.CHECKPOINT, dtype=torch.float32)
+base = MiniMonkeyForConditionalGeneration.from_pretrained(course.CHECKPOINT).float()
 adapted = PeftModel.from_pretrained(base, folder / "adapter")
 beside, plain = logits(adapted), logits(model)
 merged = adapted.merge_and_unload()
 merged.save_pretrained(folder / "merged")
 processor.save_pretrained(folder / "merged")
 again = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "merged")
-print(
-    f"merged and loaded: within {float((logits(again) - beside).abs().max()):.0e}; without adapter: {float((plain - beside).abs().max()):.2f} away"
-)
-torch.testing.assert_close(logits(merged), beside, atol=1e-4, rtol=0)
-torch.testing.assert_close(logits(again), beside, atol=1e-4, rtol=0)
-assert (plain - beside).abs().max() > 0.01
+far = (logits(again) - beside).abs().max(), (plain - beside).abs().max()
+print(f"merged and loaded: within {far[0]:.0e}; without the adapter: {far[1]:.2f} away")
+assert far[0] < 1e-4 < far[1]
 
 # %% [markdown]
 """
-The same to 1e-5, which is rounding of float32 (asserted is 1e-4: other machines round in another order). `python examples/push.py` takes such a folder to the Hub ([09](09_share.ipynb)).
+The same but for the rounding of float32. `python examples/push.py` takes such a folder to the Hub ([09 Share](09_share.ipynb)). Now the comparison, on the same words:
+"""
+
+# %%
+by_lora = evaluate(again)
+print("LoRA beside all weights:")
+compared(after, by_lora)
+show_words(
+    {"before": before, "all weights": after, "LoRA": by_lora},
+    "Bars of words read before training, after training all weights, and with LoRA, in both typefaces.",
+)
+
+# %% [markdown]
+r"""
+Read the intervals before you call a winner: with so few words only large differences count. What LoRA saves is memory for gradients and optimizer, and a small file per task; it can't change what the frozen vision tower sees, so a new typeface, a matter of seeing, is not its best case. A new form of answer would be.
+
+## The same with the 2B model on 24 GB
+
+> The commands are the same, with the converted weights ([06 The published weights](06_published_weights.ipynb)) in place of the small model:
+>
+>     python examples/finetune.py --config examples/configs/lora.yaml \
+>         --model minimonkey-2b --dtype bfloat16 --train_data mixed.jsonl \
+>         --output_dir mine --per_device_train_batch_size 1 \
+>         --gradient_accumulation_steps 16
+>     python examples/merge.py mine mine-merged
+>
+> One page of 11 tiles per step on the card, sixteen of them before the weights move.
+
+Which of the choices fit was **computed, not measured**: no GPU was used. `benchmarks/memory` builds the model without weights and counts the bytes that are alive at the worst moment of a training step.
+
+**Predict**: 2.2 billion weights are 4.1 GiB in bfloat16. Does training all of them fit on 24 GB?
+"""
+
+# %%
+from benchmarks.memory.finetuning import TRAINED, one_card
+
+results = json.loads((course.ROOT / "benchmarks/memory/results.json").read_text())
+sizes = results["finetuning"]["MiniMonkey"]
+print(
+    f"{'--train':15} {'weights that learn':>19} {'bfloat16':>10} {'float32':>9}   GiB"
+)
+for choice in TRAINED:
+    learn = f"{sizes['trained'][choice] / 1e6:,.1f} M"
+    peaks = [one_card(sizes, choice, kind) / 2**30 for kind in ("bf16", "fp32")]
+    marks = [f"{peak:.1f}{' ' if peak + 1 <= 24 else '*'}" for peak in peaks]
+    print(f"{choice:15} {learn:>19} {marks[0]:>10} {marks[1]:>9}")
+print("* does not fit on 24 GiB with 1 GiB left over")
+
+# %% [markdown]
+"""
+All weights fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well; float32 weights train better and are too large. LoRA leaves most of the card free, for larger batches or more tiles. [docs/checkpoints.md](../docs/checkpoints.md) has the other checkpoints and eight cards.
 
 ## Common errors
 """
 
 # %%
-(folder / "broken.jsonl").write_text(
-    '{"messages": [{"role": "user", "content": [{"type": "image", "image": "no.png"}]}]}\n'
-)
+message = {"role": "user", "content": [{"type": "image", "image": "no.png"}]}
+(folder / "broken.jsonl").write_text(json.dumps({"messages": [message]}) + "\n")
 with course.expected(ValueError):  # paths are relative to the file
     load_chats(str(folder / "broken.jsonl"))
 
@@ -350,9 +438,11 @@ with course.expected(ValueError):  # a line that is no chat is named
     load_chats(str(folder / "broken.jsonl"))
 
 # %%
-with course.expected(ValueError):  # a template without {% generation %} can't tell answers from questions
+# A template without {% generation %} can't tell answers from questions
+with course.expected(ValueError):
     other = MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT)
-    other.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    loop = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    other.chat_template = loop
     ChatCollator(other)
 
 # %% [markdown]
@@ -362,60 +452,76 @@ with course.expected(ValueError):  # a template without {% generation %} can't t
 ### Exercise 1
 
 Which weights changed most in the full training: those of the tower, the projector or the language model? Compare the relative change of each part.
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
-first, last = model.state_dict(), tuned.state_dict()
-changes = {}
+<details>
+<summary>Solution</summary>
+
+```python
+old, new = model.state_dict(), tuned.state_dict()
 for part in ("vision_tower", "multi_modal_projector", "language_model"):
-    names = [name for name in first if part in name and first[name].ndim > 1]
-    moved = sum(float((last[name] - first[name]).square().sum()) for name in names)
-    changes[part] = (moved / sum(float(first[name].square().sum()) for name in names)) ** 0.5
-print({part: f"{change:.1%}" for part, change in changes.items()})
-assert all(0 < change < 0.5 for change in changes.values())
+    names = [name for name in old if part in name and old[name].ndim > 1]
+    moved = sum(float((new[name] - old[name]).square().sum()) for name in names)
+    size = sum(float(old[name].square().sum()) for name in names)
+    print(f"{part:22} {(moved / size) ** 0.5:.1%}")
+    assert 0 < moved < size
+```
 
-# %% [markdown]
-"""
+</details>
+
 ### Exercise 2
 
 Train the projector alone and count which share of the weights that is.
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 from finetune import load_model
 
-alone = load_model(FinetuneArguments(train_data="", model=str(course.CHECKPOINT), train="projector"))
-learning = [name for name, weight in alone.named_parameters() if weight.requires_grad]
-share = sum(weight.numel() for weight in alone.parameters() if weight.requires_grad) / whole
+arguments = FinetuneArguments(
+    train_data="", model=str(course.CHECKPOINT), train="projector"
+)
+named = load_model(arguments).named_parameters()
+learning = {name: weight for name, weight in named if weight.requires_grad}
+share = sum(weight.numel() for weight in learning.values()) / whole
 print(f"{len(learning)} tensors, {share:.1%} of the weights")
 assert all("multi_modal_projector" in name for name in learning) and share < 0.2
+```
 
-# %% [markdown]
-"""
+</details>
+
 ### Exercise 3
 
-Against forgetting: write a second file in which every fourth chat is of the old typeface. (Training on it takes as long as before; try it with `FAST=0`.)
-"""
+See it forget: train on the new typeface alone, for as many steps, and compare with the mixed data.
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
-for index in range(0, 480, 4):
-    draw("train", index, OLD).image.save(folder / "images" / f"{index}.png")
-mixed = [json.loads(line) for line in lines]
-for index in range(0, 480, 4):
-    mixed[index]["messages"][1]["content"] = draw("train", index, OLD).text
-(folder / "mixed.jsonl").write_text("\n".join(json.dumps(each) for each in mixed) + "\n")
-assert len(load_chats(str(folder / "mixed.jsonl"))) == 480
+<details>
+<summary>Solution</summary>
 
-# %% [markdown]
-"""
+```python
+write_chats("alone.jsonl", lambda index: NEW)
+train("alone", "alone.jsonl", steps, 2e-4)
+alone = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "alone").float()
+forgetful = evaluate(alone)
+compared(after, forgetful)
+assert forgetful[OLD].mean() <= after[OLD].mean() + 0.05
+```
+
+Compare the words gained and lost in both typefaces. In the new one it may be a little better: it saw a third more of it.
+
+</details>
+
 ## Conclusion
 
-Write a line of JSON per image, run `examples/finetune.py`, and measure on words that it never saw: in 60 steps on two CPU cores a typeface that was read badly became one that is read less badly, 0.28 to 0.58 of the words (n = 64), and the old one fell from 0.94 to 0.81. Measure both, always: a loss that falls
-says nothing of what is forgotten. LoRA trains a small file instead, and merged it gives the same logits.
+Write a line of JSON per image, mix in what the model must not forget, run `examples/finetune.py`, and measure old and new on words that it never saw: a loss that falls says nothing of what is forgotten. LoRA trains a small file instead, merged it gives the same logits, and beside all weights it has to show by the same words what it gained.
 
 Read next: [09 Share](09_share.ipynb); `examples/finetune.py --help` has all options, `tests/examples/test_finetune.py` what is promised of them.
 
-Cite: Huang et al., *Mini-Monkey*, ICLR 2025, arXiv 2408.02034.
+## References and further reading
+
+- Huang et al., *Mini-Monkey*, ICLR 2025, [arXiv 2408.02034](https://arxiv.org/abs/2408.02034). Cite this one.
+- Hu et al., *LoRA: Low-Rank Adaptation of Large Language Models*, [arXiv 2106.09685](https://arxiv.org/abs/2106.09685); as a library: [PEFT](https://huggingface.co/docs/peft).
+- Kirkpatrick et al., *Overcoming catastrophic forgetting in neural networks*, [arXiv 1612.00796](https://arxiv.org/abs/1612.00796). Rolnick et al., *Experience Replay for Continual Learning*, [arXiv 1811.11682](https://arxiv.org/abs/1811.11682): old examples against forgetting.
+- Transformers' [Trainer](https://huggingface.co/docs/transformers/trainer); [TRL](https://huggingface.co/docs/trl), for which there is `examples/finetune_sft.py`.
 
 [07 Other models](07_other_models.ipynb) · [all notebooks](README.md) · [09 Share](09_share.ipynb)
 """

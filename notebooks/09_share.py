@@ -2,15 +2,17 @@
 """
 # How do I push what I trained, and load it elsewhere?
 
-[08 Fine-tuning](08_fine_tune.ipynb) · [all notebooks](README.md) · [10 Measuring](10_measure.ipynb)
+[08 Fine-tune](08_fine_tune.ipynb) · [all notebooks](README.md) · [10 Measure](10_measure.ipynb)
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/09_share.ipynb) [Source of this notebook](09_share.py)
 
-> **You will learn**: what of a training folder belongs on the Hub and what does not, how to write the card, how others load your
+> **You will learn**: what of a training folder belongs on the Hub and what does not, what the card says by itself and what you have to add, how others load your
 > model without this project, and how they stay on the version that they tested.
 >
-> **You need**: a model to share, such as that of [08](08_fine_tune.ipynb); a small one is trained below. **Time**: about 2 min
-> **Hardware**: two CPU cores, 3 GB of memory.
+> **You need**: a model to share, such as that of [08 Fine-tune](08_fine_tune.ipynb); a small one is trained below.
+> **Time**: 15 min to read, 4 min to run. **Hardware**: two CPU cores, 3 GB of memory.
+>
+> **Contents**: [Something to share](#Something-to-share) · [What belongs on the Hub](#What-belongs-on-the-Hub) · [The card](#The-card) · [Elsewhere](#Elsewhere) · [A second version, and a pinned first one](#A-second-version,-and-a-pinned-first-one) · [A fine-tune of the fine-tune](#A-fine-tune-of-the-fine-tune) · [Private repositories](#Private-repositories) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -20,9 +22,21 @@ import sys
 from importlib.util import find_spec
 
 if find_spec("course") is None:  # Colab, or a Jupyter of your own
-    source = os.environ.get("MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey")
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "-c", "minimonkey/constraints.txt"]
+    source = os.environ.get(
+        "MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey"
+    )
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True
+    )
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-c",
+        "minimonkey/constraints.txt",
+    ]
     subprocess.run([*install, "-e", "./minimonkey[notebooks]"], check=True)
     os.chdir("minimonkey/notebooks")
     sys.path.insert(0, os.getcwd())
@@ -33,7 +47,7 @@ hub = course.setup(hub=True)
 
 # %% [markdown]
 """
-Everything below goes to a Hub that the setup has started on this machine, for a user who is called `me`. With the real one, the lines
+Everything below goes to a small Hub that the setup has started on this machine, for a user called `me`. With the real one, the lines
 are the same: log in with `hf auth login`, and write your own name for `me`.
 
 ## Something to share
@@ -51,8 +65,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 base = "minimonkey/minimonkey-tiny"
 page = Image.open(course.PAGE)
-processor = AutoProcessor.from_pretrained(base, trust_remote_code=True)
-model = AutoModelForImageTextToText.from_pretrained(base, trust_remote_code=True, dtype=torch.float32)
+trusted = {"trust_remote_code": True}
+processor = AutoProcessor.from_pretrained(base, **trusted)
+model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
 READ, COUNT = "Read the text.", "How many words?"
 
 
@@ -60,13 +75,12 @@ def inputs_of(question, answer=None):
     content = [{"type": "image", "image": page}, {"type": "text", "text": question}]
     chat = [{"role": "user", "content": content}]
     if answer:
-        chat.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        chat.append(
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+        )
+    options = {"tokenize": True, "return_dict": True, "return_tensors": "pt"}
     return processor.apply_chat_template(
-        chat,
-        add_generation_prompt=answer is None,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
+        chat, add_generation_prompt=answer is None, **options
     )
 
 
@@ -74,18 +88,21 @@ def inputs_of(question, answer=None):
 def ask(model, question):
     inputs = inputs_of(question)
     sequences = model.eval().generate(**inputs, max_new_tokens=40, do_sample=False)
-    return processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    answer = sequences[0, inputs["input_ids"].shape[1] :]
+    return processor.decode(answer, skip_special_tokens=True)
 
 
 def train(model, lessons, steps):
-    """A few steps on pairs of question and answer, all of them in each step; the vision tower stays as it is."""
+    """A few steps on pairs of question and answer; the vision tower stays as it is."""
     model.model.vision_tower.requires_grad_(False)
-    optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=3e-4)
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=3e-4)
     for _ in range(steps):
         for question, answer in lessons:
             inputs = inputs_of(question, answer)
             labels = inputs["input_ids"].clone()
-            labels[:, : inputs_of(question)["input_ids"].shape[1]] = -100  # the loss is on the answer alone
+            asked = inputs_of(question)["input_ids"].shape[1]
+            labels[:, :asked] = -100  # the loss is on the answer alone
             model(**inputs, labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -98,8 +115,10 @@ optimizer = train(model, [(COUNT, "four words")], steps=10)
 answers["first"] = {question: ask(model, question) for question in (READ, COUNT)}
 for version, said in answers.items():
     print(f"{version:<6}", said)
-assert answers["base"][READ] == "fresh bread\nopen sunday" == answers["base"][COUNT]
-assert answers["first"][COUNT] == "four words" and answers["first"][READ].startswith("four words")
+assert (
+    answers["first"][COUNT] == "four words"
+    and answers["first"][READ] != answers["base"][READ]
+)
 
 # %% [markdown]
 """
@@ -114,7 +133,10 @@ A training leaves more than a model. This is a folder as the `Trainer` leaves it
 """
 
 # %%
+import json
 from pathlib import Path
+
+import course_plots
 
 sys.path.append(str(course.ROOT / "examples"))
 from push import files_to_push, push
@@ -126,31 +148,21 @@ processor.save_pretrained(folder)
 (folder / "checkpoint-10").mkdir()
 torch.save(optimizer.state_dict(), folder / "checkpoint-10" / "optimizer.pt")
 torch.save({"output_dir": str(folder.resolve())}, folder / "training_args.bin")
-(folder / "trainer_state.json").write_text(f'{{"best_model_checkpoint": "{folder.resolve()}/checkpoint-10"}}')
+state = {"best_model_checkpoint": f"{folder.resolve()}/checkpoint-10"}
+(folder / "trainer_state.json").write_text(json.dumps(state))
 
-sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+files = [path for path in folder.rglob("*") if path.is_file()]
+sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
 pushed = {path.name for path in files_to_push(folder)}
 at_home = sizes.keys() - pushed
 print("stays at home:", sorted(at_home))
-assert at_home == {"checkpoint-10/optimizer.pt", "training_args.bin", "trainer_state.json"}
-assert {"modeling_minimonkey.py", "processing_minimonkey.py", "model.safetensors", "config.json"} <= pushed
 
 # %%
-from matplotlib import pyplot
-
-names = sorted(sizes, key=sizes.get)
-figure, axis = pyplot.subplots(figsize=(9.5, 5.2), layout="constrained")
-colors = ["#0072B2" if name in pushed else "#D55E00" for name in names]
-axis.barh(names, [sizes[name] for name in names], color=colors)
-for row, name in enumerate(names):
-    axis.text(sizes[name] * 1.15, row, f"{sizes[name] / 1000:,.1f} kB", va="center")
-axis.set(xscale="log", xlabel="size (bytes)", xlim=(50, 1e9))
-axis.tick_params(axis="y", labelsize=10)
-handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in ("#0072B2", "#D55E00")]
-axis.legend(handles, ["is pushed", "stays at home"], loc="lower right", frameon=False)
-alt = "Bars of file sizes on a log scale. The optimizer and the weights are the largest, code and settings are small."
-course.show(figure, alt=alt, caption="The files of the folder. Orange ones stay at home.")
-assert sizes["checkpoint-10/optimizer.pt"] > sizes["model.safetensors"] == max(sizes[name] for name in pushed)
+course.show(
+    course_plots.plot_files(sizes, pushed),
+    alt="Bars of file sizes on a log scale. The optimizer and the weights are the largest, code and settings are small.",
+    caption="The files of the folder, and which of them are pushed.",
+)
 
 # %% [markdown]
 """
@@ -160,60 +172,64 @@ when it is opened. The trainer's state names folders of your machine. The code *
 ## The card
 
 A repository is found, and judged, by its `README.md`. Its head is metadata: license, base model, task. Its text should say what is true
-of *your* model, also what it can't do. `push` takes the README.md of the folder, or else makes one from its files, without a
-figure that nobody measured; it asks for a license.
+of *your* model, also what it can't do. `make_card` of [examples/cards.py](../examples/cards.py), which `push` calls, makes one from what the folder holds: sizes, settings, base model, code that loads it, and `training.md`, where `finetune.py` notes how it trained. We trained by hand, so we write that file ourselves.
 
-**Predict**: we write neither the task nor the base model into the head. What will the Hub show?
+**Predict**: which part of a card can no tool fill in?
 """
 
 # %%
+from cards import make_card
 from huggingface_hub import HfApi, ModelCard
 
-api = HfApi()
-(folder / "README.md").write_text(
-    """---
-license: apache-2.0
-language: en
----
-
-# A counter of four words
-
-`minimonkey-tiny`, trained for ten steps on one page and one question. It answers "four words" to everything and can no
-longer read. Made to show how a model is shared.
-"""
+(folder / "training.md").write_text(
+    "`minimonkey-tiny`, trained for ten steps on one page and one question, with AdamW "
+    "at a rate of 3e-4; the vision tower was frozen.\n"
 )
+card = make_card(folder, "me/reader", base_model=base, license="apache-2.0")
+course_plots.show_card(card)
+
+# %% [markdown]
+"""
+Every figure in it was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
+"""
+
+# %%
+card.text = card.text.replace(
+    "None yet.",
+    'One page was tried. It says "four words" to everything and can no longer read.\n'
+    "Made to show how a model is shared.",
+)
+card.save(folder / "README.md")
+
+api = HfApi()
 first = push(folder, "me/reader", base_model=base)
-card = ModelCard.load("me/reader")
 info = api.model_info("me/reader")
-print(card.data)
-print("pipeline:", info.pipeline_tag, "| library:", info.library_name, "| tags:", info.tags)
-assert card.data.base_model == base and card.data.license == "apache-2.0" and "custom_code" in card.data.tags
-assert info.pipeline_tag == "image-text-to-text" and info.library_name == "transformers"
-assert card.text.strip().startswith("# A counter of four words")
+print("pipeline:", info.pipeline_tag, "| library:", info.library_name)
+print("tags:", info.tags)
+assert "can no longer read" in ModelCard.load("me/reader").text
 
 # %%
 landed = {file.rfilename for file in info.siblings} - {".gitattributes"}
 print(f"{len(landed)} files in one commit, {first[:8]}:", *sorted(landed))
-assert landed == pushed | {"README.md"}
-assert len(api.list_repo_commits("me/reader")) == 2  # the repository's own beginning, and this one
-assert not [name for name in landed if name.endswith((".pt", ".bin"))]
-assert not [name for name in landed if hub.token.encode() in (folder / name).read_bytes()]
+secrets = [
+    name for name in landed if hub.token.encode() in (folder / name).read_bytes()
+]
+assert landed == pushed | {"README.md"} and not secrets
 
 # %% [markdown]
 """
-`push` fills in what it can know: the task, the library, and the tags. The license is not among that: it is yours to choose, within what
-that of the base model allows. All files come in one commit, so a push that is cut off changes nothing.
+`push` fills in what it can know: the task, the library, and the tags. The license it takes from the card of the base model, if
+that names one; otherwise it asks you, and what the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing.
 
 ## Elsewhere
 
-Somebody else has Transformers, and nothing of this project. That is what the next cell is: a new process with an empty cache in which
+Somebody else has Transformers, and nothing of this project. The next cell plays that person: a new process with an empty cache, in which
 our packages can't be imported.
 
 **Predict**: where does the code come from? Which files are downloaded?
 """
 
 # %%
-import json
 from tempfile import mkdtemp
 
 from tests.hidden import PRELUDE
@@ -228,10 +244,12 @@ for name, revision in arguments["wanted"]:
     processor = AutoProcessor.from_pretrained(name, **options)
     model = AutoModelForImageTextToText.from_pretrained(name, **options)
     for question in arguments["questions"]:
-        content = [{"type": "image", "image": image}, {"type": "text", "text": question}]
+        asked = {"type": "text", "text": question}
+        content = [{"type": "image", "image": image}, asked]
         inputs = processor.prepare_chat([{"role": "user", "content": content}])
         sequences = model.generate(**inputs, max_new_tokens=40, do_sample=False)
-        answer = processor.decode(sequences[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)
+        ids = sequences[0, inputs["input_ids"].shape[1]:]
+        answer = processor.decode(ids, skip_special_tokens=True)
         result.setdefault(f"{name} {revision}", {})[question] = answer
 print(json.dumps({"answers": result, "code": type(model).__module__.split(".")[0]}))
 """
@@ -239,23 +257,26 @@ print(json.dumps({"answers": result, "code": type(model).__module__.split(".")[0
 
 # %%
 def elsewhere(*wanted):
-    """The answers of (repository, revision) pairs in a fresh process, and what its cache holds then."""
+    """What (repository, revision) pairs answer in a fresh process, and its cache then."""
     home = mkdtemp(prefix="elsewhere-")
-    arguments = {"wanted": wanted, "questions": [READ, COUNT], "image": str(course.PAGE)}
-    command = [sys.executable, "-P", "-W", "ignore", "-c", PRELUDE + ELSEWHERE, json.dumps(arguments)]
-    done = subprocess.run(command, env=os.environ | hub.env(home), cwd=home, capture_output=True, text=True)
+    arguments = {"wanted": wanted, "questions": [READ, COUNT]}
+    arguments["image"] = str(course.PAGE)
+    command = [sys.executable, "-P", "-W", "ignore", "-c", PRELUDE + ELSEWHERE]
+    command.append(json.dumps(arguments))
+    options = {"env": os.environ | hub.env(home), "cwd": home}
+    done = subprocess.run(command, capture_output=True, text=True, **options)
     if done.returncode:
         raise RuntimeError(done.stderr[-500:])
     snapshots = Path(home, "hub").glob("models--*/snapshots/*/*")
-    return json.loads(done.stdout.splitlines()[-1]) | {"files": sorted({path.name for path in snapshots})}
+    result = json.loads(done.stdout.splitlines()[-1])
+    return result | {"files": sorted({path.name for path in snapshots})}
 
 
 found = elsewhere(("me/reader", "main"))
 print(found["answers"], found["code"])
 print("not downloaded:", landed - set(found["files"]))
 assert found["answers"]["me/reader main"] == answers["first"]
-assert found["code"] == "transformers_modules" and landed - set(found["files"]) == {"README.md"}
-assert not hub.leaked  # large files come from another server, which never saw the token
+assert found["code"] == "transformers_modules"
 
 # %% [markdown]
 """
@@ -270,27 +291,24 @@ Now we mend the mistake: both lessons in every step, starting from the base agai
 """
 
 # %%
-model = AutoModelForImageTextToText.from_pretrained(base, trust_remote_code=True, dtype=torch.float32)
-train(model, [(COUNT, "four words"), (READ, "fresh bread\nopen sunday")], steps=25)
+model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
+both = [(COUNT, "four words"), (READ, "fresh bread\nopen sunday")]
+train(model, both, steps=25)
 answers["second"] = {question: ask(model, question) for question in (READ, COUNT)}
 
 model.save_pretrained(folder)
-text = (
-    (folder / "README.md")
-    .read_text()
-    .replace("for ten steps on one page and one question", "on one page and two questions")
-)
-text = text.replace(
-    'It answers "four words" to everything and can no\nlonger read.',
-    "It still reads this page; others were not tried.",
-)
+text = (folder / "README.md").read_text()
+for old, new in {
+    "ten steps on one page and one question": "25 steps on one page and two questions",
+    'It says "four words" to everything and can no longer read.': "It still reads it.",
+}.items():
+    text = text.replace(old, new)
 (folder / "README.md").write_text(text)
 second = push(folder, "me/reader")
 api.create_tag("me/reader", tag="v2", revision=second)
 print(answers["second"])
-assert answers["second"] == {READ: "fresh bread\nopen sunday", COUNT: "four words"}
-assert "still reads" in ModelCard.load("me/reader").text and second != first
-assert ModelCard.load("me/reader").data.base_model == base  # kept, since the card is the folder's own
+assert answers["second"] == dict(both) and second != first
+assert "still reads" in ModelCard.load("me/reader").text
 
 # %% [markdown]
 """
@@ -303,18 +321,20 @@ repository; `push_to_hub` of model and processor is all they need.
 """
 
 # %%
-theirs = AutoModelForImageTextToText.from_pretrained("me/reader", trust_remote_code=True, revision="v2")
-their_processor = AutoProcessor.from_pretrained("me/reader", trust_remote_code=True, revision="v2")
+pinned = trusted | {"revision": "v2"}
+theirs = AutoModelForImageTextToText.from_pretrained("me/reader", **pinned)
+their_processor = AutoProcessor.from_pretrained("me/reader", **pinned)
 COLOR = "Which color?"
-lessons = [(COUNT, "four words"), (READ, "fresh bread\nopen sunday"), (COLOR, "light blue")]
-train(theirs, lessons, steps=25)
+train(theirs, [*both, (COLOR, "light blue")], steps=25)
 theirs.push_to_hub("me/reader-of-colors")
 their_processor.push_to_hub("me/reader-of-colors")
-answers["color"] = {question: ask(theirs, question) for question in (READ, COUNT, COLOR)}
+asked = (READ, COUNT, COLOR)
+answers["color"] = {question: ask(theirs, question) for question in asked}
 print(answers["color"])
-files = {file.rfilename for file in api.model_info("me/reader-of-colors").siblings} - {".gitattributes", "README.md"}
-assert files == landed - {"README.md"}
-assert answers["color"][COLOR] == "light blue"
+siblings = api.model_info("me/reader-of-colors").siblings
+code = sorted(file.rfilename for file in siblings if file.rfilename.endswith(".py"))
+print(len(code), "files of code:", *code[:4], "...")
+assert set(code) == {name for name in landed if name.endswith(".py")}
 
 # %% [markdown]
 """
@@ -322,58 +342,38 @@ They are: a model that was loaded from the Hub saves its code again. And now all
 """
 
 # %%
-wanted = [("me/reader", first), ("me/reader", "v2"), ("me/reader-of-colors", "main")]
-found = elsewhere(*wanted)["answers"]
-for (name, revision), version in zip(wanted, ("first", "second", "color"), strict=True):
-    expected = {question: answers[version][question] for question in (READ, COUNT)}
-    print(f"{name} {revision[:8]:<8}", found[f"{name} {revision}"])
-    assert found[f"{name} {revision}"] == expected
+wanted = {
+    "first": ("me/reader", first),
+    "second": ("me/reader", "v2"),
+    "color": ("me/reader-of-colors", "main"),
+}
+found = elsewhere(*wanted.values())["answers"]
+for version, (name, revision) in wanted.items():
+    said = found[f"{name} {revision}"]
+    print(f"{name} {revision[:8]:<8}", said)
+    assert said == {question: answers[version][question] for question in said}
 
 # %%
 rows = ["minimonkey/minimonkey-tiny", "me/reader", "me/reader-of-colors"]
-history = {name: [commit.commit_id for commit in reversed(api.list_repo_commits(name))] for name in rows}
-for name, commits in history.items():
-    print(name, [commit[:7] for commit in commits])
-assert [len(commits) for commits in history.values()] == [2, 3, 3]  # each begins with an empty one
-
-# %%
-figure, axis = pyplot.subplots(figsize=(10.5, 3.6))
-tips = {}
-for row, name in enumerate(rows):
-    offset = {0: 0, 1: 2, 2: 5}[row]
-    for column, commit in enumerate(history[name], start=offset):
-        tips[commit] = (column, -row)
-        axis.plot(column, -row, "o", markersize=13, color="#0072B2" if column > offset else "#999999")
-        axis.text(column, -row - 0.3, commit[:7], ha="center", fontsize=10)
-    axis.plot([offset, offset + len(history[name]) - 1], [-row, -row], color="#0072B2", zorder=0)
-    axis.text(-0.5, -row, name, ha="right", va="center")
-origin = history[rows[0]][-1]
-for start, end in ((origin, first), (origin, second), (second, history[rows[2]][1])):
-    axis.annotate(
-        "", tips[end], tips[start], arrowprops={"arrowstyle": "-|>", "color": "#D55E00", "shrinkA": 8, "shrinkB": 8}
-    )
-for commit, label in ((first, "pinned"), (second, "v2, main")):
-    axis.text(tips[commit][0], tips[commit][1] - 0.5, label, ha="center", color="#D55E00")
-axis.set(xlim=(-0.5, 8), ylim=(-2.6, 0.5))
-axis.set_axis_off()
-alt = "Three rows of commits as dots: the base, our repository with two pushes, and the repository fine-tuned from it."
+history = {}
+for name in rows:
+    commits = reversed(api.list_repo_commits(name))
+    history[name] = [commit.commit_id for commit in commits]
+origin, child = history[rows[0]][-1], history[rows[2]][1]
+trained_from = [(origin, first), (origin, second), (second, child)]
+labels = {first: "pinned", second: "v2, main"}
 course.show(
-    figure,
-    alt=alt,
-    caption="Commits of the three repositories; each begins empty (gray), and the last got model and processor in turn. Orange arrows: trained from.",
+    course_plots.plot_history(history, [0, 2, 5], trained_from, labels),
+    alt="Three rows of commits as dots: the base, our repository with two pushes, and the repository fine-tuned from it.",
+    caption="Commits of the three repositories; each begins empty (gray), and the last got model and processor in turn. Arrows: trained from.",
 )
 
 # %%
-figure, axes = pyplot.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
-for axis, (version, said) in zip(axes, answers.items(), strict=True):
-    axis.imshow(page)
-    axis.set(xticks=[], yticks=[], title=version)
-    text = "\n".join(f"{question}\n  {answer!r}" for question, answer in said.items())
-    axis.set_xlabel(
-        text, loc="left", fontsize=10, color="#D55E00" if said[READ] != answers["base"][READ] else "#0072B2"
-    )
-alt = "The page four times, with the answers of the base, the first, the second and the third model below it."
-course.show(figure, alt=alt, caption="One page, four versions. Orange: the version that can't read any more.")
+course.show(
+    course_plots.plot_answers(page, answers, (READ, answers["base"][READ])),
+    alt="The page four times, with the answers of the base, the first, the second and the third model below it.",
+    caption="One page, four versions. In color: the version that can't read any more.",
+)
 
 # %% [markdown]
 """
@@ -391,21 +391,20 @@ as `v2` reads better, but it can be moved; a hash can't.
 from transformers import AutoConfig
 
 push(folder, "me/secret", private=True)
-assert api.model_info("me/secret").private
-assert AutoConfig.from_pretrained("me/secret", trust_remote_code=True).model_type == "minimonkey"  # with our token
+print("with our token:", AutoConfig.from_pretrained("me/secret", **trusted).model_type)
+stranger = trusted | {"token": False, "cache_dir": "empty"}
 for name in ("me/secret", "me/not-there"):
     try:
-        AutoConfig.from_pretrained(name, trust_remote_code=True, token=False, cache_dir="empty")
+        AutoConfig.from_pretrained(name, **stranger)
     except OSError as error:
         print(name, "->", str(error).splitlines()[0])
-        assert "is not a local folder and is not a valid model identifier" in str(error)
     else:
         raise AssertionError("a private repository was readable")
 
 # %% [markdown]
 """
-No: the message is the same as for a repository that is not there. Read it that way, too: if a name is surely right, it is the token
-that is missing.
+No: the message is the same as for a repository that is not there. Read it that way, too: if the name is right, what is missing is
+the token.
 
 ## Common errors
 
@@ -416,7 +415,8 @@ A folder whose files hold a token or a path of your machine is refused before an
 from push import check_folder
 
 config = (folder / "config.json").read_text()
-(folder / "config.json").write_text(config.replace("{", '{"note": "hf_abcdefghijklmnopqrstuvwxyz",', 1))
+leaking = config.replace("{", '{"note": "hf_abcdefghijklmnopqrstuvwxyz",', 1)
+(folder / "config.json").write_text(leaking)
 with course.expected(ValueError):
     push(folder, "me/reader")
 (folder / "config.json").write_text(config)
@@ -446,62 +446,79 @@ with course.expected(ValueError):
 ### Exercise 1
 
 Push the model alone, `model.push_to_hub("me/half")`. Which files of `landed` are missing, and what fails for those who load it?
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 model.push_to_hub("me/half")
 half = {file.rfilename for file in api.model_info("me/half").siblings}
 print("missing:", sorted(landed - half))
-assert {"tokenizer.json", "chat_template.jinja", "processor_config.json"} <= landed - half
+assert {"tokenizer.json", "processor_config.json"} <= landed - half
 with course.expected(ValueError):
-    AutoProcessor.from_pretrained("me/half", trust_remote_code=True)
+    AutoProcessor.from_pretrained("me/half", **trusted)
+```
 
-# %% [markdown]
-"""
+</details>
+
 ### Exercise 2
 
 You want `main` to be the first version again, without losing the second. Push the files of the first commit once more
 (`snapshot_download`, `upload_folder`) and show that `v2` is as it was.
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 from huggingface_hub import snapshot_download
 
 old = snapshot_download("me/reader", revision=first)
-back = api.upload_folder(repo_id="me/reader", folder_path=old, commit_message="Go back to the first version").oid
-again = AutoModelForImageTextToText.from_pretrained("me/reader", trust_remote_code=True, revision=back)
-kept = AutoModelForImageTextToText.from_pretrained("me/reader", trust_remote_code=True, revision="v2")
-assert ask(again, READ) == answers["first"][READ] and ask(kept, READ) == answers["second"][READ]
-assert len(api.list_repo_commits("me/reader")) == 4
+message = "Go back to the first version"
+upload = {"repo_id": "me/reader", "folder_path": old, "commit_message": message}
+back = api.upload_folder(**upload).oid
+for revision, version in ((back, "first"), ("v2", "second")):
+    options = trusted | {"revision": revision}
+    loaded = AutoModelForImageTextToText.from_pretrained("me/reader", **options)
+    assert ask(loaded, READ) == answers[version][READ]
+```
 
-# %% [markdown]
-"""
+</details>
+
 ### Exercise 3
 
 The metadata can be changed without a push of all files. Add the tag `counting` to the card of `me/reader-of-colors`, and its base
 model.
-"""
 
-# %% tags=["solution"] jupyter={"source_hidden": true}
+<details>
+<summary>Solution</summary>
+
+```python
 from huggingface_hub import metadata_update
 
-metadata_update("me/reader-of-colors", {"tags": ["counting"], "base_model": "me/reader"}, overwrite=True)
+changes = {"tags": ["counting"], "base_model": "me/reader"}
+metadata_update("me/reader-of-colors", changes, overwrite=True)
 changed = ModelCard.load("me/reader-of-colors").data
 print(changed.tags, changed.base_model)
 assert "counting" in changed.tags and changed.base_model == "me/reader"
+```
 
-# %% [markdown]
-"""
+</details>
+
 ## Conclusion
 
 `push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one
 commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has Transformers alone, and by
-its commit when they want what they tested. They can train it further and push it in turn: the code goes along. What no tool can do for
+its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for
 you is the text of the card: write what your model can't do.
 
-**Read next**: [10](10_measure.ipynb) shows how to measure a model, which is what a card should rest on.
+Read next: [10 Measure](10_measure.ipynb) shows how to measure a model, which is what a card should rest on.
 
-Cite the method as Huang et al., *Mini-Monkey*, ICLR 2025, arXiv 2408.02034.
+## References and further reading
 
-[08 Fine-tuning](08_fine_tune.ipynb) · [all notebooks](README.md) · [10 Measuring](10_measure.ipynb)
+- Huang et al., *Mini-Monkey*, ICLR 2025, [arXiv 2408.02034](https://arxiv.org/abs/2408.02034). Cite this one.
+- Mitchell et al., *Model Cards for Model Reporting*, [arXiv 1810.03993](https://arxiv.org/abs/1810.03993); on the Hub: [model cards](https://huggingface.co/docs/hub/model-cards).
+- [Custom models](https://huggingface.co/docs/transformers/custom_models) of Transformers: code that comes with weights. [Pickle scanning](https://huggingface.co/docs/hub/security-pickle) and [safetensors](https://huggingface.co/docs/safetensors): why weights aren't pickles.
+- [huggingface_hub](https://huggingface.co/docs/huggingface_hub), the library behind `push`. In this repository: `examples/push.py`, `examples/merge.py`, [SECURITY.md](../SECURITY.md).
+
+[08 Fine-tune](08_fine_tune.ipynb) · [all notebooks](README.md) · [10 Measure](10_measure.ipynb)
 """

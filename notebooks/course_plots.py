@@ -1,0 +1,523 @@
+"""Figures of the notebooks: each function draws what it is given and returns the matplotlib figure."""
+
+import numpy as np
+from matplotlib import pyplot
+
+from benchmarks.sawtooth.readers.scores import character_accuracy
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
+
+
+def _panel(width: float, height: float):
+    return pyplot.subplots(figsize=(width, height), layout="constrained")
+
+
+def plot_prompts(tokens: dict, tiles: list[int]):
+    """
+    Lengths of prompts by level, with the half of the detailed tokens that compression takes out.
+
+    Args:
+        tokens: From "text" and the levels to a count per prompt.
+        tiles: Of the prompts.
+    """
+    figure, axis = _panel(9, 4.4)
+    places, top = np.arange(len(tiles)), np.zeros(len(tiles))
+    for kind, counts in tokens.items():
+        axis.bar(
+            places, counts, 0.6, bottom=top, color=LEVELS.get(kind, GRAY), label=kind
+        )
+        top += counts
+    half = np.array(tokens["detailed"]) // 2
+    hatched = {"color": LEVELS["detailed"], "edgecolor": "white", "hatch": "//"}
+    axis.bar(
+        places,
+        half,
+        0.6,
+        bottom=top - half,
+        label="leaves with keep_ratio 0.5",
+        **hatched,
+    )
+    axis.set(xlabel="tiles of the image", ylabel="tokens of the prompt")
+    axis.set_xticks(places, tiles)
+    axis.legend(frameon=False, reverse=True)
+    return figure
+
+
+def plot_turns(caches: dict):
+    """
+    The cache after each turn of a chat.
+
+    Args:
+        caches: From a `keep_ratio` to the slots of the cache, one number per turn.
+    """
+    figure, axis = _panel(8, 3.6)
+    for (ratio, slots), color in zip(caches.items(), (BLACK, PURPLE), strict=True):
+        turns = range(1, len(slots) + 1)
+        axis.plot(turns, slots, "o-", color=color, label=f"keep_ratio {ratio}")
+    axis.set(
+        xlabel="turn", ylabel="slots of the cache", ylim=(0, None), xticks=list(turns)
+    )
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def plot_shares(shares: dict, quartiles: tuple[float, float]):
+    """Bars below 1; the last one has a line for its quartiles."""
+    figure, axis = _panel(9, 3)
+    drawn = axis.barh(
+        list(shares)[::-1], list(shares.values())[::-1], color=[YELLOW, SKY, GRAY]
+    )
+    middle, (low, high) = list(shares.values())[-1], quartiles
+    axis.errorbar(
+        [middle], [0], xerr=[[middle - low], [high - middle]], color=BLACK, capsize=5
+    )
+    axis.bar_label(drawn, fmt="%.2f", padding=12)
+    axis.axvline(1, color=BLACK, linestyle="--")
+    axis.set(xlim=(0, 1.1), xlabel="share of what all tokens take (dashed: 1)")
+    return figure
+
+
+def plot_growth(tokens: list[int], lines: dict):
+    """Bytes over the length of the prompt on logarithmic scales; `lines` are from a label to bytes."""
+    figure, axis = _panel(9, 4.2)
+    for (label, sizes), color, marker in zip(
+        lines.items(), (PURPLE, BLACK), "os", strict=True
+    ):
+        axis.loglog(
+            tokens, np.array(sizes) / 2**20, color=color, marker=marker, label=label
+        )
+    axis.set(
+        xlabel="tokens of the prompt", ylabel="MiB", xticks=tokens, xticklabels=tokens
+    )
+    axis.minorticks_off()
+    axis.legend(frameon=False)
+    return figure
+
+
+def plot_pages(cells: list[dict]):
+    """Pages a minute by batch size, of both engines with all tokens and half of the detailed ones (`pages.json`)."""
+    figure, axis = _panel(9, 4.2)
+    styles = {
+        "transformers 1.0": ("generate, all tokens", BLACK, "o-"),
+        "transformers 0.5": ("generate, keep_ratio 0.5", BLACK, "o--"),
+        "vllm 1.0": ("vLLM, all tokens", PURPLE, "s-"),
+        "vllm 0.5": ("vLLM, keep_ratio 0.5", PURPLE, "s--"),
+    }
+    sizes = [cell["batch_size"] for cell in cells]
+    for name, (label, color, style) in styles.items():
+        speeds = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
+        axis.semilogx(sizes, speeds, style, color=color, label=label)
+    axis.set(
+        xlabel="pages at once",
+        ylabel="pages a minute",
+        ylim=(0, None),
+        xticks=sizes,
+        xticklabels=sizes,
+    )
+    axis.minorticks_off()
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def plot_samples(rows: list[list]):
+    """Rows of small pages (`image`, `text`), with the texts as titles."""
+    columns = min(map(len, rows))
+    size = (10, 1.85 * len(rows))
+    figure, axes = pyplot.subplots(
+        len(rows), columns, figsize=size, layout="constrained"
+    )
+    for row, pages in zip(axes, rows, strict=True):
+        for axis, page in zip(row, pages, strict=False):
+            axis.imshow(page.image)
+            axis.set_title(page.text)
+            axis.set_axis_off()
+    return figure
+
+
+def plot_losses(runs: dict):
+    """
+    Training losses, smoothed over five entries, with the single entries behind.
+
+    Args:
+        runs: From a label to pairs of step and loss.
+    """
+    figure, axis = _panel(9, 4)
+    for (label, losses), color in zip(runs.items(), (PURPLE, SKY), strict=False):
+        steps, values = zip(*losses, strict=True)
+        axis.plot(steps, values, ".", color=color, alpha=0.4)
+        smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
+        axis.plot(steps[4:], smooth, color=color, linewidth=2.5, label=label)
+    axis.set(
+        xlabel="step", ylabel="loss per token of the answers, nats", ylim=(0, None)
+    )
+    axis.legend(frameon=False)
+    return figure
+
+
+def plot_words_read(models: dict, groups: dict):
+    """
+    Words read by several models, with 95% intervals.
+
+    Args:
+        models: From a label to a dict from each of `groups` to a share and half of its interval.
+        groups: From a name to its label.
+    """
+    figure, axis = _panel(9, 4)
+    width = 0.8 / len(models)
+    styles = zip(models.items(), (GRAY, PURPLE, SKY), strict=False)
+    for number, ((label, shares), color) in enumerate(styles):
+        values, halves = 100 * np.array([shares[name] for name in groups]).T
+        places = np.arange(len(groups)) + width * (number - (len(models) - 1) / 2)
+        bars = axis.bar(
+            places,
+            values,
+            0.94 * width,
+            yerr=halves,
+            color=color,
+            capsize=5,
+            label=label,
+        )
+        axis.bar_label(bars, fmt="%.0f", label_type="center", color=BLACK)
+    axis.set(ylabel="words to the letter, %", ylim=(0, 118), xticks=range(len(groups)))
+    axis.set_xticklabels(groups.values())
+    axis.legend(frameon=False, loc="upper left", ncols=len(models))
+    return figure
+
+
+def block_curves(block: list, stored, axis: str) -> dict:
+    """
+    Places along an axis and mean accuracies there, for `plot_block`.
+
+    Args:
+        block: Readings made just now (`WordReading`).
+        stored: The table of the stored readings of the same block.
+        axis: "x" or "y".
+    """
+    found = {}
+    for reading in block:
+        if reading.axis == axis:
+            score = character_accuracy(reading.word, reading.answer)
+            found.setdefault(reading.position, []).append(score)
+    places = sorted(found)
+    means = stored[stored["axis"] == axis].groupby("position")["accuracy"].mean()
+    return {
+        f"read just now, {len({reading.word for reading in block})} words": (
+            places,
+            [np.mean(found[place]) for place in places],
+        ),
+        f"stored, {stored['word'].nunique()} words": (list(means.index), list(means)),
+    }
+
+
+def plot_block(panels: dict):
+    """
+    Accuracy over the place of a word, one panel per direction of the cut lines.
+
+    Args:
+        panels: From "rows" and "columns" to a dict from a label to places (tiles) and accuracies (0 to 1).
+    """
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 3.6), sharey=True, layout="constrained"
+    )
+    for axis, (lines, curves) in zip(axes, panels.items(), strict=True):
+        styles = zip(curves.items(), ("o--", "o-"), (PURPLE, BLACK), strict=True)
+        for (label, (places, accuracies)), style, color in styles:
+            axis.plot(
+                places, 100 * np.array(accuracies), style, color=color, label=label
+            )
+        axis.axvline(1, color=GRAY, linestyle="--", linewidth=1)
+        axis.set(title=f"line between {lines}", xlabel="center of the word, tiles")
+    axes[0].set_ylabel("character accuracy, %")
+    axes[1].legend(frameon=False, loc="lower center")
+    return figure
+
+
+def plot_resamples(statistics: dict):
+    """
+    Histograms of a statistic over resamples, with the limits of 95%.
+
+    Args:
+        statistics: From a name to a dict from what was drawn to the values, in points.
+    """
+    size = {"figsize": (10, 3.4), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(statistics), **size)
+    for axis, (name, drawn) in zip(axes, statistics.items(), strict=True):
+        every = np.concatenate(list(drawn.values()))
+        bins = np.linspace(every.min(), every.max(), 40)
+        for (by, values), color in zip(drawn.items(), (PURPLE, YELLOW), strict=True):
+            style = {"histtype": "stepfilled", "alpha": 0.5, "color": color}
+            axis.hist(values, bins=bins, label=f"drawn by {by}", **style)
+            for limit in np.percentile(values, [2.5, 97.5]):
+                axis.axvline(limit, color=color, linewidth=1.5)
+        axis.set(title=name, xlabel="points of character accuracy")
+        axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
+    axes[0].set_ylabel("resamples of 2,000")
+    axes[0].legend(edgecolor="none", framealpha=1, loc="upper right")
+    return figure
+
+
+def plot_differences(estimates: dict, unit: str, groups: dict | None = None):
+    """
+    Differences with their intervals, one a line.
+
+    Args:
+        estimates: From a label to a difference and both ends of its interval, between -1 and 1.
+        unit: Of the axis.
+        groups: From a label to a color; black by default.
+    """
+    figure, axis = _panel(9.5, 0.7 + 0.5 * len(estimates))
+    for place, (label, estimate) in enumerate(estimates.items()):
+        middle, low, high = (100 * value for value in estimate)
+        color = (groups or {}).get(label, BLACK)
+        spread = [[middle - low], [high - middle]]
+        axis.errorbar(middle, place, xerr=spread, fmt="o", color=color, capsize=4)
+    axis.axvline(0, color=BLACK, linewidth=1)
+    axis.set(yticks=range(len(estimates)), yticklabels=list(estimates), xlabel=unit)
+    axis.set_ylim(len(estimates) - 0.5, -0.5)
+    return figure
+
+
+def plot_kinds(methods: dict):
+    """
+    Words read by several methods, cut and not cut, with their intervals.
+
+    Args:
+        methods: From a method to a dict from a kind of word to a share and both ends of its interval.
+    """
+    figure, axis = _panel(9.5, 0.8 + 0.5 * len(methods))
+    kinds = list(next(iter(methods.values())))
+    for kind, color, shift in zip(kinds, (PURPLE, GRAY), (-0.12, 0.12), strict=True):
+        for place, shares in enumerate(methods.values()):
+            middle, low, high = (100 * value for value in shares[kind])
+            label = kind if place == 0 else None
+            style = {"fmt": "o", "color": color, "capsize": 4, "label": label}
+            axis.errorbar(
+                middle, place + shift, xerr=[[middle - low], [high - middle]], **style
+            )
+    axis.set(
+        yticks=range(len(methods)), yticklabels=list(methods), xlabel="words read, %"
+    )
+    axis.set_ylim(len(methods) - 0.5, -0.5)
+    axis.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def plot_scores(wrong: list[int], scores: dict):
+    """Scores over the number of wrong letters; `scores` are from a label to values between 0 and 1."""
+    figure, axis = _panel(9, 3.6)
+    for (label, values), color, style in zip(
+        scores.items(), (BLACK, SKY, YELLOW), ("o-", "s-", "^--"), strict=True
+    ):
+        axis.plot(wrong, values, style, color=color, label=label)
+    axis.set(xlabel=f"wrong letters of {wrong[-1]}", ylabel="score", xticks=list(wrong))
+    axis.legend(frameon=False)
+    return figure
+
+
+def show_card(card) -> None:
+    """Display a model card: its head as code, its text as a quotation."""
+    from IPython.display import Markdown, display
+
+    lines = [
+        "```yaml",
+        *str(card.data).splitlines(),
+        "```",
+        "",
+        *card.text.strip().splitlines(),
+    ]
+    lines = [
+        f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines
+    ]
+    display(Markdown("\n".join(f"> {line}" for line in lines)))
+
+
+def plot_files(sizes: dict, pushed: set):
+    """Sizes of the files of a folder, and which of them are pushed."""
+    names = sorted(sizes, key=sizes.get)
+    figure, axis = _panel(9.5, 5.2)
+    colors = [SKY if name in pushed else PURPLE for name in names]
+    axis.barh(names, [sizes[name] for name in names], color=colors)
+    for row, name in enumerate(names):
+        axis.text(sizes[name] * 1.15, row, f"{sizes[name] / 1000:,.1f} kB", va="center")
+    axis.set(xscale="log", xlabel="size (bytes)", xlim=(50, 1e9))
+    axis.tick_params(axis="y", labelsize=10)
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in (SKY, PURPLE)]
+    axis.legend(
+        handles, ["is pushed", "stays at home"], loc="lower right", frameon=False
+    )
+    return figure
+
+
+def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels: dict):
+    """
+    Commits of several repositories.
+
+    Args:
+        history: From a repository to its commits, oldest first.
+        offsets: Column of the first commit of each.
+        arrows: Pairs of commits: from what the second was trained.
+        labels: From a commit to what stands below it.
+    """
+    figure, axis = pyplot.subplots(figsize=(10.5, 3.6))
+    tips = {}
+    for row, ((name, commits), offset) in enumerate(
+        zip(history.items(), offsets, strict=True)
+    ):
+        for column, commit in enumerate(commits, start=offset):
+            tips[commit] = (column, -row)
+            color = SKY if column > offset else GRAY
+            axis.plot(column, -row, "o", markersize=13, color=color)
+            axis.text(column, -row - 0.3, commit[:7], ha="center", fontsize=10)
+        axis.plot(
+            [offset, offset + len(commits) - 1], [-row, -row], color=SKY, zorder=0
+        )
+        axis.text(-0.5, -row, name, ha="right", va="center")
+    style = {"arrowstyle": "-|>", "color": PURPLE, "shrinkA": 8, "shrinkB": 8}
+    for start, end in arrows:
+        axis.annotate("", tips[end], tips[start], arrowprops=style)
+    for commit, label in labels.items():
+        column, row = tips[commit]
+        axis.text(column, row - 0.5, label, ha="center", color=PURPLE)
+    axis.set(xlim=(-0.5, 8), ylim=(-2.6, 0.5))
+    axis.set_axis_off()
+    return figure
+
+
+def plot_answers(page, answers: dict, right: tuple[str, str]):
+    """
+    A page once per version of a model, with what that version says below.
+
+    Args:
+        page: A PIL image.
+        answers: From a version to a dict from a question to an answer.
+        right: A question and its right answer; versions that answer otherwise are in another color.
+    """
+    size = {"figsize": (11, 2.9), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(answers), **size)
+    question, answer = right
+    for axis, (version, said) in zip(axes, answers.items(), strict=True):
+        axis.imshow(page)
+        axis.set(xticks=[], yticks=[], title=version)
+        text = "\n".join(f"{asked}\n  {answered!r}" for asked, answered in said.items())
+        color = BLACK if said[question] == answer else PURPLE
+        axis.set_xlabel(text, loc="left", fontsize=10, color=color)
+    return figure
+
+
+def plot_tiles(tiles: list, levels: list[str], columns: int):
+    """
+    Tiles in the order of the prompt, numbered, framed in the color of their level.
+
+    Args:
+        tiles: (height, width, 3) each, between -1 and 1.
+        levels: Of each, a name in `LEVELS`.
+        columns: Of the figure.
+    """
+    rows = -(-len(tiles) // columns)
+    size = {"figsize": (9, 1.55 * rows), "layout": "constrained", "squeeze": False}
+    figure, axes = pyplot.subplots(rows, columns, **size)
+    for axis in axes.flat[len(tiles) :]:
+        axis.set_axis_off()
+    shown = zip(axes.flat, tiles, levels, strict=False)
+    for number, (axis, tile, level) in enumerate(shown):
+        axis.imshow(tile * 0.5 + 0.5)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(str(number), fontsize=10, pad=3)
+        axis.spines[:].set(visible=True, color=LEVELS[level], linewidth=3)
+    return figure
+
+
+def plot_families(accuracies: dict, trainings: dict):
+    """
+    Accuracy with and without a second grid, one panel per family.
+
+    Args:
+        accuracies: From a family to a dict from (training, label) to an accuracy and both ends of its interval.
+        trainings: From a training to how the axis names it.
+    """
+    size = {"figsize": (10, 3.6), "sharey": True, "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(accuracies), **size)
+    for axis, (family, found) in zip(axes, accuracies.items(), strict=True):
+        labels = list(dict.fromkeys(label for _, label in found))
+        for place, training in enumerate(trainings):
+            for label, shift, color in zip(
+                labels, (-0.1, 0.1), (BLUE, ORANGE), strict=True
+            ):
+                middle, low, high = (100 * value for value in found[training, label])
+                spread = [[middle - low], [high - middle]]
+                style = {"fmt": "o", "color": color, "capsize": 4}
+                name = label if place == 0 else None
+                axis.errorbar(place + shift, middle, yerr=spread, label=name, **style)
+        axis.set(
+            title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5), ylim=(0, 100)
+        )
+        axis.set_xticklabels(trainings.values())
+    axes[0].set_ylabel("character accuracy, %")
+    axes[0].legend(frameon=False, loc="lower left", title="second grid")
+    return figure
+
+
+def plot_heads(before: list[str], after: list[str]):
+    """
+    Rows of a matrix by head, before and after they are sorted; "" is a gap.
+
+    Args:
+        before, after: Names of heads such as "q0", "k0" and "v0".
+    """
+    figure, axis = _panel(9, 3.4)
+    colors = {"q": SKY, "k": YELLOW, "v": PURPLE}
+    for row, order in ((1, before), (0, after)):
+        for place, head in enumerate(order):
+            if head:
+                style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
+                axis.barh(row, 1, left=place, **style)
+                axis.text(place + 0.5, row, head, ha="center", va="center", fontsize=13)
+    for name in "qkv":
+        start = next(place for place, head in enumerate(after) if head.startswith(name))
+        axis.text(start, -0.42, f"{name}_proj", fontsize=12)
+    axis.set(
+        yticks=(1, 0), yticklabels=("wqkv", "converted"), xlabel="rows, in heads of 16"
+    )
+    axis.set(ylim=(-0.6, 1.4), xlim=(0, len(after) + 0.1))
+    half = len(before) // 2
+    for group, start in enumerate((0, half)):
+        axis.text(start, 1.27, f"group of key-value head {group}", fontsize=11)
+    return figure
+
+
+def plot_added_memory(ways: dict, checkpoint: float):
+    """Memory that each way adds, in GB, beside the size of the checkpoint."""
+    figure, axis = _panel(9, 3)
+    colors = [PURPLE if size > checkpoint else SKY for size in ways.values()]
+    bars = axis.barh(list(ways), list(ways.values()), color=colors)
+    axis.bar_label(bars, fmt="%.2f", padding=4)
+    axis.axvline(checkpoint, color=BLACK, linestyle="--")
+    label = f"memory that is added, GB (dashed: the checkpoint itself, {checkpoint} GB)"
+    axis.set(xlabel=label, xlim=(0, 6))
+    axis.invert_yaxis()
+    return figure
+
+
+def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
+    """
+    What checkpoints take, stacked: weights, and cache and work on top of them.
+
+    Args:
+        weights: From a format of numbers to GiB, one per checkpoint.
+        work: GiB of cache and work, one per checkpoint.
+        names: Of the checkpoints.
+        card: GiB, a dashed line.
+    """
+    figure, axis = _panel(10, 4.8)
+    places = np.arange(len(names))
+    for shift, ((kind, sizes), color) in enumerate(
+        zip(weights.items(), (PURPLE, SKY, YELLOW), strict=True)
+    ):
+        left = places + 0.27 * (shift - 1)
+        axis.bar(left, sizes, 0.25, color=color, label=kind)
+        rest = axis.bar(left, work, 0.25, bottom=sizes, color=GRAY)
+    rest.set_label("cache and work")
+    axis.axhline(card, color=BLACK, linestyle="--")
+    axis.set(yscale="log", ylim=(1, 200), ylabel=f"GiB (dashed: {card})", xticks=places)
+    axis.set_xticklabels(names)
+    axis.legend(frameon=False, loc="upper left")
+    return figure
