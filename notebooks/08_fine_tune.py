@@ -92,8 +92,10 @@ import course_plots
 
 course.show(
     course_plots.plot_samples([tests[font][:6] for font in tests]),
-    alt="Six small images of single words in a sans serif typeface above, six in a typeface with serifs below.",
-    caption="Above: what the checkpoint knows. Below: what it is to learn. The titles are the answers.",
+    alt="Six small images of single words in a sans serif typeface above, six in a "
+    "typeface with serifs below.",
+    caption="Above: what the checkpoint knows. Below: what it is to learn. The titles "
+    "are the answers.",
 )
 
 # %%
@@ -263,8 +265,10 @@ print(f"{steps * trainer.args.train_batch_size} images")
 print(f"loss of the first ten steps {first:.2f}, of the last ten {last:.2f}")
 course.show(
     course_plots.plot_losses({"all weights": found}),
-    alt="The loss over the steps, noisy and falling; a smoothed line below the first values at the end.",
-    caption="Training loss: points are means of two steps, the line of ten. Eight words per step are few.",
+    alt="The loss over the steps, noisy and falling; a smoothed line below the first "
+    "values at the end.",
+    caption="Training loss: points are means of two steps, the line of ten. Eight "
+    "words per step are few.",
 )
 
 # %% [markdown]
@@ -309,7 +313,8 @@ def show_words(models, alt):
 
 show_words(
     {"before": before, "all weights": after},
-    "Bars of words read before and after training: those in the new typeface rise, those in the old one stay about the same.",
+    "Bars of words read before and after training: those in the new typeface rise, "
+    "those in the old one stay about the same.",
 )
 
 # %% [markdown]
@@ -380,7 +385,8 @@ print("LoRA beside all weights:")
 compared(after, by_lora)
 show_words(
     {"before": before, "all weights": after, "LoRA": by_lora},
-    "Bars of words read before training, after training all weights, and with LoRA, in both typefaces.",
+    "Bars of words read before training, after training all weights, and with LoRA, "
+    "in both typefaces.",
 )
 
 # %% [markdown]
