@@ -166,7 +166,8 @@ heads = ["q0", "q1", "k0", "v0", "q2", "q3", "k1", "v1"]
 after = ["q0", "q1", "q2", "q3", "", "k0", "k1", "", "v0", "v1"]
 course.show(
     course_plots.plot_heads(heads, after),
-    alt="Above, the rows of wqkv in two groups q q k v; below, the same heads sorted into q_proj, k_proj and v_proj.",
+    alt="Above, the rows of wqkv in two groups q q k v; below, the same heads sorted "
+    "into q_proj, k_proj and v_proj.",
     caption="Rows of wqkv by head, before and after.",
 )
 
@@ -317,8 +318,10 @@ ways = json.loads(results.read_text())["ways"]
 added = {name: way["added"] / 1e9 for name, way in ways.items()}
 course.show(
     course_plots.plot_added_memory(added, checkpoint=4.41),
-    alt="Bars of added memory: about 0.4 GB for the three ways of the converter, 5.2 GB for loading and saving the model.",
-    caption="Memory that each way adds to the process, measured once on one machine (benchmarks/conversion/RESULTS.md).",
+    alt="Bars of added memory: about 0.4 GB for the three ways of the converter, 5.2 "
+    "GB for loading and saving the model.",
+    caption="Memory that each way adds to the process, measured once on one machine "
+    "(benchmarks/conversion/RESULTS.md).",
 )
 
 # %% [markdown]
@@ -365,8 +368,10 @@ weights = {
 work = [peak(checkpoints[name]["prefill"]["33"]["1.0"]) / GIB for name in short]
 course.show(
     course_plots.plot_cards(weights, work, list(short.values()), card=24),
-    alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line at 24 GiB, on a logarithmic scale.",
-    caption="Weights, and cache and work for 33 tiles without SCM; computed. InternVL2-2B is as large as MiniMonkey.",
+    alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line "
+    "at 24 GiB, on a logarithmic scale.",
+    caption="Weights, and cache and work for 33 tiles without SCM; computed. "
+    "InternVL2-2B is as large as MiniMonkey.",
 )
 
 # %% [markdown]

@@ -206,7 +206,8 @@ course.show(
         6 * ["detailed"] + 4 * ["adaptive"] + ["global"],
         columns=6,
     ),
-    alt="Eleven tiles of InternVL: six of its own in blue, four of the second grid in orange, the whole page in green last.",
+    alt="Eleven tiles of InternVL: six of its own in blue, four of the second grid in "
+    "orange, the whole page in green last.",
     caption="InternVL: own tiles, second grid, thumbnail, in the order of the prompt.",
 )
 
@@ -219,8 +220,10 @@ course.show(
         ["global"] + 6 * ["detailed"] + ["global"] + 4 * ["adaptive"],
         columns=7,
     ),
-    alt="Twelve tiles of LLaVA-OneVision: thumbnail in green, six tiles in blue, a second thumbnail, four tiles in orange.",
-    caption="LLaVA-OneVision: the page with its thumbnail first, then the same page again under the second grid, with a thumbnail of its own.",
+    alt="Twelve tiles of LLaVA-OneVision: thumbnail in green, six tiles in blue, a "
+    "second thumbnail, four tiles in orange.",
+    caption="LLaVA-OneVision: the page with its thumbnail first, then the same page "
+    "again under the second grid, with a thumbnail of its own.",
 )
 
 # %% [markdown]
@@ -251,8 +254,10 @@ course.show(
     course_plots.plot_tiles(
         found, ["global"] + 6 * ["detailed"] + 4 * ["adaptive"], columns=7
     ),
-    alt="Eleven slices of MiniCPM-V: overview in green, six slices in blue, four wider slices in orange.",
-    caption="MiniCPM-V: overview, own slices, slices of the second grid, which keep the shape of the letters.",
+    alt="Eleven slices of MiniCPM-V: overview in green, six slices in blue, four "
+    "wider slices in orange.",
+    caption="MiniCPM-V: overview, own slices, slices of the second grid, which keep "
+    "the shape of the letters.",
 )
 
 # %% [markdown]
@@ -329,8 +334,10 @@ course.table(head, cells)
 # %%
 course.show(
     course_plots.plot_families(accuracies, TRAININGS),
-    alt="Accuracy of three families, plain and fine-tuned, without and with CIP; only the fine-tuned MiniCPM-V clearly gains.",
-    caption=f"{len(part)} readings of 24 words per point, 95% intervals over words. Letters of 24 px in tiles of 112 px.",
+    alt="Accuracy of three families, plain and fine-tuned, without and with CIP; only "
+    "the fine-tuned MiniCPM-V clearly gains.",
+    caption=f"{len(part)} readings of 24 words per point, 95% intervals over words. "
+    "Letters of 24 px in tiles of 112 px.",
 )
 
 # %% [markdown]

@@ -92,8 +92,10 @@ import course_plots
 
 course.show(
     course_plots.plot_samples([tests[font][:6] for font in tests]),
-    alt="Six small images of single words in a sans serif typeface above, six in a typeface with serifs below.",
-    caption="Above: what the checkpoint knows. Below: what it is to learn. The titles are the answers.",
+    alt="Six small images of single words in a sans serif typeface above, six in a "
+    "typeface with serifs below.",
+    caption="Above: what the checkpoint knows. Below: what it is to learn. The titles "
+    "are the answers.",
 )
 
 # %%
@@ -158,7 +160,7 @@ So there is something to learn: in the new typeface most letters are recognized,
 
 A line of `chats.jsonl` is one chat, with the paths of its images relative to the file. Yours may come from a table, a form, a labelling tool: this is all that is needed.
 
-**Mix old data in.** A model that is trained on one thing alone forgets others. So every fourth word here is set in the old typeface, as a reminder of what it can do already. With published weights you don't have the data they were trained on, but some pages of the kind that must not get worse you do have.
+**Mix old data in.** A model that is trained on one thing alone forgets others. So every other word here is set in the old typeface, as a reminder of what it can do already. With published weights you don't have the data they were trained on, but some pages of the kind that must not get worse you do have.
 
 **Predict**: which tokens of a chat will the loss be on: question, image, answer?
 """
@@ -187,7 +189,7 @@ def write_chats(name, font_of):
     return lines
 
 
-lines = write_chats("mixed.jsonl", lambda index: NEW if index % 4 else OLD)
+lines = write_chats("mixed.jsonl", lambda index: NEW if index % 2 else OLD)
 print(lines[0])
 
 # %%
@@ -213,7 +215,7 @@ On the answers alone, and on the token that ends them. No word of the test is am
 `examples/finetune.py` is Transformers' `Trainer`, and takes all of its options:
 
     python examples/finetune.py --train_data mixed.jsonl --output_dir mine \
-        --max_steps 60 --learning_rate 2e-4
+        --max_steps 60 --learning_rate 1e-4
 
 Here the same functions are called. All weights learn; 60 steps of 8 images.
 
@@ -256,15 +258,17 @@ def losses(trainer):
 
 # %%
 steps = 60 if course.FAST else 600
-trainer = train("mine", "mixed.jsonl", steps, 2e-4)
+trainer = train("mine", "mixed.jsonl", steps, 1e-4)
 found = losses(trainer)
 first, last = (np.mean([loss for _, loss in part]) for part in (found[:5], found[-5:]))
 print(f"{steps * trainer.args.train_batch_size} images")
 print(f"loss of the first ten steps {first:.2f}, of the last ten {last:.2f}")
 course.show(
     course_plots.plot_losses({"all weights": found}),
-    alt="The loss over the steps, noisy and falling; a smoothed line below the first values at the end.",
-    caption="Training loss: points are means of two steps, the line of ten. Eight words per step are few.",
+    alt="The loss over the steps, noisy and falling; a smoothed line below the first "
+    "values at the end.",
+    caption="Training loss: points are means of two steps, the line of ten. Eight "
+    "words per step are few.",
 )
 
 # %% [markdown]
@@ -275,7 +279,7 @@ The folder has everything that loading needs: weights, processor, code and the f
 
 The loss is of words that it was trained on. What counts are the held-out ones, in the new typeface and in the old one.
 
-**Predict**: one word in four was set in DejaVu Sans. Is that enough for it to stay as good there?
+**Predict**: half of the words were set in DejaVu Sans. Is that enough for it to stay as good there?
 """
 
 
@@ -309,14 +313,15 @@ def show_words(models, alt):
 
 show_words(
     {"before": before, "all weights": after},
-    "Bars of words read before and after training: those in the new typeface rise, those in the old one fall less.",
+    "Bars of words read before and after training: those in the new typeface rise, "
+    "those in the old one stay about the same.",
 )
 
 # %% [markdown]
 r"""
-Better in the new typeface. In the old one compare the words gained and lost: one reminder in four did not keep all of it in these sixty steps, as far as so few words can tell. The intervals are wide. So measure the old skill after every training, mix in more of it where it suffers, or train more gently; `FAST=0` trains ten times as long and tests 300 words each. (On another machine some words will differ.)
+Better in the new typeface, and the old skill is kept, as far as so few words can tell: the intervals are wide, and a loss of a few points would not be seen. Half of the data is a large share for reminders. With one word in four, and twice the learning rate, the same sixty steps lost ten words of the old typeface and gained four. `FAST=0` trains ten times as long and tests 300 words each. (On another machine some words will differ.)
 
-Exercise 3 trains on the new typeface alone, for comparison.
+Exercise 3 trains on the new typeface alone.
 
 ## LoRA: learn a little beside the weights
 
@@ -336,7 +341,7 @@ from safetensors.torch import load_file
 
 recipe = yaml.safe_load((course.ROOT / "examples/configs/lora.yaml").read_text())
 choices = {"train": recipe["train"], "lora_rank": recipe["lora_rank"]}
-trainer = train("adapter", "mixed.jsonl", steps, 2e-3, **choices)
+trainer = train("adapter", "mixed.jsonl", steps, 1e-3, **choices)
 weights = load_file(folder / "adapter" / "adapter_model.safetensors")
 trained = sum(matrix.numel() for matrix in weights.values())
 whole = sum(weight.numel() for weight in model.state_dict().values())
@@ -380,7 +385,8 @@ print("LoRA beside all weights:")
 compared(after, by_lora)
 show_words(
     {"before": before, "all weights": after, "LoRA": by_lora},
-    "Bars of words read before training, after training all weights, and with LoRA, in both typefaces.",
+    "Bars of words read before training, after training all weights, and with LoRA, "
+    "in both typefaces.",
 )
 
 # %% [markdown]
@@ -499,14 +505,14 @@ See it forget: train on the new typeface alone, for as many steps, and compare w
 
 ```python
 write_chats("alone.jsonl", lambda index: NEW)
-train("alone", "alone.jsonl", steps, 2e-4)
+train("alone", "alone.jsonl", steps, 1e-4)
 alone = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "alone").float()
 forgetful = evaluate(alone)
 compared(after, forgetful)
 assert forgetful[OLD].mean() <= after[OLD].mean() + 0.05
 ```
 
-Compare the words gained and lost in both typefaces. In the new one it may be a little better: it saw a third more of it.
+Compare the words gained and lost in both typefaces. In the new one it may be a little better, as it saw twice as much of it.
 
 </details>
 

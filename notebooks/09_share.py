@@ -160,7 +160,8 @@ print("stays at home:", sorted(at_home))
 # %%
 course.show(
     course_plots.plot_files(sizes, pushed),
-    alt="Bars of file sizes on a log scale. The optimizer and the weights are the largest, code and settings are small.",
+    alt="Bars of file sizes on a log scale. The optimizer and the weights are the "
+    "largest, code and settings are small.",
     caption="The files of the folder, and which of them are pushed.",
 )
 
@@ -364,14 +365,17 @@ trained_from = [(origin, first), (origin, second), (second, child)]
 labels = {first: "pinned", second: "v2, main"}
 course.show(
     course_plots.plot_history(history, [0, 2, 5], trained_from, labels),
-    alt="Three rows of commits as dots: the base, our repository with two pushes, and the repository fine-tuned from it.",
-    caption="Commits of the three repositories; each begins empty (gray), and the last got model and processor in turn. Arrows: trained from.",
+    alt="Three rows of commits as dots: the base, our repository with two pushes, and "
+    "the repository fine-tuned from it.",
+    caption="Commits of the three repositories; each begins empty (gray), and the "
+    "last got model and processor in turn. Arrows: trained from.",
 )
 
 # %%
 course.show(
     course_plots.plot_answers(page, answers, (READ, answers["base"][READ])),
-    alt="The page four times, with the answers of the base, the first, the second and the third model below it.",
+    alt="The page four times, with the answers of the base, the first, the second and "
+    "the third model below it.",
     caption="One page, four versions. In color: the version that can't read any more.",
 )
 

@@ -49,8 +49,7 @@ course.setup()
 """
 ## One block of the sawtooth benchmark
 
-`benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid, with all words
-at all places along both axes. The file of results has a row per reading, so every figure can be recomputed later, even one that nobody thought of at the time.
+`benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid, with all words at all places along both axes. The file of results has a row per reading, so every figure can be recomputed later, even one that nobody thought of at the time.
 
 The model is the small checkpoint of this repository, a reader of rendered lower-case text and not the published model.
 
@@ -78,8 +77,7 @@ print(block[4 * len(words)])
 
 # %% [markdown]
 """
-A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered,
-and which grids cut the word. Scores follow from it. The same block is stored, read by another state of the same small model:
+A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered, and which grids cut the word. Scores follow from it. The same block is stored, read by another state of the same small model:
 """
 
 # %%
@@ -97,8 +95,10 @@ panels = {
 }
 course.show(
     course_plots.plot_block(panels),
-    alt="Accuracy over the position for a few words read live and for all stored words; it drops at the line between rows.",
-    caption="One block. Few words make a rough curve. Dashed: the cut line of the 2 x 2 grid.",
+    alt="Accuracy over the position for a few words read live and for all stored "
+    "words; it drops at the line between rows.",
+    caption="One block. Few words make a rough curve. Dashed: the cut line of the 2 x "
+    "2 grid.",
 )
 
 # %% [markdown]
@@ -136,8 +136,7 @@ print("depth on the line", points(sharp), " within 1/8 tile", points(wide))
 
 # %% [markdown]
 """
-The damage is on the line itself: 14 px beside it there is almost nothing left to see. Our first report averaged over that range and called the sawtooth
-shallow. What is averaged decides what is found, so a figure needs its definition beside it.
+The damage is on the line itself: 14 px beside it there is almost nothing left to see. Our first report averaged over that range and called the sawtooth shallow. What is averaged decides what is found, so a figure needs its definition beside it.
 
 The report's figures have to come out of the stored readings again. This is its row for this model, lines between rows, 24 px:
 """
@@ -201,14 +200,15 @@ for name, statistic in statistics.items():
         print(f"{name:28} drawn by {by:16} {points(bootstrap(clusters, statistic))}")
 course.show(
     course_plots.plot_resamples(drawn),
-    alt="Two histograms of resampled statistics; drawing single readings gives a much narrower spread than drawing words.",
-    caption="The same readings, two intervals. Lines: the limits of 95%. The narrow one claims to know more than 24 words tell.",
+    alt="Two histograms of resampled statistics; drawing single readings gives a much "
+    "narrower spread than drawing words.",
+    caption="The same readings, two intervals. Lines: the limits of 95%. The narrow "
+    "one claims to know more than 24 words tell.",
 )
 
 # %% [markdown]
 """
-Every interval in `RESULTS.md` is drawn over words, or over pages. "Yes" there means that the interval is above zero, "reversed" that it is below, "not shown" that it holds
-zero, which is not the same as "no effect". And with many rows, one interval in twenty misses the truth by chance.
+Every interval in `RESULTS.md` is drawn over words, or over pages. "Yes" there means that the interval is above zero, "reversed" that it is below, "not shown" that it holds zero, which is not the same as "no effect". And with many rows, one interval in twenty misses the truth by chance.
 
 ## Does training with CIP pay? The comparison decides
 
@@ -246,7 +246,8 @@ def show_comparisons(found, caption):
     course.table(["words read", "points, with 95% interval", "better?"], cells)
     course.show(
         course_plots.plot_differences(found, "words read, points"),
-        alt="Differences with intervals, one a line: those of the same weights lie above zero, those against a control near it.",
+        alt="Differences with intervals, one a line: those of the same weights lie "
+        "above zero, those against a control near it.",
         caption=f"{caption}, {number:,} words on pages.",
     )
 
@@ -263,8 +264,7 @@ show_comparisons(found, "The small model")
 
 # %% [markdown]
 """
-They don't. The model that was trained with CIP needs its second grid: without it, it reads less. That is not the same as being better than a model that
-never had one; against the control no difference is shown. A report with the first comparison alone would be true and would mislead.
+They don't. The model that was trained with CIP needs its second grid: without it, it reads less. That is not the same as being better than a model that never had one; against the control no difference is shown. A report with the first comparison alone would be true and would mislead.
 
 The newest readings are of a model with half as many weights, `3m-long`, that was trained three times as long, with both grids chosen together (`joint`). Its control was trained as long, too:
 """
@@ -309,8 +309,10 @@ course.table(head, cells)
 # %%
 course.show(
     course_plots.plot_kinds(shares),
-    alt="Words read by seven ways to cut a page: words that are not cut are nearly all read, cut ones much less from one grid alone.",
-    caption=f"{len(parts['not cut'])} words of each kind on {pages} pages, 95% intervals over pages.",
+    alt="Words read by seven ways to cut a page: words that are not cut are nearly "
+    "all read, cut ones much less from one grid alone.",
+    caption=f"{len(parts['not cut'])} words of each kind on {pages} pages, 95% "
+    "intervals over pages.",
 )
 
 # %% [markdown]
@@ -352,8 +354,7 @@ course.claims(
 """
 ## The published numbers
 
-The model card has the authors' figures. They were measured by the authors with their own code and the 2B model, **not** with this implementation and
-not on this machine; nothing in this course can check them.
+The model card has the authors' figures. They were measured by the authors with their own code and the 2B model, **not** with this implementation and not on this machine; nothing in this course can check them.
 """
 
 # %%
@@ -389,8 +390,7 @@ for name, hits in (("InternVL2-2B", 784), ("Mini-Monkey 2B", 802)):
 
 # %% [markdown]
 r"""
-The intervals overlap. That doesn't refute the difference: both models answered the same questions, and a paired comparison is sharper. It needs
-the single answers, which a table doesn't give. That is why our benchmark stores every reading.
+The intervals overlap. That doesn't refute the difference: both models answered the same questions, and a paired comparison is sharper. It needs the single answers, which a table doesn't give. That is why our benchmark stores every reading.
 
 ## How harnesses score
 
@@ -452,9 +452,7 @@ course.table(head, cells)
 
 # %% [markdown]
 """
-Containment rewards long answers, ANLS punishes them: a sentence around the right word is a point for the one and nothing for the other. So the prompt decides ("using a
-single word or phrase"), and numbers of two harnesses or two prompts don't belong in one table. A number inside another number is a point, so is "no" inside "know", and an empty reference is in everything. The last two lines show a quirk: the distance is of the cleaned
-texts, the length of the raw ones, so spaces behind an answer lower the penalty.
+Containment rewards long answers, ANLS punishes them: a sentence around the right word is a point for the one and nothing for the other. So the prompt decides ("using a single word or phrase"), and numbers of two harnesses or two prompts don't belong in one table. A number inside another number is a point, so is "no" inside "know", and an empty reference is in everything. The last two lines show a quirk: the distance is of the cleaned texts, the length of the raw ones, so spaces behind an answer lower the penalty.
 """
 
 # %%
@@ -470,17 +468,17 @@ scores = {
 }
 course.show(
     course_plots.plot_scores(wrong, scores),
-    alt="Three scores over the number of wrong letters: a straight line, a line that falls to zero beyond five, a step at one.",
-    caption="One answer, three scores. Containment is gone with the first wrong letter, ANLS with the sixth.",
+    alt="Three scores over the number of wrong letters: a straight line, a line that "
+    "falls to zero beyond five, a step at one.",
+    caption="One answer, three scores. Containment is gone with the first wrong "
+    "letter, ANLS with the sixth.",
 )
 
 # %% [markdown]
 """
 ## What a harness asks of a model
 
-`lmms-eval` finds Mini-Monkey by an entry point of this package (`--model minimonkey`). It hands over *requests* (the messages of a question, with images, and how to
-generate) and wants a list of texts back, in the same order; questions and scores are its own. It is not installed here (52 dependencies); the
-tiles by task stand apart from the adapters.
+`lmms-eval` finds Mini-Monkey by an entry point of this package (`--model minimonkey`). It hands over *requests* (the messages of a question, with images, and how to generate) and wants a list of texts back, in the same order; questions and scores are its own. It is not installed here (52 dependencies); the tiles by task stand apart from the adapters.
 
 **Predict**: which setting does a task get that nobody published tiles for?
 """
@@ -500,8 +498,7 @@ course.table(head, cells)
 
 # %% [markdown]
 """
-All other tasks get `"default"`. The page is A4 at 150 dpi. A score without its tiles can't be repeated: the same page has 9 to 33 of them, depending on the task. A report of
-yours should name harness and version, prompt, tiles, `keep_ratio`, the number of questions, and what failed.
+All other tasks get `"default"`. The page is A4 at 150 dpi. A score without its tiles can't be repeated: the same page has 9 to 33 of them, depending on the task. A report of yours should name harness and version, prompt, tiles, `keep_ratio`, the number of questions, and what failed.
 
     make test-lmms-eval      # installs the harness beside, asks the small checkpoint, and scores with the harness's own functions
 

