@@ -293,6 +293,23 @@ course.show(
 
 # %% [markdown]
 """
+Where this notebook runs and ipywidgets is installed, choose the largest number of detailed tiles and the rule for the small page yourself:
+"""
+
+# %%
+from processing_minimonkey.visualization import plot_pyramid
+
+
+def draw(tiles, rule):
+    """The views of the small page with so many detailed tiles at most."""
+    settings = {"detailed_tiles": (1, tiles), "complementarity": rule}
+    return plot_pyramid(processor, page, **settings)
+
+
+course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
+
+# %% [markdown]
+"""
 `none` cuts the page twice in the same places. `any` leaves one common line. `disjoint` avoids it by four tiles in a column,
 which stretch the page 2.83 times. `joint` takes a larger detailed grid instead: no common line and hardly any distortion, for
 19 tiles instead of 11.

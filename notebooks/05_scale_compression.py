@@ -323,6 +323,22 @@ assert now_ink > 0.9 and now_ink >= with_ink and now_blank <= blank
 
 # %% [markdown]
 """
+Where this notebook runs and ipywidgets is installed, choose the share and whose attention scores yourself:
+"""
+
+
+# %%
+def draw(keep_ratio, queries):
+    """What stays of the page."""
+    asked = (model, processor, page, "Read the text.", keep_ratio)
+    return plot_compression(*asked, queries=queries)
+
+
+shares = (0.5, 0.1, 0.25, 0.75, 1.0)
+course.explore(draw, keep_ratio=shares, queries=("question", "all", "none"))
+
+# %% [markdown]
+"""
 ## What steers
 
 The hope behind SCM is more than to find text: the tokens that *the question* needs should stay. So here are pages of two words, asked for the

@@ -145,6 +145,32 @@ def show(figure, alt: str, caption: str) -> None:
     display(Markdown(f"*Figure {shown}. {caption}*"))
 
 
+def explore(draw, **choices) -> None:
+    """
+    A slider for each of the `choices` above the figure that `draw` makes of them. Without ipywidgets (Colab has it)
+    there is none, as where a notebook is only read: the figure before has to say the same.
+
+    Args:
+        draw: gives a matplotlib figure; its arguments are named as the choices.
+        choices: the values of each slider.
+    """
+    if importlib.util.find_spec("ipywidgets") is None:
+        return
+    import ipywidgets
+    from matplotlib import pyplot
+
+    def drawn(**values):
+        figure = draw(**values)
+        pyplot.close(figure)  # or it is shown twice
+        return figure
+
+    sliders = {
+        name: ipywidgets.SelectionSlider(options=list(values), continuous_update=False)
+        for name, values in choices.items()
+    }
+    ipywidgets.interact(drawn, **sliders)
+
+
 def table(headers: list[str], rows: list[list]) -> None:
     """Display a table; the first column is text on the left, the others stand on the right."""
     from IPython.display import Markdown, display

@@ -2,13 +2,16 @@
 
 import ast
 import configparser
+import importlib.machinery
 import re
 import shutil
 import sys
+import types
 
 import jupytext
 import nbformat
 import pytest
+from matplotlib import pyplot
 from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 
@@ -37,6 +40,16 @@ def execute(repository, monkeypatch):
 
     yield execute
     del sys.modules["execute"]
+
+
+@pytest.fixture
+def course(repository, monkeypatch):
+    """What all notebooks share."""
+    monkeypatch.syspath_prepend(str(repository / "notebooks"))
+    import course
+
+    yield course
+    del sys.modules["course"]
 
 
 def code_cells(notebook):
@@ -183,3 +196,22 @@ def test_solutions_run_behind_the_notebook_and_may_not_fail(execute, tmp_path):
     assert notebook.metadata["minimonkey"]["solved"] == ["assert known == 1\n"]
     with pytest.raises(CellExecutionError):
         execute.execute(wrong)
+
+
+def test_sliders_draw_what_was_chosen(course, monkeypatch):
+    made, given = {}, []
+    widgets = types.ModuleType("ipywidgets")
+    widgets.__spec__ = importlib.machinery.ModuleSpec("ipywidgets", None)
+    widgets.SelectionSlider = lambda options, continuous_update: options
+    widgets.interact = lambda draw, **sliders: made.update(draw=draw, sliders=sliders)
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
+    course.explore(lambda **values: given.append(values) or pyplot.figure(), tiles=range(2, 4), rule=("any",))
+    assert made["sliders"] == {"tiles": [2, 3], "rule": ["any"]}
+    before = pyplot.get_fignums()
+    assert isinstance(made["draw"](tiles=3, rule="any"), pyplot.Figure) and given == [{"tiles": 3, "rule": "any"}]
+    assert pyplot.get_fignums() == before, "the figure would be shown twice"
+
+
+def test_without_widgets_there_is_no_slider(course, monkeypatch):
+    monkeypatch.setattr(course.importlib.util, "find_spec", lambda name: None)
+    assert course.explore(lambda: 1 / 0) is None
