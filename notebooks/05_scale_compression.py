@@ -311,9 +311,8 @@ names = ("queries", "layer", "positions", "keep_ratio")
 print({name: getattr(settings, name) for name in names})
 course.show(
     plot_compression(model, processor, page, "Read the text."),
-    alt="The heat map is bright on the words and dark on the paper; the tokens that "
-    "stay "
-    "cover both lines, and most of the lower half of the page is dropped.",
+    alt="The heat map is bright on the words and dark on the paper; tokens on both "
+    "lines stay, and most of the lower half of the page is dropped.",
     caption="The same page by the checkpoint's rule. Adaptive and global view, not "
     "shown, stay whole.",
 )
@@ -321,21 +320,13 @@ say_stay("published rule ", queries="all", layer=1)
 now_ink, now_blank = say_stay("checkpoint's own")
 assert now_ink > 0.9 and now_ink >= with_ink and now_blank <= blank
 
-# %% [markdown]
-"""
-Where this notebook runs and ipywidgets is installed, choose the share and whose attention scores yourself:
-"""
-
-
 # %%
-def draw(keep_ratio, queries):
-    """What stays of the page."""
-    asked = (model, processor, page, "Read the text.", keep_ratio)
-    return plot_compression(*asked, queries=queries)
-
-
-shares = (0.5, 0.1, 0.25, 0.75, 1.0)
-course.explore(draw, keep_ratio=shares, queries=("question", "all", "none"))
+course.explore(
+    lambda keep_ratio: plot_compression(
+        model, processor, page, "Read the text.", keep_ratio
+    ),
+    keep_ratio=(0.5, 0.1, 0.25, 0.75, 1.0),
+)
 
 # %% [markdown]
 """
@@ -473,8 +464,7 @@ names = [name.replace("\n", "↵") for name in names]
 names = [name if len(name) == 1 else "*" for name in names]
 course.show(
     figures.plot_askers(names, more),
-    alt="A bar per token of the question. They are zero up to the word that says "
-    "which, "
+    alt="A bar per token of the question: zero up to the word that says which, "
     "small until the question ends, and high from there to the end of the prompt.",
     caption=f"Layer 2, {2 * number} questions about {number} pages, 95% intervals. "
     "A star is a token of the prompt's format, ↵ a line break.",
@@ -520,9 +510,8 @@ tables = {
 }
 course.show(
     measured.plot_training(tables),
-    alt="Words read against the keep ratio in three lines: the published rule falls "
-    "steeply; "
-    "the question's falls less, and least after training.",
+    alt="Words read against the keep ratio in three lines: the published rule's "
+    "falls steeply, the question's less, and least after training.",
     caption="200 held-out pages, 95% intervals over the pages; 100% is what the "
     "model reads with all tokens.",
 )
