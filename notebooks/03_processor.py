@@ -28,16 +28,9 @@ if find_spec("course") is None:  # Colab, or a Jupyter of your own
     subprocess.run(
         ["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True
     )
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "-c",
-        "minimonkey/constraints.txt",
-    ]
-    subprocess.run([*install, "-e", "./minimonkey[notebooks]"], check=True)
+    # What is there stays where it will do, such as Colab's torch
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "-e"]
+    subprocess.run([*install, "./minimonkey[notebooks]"], check=True)
     os.chdir("minimonkey/notebooks")
     sys.path.insert(0, os.getcwd())
 

@@ -218,16 +218,8 @@ def working_folder(name: str) -> Path:
 def need(extra: str, *modules: str) -> None:
     """Install an extra of this project where one of its `modules` is missing, as on Colab."""
     if any(importlib.util.find_spec(module) is None for module in modules):
-        install = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "-c",
-            str(ROOT / "constraints.txt"),
-        ]
-        subprocess.run([*install, "-e", f"{ROOT}[{extra}]"], check=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "-e"]
+        subprocess.run([*install, f"{ROOT}[{extra}]"], check=True)
 
 
 def result(name: str):
