@@ -191,13 +191,20 @@ From the tensors back to pictures. The family's own tiles are framed in blue, th
 
 # %%
 import course_plots
+import figures
 
-pixels = after["internvl"]["pixel_values"]
+DETAILED, ADAPTIVE, GLOBAL = range(3)
+
+
+def pictures(pixels):
+    """(3, height, width) between -1 and 1 each, as matplotlib draws them."""
+    return [tile.permute(1, 2, 0) * 0.5 + 0.5 for tile in pixels]
+
+
 course.show(
-    course_plots.plot_tiles(
-        [tile.permute(1, 2, 0) for tile in pixels],
-        6 * ["detailed"] + 4 * ["adaptive"] + ["global"],
-        columns=6,
+    figures.plot_strip(
+        pictures(after["internvl"]["pixel_values"]),
+        6 * [DETAILED] + 4 * [ADAPTIVE] + [GLOBAL],
     ),
     alt="Eleven tiles of InternVL: six of its own in blue, four of the second grid in "
     "orange, the whole page in green last.",
@@ -208,9 +215,9 @@ course.show(
 pixels = after["llava_onevision"]["pixel_values"]
 both = torch.cat([pixels[0], pixels[1, :5]])  # the rest of the second row is padding
 course.show(
-    course_plots.plot_tiles(
-        [tile.permute(1, 2, 0) for tile in both],
-        ["global"] + 6 * ["detailed"] + ["global"] + 4 * ["adaptive"],
+    figures.plot_strip(
+        pictures(both),
+        [GLOBAL] + 6 * [DETAILED] + [GLOBAL] + 4 * [ADAPTIVE],
         columns=7,
     ),
     alt="Twelve tiles of LLaVA-OneVision: thumbnail in green, six tiles in blue, a "
@@ -229,23 +236,23 @@ MiniCPM-V's tensor has to be taken apart: each slice is a strip of patches of 14
 
 # %%
 def slices(inputs):
-    """(height, width, 3) per slice."""
+    """(3, height, width) per slice."""
     found, start = [], 0
     for rows, columns in inputs["target_sizes"].tolist():
         end = start + rows * columns * 14
         strip = inputs["pixel_values"][0, ..., start:end]
         patches = strip.unflatten(-1, (rows, columns, 14))  # (3, 14, rows, columns, 14)
-        picture = patches.permute(2, 1, 3, 4, 0)  # (rows, 14, columns, 14, 3)
-        found.append(picture.reshape(rows * 14, columns * 14, 3))
+        picture = patches.permute(0, 2, 1, 3, 4)  # (3, rows, 14, columns, 14)
+        found.append(picture.reshape(3, rows * 14, columns * 14))
         start = end
     return found
 
 
 found = slices(after["minicpmv"])
-print([tuple(each.shape[:2]) for each in found])
+print([tuple(each.shape[1:]) for each in found])
 course.show(
-    course_plots.plot_tiles(
-        found, ["global"] + 6 * ["detailed"] + 4 * ["adaptive"], columns=7
+    figures.plot_strip(
+        pictures(found), [GLOBAL] + 6 * [DETAILED] + 4 * [ADAPTIVE], columns=7
     ),
     alt="Eleven slices of MiniCPM-V: overview in green, six slices in blue, four "
     "wider slices in orange.",

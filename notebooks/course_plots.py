@@ -403,29 +403,6 @@ def plot_answers(page, answers: dict, right: tuple[str, str]):
     return figure
 
 
-def plot_tiles(tiles: list, levels: list[str], columns: int):
-    """
-    Tiles in the order of the prompt, numbered, framed in the color of their level.
-
-    Args:
-        tiles: (height, width, 3) each, between -1 and 1.
-        levels: Of each, a name in `LEVELS`.
-        columns: Of the figure.
-    """
-    rows = -(-len(tiles) // columns)
-    size = {"figsize": (9, 1.55 * rows), "layout": "constrained", "squeeze": False}
-    figure, axes = pyplot.subplots(rows, columns, **size)
-    for axis in axes.flat[len(tiles) :]:
-        axis.set_axis_off()
-    shown = zip(axes.flat, tiles, levels, strict=False)
-    for number, (axis, tile, level) in enumerate(shown):
-        axis.imshow(tile * 0.5 + 0.5)
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(str(number), fontsize=10, pad=3)
-        axis.spines[:].set(visible=True, color=LEVELS[level], linewidth=3)
-    return figure
-
-
 def plot_families(accuracies: dict, trainings: dict):
     """
     Accuracy with and without a second grid, one panel per family.

@@ -106,15 +106,15 @@ def plot_views(image, plan):
     return figure
 
 
-def plot_strip(tiles, levels):
+def plot_strip(tiles, levels, columns: int = 6):
     """
     Tiles in the order in which the model gets them.
 
     Args:
-        tiles: (tiles, size, size, 3), as matplotlib draws them.
+        tiles: (height, width, 3) each, as matplotlib draws them.
         levels: Of each tile, 0 to 2.
+        columns: Of the figure.
     """
-    columns = 6
     rows = -(-len(tiles) // columns)
     figure, axes = pyplot.subplots(
         rows, columns, figsize=(9, 1.75 * rows), layout="constrained"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.sawtooth.cutting import Ranges, View, grid_view, is_cut, plan_grids
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, View, grid_view, is_cut, plan_grids
 from benchmarks.sawtooth.readers.rendering import generator, lexicon, load_font
 
 
 TILE_SIZE = 448
-RANGES = Ranges(detailed=(4, 12), adaptive=(3, 7))  # of the published demo
+RANGES = PUBLISHED_RANGES
 KINDS = ("row", "column", "uncut")
 WORDS = 6  # of each kind on a page
 LENGTHS = range(4, 10)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from processing_minimonkey import plan_pyramid
+from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
 
 
 Grid = tuple[int, int]
@@ -32,7 +32,13 @@ class Ranges(NamedTuple):
     adaptive: tuple[int, int] = (1, 4)
 
 
+def ranges_of(setting: str) -> Ranges:
+    """The ranges of a published setting."""
+    return Ranges(PYRAMID_SETTINGS[setting]["detailed_tiles"], PYRAMID_SETTINGS[setting]["adaptive_tiles"])
+
+
 SMALL_RANGES = Ranges()
+PUBLISHED_RANGES = ranges_of("demo")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from benchmarks.sawtooth.cutting import DETAILED, METHODS, grid_view, is_cut, plan_grids
+from benchmarks.sawtooth.cutting import DETAILED, METHODS, PUBLISHED_RANGES, Grid, grid_view, is_cut, plan_grids
 from benchmarks.sawtooth.measurements.reading import Reader
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator, load_font
 from benchmarks.sawtooth.readers.scores import character_accuracy
-from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Collate, Cutting, Sheets, normalized
+from benchmarks.sawtooth.readers.sequences import Collate, Cutting, Sheets
 from benchmarks.sawtooth.readers.sheets import Box, Cell, Question, Sheet, draw_sheet
+from benchmarks.sawtooth.readers.tower import normalized
 from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
 from benchmarks.sawtooth.runner import Measurement
 
@@ -52,6 +53,12 @@ def sort_of(box: Box, size: tuple[int, int], grid: tuple[int, int]) -> str | Non
     return None if near_rows or near_columns else "uncut"
 
 
+def detailed_grid(size: tuple[int, int]) -> tuple[Grid, float]:
+    """The detailed grid of `any` for an image of `size`, and px of the image per px of its tiles."""
+    grid = plan_grids(*size, TILE_SIZE, PUBLISHED_RANGES)[0]
+    return grid, size[1] / (grid[1] * TILE_SIZE)
+
+
 def _place(rng: np.random.Generator, sort: str, width: float, height: float, size, grid) -> tuple[float, float] | None:
     """Left and top of a box of a sort, drawn until it is one."""
     for _ in range(200):
@@ -73,10 +80,9 @@ def make_page(index: int, world: World) -> Sheet:
     while True:
         wanted = GRIDS[rng.integers(len(GRIDS))]
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.93, 1.07)) for side in wanted)
-        grid = plan_grids(*size, TILE_SIZE, PUBLISHED_RANGES)[0]
+        grid, scale = detailed_grid(size)
         if min(grid) == 1:
             continue
-        scale = size[1] / (grid[1] * TILE_SIZE)
         font = load_font(
             world.fonts[rng.integers(len(world.fonts))], round(float(np.exp(rng.uniform(*np.log(FONT_SIZES)))) * scale)
         )
@@ -137,25 +143,23 @@ def asked_pages(pages: int, world: World) -> list[Sheet]:
     return [replace(sheet, questions=(question,)) for sheet in sheets for question in sheet.questions]
 
 
-@torch.no_grad()
 def answers(
     reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: int, max_new_tokens: int, **generate_kwargs
 ) -> list[str]:
     """The greedy answers to the first question of each page, its image cut by one method."""
-    model, processor = reader.model, reader.processor
+    processor = reader.processor
     data = Sheets(processor, "", "", len(sheets), (Cutting(method),), page=sheets.__getitem__, with_answers=False)
     loader = torch.utils.data.DataLoader(
         data,
         batch_size,
         collate_fn=Collate(processor.tokenizer.pad_token_id, "left"),
-        num_workers=4 if model.device.type == "cuda" else 0,
+        num_workers=4 if reader.model.device.type == "cuda" else 0,
     )
     texts: list[str] = []
     for batch in loader:
-        batch = {name: each.to(model.device) for name, each in batch.items() if name != "labels"}
-        batch["pixel_values"] = normalized(batch["pixel_values"]).to(model.dtype)
-        sequences = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False, **generate_kwargs)
-        texts += processor.batch_decode(sequences[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        del batch["labels"]
+        batch["pixel_values"] = normalized(batch["pixel_values"])
+        texts += reader.generate(batch, max_new_tokens, **generate_kwargs)
     return texts
 
 
@@ -189,12 +193,11 @@ class CutWords(Measurement):
         size = sheet.image.size
         views = METHODS[method](*size, TILE_SIZE, None, PUBLISHED_RANGES)
         grids = [view for view in views if view.grid != (1, 1)] or [grid_view(DETAILED, (1, 1), TILE_SIZE)]
-        scale = size[1] / (plan_grids(*size, TILE_SIZE, PUBLISHED_RANGES)[0][1] * TILE_SIZE)
         return CutWordReading(
             method,
             page,
             sort,
-            round(sheet.font.size / scale, 1),
+            round(sheet.font.size / detailed_grid(size)[1], 1),
             word.text,
             answer,
             answer.strip() == word.text,

@@ -22,18 +22,17 @@ from benchmarks.sawtooth.cutting import (
     METHODS,
     Grid,
     Method,
-    Ranges,
     View,
     grid_view,
     grids_within,
     is_cut,
     plan_grids,
     pyramid,
+    ranges_of,
     with_global,
 )
 from benchmarks.sawtooth.report.statistics import bootstrap, ratio
 from benchmarks.sawtooth.runner import FOLDER, Measurement
-from processing_minimonkey import PYRAMID_SETTINGS
 from processing_minimonkey.complementary_image_pyramid import COMPLEMENTARITIES, shared_cut_lines
 
 
@@ -65,11 +64,6 @@ class Cuts:
     distortion_90: float
     detailed_distortion_90: float
     tiles: float
-
-
-def ranges_of(setting: str) -> Ranges:
-    """The ranges of a published setting."""
-    return Ranges(PYRAMID_SETTINGS[setting]["detailed_tiles"], PYRAMID_SETTINGS[setting]["adaptive_tiles"])
 
 
 def make_pages(number: int = PAGES, words: int = WORDS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

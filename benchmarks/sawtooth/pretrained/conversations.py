@@ -13,10 +13,10 @@ import torch
 
 from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
 from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_several, training_picture
+from benchmarks.sawtooth.readers import rendering
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
-
-
-IGNORED = -100
+from benchmarks.sawtooth.readers.sequences import IGNORED
+from benchmarks.sawtooth.readers.tower import normalized
 
 
 @dataclass
@@ -30,10 +30,7 @@ class Conversation:
 
 def cut_tiles(picture: Picture) -> np.ndarray:
     """The tiles of a picture, row by row: uint8 of shape (tiles, height, width, channels)."""
-    columns, rows = picture.grid
-    canvas = picture.page.image.resize((columns * TILE_SIZE, rows * TILE_SIZE), 3)  # bicubic
-    tiles = np.asarray(canvas).reshape(rows, TILE_SIZE, columns, TILE_SIZE, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(tiles.reshape(-1, TILE_SIZE, TILE_SIZE, 3))
+    return rendering.cut_tiles(picture.page.image, picture.grid)
 
 
 def letters_of_patches(picture: Picture, side: int) -> list[str]:
@@ -126,7 +123,7 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
 
 def normalize(tiles: np.ndarray, device) -> torch.Tensor:
     """Tiles as the tower expects them: float32 of shape (tiles, channels, height, width) on a device."""
-    return torch.from_numpy(tiles).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return normalized(torch.from_numpy(tiles).to(device).permute(0, 3, 1, 2))
 
 
 @dataclass(frozen=True)

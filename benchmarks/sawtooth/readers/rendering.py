@@ -202,6 +202,14 @@ def dense_labels(
     return per_tile(letters), per_tile(ordinals)
 
 
+def cut_tiles(image: Image.Image, grid: tuple[int, int]) -> np.ndarray:
+    """The tiles of an image, stretched to a grid (columns, rows), row by row: uint8 (tiles, height, width, 3)."""
+    columns, rows = grid
+    canvas = image.resize((columns * TILE_SIZE, rows * TILE_SIZE), Image.Resampling.BICUBIC)
+    tiles = np.array(canvas).reshape(rows, TILE_SIZE, columns, TILE_SIZE, 3).swapaxes(1, 2)
+    return tiles.reshape(-1, TILE_SIZE, TILE_SIZE, 3)
+
+
 def generator(split: str, index: int, seed: int = 0) -> np.random.Generator:
     """The random numbers of sample `index` of `split`."""
     return np.random.default_rng([seed, int.from_bytes(split.encode(), "little"), index])

@@ -9,16 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.sawtooth.cutting import METHODS, Ranges, View
+from benchmarks.sawtooth.cutting import METHODS, PUBLISHED_RANGES, Ranges, View
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
 from benchmarks.sawtooth.readers.sheets import Question, Sheet, one_question, render, some_questions
 from processing_minimonkey import MiniMonkeyProcessor
 
 
-PUBLISHED_RANGES = Ranges((4, 12), (3, 7))
 IGNORED = -100
 # Stand in for what a conversation says, to find what the chat template puts between
-MARKS = ("\x01", "\x02", "\x03", "\x04")
+MARKS = ("\x01", "\x02", "\x03")
 
 
 class Cutting(NamedTuple):
@@ -53,7 +52,7 @@ class Encoder:
     def __init__(self, processor: MiniMonkeyProcessor):
         self.tokenizer = processor.tokenizer
         self.tokens_per_tile = processor.image_seq_length
-        first, answer, second, last = MARKS
+        first, answer, second = MARKS
         conversation = [
             {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": first}]},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
@@ -181,8 +180,3 @@ class Collate:
             "tile_levels": torch.tensor([level for sample in samples for level in sample.levels]),
             "labels": labels,
         }
-
-
-def normalized(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 pixels as the processor gives them to the model, -1 to 1."""
-    return pixels.float() / 127.5 - 1

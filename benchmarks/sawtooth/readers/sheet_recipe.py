@@ -6,10 +6,10 @@ ways: with the second grid of CIP, with the same grid twice (as much to compute,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from benchmarks.sawtooth.cutting import Ranges
-from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Cutting
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, Ranges
+from benchmarks.sawtooth.readers.sequences import Cutting
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class TileStage:
     steps: int
     learning_rate: float
     batch_size: int = 32
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,12 @@ COMPRESSED = SheetStage(
     trains_tower=False,
     keep_ratios=(0.2, 0.9),
 )
-STEERED = SheetStage(
-    "reader/steered",
-    "train steered",
-    (Cutting(WAYS[SHIPPED]),),
-    400,
-    4e-4,
-    "reader/compressed",
-    questions=1,
-    trains_tower=False,
-    keep_ratios=(0.2, 0.9),
+STEERED = replace(
+    COMPRESSED,
+    output="reader/steered",
+    data="train steered",
+    steps=400,
+    begins_from=COMPRESSED.output,
     steers=True,
 )
 STAGES = (TOWER, BEGINNING, BASE, *LAST, COMPRESSED, STEERED)

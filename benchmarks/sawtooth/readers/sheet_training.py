@@ -15,21 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import Trainer, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import Trainer
 
-from benchmarks.sawtooth.cutting import plan_grids
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, plan_grids
 from benchmarks.sawtooth.readers import reader, tower
-from benchmarks.sawtooth.readers.optimizer import make_optimizer
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, dense_labels, generator
-from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES, Collate, Sheets, normalized
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, cut_tiles, dense_labels, generator
+from benchmarks.sawtooth.readers.sequences import Collate, Sheets
 from benchmarks.sawtooth.readers.sheet_recipe import STAGES, SheetStage, TileStage
 from benchmarks.sawtooth.readers.sheets import render
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
+from benchmarks.sawtooth.readers.train import train
 from benchmarks.sawtooth.readers.writing import WORLDS
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
-from modeling_minimonkey.training.stop_at_nan import StopAtNaN
 
 
 SIZE, WORLD = "9m", "ascii"
@@ -45,10 +43,8 @@ class DrawnCompression(RandomKeepRatio):
 
     def on_step_begin(self, args, state, control, model, **kwargs):
         super().on_step_begin(args, state, control, model=model, **kwargs)
-        rng, config = (
-            random.Random(f"positions {args.seed} {state.global_step}"),
-            model.config.scale_compression_config,
-        )
+        rng = random.Random(f"positions {args.seed} {state.global_step}")
+        config = model.config.scale_compression_config
         config.positions = rng.choice(("keep", "repack"))
         config.queries = rng.choice(("question", "question", "none"))
 
@@ -68,9 +64,8 @@ class PixelTrainer(Trainer):
     """Takes pixels as `Collate` gives them."""
 
     def compute_loss(self, model, inputs, *args, **kwargs):
-        return super().compute_loss(
-            model, inputs | {"pixel_values": normalized(inputs["pixel_values"])}, *args, **kwargs
-        )
+        pixel_values = tower.normalized(inputs["pixel_values"])
+        return super().compute_loss(model, inputs | {"pixel_values": pixel_values}, *args, **kwargs)
 
 
 class SteeringPixelTrainer(PixelTrainer, SteeringTrainer):
@@ -92,59 +87,41 @@ class SheetTiles(torch.utils.data.Dataset):
         grid = plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES)[int(rng.random() < 0.3)]
         letters, ordinals = dense_labels(sheet, grid, alphabet=WORLDS[WORLD].alphabet)
         letters, ordinals = torch.from_numpy(letters), torch.from_numpy(ordinals)
-        canvas = sheet.image.resize((grid[0] * TILE_SIZE, grid[1] * TILE_SIZE), 3)
         chosen = (letters > 0).sum(dim=(1, 2)).argsort(descending=True)[:TILES_PER_PAGE]
-        boxes = [(tile % grid[0] * TILE_SIZE, tile // grid[0] * TILE_SIZE) for tile in chosen.tolist()]
-        tiles = [canvas.crop((left, top, left + TILE_SIZE, top + TILE_SIZE)) for left, top in boxes]
-        pixels = torch.stack([torch.frombuffer(bytearray(tile.tobytes()), dtype=torch.uint8) for tile in tiles])
-        pixels = pixels.view(len(tiles), TILE_SIZE, TILE_SIZE, 3).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(cut_tiles(sheet.image, grid))[chosen].permute(0, 3, 1, 2)
         return {"pixel_values": pixels, "letters": letters[chosen], "ordinals": ordinals[chosen]}
 
 
-def train(model, dataset, collate, stage: TileStage | SheetStage, trainer_class: type[Trainer], callbacks=()) -> None:
+def train_stage(
+    model, dataset, collate, stage: TileStage | SheetStage, trainer_class: type[Trainer], callbacks=()
+) -> None:
     """Train a stage from the beginning, or from its last checkpoint, to the end; on a GPU in bfloat16."""
-    torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     on_gpu = torch.cuda.is_available()
     workers = int(os.environ.get("WORKERS", min(14, os.cpu_count() or 1) if on_gpu else 1))
-    arguments = TrainingArguments(
-        output_dir=stage.output,
+    train(
+        {"model": model, "train_dataset": dataset, "data_collator": collate, "callbacks": list(callbacks)},
+        stage.output,
+        stage.learning_rate,
+        stage.seed,
+        on_gpu,  # Muon's bfloat16 is slow without units for it
+        trainer_class,
         max_steps=stage.steps,
         per_device_train_batch_size=stage.batch_size,
-        lr_scheduler_type="cosine",
         train_sampling_strategy="sequential",  # samples are drawn anew, and those of a batch are about as long
         warmup_steps=min(100, stage.steps // 5),
-        bf16=on_gpu,  # on a CPU without matrix units bfloat16 is slower than float32
         tf32=on_gpu or None,
-        use_cpu=not on_gpu,
         dataloader_num_workers=workers,
         dataloader_prefetch_factor=3 if workers else None,
-        remove_unused_columns=False,
         eval_strategy="no",
-        save_steps=250,
         save_strategy="no" if on_gpu else "steps",
-        save_total_limit=2,
-        logging_steps=50,
-        report_to=[],
-        seed=getattr(stage, "seed", 0),
     )
-    has_units = on_gpu  # Muon's bfloat16 is slow without
-    trainer = trainer_class(
-        model=model,
-        args=arguments,
-        train_dataset=dataset,
-        data_collator=collate,
-        callbacks=[StopAtNaN(), *callbacks],
-        optimizers=(make_optimizer(model, stage.learning_rate, muon=has_units), None),
-    )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(stage.output) if Path(stage.output).exists() else None)
-    trainer.save_state()
 
 
 def train_tower(stage: TileStage) -> None:
     """Teach a tower the dense labels."""
     model = tower.make_tower(SIZE)
     dataset = SheetTiles("train tower", stage.batch_size * stage.steps)
-    train(tower.DenseReader(model, WORLDS[WORLD].alphabet, LONGEST), dataset, tower.collate, stage, PixelTrainer)
+    train_stage(tower.DenseReader(model, WORLDS[WORLD].alphabet, LONGEST), dataset, tower.collate, stage, PixelTrainer)
     model.save_pretrained(Path(stage.output, "model"))
 
 
@@ -177,15 +154,14 @@ def train_reader(stage: SheetStage) -> None:
     dataset = Sheets(processor, WORLD, stage.data, samples, stage.cuttings, stage.questions, batch=stage.batch_size)
     callbacks = [DrawnCompression(*stage.keep_ratios)] if stage.keep_ratios else []
     trainer_class = SteeringPixelTrainer if stage.steers else PixelTrainer
-    train(model, dataset, Collate(processor.tokenizer.pad_token_id), stage, trainer_class, callbacks)
-    configure(model)
+    train_stage(model, dataset, Collate(processor.tokenizer.pad_token_id), stage, trainer_class, callbacks)
     processor.save_pretrained(Path(stage.output, "model"))
     model.save_pretrained(Path(stage.output, "model"))
 
 
 def run_stage(stage: TileStage | SheetStage, runs: Path, steps: int | None = None) -> None:
     """Train one stage in the folder `runs`, with at most so many updates, if it is not finished."""
-    torch.manual_seed(getattr(stage, "seed", 0))
+    torch.manual_seed(stage.seed)
     stage = replace(stage, output=str(runs / stage.output), steps=min(steps or stage.steps, stage.steps))
     if Path(stage.output, "model", "model.safetensors").exists():
         return

@@ -17,6 +17,7 @@ from benchmarks.sawtooth.readers.rendering import (
     FONT_SIZES,
     MAX_WORD,
     TILE_SIZE,
+    cut_tiles,
     dense_labels,
     generator,
     random_font,
@@ -70,6 +71,11 @@ class DenseReader(nn.Module):
         }
 
 
+def normalized(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels as the processor gives them to the model, -1 to 1."""
+    return pixels.float() / 127.5 - 1
+
+
 class TileDataset(torch.utils.data.Dataset):
     """Up to `tiles_per_page` tiles of page `index`, cut by a random grid that never quite fits the page, as in CIP."""
 
@@ -89,11 +95,9 @@ class TileDataset(torch.utils.data.Dataset):
         held_out = self.split != "train"
         page = render_page(rng, size, random_font(rng, y_scale, FONT_SIZES), held_out)
         letters, ordinals = dense_labels(page, grid)
-        canvas = page.image.resize((grid[0] * TILE_SIZE, grid[1] * TILE_SIZE), 3)
-        tiles = np.asarray(canvas).reshape(grid[1], TILE_SIZE, grid[0], TILE_SIZE, 3).swapaxes(1, 2)
-        tiles = tiles.reshape(-1, TILE_SIZE, TILE_SIZE, 3)
+        tiles = cut_tiles(page.image, grid)
         chosen = rng.permutation(len(tiles))[: self.tiles_per_page]
-        pixel_values = torch.from_numpy(tiles[chosen]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pixel_values = normalized(torch.from_numpy(tiles[chosen]).permute(0, 3, 1, 2))
         return {
             "pixel_values": pixel_values,
             "letters": torch.from_numpy(letters[chosen]),

@@ -24,6 +24,7 @@ from benchmarks.sawtooth.readers.recipe import RECIPES, SIZES, CopyStage, Reader
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
+from modeling_minimonkey.training.stop_at_nan import StopAtNaN
 from processing_minimonkey.plug_in import CIPProcessor
 
 
@@ -99,6 +100,7 @@ def train(
     torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     optimizer = make_optimizer(trainer_kwargs["model"], learning_rate, muon)
     trainer = trainer_class(args=TrainingArguments(**settings), optimizers=(optimizer, None), **trainer_kwargs)
+    trainer.add_callback(StopAtNaN())
     trainer.train(resume_from_checkpoint=get_last_checkpoint(output), ignore_keys_for_eval=NOT_EVALUATED)
     trainer.save_state()
     return trainer

@@ -18,7 +18,15 @@ from benchmarks.sawtooth.measurements.cut_words import SORTS, crossings
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
-from benchmarks.sawtooth.report.comparisons import BUDGET, CIP, JOINT, PLAIN, Tables, with_and_without_cip
+from benchmarks.sawtooth.report.comparisons import (
+    BUDGET,
+    CIP,
+    JOINT,
+    PLAIN,
+    Tables,
+    trained_with,
+    with_and_without_cip,
+)
 from benchmarks.sawtooth.report.readings import on_line
 from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, difference
 
@@ -96,7 +104,7 @@ def numbers_by_sort(table: pd.DataFrame, chosen: pd.Series) -> dict[str, int]:
 
 def saw_cip(model: str) -> bool:
     """Whether a model saw two different grids in training, by its name."""
-    return model.endswith(("-pyramid", "-compressed"))
+    return trained_with(model).startswith("CIP")
 
 
 def pairs(tables: Tables) -> Iterator[tuple[str, pd.DataFrame, str, str]]:

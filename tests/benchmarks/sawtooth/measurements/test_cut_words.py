@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.sawtooth.cutting import grid_view, is_cut, plan_grids
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, grid_view, is_cut, plan_grids
 from benchmarks.sawtooth.measurements.cut_words import SORTS, CutWords, asked_pages, make_page, sort_of
 from benchmarks.sawtooth.measurements.reading import Reader
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, is_held_out
-from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES
 from benchmarks.sawtooth.readers.writing import WORLDS
 
 

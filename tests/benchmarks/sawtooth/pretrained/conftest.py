@@ -2,26 +2,17 @@
 
 import pytest
 import torch
-from transformers import InternVLVisionConfig, InternVLVisionModel, LlamaConfig, LlamaForCausalLM
+from transformers import InternVLVisionConfig, InternVLVisionModel
 
 from benchmarks.sawtooth.pretrained.conversations import Encoder
 from benchmarks.sawtooth.pretrained.model import add_image_tokens, build
 from benchmarks.sawtooth.readers.reader import make_tokenizer
+from tests.benchmarks.small_llama import make_small_llama
 
 
 @pytest.fixture
 def causal_lm():
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=258,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    return LlamaForCausalLM(config).eval()
+    return make_small_llama(vocab_size=258, num_hidden_layers=2)
 
 
 @pytest.fixture

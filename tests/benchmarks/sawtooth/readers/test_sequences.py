@@ -4,21 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.sawtooth.cutting import METHODS
+from benchmarks.sawtooth.cutting import METHODS, PUBLISHED_RANGES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
 from benchmarks.sawtooth.readers.sequences import (
     IGNORED,
-    PUBLISHED_RANGES,
     Collate,
     Cutting,
     Encoder,
     Sample,
     Sheets,
-    normalized,
 )
 from benchmarks.sawtooth.readers.sheet_recipe import BASE, LAST
 from benchmarks.sawtooth.readers.sheet_training import make_processor
 from benchmarks.sawtooth.readers.sheets import Question, render
+from benchmarks.sawtooth.readers.tower import normalized
 
 
 QUESTIONS = (Question("Read line 1.", "a b"), Question("Read line 2.", "(c)"))

@@ -2,10 +2,10 @@
 
 import pytest
 
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES
 from benchmarks.sawtooth.measurements.reading import Reader
 from benchmarks.sawtooth.readers import sheet_evaluation
 from benchmarks.sawtooth.readers.evaluate import read
-from benchmarks.sawtooth.readers.sequences import PUBLISHED_RANGES
 from benchmarks.sawtooth.readers.sheet_evaluation import VARIANTS, evaluate, pages, score, shared_words, values
 
 
