@@ -42,9 +42,7 @@ course.setup()
 """
 ## A word on a cut line
 
-A vision tower takes squares of one size. A larger image is cut into a grid of tiles, and the tower looks at each tile by
-itself: no pixel of one meets a pixel of the next before the language model reads all of them. The paper calls
-the damage at the borders the *semantic sawtooth*.
+A vision tower takes squares of one size. A larger image is cut into a grid of tiles, and the tower looks at each tile by itself: no pixel of one meets a pixel of the next before the language model reads all of them. The paper calls the damage at the borders the *semantic sawtooth*.
 
 Three copies of one word: in the middle of a tile, on a line between two columns, on a line between two rows.
 
@@ -52,6 +50,7 @@ Three copies of one word: in the middle of a tile, on a line between two columns
 """
 
 # %%
+import claims
 import figures
 import measured
 from benchmarks.sawtooth.cutting import METHODS, is_cut
@@ -107,13 +106,11 @@ course.show(
 
 # %% [markdown]
 """
-Left and right half are words in themselves: "mat" and "ter" can be read and joined. Upper and lower half of every letter have to be
-joined before there is a letter at all, and the halves never meet in the vision tower.
+Left and right half are words in themselves: "mat" and "ter" can be read and joined. Upper and lower half of every letter have to be joined before there is a letter at all, and the halves never meet in the vision tower.
 
 ## Where a second grid helps
 
-First a reader that needs no training by us: the pretrained text recognizer PP-OCRv4. It read 1,800 words on large pages, tile by tile, and gets from each tile what
-that tile shows of the word (`benchmarks/recognizer/RESULTS.md`). The ranges of tiles are those of the published demo.
+First a reader that needs no training by us: the pretrained text recognizer PP-OCRv4. It read 1,800 words on large pages, tile by tile, and gets from each tile what that tile shows of the word (`benchmarks/recognizer/RESULTS.md`). The ranges of tiles are those of the published demo.
 
 **Predict**: a line between rows halves a word. How often is it read from its halves, and how often with a second grid beside them?
 """
@@ -157,8 +154,7 @@ Here the idea does what it promises: what the detailed grid halves, a tile of th
 - *One finer grid* of about as many tiles helps, too, but less, and it cuts other words.
 - *Overlapping tiles* do as well with fewer of them. What helps is that some tile shows the word whole, and a second grid is one way to do that.
 
-Then a model that reads whole pages, trained by us with CIP (`3m-long-pyramid` of `benchmarks/sawtooth`, 3 million parameters). Its readings of 500 held-out pages are stored, with the second grid and without. Below are
-the words that the detailed grid cuts and the second one shows whole.
+Then a model that reads whole pages, trained by us with CIP (`3m-long-pyramid` of `benchmarks/sawtooth`, 3 million parameters). Its readings of 500 held-out pages are stored, with the second grid and without. Below are the words that the detailed grid cuts and the second one shows whole.
 
 **Predict**: is every word that is read without the second grid also read with it?
 """
@@ -233,8 +229,7 @@ course.show(
 
 # %% [markdown]
 """
-Now the control. That the second grid wins words proves little as long as it also wins words that no line cuts, since it shows everything a second time; and a model that was trained with
-CIP is asked here to do without. So compare it with a model of the same size that was trained as long with one grid, and with one grid of as many tiles.
+Now the control. That the second grid wins words proves little as long as it also wins words that no line cuts, since it shows everything a second time; and a model that was trained with CIP is asked here to do without. So compare it with a model of the same size that was trained as long with one grid, and with one grid of as many tiles.
 
 **Predict**: which of the differences stay above zero?
 """
@@ -273,8 +268,7 @@ Within this model the second grid wins most where it should, on the words that i
 
 ## Let a model read them
 
-The small checkpoint of this repository is a reader of rendered lower-case text with 6 million parameters, trained by us with CIP.
-It is not the published model. `adaptive_tiles=None` gives InternVL's tiling: detailed tiles and the global view alone.
+The small checkpoint of this repository is a reader of rendered lower-case text with 6 million parameters, trained by us with CIP. It is not the published model. `adaptive_tiles=None` gives InternVL's tiling: detailed tiles and the global view alone.
 
 **Predict**: how many of the three copies of "matter" does it read without the second grid?
 """
@@ -321,13 +315,11 @@ assert second.level == ADAPTIVE_LEVEL and not is_cut(second, image.size, box)
 
 # %% [markdown]
 r"""
-Between two rows "matter" is misread here even with CIP, although the second grid shows the word whole. One word shows what can happen and
-proves nothing. So take more words, at more places.
+Between two rows "matter" is misread here even with CIP, although the second grid shows the word whole. One word shows what can happen and proves nothing. So take more words, at more places.
 
 ## One word moved across a border in small steps
 
-Words that no training has seen are moved over a line: the center of the word is at the line (0), 1/16 and 1/8 of a tile beside it
-(7 and 14 px), or in the middle of a tile (half a tile away). Everything else stays the same. The score is character accuracy, with the number of edits (Levenshtein's distance) that turn the answer into the word:
+Words that no training has seen are moved over a line: the center of the word is at the line (0), 1/16 and 1/8 of a tile beside it (7 and 14 px), or in the middle of a tile (half a tile away). Everything else stays the same. The score is character accuracy, with the number of edits (Levenshtein's distance) that turn the answer into the word:
 
 $$\text{accuracy} = \max\left(0,\; 1 - \frac{\text{edits}}{\text{letters of the word}}\right)$$
 
@@ -367,8 +359,7 @@ print("readings:", sum(map(len, moved.values())))
 
 # %% [markdown]
 """
-The readings of one word are not independent, so the 95% interval is drawn over words (bootstrap): what would other words of this kind
-have given?
+The readings of one word are not independent, so the 95% interval is drawn over words (bootstrap): what would other words of this kind have given?
 """
 
 # %%
@@ -413,12 +404,9 @@ assert depths["y", "detailed + global"][0] > depths["x", "detailed + global"][0]
 
 # %% [markdown]
 """
-What to look at: the dip at the line between rows, and how narrow it is. "matter" is 17 px high: with its center 7 px beside the line it is
-still cut, 14 px beside it is whole. The line between columns costs hardly anything. And the orange curve is about where the blue one is: with so few
-words, a difference between them can't be seen, and the intervals say so.
+What to look at: the dip at the line between rows, and how narrow it is. "matter" is 17 px high: with its center 7 px beside the line it is still cut, 14 px beside it is whole. The line between columns costs hardly anything. And the orange curve is about where the blue one is: with so few words, a difference between them can't be seen, and the intervals say so.
 
-The benchmark read the same images, by code of its own that cuts the tiles without the processor, with the checkpoint as it was before its last
-training, that under compression ([05](05_scale_compression.ipynb)). Most of its stored answers have to be those of the cell above.
+The benchmark read the same images, by code of its own that cuts the tiles without the processor, with the checkpoint as it was before its last training, that under compression ([05](05_scale_compression.ipynb)). Most of its stored answers have to be those of the cell above.
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -441,8 +429,7 @@ assert np.mean(same) > 0.75
 """
 ## What the full benchmark says
 
-24 words at 70 places each, three models of this size: one trained with plain tiling, one trained on as long with plain tiling (the
-control), one trained on with CIP, from which this checkpoint comes. The depth is defined as above, and every reading counts.
+24 words at 70 places each, three models of this size: one trained with plain tiling, one trained on as long with plain tiling (the control), one trained on with CIP, from which this checkpoint comes. The depth is defined as above, and every reading counts.
 
 **Predict**: two questions. Does every model have a sawtooth between rows? Does the second grid take it away?
 """
@@ -480,10 +467,7 @@ course.show(
 - CIP switched on without training makes these small readers **worse** on the lines, by 16.8 and 8.7 points.
 - Trained with CIP, the second grid changes 1.0 point on the lines between rows (-1.3 to 3.2): not shown at this size of letters.
 
-With letters of 32 px, which stay legible in the coarser second grid, the depth is 5.0 points instead of 7.9 with CIP, the gain on the
-lines 3.4 (-0.1 to 7.2). These are readers of 6 million parameters; the published claim is about a model of 2 billion, and of
-that the benchmark says nothing. In a MiniCPM-V of the same size lines between columns cost, too, and there CIP helped after training
-([07](07_other_models.ipynb)). `benchmarks/sawtooth/RESULTS.md` has all of it.
+With letters of 32 px, which stay legible in the coarser second grid, the depth is 5.0 points instead of 7.9 with CIP, the gain on the lines 3.4 (-0.1 to 7.2). These are readers of 6 million parameters; the published claim is about a model of 2 billion, and of that the benchmark says nothing. In a MiniCPM-V of the same size lines between columns cost, too, and there CIP helped after training ([07](07_other_models.ipynb)). `benchmarks/sawtooth/RESULTS.md` has all of it.
 """
 
 # %%
@@ -505,58 +489,14 @@ The published scores are the authors'. What stands on the right is about a pretr
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-halved = readings[readings["kind"] == "row"]
 control = of_pages("3m-long-control", "detailed + global")
-to_control = gained(control, mended | True)
-alone, any_rule, finer = (
-    course.percent(share_read(halved, method))
-    for method in ("detailed grid alone", "CIP any", "finer grid + global")
-)
-course.claims(
-    (
-        "Cutting images into tiles breaks words and small objects: the semantic "
-        "sawtooth.",
-        "Yes, between rows, in the recognizer and in all three small readers. "
-        "Between columns in the recognizer, too, but not shown in the small readers.",
-    ),
-    (
-        "A second grid shows whole what the first one cuts.",
-        f"Yes. The recognizer reads {alone} of the words halved between rows, "
-        f"{any_rule} with CIP, "
-        f"and {finer} with one finer grid.",
-    ),
-    (
-        "CIP helps without training.",
-        "The recognizer, yes. Our small readers read worse on the lines with CIP "
-        "switched on "
-        "(`plain` and `control` above).",
-    ),
-    (
-        "CIP helps a model that is trained with it.",
-        "Within that model, it reads more words with the second grid than without; "
-        "on the lines of `pyramid` above that is not shown. "
-        "A model trained as long with one grid reads more still "
-        f"(CIP minus that one, on all words: {to_control}).",
-    ),
-    (
-        "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
-        "Small models of these three kinds are in [07](07_other_models.ipynb): one "
-        "of them is helped after training.",
-    ),
-    (
-        "OCRBench 784 (InternVL2-2B) to 802 (Mini-Monkey 2B), TextVQA 73.4 to 75.7.",
-        "Not measured here. By the authors' code the same weights reach 783 without "
-        "CIP "
-        "([issue 122](https://github.com/Yuliang-Liu/Monkey/issues/122)).",
-    ),
-)
+course.claims(*claims.of_sawtooth(readings, gained(control, mended | True)))
 
 # %% [markdown]
 """
 ## Common errors
 
-A setting with a typing error would be ignored by many libraries and would quietly measure something else. Here it is an error, and
-so is a range upside down:
+A setting with a typing error would be ignored by many libraries and would quietly measure something else. Here it is an error, and so is a range upside down:
 """
 
 # %%
@@ -572,8 +512,7 @@ with course.expected(ValueError):
 
 ### Exercise 1
 
-The image doesn't have the size of its grid: it is 5% wider. Where is the cut line between its first two columns, in px of the image?
-Show that a word with its center there is cut.
+The image doesn't have the size of its grid: it is 5% wider. Where is the cut line between its first two columns, in px of the image? Show that a word with its center there is cut.
 
 <details>
 <summary>Solution</summary>
@@ -598,8 +537,7 @@ assert (
 
 ### Exercise 2
 
-A word of height h lies anywhere in a column of many tiles. With which probability does a line between rows cut it? Check it by moving a word
-over one tile in steps of 1 px.
+A word of height h lies anywhere in a column of many tiles. With which probability does a line between rows cut it? Check it by moving a word over one tile in steps of 1 px.
 
 <details>
 <summary>Solution</summary>
@@ -637,10 +575,7 @@ assert cut == [True, False]  # the second grid shows it whole
 
 ## Conclusion
 
-A border between columns parts a word into two pieces that can be read; it costs our small readers little (0.7 to 1.7 points, not certain). A border between rows
-halves every letter and costs 8 to 15 points of character accuracy, within a few pixels of the line. A second grid shows the word
-whole. A pretrained recognizer then reads nearly all of the halved words. A small reader trained by us reads more words with the second grid than without, but not
-more than one that was trained as long with one grid; and switched on without training, CIP makes it read worse.
+A border between columns parts a word into two pieces that can be read; it costs our small readers little (0.7 to 1.7 points, not certain). A border between rows halves every letter and costs 8 to 15 points of character accuracy, within a few pixels of the line. A second grid shows the word whole. A pretrained recognizer then reads nearly all of the halved words. A small reader trained by us reads more words with the second grid than without, but not more than one that was trained as long with one grid; and switched on without training, CIP makes it read worse.
 
 Read next: [02](02_complementary_image_pyramid.ipynb) explains how the second grid is chosen, [10](10_measure.ipynb) how to measure what it gives.
 

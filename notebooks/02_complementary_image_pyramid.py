@@ -42,17 +42,15 @@ course.setup()
 """
 ## Three views of one page
 
-A vision tower looks at squares of a fixed size, so an image is stretched to a grid of such tiles. A word that lies on a
-cut line is never seen in one piece. CIP stretches the same image a second time, to a coarser grid whose cut lines lie
-elsewhere, and once more to a single tile. Nothing about it is learned: a plan of three grids is all there is.
+A vision tower looks at squares of a fixed size, so an image is stretched to a grid of such tiles. A word that lies on a cut line is never seen in one piece. CIP stretches the same image a second time, to a coarser grid whose cut lines lie elsewhere, and once more to a single tile. Nothing about it is learned: a plan of three grids is all there is.
 
-The page is 336 x 224 px and the small checkpoint of this repository, a reader of rendered lower-case text and not the
-published model, has tiles of 112 px: 1 to 6 of them in the detailed grid, 1 to 4 in the adaptive one.
+The page is 336 x 224 px and the small checkpoint of this repository, a reader of rendered lower-case text and not the published model, has tiles of 112 px: 1 to 6 of them in the detailed grid, 1 to 4 in the adaptive one.
 
 **Predict**: which detailed grid does a page of 336 x 224 px get, and which second grid can't be right beside it?
 """
 
 # %%
+import claims
 import figures
 import measured
 from PIL import Image
@@ -76,11 +74,7 @@ course.show(
 
 # %% [markdown]
 """
-The page is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical
-cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid but for a
-sliver of its y, and cut under the adaptive one. The
-line between the two rows is the same in both grids: a word on it would be halved twice. The
-published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the same as lines.)
+The page is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid but for a sliver of its y, and cut under the adaptive one. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the same as lines.)
 
 A plan is a list of boxes and nothing else. Each group has a canvas, which the image is stretched to, and its tiles row by row.
 """
@@ -121,9 +115,7 @@ course.show(
 
 # %% [markdown]
 """
-The letters of the adaptive tiles are narrower: the page is 1.5 times as wide as high and was squeezed to a square. That is
-the price of the second grid, its *distortion*. In the global tile nothing is cut, but little can be read. What the small
-checkpoint finds on 100 held-out pages, as stored beside it:
+The letters of the adaptive tiles are narrower: the page is 1.5 times as wide as high and was squeezed to a square. That is the price of the second grid, its *distortion*. In the global tile nothing is cut, but little can be read. What the small checkpoint finds on 100 held-out pages, as stored beside it:
 """
 
 # %%
@@ -142,8 +134,7 @@ Both at once, whole and legible, is what the second grid is for.
 
 ## How the detailed grid is chosen
 
-Take an image of $W \times H$ px and all grids of $c$ columns and $r$ rows that have no fewer than $m$ and no more than $M$ tiles. The one whose shape is nearest to the image's
-wins:
+Take an image of $W \times H$ px and all grids of $c$ columns and $r$ rows that have no fewer than $m$ and no more than $M$ tiles. The one whose shape is nearest to the image's wins:
 
 $$D = \operatorname*{arg\,min}_{(c,\,r)\,:\;m \,\le\, c r \,\le\, M} \left| \frac{W}{H} - \frac{c}{r} \right|$$
 
@@ -151,9 +142,7 @@ The second grid $A$ is chosen in the same way from its own range, but only from 
 
 $$A = \operatorname*{arg\,min}_{(c,\,r)\,\in\,\mathcal{C}(D)\,:\;m' \le\, c r \,\le\, M'} \left| \frac{W}{H} - \frac{c}{r} \right|$$
 
-As published $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. If no grid is left, $A = (1, 1)$.
-Several grids can have the smallest distance, as 1 x 1 and 2 x 2 have. Of these, the one with the most tiles (then the most columns) wins that still has $c\,r\,S^2 < 2\,W H$, where $S$ is the side of a tile. If
-all are too large for that, the one with the fewest tiles wins.
+As published $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. If no grid is left, $A = (1, 1)$. Several grids can have the smallest distance, as 1 x 1 and 2 x 2 have. Of these, the one with the most tiles (then the most columns) wins that still has $c\,r\,S^2 < 2\,W H$, where $S$ is the side of a tile. If all are too large for that, the one with the fewest tiles wins.
 
 **Predict**: a page is turned from landscape to portrait. Is its grid turned, too?
 """
@@ -201,37 +190,27 @@ print("996 x 828:", landscape.detailed, " 828 x 996:", portrait.detailed)
 
 # %% [markdown]
 """
-Surprising: the grid is not turned with the page (its first number is the columns). Distance is measured between the ratios themselves, as published, not
-between their logarithms, and 0.83 is nearer to 2/3 than to 1, while 1.20 is nearer to 1 than to 3/2. We keep that: a
-published model saw these grids.
+Surprising: the grid is not turned with the page (its first number is the columns). Distance is measured between the ratios themselves, as published, not between their logarithms, and 0.83 is nearer to 2/3 than to 1, while 1.20 is nearer to 1 than to 3/2. We keep that: a published model saw these grids.
 
 ### Small images
 
-A square image fits 1 x 1 and 2 x 2 equally well. The larger grid wins a tie only if the image has more than half as many
-pixels as its tiles. A 1 x 1 grid is the global view, which is there already, so the group is left out.
+A square image fits 1 x 1 and 2 x 2 equally well. The larger grid wins a tie only if the image has more than half as many pixels as its tiles. A 1 x 1 grid is the global view, which is there already, so the group is left out.
 """
 
 # %%
 for side in (158, 159):
-    print(
-        side,
-        "px:",
-        plan_pyramid(side, side, **small).detailed,
-        2 * side * side > 4 * 112**2,
-    )
+    larger = 2 * side * side > 4 * 112**2
+    print(side, "px:", plan_pyramid(side, side, **small).detailed, larger)
 left_alone = plan_pyramid(100, 100, **small, complementarity="none")
 print("100 px, rule none:", left_alone.detailed, left_alone.adaptive)
-published = plan_pyramid(
-    100, 100, **small
-)  # the published rule still wants a second grid
+published = plan_pyramid(100, 100, **small)  # it still wants a second grid
 print("100 px, rule any :", published.detailed, published.adaptive)
 
 # %% [markdown]
 r"""
 ## Five rules for the second grid
 
-Which grids may stand beside the detailed one? The published inference code takes `"any"`, its training code `"all"`, several
-images in one question are tiled with `"none"`; `"disjoint"` and `"joint"` are ours. With $D = (C, R)$ and $x \mid y$ for "$x$ divides $y$":
+Which grids may stand beside the detailed one? The published inference code takes `"any"`, its training code `"all"`, several images in one question are tiled with `"none"`; `"disjoint"` and `"joint"` are ours. With $D = (C, R)$ and $x \mid y$ for "$x$ divides $y$":
 
 - `any`: not the grids with $c \mid C$ **and** $r \mid R$;
 - `all`: not the grids with $c \mid C$ **or** $r \mid R$;
@@ -294,7 +273,6 @@ from processing_minimonkey.visualization import plot_pyramid
 
 
 def draw(tiles, rule):
-    """The views of the small page with so many detailed tiles at most."""
     settings = {"detailed_tiles": (1, tiles), "complementarity": rule}
     return plot_pyramid(processor, page, **settings)
 
@@ -303,14 +281,11 @@ course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
 
 # %% [markdown]
 """
-`none` cuts the page twice in the same places. `any` leaves one common line. `disjoint` avoids it by four tiles in a column,
-which stretch the page 2.83 times. `joint` takes a larger detailed grid instead: no common line and hardly any distortion, for
-19 tiles instead of 11.
+`none` cuts the page twice in the same places. `any` leaves one common line. `disjoint` avoids it by four tiles in a column, which stretch the page 2.83 times. `joint` takes a larger detailed grid instead: no common line and hardly any distortion, for 19 tiles instead of 11.
 
 ## Which words are cut by no, one, or every grid?
 
-Now pages with real words in them: lines of text, receipts, tables and signs, of the benchmark in `benchmarks/sawtooth`. A word
-is cut by a grid if no tile holds its whole box. The benchmark's 160 pages have 590 words; no model is needed to count.
+Now pages with real words in them: lines of text, receipts, tables and signs, of the benchmark in `benchmarks/sawtooth`. A word is cut by a grid if no tile holds its whole box. The benchmark's 160 pages have 590 words; no model is needed to count.
 
 **Predict**: the detailed grid cuts about a quarter of the words. How many stay cut with a second grid?
 """
@@ -337,11 +312,8 @@ def cuts(method):
     found = []
     for number, each in enumerate(pages):
         size = each.image.size
-        views = [
-            view
-            for view in METHODS[method](*size, 112, None)
-            if view.level != GLOBAL_LEVEL
-        ]
+        views = METHODS[method](*size, 112, None)
+        views = [view for view in views if view.level != GLOBAL_LEVEL]
         for _, box in word_boxes(each):
             cut = [is_cut(view, size, box) for view in views]
             found.append((number, cut[:1] == [True], cut != [] and all(cut)))
@@ -375,12 +347,8 @@ course.show(
     "`all`, often finds no second grid here.",
 )
 without, published = estimates["detailed + global"][1], estimates["pyramid any"][1]
-print(
-    "cut by every grid: without a second one",
-    course.percent(without),
-    " any",
-    course.percent(published),
-)
+print("cut by every grid: without a second one", course.percent(without), end="  ")
+print("any", course.percent(published))
 assert published[2] < without[1]  # the intervals don't touch
 no_second = [
     len(METHODS["pyramid all"](*each.image.size, 112, None)) == 2 for each in pages
@@ -415,10 +383,7 @@ course.table(
 
 # %% [markdown]
 """
-Of 590 words 160 are cut without a second grid and 52 stay cut under the published rule. Two things to note. `all` leaves 147:
-with few tiles hardly any grid passes it, and then there is no second grid. And `joint` leaves 92, more than `any`, as its
-detailed grids are finer. Fewer cuts are not the goal in itself: `joint` stretches less, and the small reader, although trained
-with `any`, reads at least as many words under `joint`; the intervals overlap ([10](10_measure.ipynb) says more).
+Of 590 words 160 are cut without a second grid and 52 stay cut under the published rule. Two things to note. `all` leaves 147: with few tiles hardly any grid passes it, and then there is no second grid. And `joint` leaves 92, more than `any`, as its detailed grids are finer. Fewer cuts are not the goal in itself: `joint` stretches less, and the small reader, although trained with `any`, reads at least as many words under `joint`; the intervals overlap ([10](10_measure.ipynb) says more).
 
 ## The published settings by name
 
@@ -470,8 +435,7 @@ print("own:   ", by_ranges.detailed, by_ranges.adaptive)
 """
 ## What it costs in distortion
 
-`benchmarks/sawtooth/GEOMETRY.md` counts cuts on 600 random pages of 60 words without a model, tiles of 448 px. There a word counts
-as cut only if no group shows it whole **and** at least 12 px high.
+`benchmarks/sawtooth/GEOMETRY.md` counts cuts on 600 random pages of 60 words without a model, tiles of 448 px. There a word counts as cut only if no group shows it whole **and** at least 12 px high.
 
 **Predict**: is there a rule that is better than `any` in both, cuts and distortion?
 """
@@ -503,17 +467,12 @@ pairs = [
 ]
 fewer = sum(ours["cut_high"] < other["cut_low"] for ours, other in pairs)
 more = sum(ours["cut_low"] > other["cut_high"] for ours, other in pairs)
-print(
-    f"joint leaves fewer words cut than any in {fewer} of {len(pairs)} ranges, more "
-    f"in {more}"
-)
+print(f"joint leaves fewer words cut than any in {fewer} of {len(pairs)} ranges,")
+print(f"more in {more}")
 
 # %% [markdown]
 """
-Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`, which also
-stretches less than `any` and takes one tile more. It is not so everywhere: over the eight ranges of the report `joint` leaves
-fewer words cut than `any` in four and more in two. Moving the grid by half a tile keeps letters in shape but needs nearly twice the
-tiles. And geometry is not reading: which of this helps a model is the question of [10](10_measure.ipynb).
+Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`, which also stretches less than `any` and takes one tile more. It is not so everywhere: over the eight ranges of the report `joint` leaves fewer words cut than `any` in four and more in two. Moving the grid by half a tile keeps letters in shape but needs nearly twice the tiles. And geometry is not reading: which of this helps a model is the question of [10](10_measure.ipynb).
 
 ## What the paper claims, and what was measured here
 
@@ -521,48 +480,7 @@ The published scores are the authors'; nothing here repeats them, since geometry
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-train = PYRAMID_SETTINGS["train"]
-counts = range(1, 9)
-grids = [(c, r) for c in counts for r in counts if 1 < c * r <= 8]
-partners = [(c, r) for c in counts for r in counts if c * r <= 4]
-alone = [D for D in grids if not any(D[0] % c and D[1] % r for c, r in partners)]
-tiles = {rule: demo[rule]["tiles"] for rule in ("detailed + global", "any")}
-course.claims(
-    (
-        "What one grid cuts, the other shows whole.",
-        "Mostly: under the demo's ranges "
-        f"{100 * demo['detailed + global']['cut']:.1f}% of the words "
-        f"stay cut without a second grid and {100 * demo['any']['cut']:.1f}% with it. "
-        "A line can be "
-        "common to both grids, as on the A4 page.",
-    ),
-    (
-        "CIP is plug and play: no training, no parameters.",
-        "It has no parameters. Whether a model reads better with it untrained is "
-        "another question, "
-        "which [01](01_semantic_sawtooth.ipynb) and [07](07_other_models.ipynb) "
-        "measure.",
-    ),
-    (
-        "Mini-Monkey was trained with CIP.",
-        f"With the rule and ranges of training, {len(alone)} of the {len(grids)} "
-        "detailed grids with more than one tile "
-        "have no second grid, so images of their shapes were seen without one.",
-    ),
-    (
-        "The second grid adds an overhead, which SCM is to reduce.",
-        f"{tiles['any']:.1f} tiles a page in place of "
-        f"{tiles['detailed + global']:.1f} under the "
-        "demo's ranges; each is 256 tokens. [05](05_scale_compression.ipynb) takes "
-        "some back.",
-    ),
-    (
-        "OCRBench 784 (InternVL2-2B) to 802 (Mini-Monkey 2B), TextVQA 73.4 to 75.7.",
-        "Not measured here. By the authors' code the same weights reach 783 without "
-        "CIP "
-        "([issue 122](https://github.com/Yuliang-Liu/Monkey/issues/122)).",
-    ),
-)
+course.claims(*claims.of_pyramid(demo))
 
 # %% [markdown]
 """
@@ -583,15 +501,13 @@ with course.expected(ValueError):
 
 # %% [markdown]
 """
-Width comes first in `plan_pyramid`, as in PIL; `get_pyramid_plan` of the image processor takes height first, as in Transformers. Mixed up,
-both answer without an error, with the grid of another page.
+Width comes first in `plan_pyramid`, as in PIL; `get_pyramid_plan` of the image processor takes height first, as in Transformers. Mixed up, both answer without an error, with the grid of another page.
 
 ## Exercises
 
 ### Exercise 1
 
-Find a page size for which the rule of the published training (`PYRAMID_SETTINGS["train"]`) has no second grid although the
-page is cut. Why is that?
+Find a page size for which the rule of the published training (`PYRAMID_SETTINGS["train"]`) has no second grid although the page is cut. Why is that?
 
 <details>
 <summary>Solution</summary>
@@ -614,8 +530,7 @@ assert wide.detailed == (3, 2) and wide.adaptive == (1, 1) and passed == []
 
 ### Exercise 2
 
-`shared_lines` counts with the greatest common divisor. Count the common lines of 4 x 6 and 2 x 4 with fractions instead, and
-see that both agree for all grids of up to 12 columns and rows.
+`shared_lines` counts with the greatest common divisor. Count the common lines of 4 x 6 and 2 x 4 with fractions instead, and see that both agree for all grids of up to 12 columns and rows.
 
 <details>
 <summary>Solution</summary>
@@ -643,8 +558,7 @@ assert common(4, 2) + common(6, 4) == 2
 
 ### Exercise 3
 
-The A4 page may take no more than 4,000 tokens at 256 per tile. Choose ranges that stay within that for every aspect ratio between 1:3 and 3:1,
-with as many detailed tiles as possible. Check it on 200 sizes.
+The A4 page may take no more than 4,000 tokens at 256 per tile. Choose ranges that stay within that for every aspect ratio between 1:3 and 3:1, with as many detailed tiles as possible. Check it on 200 sizes.
 
 <details>
 <summary>Solution</summary>
@@ -665,10 +579,7 @@ assert max(needed) * 256 <= 4000
 
 ## Conclusion
 
-A second grid shows whole what the first one cuts because its cut lines lie elsewhere: of 590 words on the benchmark's pages 160 are
-cut by the detailed grid and 52 by both grids under the published rule. It costs tiles (14.5 instead of 9.9 on average under the demo's ranges) and
-distortion, and it is not always complementary: a common line may remain, and small grids may find no partner. Whether a model reads
-better for it is a question to measure, not to plan.
+A second grid shows whole what the first one cuts because its cut lines lie elsewhere: of 590 words on the benchmark's pages 160 are cut by the detailed grid and 52 by both grids under the published rule. It costs tiles (14.5 instead of 9.9 on average under the demo's ranges) and distortion, and it is not always complementary: a common line may remain, and small grids may find no partner. Whether a model reads better for it is a question to measure, not to plan.
 
 Read next: [03 The processor](03_processor.ipynb) turns a plan into model inputs; `benchmarks/sawtooth/GEOMETRY.md` has all rules and ranges.
 

@@ -42,18 +42,17 @@ course.setup()
 """
 ## What leaves the prompt
 
-A second grid shows more and costs more: every tile is a fixed number of tokens, and the language model pays for each of them in time and
-in its cache. SCM takes part of that cost back: of the **detailed** tokens, only the share `keep_ratio` with the best scores stays. The others leave the
-prompt before the first word is written. Adaptive tokens, global tokens and text all stay, and nothing has to be trained for it.
+A second grid shows more and costs more: every tile is a fixed number of tokens, and the language model pays for each of them in time and in its cache. SCM takes part of that cost back: of the **detailed** tokens, only the share `keep_ratio` with the best scores stays. The others leave the prompt before the first word is written. Adaptive tokens, global tokens and text all stay, and nothing has to be trained for it.
 
-The model here is the small checkpoint of this repository: a reader of rendered lower-case text, four layers deep, 16 tokens per tile. It is
-not the published model, and its figures are its own.
+The model here is the small checkpoint of this repository: a reader of rendered lower-case text, four layers deep, 16 tokens per tile. It is not the published model, and its figures are its own.
 
 **Predict**: the page has 6 detailed, 4 adaptive and 1 global tile, and its prompt 233 tokens. How many are left with `keep_ratio=0.5`?
 """
 
 # %%
+import claims
 import figures
+import inside
 import measured
 import numpy as np
 import torch
@@ -79,9 +78,8 @@ def ask(image, question="Read the text."):
 
 inputs = ask(page)
 length = inputs["input_ids"].shape[1]
-detailed = (
-    int((inputs["tile_levels"] == DETAILED_LEVEL).sum()) * model.config.image_seq_length
-)
+tiles = int((inputs["tile_levels"] == DETAILED_LEVEL).sum())
+detailed = tiles * model.config.image_seq_length
 left = length - detailed + kept_count(detailed, 0.5)
 print(f"{length} tokens, of which {detailed} are detailed; {left} with keep_ratio=0.5")
 
@@ -91,8 +89,7 @@ r"""
 
 ## The published rule
 
-The [paper](https://huggingface.co/papers/2408.02034) (section 3.3) takes the score from the language model itself. In one early layer $\ell$ (the second, so 1 when
-counted from 0), query $q_{h,i}$ of token $i$ meets the keys $k_{h,j}$ of the tokens up to its own, and head $h$ of $H$ gives token $j$ the attention
+The [paper](https://huggingface.co/papers/2408.02034) (section 3.3) takes the score from the language model itself. In one early layer $\ell$ (the second, so 1 when counted from 0), query $q_{h,i}$ of token $i$ meets the keys $k_{h,j}$ of the tokens up to its own, and head $h$ of $H$ gives token $j$ the attention
 
 $$A^{(\ell)}_{h,i,j} = \frac{\exp\left(q_{h,i} \cdot k_{h,j} / \sqrt{d}\right)}{\sum_{j' \le i} \exp\left(q_{h,i} \cdot k_{h,j'} / \sqrt{d}\right)}, \qquad j \le i,$$
 
@@ -111,62 +108,35 @@ By hand the score is one line, once the model shows its attention matrices.
 # %%
 from modeling_minimonkey.inspection.visualization import (
     detailed_scores,
+    draw_kept,
+    draw_scores,
     kept_detailed_tokens,
+    plot_compression,
 )
 
 
-@torch.no_grad()
-def look_inside(inputs, layer):
-    """A layer's attention, (heads, queries, tokens), and two masks of the tokens."""
-    is_image = inputs["input_ids"] == model.config.image_token_id
-    features = model.get_image_features(
-        inputs["pixel_values"], return_dict=True
-    ).pooler_output
-    embeds = model.get_input_embeddings()(inputs["input_ids"])
-    embeds = embeds.masked_scatter(is_image[..., None], features)
-    levels = inputs["tile_levels"].repeat_interleave(model.config.image_seq_length)
-    is_detailed = torch.zeros_like(is_image[0])
-    is_detailed[is_image[0]] = levels == DETAILED_LEVEL
-    language_model = model.model.language_model
-    outputs = language_model(
-        inputs_embeds=embeds, output_attentions=True, use_cache=False
-    )
-    return outputs.attentions[layer][0], is_detailed, is_image[0]
-
-
-attention, is_detailed, is_image = look_inside(inputs, layer=1)
+attention, is_detailed, is_image = inside.look(model, inputs, layer=1)
 after = torch.arange(length) > is_detailed.nonzero().max()
 by_hand = attention[:, after][:, :, is_detailed].mean(dim=(0, 1))
 
-published = detailed_scores(
-    model, inputs, queries="all", layer=1
-)  # (tiles, tokens per tile)
+# (tiles, tokens per tile)
+published = detailed_scores(model, inputs, queries="all", layer=1)
 difference = np.abs(by_hand - published.ravel()).max()
-print(
-    f"{after.sum()} queries, {by_hand.numel()} scores, largest difference "
-    f"{difference:.0e}"
-)
+print(f"{after.sum()} queries, {by_hand.numel()} scores, difference {difference:.0e}")
 assert difference < 1e-6
 
 # %% [markdown]
 """
-The library's score is the same up to rounding in float32, but it never builds the matrices: it takes 64 queries at a time, and of the scoring layer it computes only the norm, the queries and the keys.
-At 8,272 tokens that adds 247 MiB, where the matrices of one layer alone would take 2,088 (`benchmarks/speed/RESULTS.md`).
+The library's score is the same up to rounding in float32, but it never builds the matrices: it takes 64 queries at a time, and of the scoring layer it computes only the norm, the queries and the keys. At 8,272 tokens that adds 247 MiB, where the matrices of one layer alone would take 2,088 (`benchmarks/speed/RESULTS.md`).
 
 **Predict**: the page has four words and much empty paper. Where are the scores high, and which half stays?
 """
 
 # %%
-from modeling_minimonkey.inspection.visualization import plot_compression
-
-figure = plot_compression(
-    model, processor, page, "Read the text.", queries="all", layer=1
-)
 course.show(
-    figure,
-    alt="Left a heat map of 12 by 8 cells over the page; not only the words are "
-    "bright, "
-    "empty paper is, too. Right the tokens that stay, many of them blank.",
+    plot_compression(model, processor, page, "Read the text.", queries="all", layer=1),
+    alt="Left a heat map of 12 by 8 cells over the page: words are bright, and so is "
+    "empty paper. Right the tokens that stay, many of them blank.",
     caption="The published rule. Each cell is one token of 28 x 28 px. Dark ones "
     "leave the prompt.",
 )
@@ -204,38 +174,29 @@ of_image = attention[:, after & is_image][:, :, is_detailed].mean(dim=(0, 1))
 of_text = attention[:, after & ~is_image][:, :, is_detailed].mean(dim=(0, 1))
 share = float(is_image[after].float().mean())
 print(f"{share:.0%} of the {after.sum()} queries are image tokens")
-torch.testing.assert_close(
-    share * of_image + (1 - share) * of_text, by_hand
-)  # the formula
+# The formula
+torch.testing.assert_close(share * of_image + (1 - share) * of_text, by_hand)
 
 # %%
-from modeling_minimonkey.inspection.visualization import draw_scores
-
-maps = {
-    "of image tokens alone": of_image,
-    "published: of all": by_hand,
-    "of the question alone": of_text,
-}
+titles = ("of image tokens alone", "published: of all", "of the question alone")
+maps = dict(zip(titles, (of_image, by_hand, of_text), strict=True))
 maps = {name: each.numpy().reshape(6, 16) for name, each in maps.items()}
 course.show(
     figures.plot_maps(page, (3, 2), maps, draw_scores),
-    alt="Three heat maps over the page. The one of the image tokens and the "
-    "published one "
-    "look alike; that of the question is brightest on words.",
+    alt="Three heat maps over the page. Those of the image tokens and the published "
+    "rule look alike; that of the question is brightest on words.",
     caption="Layer 1, the same attention matrices, each map scaled to its own maximum.",
 )
 similar = np.corrcoef([by_hand, of_image, of_text])[0, 1:]
-print("correlation of the published score with that")
-print(f"of the image tokens {similar[0]:.2f}, of the question {similar[1]:.2f}")
+print(f"correlation with that of image tokens {similar[0]:.2f},", end=" ")
+print(f"with that of the question {similar[1]:.2f}")
 assert similar[0] > similar[1]
 
 # %% [markdown]
 """
 The published score is mostly that of the image tokens. They are read before the question is: what they look at can't depend on it, whatever the user wants to know.
 
-`scale_compression_config.queries` chooses who asks: `"all"` as published, `"question"` only the text after the image. `layer` chooses where: a later layer
-has seen more and costs more, since all layers before it run once more. The benchmark has read 200 pages with every choice, with the checkpoint as it was before it was trained under compression
-(`benchmarks/sawtooth/results/scoring-6m-pyramid.csv`).
+`scale_compression_config.queries` chooses who asks: `"all"` as published, `"question"` only the text after the image. `layer` chooses where: a later layer has seen more and costs more, since all layers before it run once more. The benchmark has read 200 pages with every choice, with the checkpoint as it was before it was trained under compression (`benchmarks/sawtooth/results/scoring-6m-pyramid.csv`).
 
 **Predict**: which matters more, the layer or whose queries count? And what do renumbered positions cost?
 """
@@ -246,15 +207,8 @@ course.show(
     measured.plot_layers(before),
     alt="Words read by scoring layer in two panels, for kept and renumbered positions. "
     "All queries at layer 1 are far below the rest; renumbering lowers all points.",
-    caption="Half of the detailed tokens, 200 pages, 95% intervals by bootstrap over "
-    "the pages.",
+    caption="Half of the detailed tokens, 200 pages, 95% intervals over the pages.",
 )
-
-
-def words(table, *way):
-    """A cell of a table: words read in % with the interval, by one way to score."""
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*course.words_read(table, *way))
-
 
 ways = {
     "all tokens stay": ("all", 1, "keep", 1.0),
@@ -263,16 +217,14 @@ ways = {
     "question, layer 1, positions kept": ("question", 1, "keep", 0.5),
     "question, layer 2, positions kept": ("question", 2, "keep", 0.5),
 }
-rows = [[name, words(before, *way)] for name, way in ways.items()]
+rows = [[name, measured.words(before, *way)] for name, way in ways.items()]
 course.table(["who scores, where, which positions", "words read, %"], rows)
 
 # %% [markdown]
 """
-Two things can be improved without any training. The first is who asks. Layer 1 is the one where it matters who asks: there the question alone reads far more. In the
-other layers of this model the difference is within the intervals; the published model has 24 layers and was never measured here.
+Two things can be improved without any training. The first is who asks. Layer 1 is the one where it matters who asks: there the question alone reads far more. In the other layers of this model the difference is within the intervals; the published model has 24 layers and was never measured here.
 
-The second is **renumbering**. When tokens leave, the rest can keep their old position numbers, with gaps (`positions="keep"`), or be numbered anew without
-(`"repack"`, as published). A token's place on the page is in its number: the one below it on the page is 4 later in its tile. Renumbering moves most of them.
+The second is **renumbering**. When tokens leave, the rest can keep their old position numbers, with gaps (`positions="keep"`), or be numbered anew without (`"repack"`, as published). A token's place on the page is in its number: the one below it on the page is 4 later in its tile. Renumbering moves most of them.
 """
 
 # %%
@@ -282,18 +234,14 @@ positions = torch.arange(length)[None]
 stays = model.model.select_tokens(**inputs, keep_ratio=0.5).kept
 renumbered = compressed_position_ids(positions, ~stays, "repack")
 moved = (positions - renumbered)[0, stays[0] & is_image]
-print(
-    f"{(moved > 0).sum()} of the {len(moved)} image tokens that stay get another "
-    "number,"
-)
+print(f"{(moved > 0).sum()} of {len(moved)} image tokens that stay are renumbered,")
 print(f"up to {moved.max()} smaller")
 
 # %% [markdown]
 """
 ## What stays now
 
-The small checkpoint is set to `queries="question"`, `layer=2`, `positions="keep"`. `plot_compression` draws the rule that the model has, unless told
-otherwise.
+The small checkpoint is set to `queries="question"`, `layer=2`, `positions="keep"`. `plot_compression` draws the rule that the model has, unless told otherwise.
 
 **Predict**: at 0.5, is any part of a word lost?
 """
@@ -314,52 +262,23 @@ now_ink, now_blank = say_stay("checkpoint's own")
 assert now_ink > 0.9 and now_ink >= with_ink and now_blank <= blank
 
 # %%
-course.explore(
-    lambda keep_ratio: plot_compression(
-        model, processor, page, "Read the text.", keep_ratio
-    ),
-    keep_ratio=(0.5, 0.1, 0.25, 0.75, 1.0),
-)
+asked, shares = (model, processor, page, "Read the text."), (0.5, 0.1, 0.25, 0.75, 1.0)
+course.explore(lambda share: plot_compression(*asked, share), share=shares)
 
 # %% [markdown]
 """
 ## What steers
 
-The hope behind SCM is more than to find text: the tokens that *the question* needs should stay. So here are pages of two words, asked for the
-upper or for the lower one. By the published rule, and before the checkpoint was trained for it, the benchmark found this
-(`benchmarks/sawtooth/results/steering-6m-pyramid.csv`, `keep_ratio` 0.25):
+The hope behind SCM is more than to find text: the tokens that *the question* needs should stay. So here are pages of two words, asked for the upper or for the lower one. By the published rule, and before the checkpoint was trained for it, the benchmark found this (`benchmarks/sawtooth/results/steering-6m-pyramid.csv`, `keep_ratio` 0.25):
 """
 
 # %%
-from benchmarks.sawtooth.report.statistics import bootstrap, mean
-
-
-def row_of(label, asked_for, other, pages):
-    """Shares of the tokens on both words that stay, in %, and their difference."""
-    asked_for, other = 100 * np.array(asked_for), 100 * np.array(other)
-    value, low, high = bootstrap(pages, mean(asked_for - other))
-    difference = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
-    return [
-        label,
-        f"{asked_for.mean():.1f}",
-        f"{other.mean():.1f}",
-        difference,
-        len(other),
-    ]
-
-
-HEADERS = [
-    "tokens that stay, %",
-    "word asked for",
-    "other word",
-    "difference",
-    "questions",
-]
 found = course.result("steering-6m-pyramid")
 found = found[(found["kind"] == "pair") & (found["keep_ratio"] == 0.25)]
 found = found[found["queries"] == "all"]
-row = row_of("published", found["kept_asked"], found["kept_other"], found["page"])
-course.table(HEADERS, [row])
+kept = found["kept_asked"], found["kept_other"]
+row = inside.row_of("published", *kept, found["page"])
+course.table(inside.HEADERS, [row])
 
 # %% [markdown]
 """
@@ -369,38 +288,20 @@ Nothing that can be told from zero: it keeps as much of the word that nobody ask
 """
 
 # %%
-from benchmarks.sawtooth.cutting import tokens_on
-from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
-from benchmarks.sawtooth.measurements.steering import make_page, questions
+from benchmarks.sawtooth.measurements.reading import Reader
 
 reader = Reader(model, processor)
-
-
-def two_questions(index):
-    """A page of two words, its detailed view, and each question with its inputs."""
-    two, views = make_page("pair", index, reader)
-    asked = questions("pair", two)
-    inputs = {
-        each: make_inputs(processor, [two.image], [views], each.text) for each in asked
-    }
-    return two, views[0], inputs
-
-
-two, view, both = two_questions(0)
-grid = processor.image_processor.get_pyramid_plan(
-    two.image.height, two.image.width
-).detailed
+two, view, both = inside.two_questions(reader, 0)
+size = two.image.height, two.image.width
+grid = processor.image_processor.get_pyramid_plan(*size).detailed
 maps = {each.text: detailed_scores(model, both[each]) for each in both}
 course.show(
     figures.plot_maps(two.image, grid, maps, draw_scores),
-    alt="Two heat maps over the same page of two words, one for each question; "
-    "bright are letters.",
+    alt="Two heat maps over a page of two words, one for each question.",
     caption="The scores of the checkpoint's rule, each map scaled to its own maximum.",
 )
 
 # %%
-from modeling_minimonkey.inspection.visualization import draw_kept
-
 kept = {each.text: kept_detailed_tokens(model, both[each], 0.15) for each in both}
 course.show(
     figures.plot_maps(two.image, grid, kept, draw_kept),
@@ -417,44 +318,11 @@ One page shows an idea, not a rule. Over more pages, as shares, and beside it a 
 
 # %%
 number = 40 if course.FAST else 100
-more, rules = [], {"published rule": [], "checkpoint's own": [], "last token alone": []}
-
-
-def kept_by(rules, given, attention):
-    """Which detailed tokens stay at 0.25 by each rule."""
-    tokens = len(attention[-1])
-    best_of_last = np.argsort(-attention[-1], kind="stable")[: kept_count(tokens, 0.25)]
-    published = kept_detailed_tokens(model, given, 0.25, queries="all", layer=1).ravel()
-    own = kept_detailed_tokens(model, given, 0.25).ravel()
-    return zip(
-        rules, (published, own, np.isin(np.arange(tokens), best_of_last)), strict=True
-    )
-
-
-for index in range(number):
-    two, view, both = two_questions(index)
-    for each, given in both.items():
-        on_word, on_other = (
-            tokens_on(view, two.image.size, b) for b in (each.box, each.other_box)
-        )
-        attention, is_detailed, is_image = look_inside(given, layer=2)
-        begins = int(is_image.nonzero().max()) + 1
-        seen = attention.mean(dim=0)[
-            begins:, is_detailed
-        ].numpy()  # by token after the image
-        more.append(100 * (seen[:, on_word].sum(1) - seen[:, on_other].sum(1)))
-        for rule, kept in kept_by(rules, given, seen):
-            rules[rule].append((kept[on_word].mean(), kept[on_other].mean()))
-more, after_image = np.array(more), given["input_ids"][0, begins:].tolist()
-pages = np.repeat(np.arange(number), 2)
-course.table(
-    HEADERS, [row_of(rule, *np.array(each).T, pages) for rule, each in rules.items()]
-)
+rows, more, after_image = inside.over_pages(reader, number)
+course.table(inside.HEADERS, rows)
 
 # %%
-names = [processor.decode([token]).replace(" ", "·") for token in after_image]
-names = [name.replace("\n", "↵") for name in names]
-names = [name if len(name) == 1 else "*" for name in names]
+names = inside.token_names(processor, after_image)
 course.show(
     figures.plot_askers(names, more),
     alt="A bar per token of the question: zero up to the word that says which, "
@@ -464,23 +332,17 @@ course.show(
 )
 says_which = "".join(names).index("lower")
 print("attention to the word asked for, minus the other, in points a token:")
-print(f"before the word that says which {more[:, :says_which].mean():+.2f},", end=" ")
-print(
-    f"from there on {more[:, says_which:].mean():+.2f}, the last token "
-    f"{more[:, -1].mean():+.1f}"
-)
-assert (
-    abs(more[:, :says_which].mean(0)).max() < 1e-3
-)  # a causal model can't know it yet
+print(f"before the word that says which {more[:, :says_which].mean():+.2f},")
+print(f"from there on {more[:, says_which:].mean():+.2f},", end=" ")
+print(f"the last token {more[:, -1].mean():+.1f}")
+# A causal model can't know it yet
+assert abs(more[:, :says_which].mean(0)).max() < 1e-3
 
 # %% [markdown]
 r"""
-"Read the" is read before anything is asked, and can't steer: over both questions its bars cancel to zero, but they count in the mean all the same. What steers is the end of the prompt, which has read
-the whole question. In a model that only learned to answer, that was the very last token, which has to write next (`benchmarks/LOG.md`); one query among dozens is lost in their mean. Dropping tokens has no
-gradient, so answers alone don't teach a model to choose them.
+"Read the" is read before anything is asked, and can't steer: over both questions its bars cancel to zero, but they count in the mean all the same. What steers is the end of the prompt, which has read the whole question. In a model that only learned to answer, that was the very last token, which has to write next (`benchmarks/LOG.md`); one query among dozens is lost in their mean. Dropping tokens has no gradient, so answers alone don't teach a model to choose them.
 
-It can be taught. The last stage of this checkpoint's training added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the
-tokens of question and prompt's end should look in the scoring layer, too ($q_j$):
+It can be taught. The last stage of this checkpoint's training added a loss that needs no labels of places: where the answer's tokens look ($a_j$, as shares of the detailed tokens, taken as given), the tokens of question and prompt's end should look in the scoring layer, too ($q_j$):
 
 $$L = -\sum_j a_j \log q_j$$
 
@@ -488,8 +350,7 @@ $$L = -\sum_j a_j \log q_j$$
 
 ## A model must see the gaps
 
-A prompt with holes is a prompt that the model had never seen: even a choice that keeps all text costs it words. So the checkpoint went on learning
-with a random `keep_ratio` from 0.2 to 0.9, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does the same for yours).
+A prompt with holes is a prompt that the model had never seen: even a choice that keeps all text costs it words. So the checkpoint went on learning with a random `keep_ratio` from 0.2 to 0.9, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does the same for yours).
 
 **Predict**: how much of what it reads with all tokens does it read with half of them, before and after?
 """
@@ -511,26 +372,21 @@ course.show(
 
 
 # %%
-def of_all_tokens(table, *way):
-    """A cell of a table: words read in % of those read with all tokens."""
-    estimate = course.words_read(table, *way, of_those_of_all_tokens=True)
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*estimate)
-
-
 rows = [
-    [label, *(of_all_tokens(table, *way, ratio) for ratio in (0.5, 0.25))]
+    [label, *(measured.of_all_tokens(table, *way, ratio) for ratio in (0.5, 0.25))]
     for label, (table, *way) in tables.items()
 ]
 course.table(["words, % of those of all tokens", "keep_ratio 0.5", "0.25"], rows)
-all_tokens = [words(table, "all", 1, "keep", 1.0) for table in (before, after_training)]
+all_tokens = [
+    measured.words(table, "all", 1, "keep", 1.0) for table in (before, after_training)
+]
 print(f"with all tokens, % of all words: {all_tokens[0]} before, {all_tokens[1]} after")
 
 # %% [markdown]
 """
 ## When nobody has asked yet
 
-A serving engine keeps the cache of an image and reuses it for the next question. A score of the question forbids that: another question keeps other tokens. `queries="none"` takes
-the length of each token's feature, which the vision tower and projector give before the language model runs: no layer, no question, the same tokens for every question.
+A serving engine keeps the cache of an image and reuses it for the next question. A score of the question forbids that: another question keeps other tokens. `queries="none"` takes the length of each token's feature, which the vision tower and projector give before the language model runs: no layer, no question, the same tokens for every question.
 
 **Predict**: what does that cost?
 """
@@ -538,22 +394,20 @@ the length of each token's feature, which the vision tower and projector give be
 # %%
 for rule in ("question", "none"):
     first, second = (
-        detailed_scores(model, given, queries=rule) for given in both.values()
+        detailed_scores(model, each, queries=rule) for each in both.values()
     )
     print(f"{rule:8} two questions, the same scores: {np.array_equal(first, second)}")
     assert np.array_equal(first, second) == (rule == "none")
 rows = []
 for label, table in (("before", before), ("after", after_training)):
     for way in (("none", 0, "keep"), ("question", 2, "keep")):
-        cells = [words(table, *way, ratio) for ratio in (0.5, 0.25)]
+        cells = [measured.words(table, *way, ratio) for ratio in (0.5, 0.25)]
         rows.append([f"{label} training under compression, {way[0]}", *cells])
 course.table(["words read, %", "keep_ratio 0.5", "0.25"], rows)
 course.show(
     plot_compression(model, processor, page, "Read the text.", queries="none"),
-    alt="The heat map of feature lengths: the words are bright; what stays covers "
-    "both lines.",
-    caption='`queries="none"`: the length of the feature. A token on ink has a '
-    "longer one.",
+    alt="Feature lengths: the words are bright; what stays covers both lines.",
+    caption='`queries="none"`: the length of the feature, which ink makes longer.',
 )
 
 # %% [markdown]
@@ -578,19 +432,12 @@ per_token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_di
 
 def answer(keep_ratio):
     """The answer; how many tokens and bytes the cache holds right after the prompt."""
-    options = {
-        "do_sample": False,
-        "keep_ratio": keep_ratio,
-        "return_dict_in_generate": True,
-    }
+    options = {"keep_ratio": keep_ratio, "return_dict_in_generate": True}
     cache = model.generate(**inputs, max_new_tokens=1, **options).past_key_values
     ids = model.generate(**inputs, max_new_tokens=40, **options).sequences[0, length:]
     nbytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    return (
-        processor.decode(ids, skip_special_tokens=True),
-        cache.get_seq_length(),
-        nbytes,
-    )
+    said = processor.decode(ids, skip_special_tokens=True)
+    return said, cache.get_seq_length(), nbytes
 
 
 print("keep_ratio  prompt  cache, bytes  answer")
@@ -606,8 +453,7 @@ The cache is exactly as much shorter as the prompt: at 0.5 by 21%, not by half, 
 
 ## One mechanism, two ways to run it
 
-In `generate` the dropped tokens leave the prompt, so that every layer's cache is shorter. In `forward`, where lengths must stay for the
-labels of a training batch, they are masked: nothing attends to them.
+In `generate` the dropped tokens leave the prompt, so that every layer's cache is shorter. In `forward`, where lengths must stay for the labels of a training batch, they are masked: nothing attends to them.
 
 **Predict**: are the logits of the next token the same?
 """
@@ -631,40 +477,11 @@ The same up to rounding (tolerance 1e-3). So a model can be trained with compres
 
 ## What the paper claims, and what was measured here
 
-The paper is about a model of two billion parameters; everything below is measured on this small reader, unless it says otherwise. No public figure for the published model's
-accuracy under compression is known to us, so the left column has no numbers.
+The paper is about a model of two billion parameters; everything below is measured on this small reader, unless it says otherwise. No public figure for the published model's accuracy under compression is known to us, so the left column has no numbers.
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-published_rule = of_all_tokens(before, "all", 1, "repack", 0.5)
-layer_1, layer_2 = (of_all_tokens(before, "question", n, "keep", 0.5) for n in (1, 2))
-trained = of_all_tokens(after_training, "question", 2, "keep", 0.5)
-course.claims(
-    (
-        "SCM needs no training and adds no parameters.",
-        "It adds none. Without training, half of the detailed tokens by the "
-        "published rule leave "
-        f"{published_rule} % of the words that all tokens read; after training with "
-        "gaps, by the "
-        f"question, {trained} %.",
-    ),
-    (
-        "The second layer of the language model knows which tokens matter.",
-        "Not the best layer here. Without training, with the question as queries and "
-        "positions "
-        f"kept, layer 1 leaves {layer_1} % of those words, layer 2 {layer_2} %.",
-    ),
-    (
-        "All tokens after the detailed ones are the queries.",
-        f"{share:.0%} of them are image tokens here, and the score is mostly theirs.",
-    ),
-    (
-        "SCM reduces the overhead of the second grid.",
-        "Prompt and cache shrink as the formula says. Prefill of 4,944 tokens took "
-        "0.79 of the "
-        "time (3.52 s for 4.46 s, two CPU cores; `benchmarks/speed/RESULTS.md`).",
-    ),
-)
+course.claims(*claims.of_compression(before, after_training, share))
 
 # %% [markdown]
 """
@@ -672,9 +489,7 @@ course.claims(
 """
 
 # %%
-with course.expected(
-    ValueError
-):  # none of the detailed tokens: leave the grid out instead
+with course.expected(ValueError):  # none of them: leave the grid out instead
     model.generate(**inputs, max_new_tokens=1, keep_ratio=0)
 
 # %%
@@ -693,8 +508,7 @@ with course.expected(ValueError):  # one tile, the global one
 
 ### Exercise 1
 
-Mini-Monkey 2B has 256 tokens per tile and 96 KiB of cache per token in bfloat16. A page takes 24 detailed, 8 adaptive and 1 global tile and 80 tokens
-of text. How many tokens and how many GiB of cache does `keep_ratio=0.5` save? Compare with `docs/checkpoints.md`.
+Mini-Monkey 2B has 256 tokens per tile and 96 KiB of cache per token in bfloat16. A page takes 24 detailed, 8 adaptive and 1 global tile and 80 tokens of text. How many tokens and how many GiB of cache does `keep_ratio=0.5` save? Compare with `docs/checkpoints.md`.
 
 <details>
 <summary>Solution</summary>
@@ -721,20 +535,18 @@ Choose the tokens of the page by the length of their features with `select_token
 ```python
 from modeling_minimonkey.scale_compression import select_tokens
 
-_, is_detailed, is_image = look_inside(inputs, layer=1)
-features = model.get_image_features(
-    inputs["pixel_values"], return_dict=True
-).pooler_output.detach()
-lengths = torch.zeros(length).masked_scatter(is_image, features.norm(dim=-1))
+_, is_detailed, is_image = inside.look(model, inputs, layer=1)
+features = model.get_image_features(inputs["pixel_values"], return_dict=True)
+norms = features.pooler_output.detach().norm(dim=-1)
+lengths = torch.zeros(length).masked_scatter(is_image, norms)
 by_length = select_tokens(lengths, is_detailed.long(), 0.5)[is_detailed].numpy()
 by_question = kept_detailed_tokens(model, inputs, 0.5).ravel()
 print(
     f"{(by_length & by_question).sum()} of 48;",
     f"tokens with ink that stay: {(by_length & ink).sum()} of {ink.sum()}",
 )
-assert (
-    by_length == kept_detailed_tokens(model, inputs, 0.5, queries="none").ravel()
-).all()
+by_none = kept_detailed_tokens(model, inputs, 0.5, queries="none").ravel()
+assert (by_length == by_none).all()
 assert by_length.sum() == 48 and (by_length & by_question).sum() > 24
 ```
 
@@ -757,9 +569,8 @@ content = [
 ]
 two_images = processor.prepare_chat([{"role": "user", "content": content}])
 is_image = two_images["input_ids"] == processor.image_token_id
-images = detailed_images(
-    is_image, two_images["tile_levels"], model.config.image_seq_length
-)
+levels, per_tile = two_images["tile_levels"], model.config.image_seq_length
+images = detailed_images(is_image, levels, per_tile)
 stays = model.model.select_tokens(**two_images, keep_ratio=0.5).kept
 counts = [
     (int((images == image).sum()), int((stays & (images == image)).sum()))
@@ -773,9 +584,7 @@ assert all(after == before // 2 for before, after in counts) and counts[0] != co
 
 ## Conclusion
 
-Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones that the question attends to
-least, in a layer that has understood it. The published rule lets image tokens decide, in a layer where that misleads, and renumbers what stays; on this small reader both cost words, and both are settings of the configuration.
-What steers is the end of the prompt; what finds text is nearly any good score, even the length of a feature. And a model that has learned with gaps loses least. Measure it on your own pages before you turn it on.
+Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones that the question attends to least, in a layer that has understood it. The published rule lets image tokens decide, in a layer where that misleads, and renumbers what stays; on this small reader both cost words, and both are settings of the configuration. What steers is the end of the prompt; what finds text is nearly any good score, even the length of a feature. And a model that has learned with gaps loses least. Measure it on your own pages before you turn it on.
 
 Read next: [06 The published weights](06_published_weights.ipynb); [11 Speed, memory, serving](11_speed_memory_serving.ipynb) has what it saves; `benchmarks/LOG.md` has the failures.
 

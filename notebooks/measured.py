@@ -17,6 +17,17 @@ def _estimates(axis, places, estimates, **style) -> None:
     axis.errorbar(places, values, (below, above), capsize=4, **style)
 
 
+def words(table, *way) -> str:
+    """A cell of a table: words read in % with the interval, by one way to score."""
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*words_read(table, *way))
+
+
+def of_all_tokens(table, *way) -> str:
+    """The same in % of the words that all tokens read."""
+    estimate = words_read(table, *way, of_those_of_all_tokens=True)
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*estimate)
+
+
 def plot_layers(table, keep_ratio: float = 0.5):
     """Words read by the layer that scores and whose queries count, with kept and with renumbered positions."""
     figure, axes = pyplot.subplots(

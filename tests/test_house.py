@@ -80,9 +80,8 @@ def tracked(repository: Path, *patterns: str) -> list[Path]:
 def test_no_file_is_too_long(repository):
     files = tracked(repository, "*.py")
     assert len(files) > 10
-    lines = {file: len(file.read_text().splitlines()) for file in files}
-    most = {file: 800 if re.match(r"\d\d_", file.name) else 600 for file in files}  # notebooks: prose, narrow cells
-    assert not {file.name: lines[file] for file in files if lines[file] > most[file]}
+    too_long = {file.name: lines for file in files if (lines := len(file.read_text().splitlines())) > 600}
+    assert not too_long
 
 
 def test_no_path_of_a_machine(repository):
