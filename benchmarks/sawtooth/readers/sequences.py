@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,11 +11,12 @@ import torch
 
 from benchmarks.sawtooth.cutting import METHODS, PUBLISHED_RANGES, Ranges, View
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
-from benchmarks.sawtooth.readers.sheets import Question, Sheet, one_question, render, some_questions
+from benchmarks.sawtooth.readers.sheets import KINDS, Question, Sheet, one_question, render, some_questions
 from processing_minimonkey import MiniMonkeyProcessor
 
 
 IGNORED = -100
+WINDOW = 8  # batches whose samples are sorted together
 # Stand in for what a conversation says, to find what the chat template puts between
 MARKS = ("\x01", "\x02", "\x03")
 
@@ -107,11 +108,13 @@ class Sheets(torch.utils.data.Dataset):
         processor: Its tokenizer and chat template.
         world, split: Of the pages; see `sheets.render`.
         samples: How many there are.
-        cuttings: Ways to cut, of which one is drawn for each `batch` of samples in a row: they are about as long.
+        cuttings: Ways to cut, of which one is drawn for each sample.
         questions: Most of a sample in one sequence; one: as a model is asked, half of them for all of the text.
         page: Gives the page of an index, with its questions, in place of one drawn by `split`.
         with_answers: Whether the answers are there to learn.
-        batch: How many samples in a row are cut in the same way.
+        batch: Samples of a batch. Above one, the samples of `WINDOW` batches in a row are sorted by their length, so
+            that those of a batch need little padding; the batches come in any order.
+        kinds: Of the pages; see `sheets.render`.
     """
 
     def __init__(
@@ -125,20 +128,41 @@ class Sheets(torch.utils.data.Dataset):
         page: Callable[[int], Sheet] | None = None,
         with_answers: bool = True,
         batch: int = 1,
+        kinds: Mapping[str, float] = KINDS,
     ):
         self.encoder, self.world, self.split, self.samples = Encoder(processor), world, split, samples
         self.cuttings, self.questions = tuple(cuttings), questions
-        self.page, self.with_answers, self.batch = page, with_answers, batch
+        self.page, self.with_answers, self.batch, self.kinds = page, with_answers, batch, kinds
+        self.window: tuple[int, list[Sample]] = (-1, [])  # its number and its samples, drawn once
 
     def __len__(self) -> int:
         return self.samples
 
     def __getitem__(self, index: int) -> Sample:
-        rng = generator(f"cut-{self.split}", index // self.batch)
+        if self.batch == 1:
+            return self.draw(index)
+        number, place = divmod(index, self.batch * WINDOW)
+        if self.window[0] != number:
+            self.window = number, self.draw_window(number)
+        return self.window[1][place]
+
+    def draw_window(self, number: int) -> list[Sample]:
+        """The samples of the batches `number * WINDOW` and following ones, as they come."""
+        first = number * self.batch * WINDOW
+        samples = map(self.draw, range(first, min(first + self.batch * WINDOW, self.samples)))
+        samples = sorted(samples, key=lambda sample: len(sample.input_ids))
+        batches = [samples[start : start + self.batch] for start in range(0, len(samples), self.batch)]
+        last = [batches.pop()] if len(batches[-1]) < self.batch else []
+        order = generator(f"order-{self.split}", number).permutation(len(batches))
+        return [sample for batch in [*(batches[each] for each in order), *last] for sample in batch]
+
+    def draw(self, index: int) -> Sample:
+        """Sample `index` by itself."""
+        rng = generator(f"cut-{self.split}", index)
         weights = np.array([cutting.weight for cutting in self.cuttings])
         cutting = self.cuttings[rng.choice(len(weights), p=weights / weights.sum())]
         rng = generator(f"ask-{self.split}", index)
-        sheet = self.page(index) if self.page else render(self.world, self.split, index)
+        sheet = self.page(index) if self.page else render(self.world, self.split, index, self.kinds)
         if self.page:
             questions = sheet.questions
         elif self.questions == 1:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, Ranges
 from benchmarks.sawtooth.readers.sequences import Cutting
+from benchmarks.sawtooth.readers.sheets import KINDS
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class SheetStage:
         questions: Most of a page in one sequence.
         trains_tower: Whether the vision tower learns, too.
         batch_size: Pages a step.
+        kinds: Of the pages, and how often each is drawn.
         keep_ratios: Smallest and largest share of tokens in a step under compression; a quarter of them keeps all.
         steers: Whether the question learns to look where the answer is read: `steering.py`.
         seed: Of the order of things that are drawn in training.
@@ -49,9 +51,10 @@ class SheetStage:
     steps: int
     learning_rate: float
     begins_from: str
-    questions: int = 6
+    questions: int = 8
     trains_tower: bool = True
-    batch_size: int = 32
+    batch_size: int = 16
+    kinds: tuple[tuple[str, float], ...] = tuple(KINDS.items())
     keep_ratios: tuple[float, float] | None = None
     steers: bool = False
     seed: int = 0
@@ -80,17 +83,23 @@ SHIPPED = "joint"  # goes on under compression
 
 TOWER = TileStage("reader/tower", steps=2500, learning_rate=1e-3, batch_size=12)
 BEGINNING = SheetStage(
-    "reader/beginning", "train beginning", ONE_CUTTING, 1200, 1e-3, "reader/tower", questions=8, trains_tower=False
+    "reader/beginning",
+    "train beginning",
+    (Cutting("detailed + global", RANGES[1], 4), Cutting("detailed", RANGES[1])),
+    steps=600,
+    learning_rate=1e-3,
+    begins_from="reader/tower",
+    trains_tower=False,
+    batch_size=32,
+    kinds=(("lines", 0.3), ("sign", 0.7)),  # short ones first: few tiles, few words
 )
-BASE = SheetStage("reader/base", "train base", ONE_CUTTING, 2400, 8e-4, "reader/beginning", questions=8)
+BASE = SheetStage("reader/base", "train base", ONE_CUTTING, 1800, 1e-3, "reader/beginning", trains_tower=False)
 
 
 def last_stage(way: str, seed: int) -> SheetStage:
     """The base trained on with one way to cut; the pages are those of the seed, the same for all ways."""
     cuttings = (Cutting(WAYS[way]),)
-    return SheetStage(
-        f"reader/{way}-{seed}", f"train last {seed}", cuttings, 250, 4e-4, "reader/base", batch_size=32, seed=seed
-    )
+    return SheetStage(f"reader/{way}-{seed}", f"train last {seed}", cuttings, 150, 4e-4, "reader/base", seed=seed)
 
 
 LAST = tuple(last_stage(way, seed) for seed in SEEDS for way in WAYS)

@@ -30,7 +30,7 @@ from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 
 
-SIZE, WORLD = "9m", "ascii"
+SIZE, WORLD = "7m", "ascii"
 LONGEST = 16  # characters of a word, with its punctuation
 TILES_PER_PAGE = 8
 
@@ -92,19 +92,24 @@ class SheetTiles(torch.utils.data.Dataset):
         return {"pixel_values": pixels, "letters": letters[chosen], "ordinals": ordinals[chosen]}
 
 
+def number_of_workers() -> int:
+    """Processes that draw pages: `WORKERS`, or as many as there are cores on a GPU's machine, or one."""
+    on_gpu = torch.cuda.is_available()
+    return int(os.environ.get("WORKERS", min(14, os.cpu_count() or 1) if on_gpu else 1))
+
+
 def train_stage(
     model, dataset, collate, stage: TileStage | SheetStage, trainer_class: type[Trainer], callbacks=()
 ) -> None:
     """Train a stage from the beginning, or from its last checkpoint, to the end; on a GPU in bfloat16."""
     on_gpu = torch.cuda.is_available()
-    workers = int(os.environ.get("WORKERS", min(14, os.cpu_count() or 1) if on_gpu else 1))
+    workers = number_of_workers()
     train(
         {"model": model, "train_dataset": dataset, "data_collator": collate, "callbacks": list(callbacks)},
         stage.output,
         stage.learning_rate,
         stage.seed,
-        on_gpu,  # Muon's bfloat16 is slow without units for it
-        trainer_class,
+        trainer_class=trainer_class,
         max_steps=stage.steps,
         per_device_train_batch_size=stage.batch_size,
         train_sampling_strategy="sequential",  # samples are drawn anew, and those of a batch are about as long
@@ -151,7 +156,10 @@ def train_reader(stage: SheetStage) -> None:
     if stage.steers:
         model.set_attn_implementation("eager")  # which gives the attention
     samples = stage.batch_size * stage.steps
-    dataset = Sheets(processor, WORLD, stage.data, samples, stage.cuttings, stage.questions, batch=stage.batch_size)
+    batch = stage.batch_size if number_of_workers() < 2 else 1  # each of several would draw all pages of a window
+    dataset = Sheets(
+        processor, WORLD, stage.data, samples, stage.cuttings, stage.questions, batch=batch, kinds=dict(stage.kinds)
+    )
     callbacks = [DrawnCompression(*stage.keep_ratios)] if stage.keep_ratios else []
     trainer_class = SteeringPixelTrainer if stage.steers else PixelTrainer
     train_stage(model, dataset, Collate(processor.tokenizer.pad_token_id), stage, trainer_class, callbacks)

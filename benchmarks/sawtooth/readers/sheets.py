@@ -6,6 +6,7 @@ What is written on them: `writing.py`. A page has several questions, so that one
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -18,7 +19,8 @@ from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generato
 from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
 
 
-KINDS = ("lines", "receipt", "table", "form", "sign")
+# How often a page is of which kind
+KINDS = {"lines": 0.35, "receipt": 0.2, "table": 0.15, "form": 0.15, "sign": 0.15}
 # Columns and rows, about the size of a page in tiles
 GRIDS = {
     "lines": [(2, 2), (3, 2), (2, 3), (3, 3), (4, 2), (2, 4), (4, 3), (3, 4)],
@@ -286,33 +288,33 @@ def make_sheet(rng: np.random.Generator, kind: str, world: World, held_out: bool
         return draw_sheet(rng, kind, rows, baselines, size, font)
 
 
-def render(world: str, split: str, index: int) -> Sheet:
+def render(world: str, split: str, index: int, kinds: Mapping[str, float] = KINDS) -> Sheet:
     """
     Sample `index` of a split, of a kind by chance and in several resolutions.
 
     Args:
         world: In `writing.WORLDS`.
         split: Names the random numbers; words are held out unless it begins with "train".
+        kinds: How often a page is of which kind in `KINDS`; sums to one.
     """
     if world not in WORLDS:
         raise ValueError(f"`world` must be one of {list(WORLDS)}, got {world!r}.")
     rng, held_out = generator(f"{world}-{split}", index), not split.startswith("train")
-    kind = KINDS[rng.choice(len(KINDS), p=(0.35, 0.2, 0.15, 0.15, 0.15))]
+    kind = list(kinds)[rng.choice(len(kinds), p=list(kinds.values()))]
     scale = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.8, 1.5))
     return make_sheet(rng, kind, WORLDS[world], held_out, scale)
 
 
 def some_questions(sheet: Sheet, rng: np.random.Generator, most: int) -> list[Question]:
     """
-    At most so many questions of a page for one sequence: for each line one, so that no answer can be copied from the
-    one before; in a third of the cases for all of the text first.
+    The questions of a page for one sequence: in half of the cases all of the text, else at most so many, for each line
+    one. So no answer can be copied from the one before.
     """
     whole, *parts = sheet.questions
     asked: dict[int, Question] = {}
     for index in rng.permutation(len(parts)):
         asked.setdefault(parts[index].line, parts[index])
-    begins = [whole] if not parts or rng.random() < 1 / 3 else []
-    return [*begins, *asked.values()][:most]
+    return [whole] if not parts or rng.random() < 0.5 else [*asked.values()][:most]
 
 
 def one_question(sheet: Sheet, rng: np.random.Generator) -> list[Question]:

@@ -8,6 +8,7 @@ from benchmarks.sawtooth.cutting import METHODS, PUBLISHED_RANGES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
 from benchmarks.sawtooth.readers.sequences import (
     IGNORED,
+    WINDOW,
     Collate,
     Cutting,
     Encoder,
@@ -73,15 +74,27 @@ def test_padding_is_masked_and_not_learned(side):
     assert normalized(batch["pixel_values"]).unique().tolist() == [-1.0, 1.0]
 
 
-def test_a_batch_is_cut_in_one_way():
-    processor, seen = make_processor(BASE), set()
-    cuttings = (Cutting("global"), Cutting("detailed"))
-    data = Sheets(processor, "plain", "train x", 24, cuttings, batch=4)
-    for start in range(0, 24, 4):
-        levels = {tuple(sorted(set(data[index].levels))) for index in range(start, start + 4)}
-        assert len(levels) == 1
-        seen |= levels
-    assert seen == {(2,), (0,)}
+def test_batches_hold_every_sample_once_and_those_of_one_are_about_as_long():
+    processor, cuttings = make_processor(BASE), (Cutting("global"), Cutting("detailed"))
+    samples, batch = 2 * WINDOW * 3 + 8, 3
+    alone, batched = (Sheets(processor, "plain", "train x", samples, cuttings, batch=size) for size in (1, batch))
+    drawn = [[data[index].input_ids for index in range(samples)] for data in (alone, batched)]
+    assert sorted(drawn[0]) == sorted(drawn[1])
+    padding = []
+    for order in drawn:
+        lengths = [[len(ids) for ids in order[start : start + batch]] for start in range(0, samples, batch)]
+        padding.append(sum(max(each) - min(each) for each in lengths))
+        assert lengths != sorted(lengths)
+    assert padding[1] < padding[0] / 3
+    assert [batched[index].input_ids for index in (50, 2)] == [drawn[1][index] for index in (50, 2)], "after a stop"
+
+
+def test_only_the_kinds_that_are_wanted_are_drawn():
+    data = Sheets(make_processor(BASE), "plain", "train x", 8, [Cutting("global")], kinds={"sign": 1.0})
+    signs = [render("plain", "train x", index, {"sign": 1.0}) for index in range(8)]
+    assert all(len(sheet.words) <= 3 for sheet in signs)
+    decoded = [data.encoder.tokenizer.decode(data[index].input_ids) for index in range(8)]
+    assert all(any(line in text for line in sheet.lines) for sheet, text in zip(signs, decoded, strict=True))
 
 
 def test_the_base_never_sees_two_different_cuttings():

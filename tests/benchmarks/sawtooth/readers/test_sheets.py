@@ -81,10 +81,10 @@ def test_no_answer_of_a_sequence_can_be_copied_from_another():
         asked = some_questions(sheet, rng, 6)
         lines = [question.line for question in asked if question.line is not None]
         assert len(lines) == len(set(lines)) and 1 <= len(asked) <= 6
-        assert all(question.line is not None for question in asked[1:]), "all of the text comes first"
+        assert len(asked) in (1, len(lines)), "all of the text is asked for alone"
         several += len(asked) > 2
         assert len(one_question(sheet, rng)) == 1
-    assert several > 20
+    assert 8 < several < 22  # of 30
 
 
 def test_pages_are_drawn_by_split_and_index():

@@ -2,12 +2,13 @@
 
 import shutil
 from dataclasses import fields
+from functools import partial
 
 import pytest
 import torch
 from transformers import InternVLVisionModel, TrainerControl, TrainerState
 
-from benchmarks.sawtooth.readers.optimizer import MuonWithAdamW
+from benchmarks.sawtooth.readers.optimizer import Float32Muon, MuonWithAdamW
 from benchmarks.sawtooth.readers.reader import PageDataset
 from benchmarks.sawtooth.readers.recipe import FAMILIES, LONGER, RECIPES, SMALL, ReaderStage
 from benchmarks.sawtooth.readers.tower import DenseReader, TileDataset, collate, vision_config
@@ -48,6 +49,23 @@ def test_muon_has_the_matrices_of_the_layers():
     trainable = [parameter for parameter in reader.parameters() if parameter.requires_grad]
     assert {id(p) for p in muon["params"]} | {id(p) for p in adamw["params"]} == {id(p) for p in trainable}
     assert muon["lr"] == pytest.approx(3 * adamw["lr"])
+
+
+def test_muon_in_float32_is_that_of_torch():
+    torch.manual_seed(0)
+    shapes = [(7, 7), (24, 8), (8, 24)]
+    both = [[torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2)]
+    classes = (Float32Muon, partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw"))
+    optimizers = [make(each, lr=0.5, weight_decay=0.05) for make, each in zip(classes, both, strict=True)]
+    for _ in range(4):
+        for ours, theirs in zip(*both, strict=True):
+            ours.grad = torch.randn_like(ours)
+            theirs.grad = ours.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for ours, theirs in zip(*both, strict=True):
+        moved = (theirs - 1).norm()
+        assert moved > 1 and (ours - theirs).norm() < 0.03 * moved  # bfloat16 has three digits
 
 
 def test_a_stage_may_stop_before_its_schedule_does():
