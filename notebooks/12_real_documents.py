@@ -1,0 +1,446 @@
+# %% [markdown]
+"""
+# Can a scan become a record?
+
+[11 Speed, memory, serving](11_speed_memory_serving.ipynb) · [all notebooks](README.md)
+
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/12_real_documents.ipynb) [Source of this notebook](12_real_documents.py)
+
+> **You will learn**: how to get from a scanned letter, receipt or table to data that a program can use, how to notice most wrong answers without a person, and what a scanner may do to a page before they become wrong.
+>
+> **You need**: [00](00_ask_an_image.ipynb). **Time**: about 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
+>
+> **Contents**: [Which model reads](#Which-model-reads) · [Three scans](#Three-scans) · [From text to a record](#From-text-to-a-record) · [Who checks the answer?](#Who-checks-the-answer?) · [What the shop knows](#What-the-shop-knows) · [What a scanner may do](#What-a-scanner-may-do) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+"""
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+if find_spec("course") is None:  # Colab, or a Jupyter of your own
+    source = os.environ.get(
+        "MINIMONKEY_REPOSITORY", "https://github.com/OWNER/minimonkey"
+    )
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth=1", source, "minimonkey"], check=True
+    )
+    # What is there stays where it will do, such as Colab's torch
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "-e"]
+    subprocess.run([*install, "./minimonkey[notebooks]"], check=True)
+    os.chdir("minimonkey/notebooks")
+    sys.path.insert(0, os.getcwd())
+
+import course
+
+course.setup()
+
+# %% [markdown]
+"""
+## Which model reads
+
+The published Mini-Monkey has two billion parameters and has learned from real documents. Its weights are 4.4 GB and are not in this repository:
+[06](06_published_weights.ipynb) converts them into a folder. Set `MINIMONKEY_MODEL` to that folder, and all cells below use it.
+
+Without it the small checkpoint reads. It has only seen lower-case letters and digits of rendered fonts, and never a scan, so the documents here are written
+in those. All figures in the text are the small one's.
+"""
+
+# %%
+import json
+import os
+import re
+
+import torch
+
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import MiniMonkeyProcessor
+
+folder = os.environ.get("MINIMONKEY_MODEL", course.CHECKPOINT)
+is_small = folder == course.CHECKPOINT
+processor = MiniMonkeyProcessor.from_pretrained(folder)
+model = MiniMonkeyForConditionalGeneration.from_pretrained(
+    folder, dtype=torch.float32 if is_small else torch.bfloat16
+)
+size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+print(
+    "The small checkpoint" if is_small else folder, f"reads: {size:,.0f} M parameters."
+)
+
+
+# %%
+def read(images, question="Read the text.", batch_size=16):
+    """The answer to the question about each image."""
+    answers = []
+    for start in range(0, len(images), batch_size):
+        chats = [
+            [{"role": "user", "content": [{"type": "image", "image": image}, text]}]
+            for image in images[start : start + batch_size]
+            for text in [{"type": "text", "text": question}]
+        ]
+        inputs = processor.prepare_chat(chats).to(model.device)
+        sequences = model.generate(**inputs, max_new_tokens=100, do_sample=False)
+        behind = sequences[:, inputs["input_ids"].shape[1] :]
+        answers += processor.batch_decode(behind, skip_special_tokens=True)
+    return answers
+
+
+# %% [markdown]
+"""
+## Three scans
+
+A letter, a receipt and a table. We drew them, and a function did to them what a scanner does: the page lies askew by 0.7 degrees, the lens blurs, the
+sensor adds noise, the lid throws a shadow, and JPEG throws away what it thinks nobody sees. `scans.py` has the code; with photographs of your own the rest is the
+same.
+"""
+
+# %%
+import scans
+
+pages = {
+    "letter": scans.draw_document(scans.LETTER, (336, 224)),
+    "receipt": scans.draw_document(scans.RECEIPT, (224, 224)),
+    "table": scans.draw_document(scans.TABLE, (336, 112)),
+}
+documents = {name: scans.scanned(page, scans.Scan()) for name, page in pages.items()}
+course.show(
+    scans.plot_scans(documents),
+    alt="Three gray pages, slightly turned and noisy: dear anna, your parcel, came "
+    "today; bread 320, milk 145, total 465; and two rows of three columns, name seat "
+    "row and anna 12 34.",
+    caption="The documents as they come from the scanner.",
+)
+
+# %% [markdown]
+"""
+**Predict**: the model has never seen a scan. Which of the three does it read without an error?
+"""
+
+# %%
+texts = dict(zip(documents, read(list(documents.values())), strict=True))
+for name, text in texts.items():
+    print(f"{name:<8} {text!r}")
+
+# %% [markdown]
+"""
+Two of them. In the table a letter of a name is gone, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
+
+## From text to a record
+
+A program wants `{"bread": 320}`, not a text. There are two ways:
+
+- **Ask for it.** A large model follows "Answer with JSON alone". Its answer is still text that can be anything, so it has to be parsed and checked like any input from outside.
+- **Read everything, then parse.** A small one knows one question and answers with lines, and a line of a receipt is a name and a number.
+
+The parser takes both, and gives `None` when the answer is neither. It never repairs a number: that would be inventing one.
+"""
+
+
+# %%
+def record(answer):
+    """The record that an answer of JSON, or of lines with a name and a number, stands for; otherwise `None`."""
+    found = re.search(r"\{.*\}", answer, flags=re.DOTALL)
+    try:
+        pairs = (
+            json.loads(found[0]).items()
+            if found
+            else map(str.split, answer.splitlines())
+        )
+        return {str(name): int(number) for name, number in pairs}
+    except ValueError:  # no JSON, not two words, not a number
+        return None
+
+
+print(record(texts["receipt"]))
+print(record('Here you are: {"bread": 320, "milk": 145}'))
+print(record("bread 3z0"), record("bread 320 g"))
+assert record(texts["receipt"]) == {"bread": 320, "milk": 145, "total": 465}
+
+# %% [markdown]
+"""
+For the large model, the question is another one. A table is the same with a header: the first line names the columns.
+"""
+
+# %%
+QUESTION = "Read the text."
+if not is_small:
+    QUESTION = 'Read this receipt. Answer with JSON alone, {"article": price}.'
+
+header, *rows = [line.split() for line in texts["table"].splitlines()]
+print([dict(zip(header, row, strict=True)) for row in rows])
+
+# %% [markdown]
+"""
+`strict=True` is a check: a row with more or fewer cells than the header is an error, not a shifted table.
+
+## Who checks the answer?
+
+Nobody reads along. But a receipt says one thing twice: its prices, and their sum. Where the prices that were read don't add up to the total that was read, something is wrong.
+
+Here are receipts from seeds that nobody chose, with words that no training saw.
+
+**Predict**: how many of them are read without an error? Of those that are wrong, how many does the sum catch?
+"""
+
+# %%
+n = 32 if course.FAST else 200
+wanted, clean = scans.random_receipts(n)
+receipts = [scans.scanned(page, scans.Scan(), seed) for seed, page in enumerate(clean)]
+records = [record(answer) for answer in read(receipts, QUESTION)]
+
+
+def adds_up(found):
+    """Whether the total of a record is the sum of its other numbers."""
+    if found is None or "total" not in found:
+        return False
+    return 2 * found["total"] == sum(found.values())
+
+
+right = [found == want for found, want in zip(records, wanted, strict=True)]
+accepted = [adds_up(found) for found in records]
+pairs = list(zip(right, accepted, strict=True))
+count = {
+    pair: pairs.count(pair)
+    for pair in ((a, b) for a in (True, False) for b in (True, False))
+}
+course.table(
+    ["", "adds up", "doesn't"],
+    [
+        ["read without an error", count[True, True], count[True, False]],
+        ["read with one", count[False, True], count[False, False]],
+    ],
+)
+
+# %% [markdown]
+"""
+What is wrong with those that add up?
+"""
+
+# %%
+for found, want, (is_right, is_accepted) in zip(records, wanted, pairs, strict=True):
+    if is_accepted and not is_right:
+        print(f"read {found}, but it is {want}")
+    if is_accepted:
+        assert list(found.values()) == list(want.values())
+
+# %% [markdown]
+"""
+A wrong *name*, never a wrong number: two errors would have to cancel each other out. So one redundant line on paper does more for the numbers than a better
+model would, and costs nothing. The others go to a person, or are scanned again.
+
+## What the shop knows
+
+The sum says nothing about names. But a shop knows what it sells. A name that isn't in its list is wrong, and the nearest one in the list is probably meant.
+
+**Predict**: the list has about a hundred words. How many of the wrong names does it mend? Can it make a right one wrong?
+"""
+
+# %%
+from difflib import get_close_matches
+
+goods = [*scans.shop(), "total"]
+
+
+def mended(found):
+    """The record with names of the shop; `None` where one is like none of them, or two are the same."""
+    if found is None:
+        return None
+    near = [get_close_matches(name, goods, n=1, cutoff=0.6) for name in found]
+    names = [each[0] for each in near if each]
+    return (
+        dict(zip(names, found.values(), strict=True))
+        if len(set(names)) == len(found)
+        else None
+    )
+
+
+better = [mended(found) for found in records]
+stages = {
+    "as read": records,
+    "names from the list": better,
+    "and the sum fits": [each if adds_up(each) else None for each in better],
+}
+table = []
+for name, found in stages.items():
+    is_right = [each == want for each, want in zip(found, wanted, strict=True)]
+    given = [each is not None for each in found]
+    table.append([name, sum(is_right), sum(given) - sum(is_right), n - sum(given)])
+course.table(["", "right", "wrong", "left to a person"], table)
+assert table[2][2] == 0 and table[2][1] > sum(map(all, pairs))
+
+# %% [markdown]
+r"""
+A right name stays right, since it is its own nearest one. In the last line nothing is wrong any more: what is left over is told to a person. This is the shape of a system that
+can be trusted with a model that can't: **read, parse, check, and refuse**. How the two thresholds are chosen is a matter of what an error costs.
+
+## What a scanner may do
+
+The next pages lie more and more askew. Straightening is an old trick that needs no model: turn the page until the sums of its rows differ most, since then lines of text and the gaps
+between them are apart.
+
+$$\hat{\alpha} = \arg\max_{\alpha}\; \operatorname{Var}_y \Big( \sum_x I_{\alpha}(x, y) \Big), \qquad I_{\alpha}: \text{the image turned by } \alpha$$
+
+**Predict**: from how many degrees on does the model fail? Does straightening bring all of it back?
+"""
+
+# %%
+import numpy as np
+
+
+def straightened(image):
+    """The image turned so that its lines of text are level."""
+    paper = tuple(int(each) for each in np.median(np.asarray(image), axis=(0, 1)))
+
+    def turned(angle):
+        return image.rotate(angle, resample=2, fillcolor=paper)
+
+    def contrast(angle):
+        return np.asarray(turned(angle).convert("L"), float).sum(axis=1).var()
+
+    return turned(max(np.arange(-5, 5.1, 0.5), key=contrast))
+
+
+# %%
+from benchmarks.sawtooth.report.statistics import bootstrap, mean
+
+
+def share_right(images, wanted):
+    """Share of the records without an error, with its interval."""
+    found = [record(answer) for answer in read(images, QUESTION)]
+    is_right = np.array([a == b for a, b in zip(found, wanted, strict=True)])
+    return bootstrap(np.arange(len(is_right)), mean(is_right))
+
+
+some = 16 if course.FAST else 100
+askew = {"as scanned": {}, "straightened first": {}}
+for angle in (0, 2, 4):
+    scan = scans.Scan(angle=angle)
+    images = [scans.scanned(page, scan, seed) for seed, page in enumerate(clean[:some])]
+    askew["as scanned"][angle] = share_right(images, wanted[:some])
+    level = [straightened(image) for image in images]
+    askew["straightened first"][angle] = share_right(level, wanted[:some])
+
+# %%
+longer = {"as scanned": {}}
+for articles in (1, 2, 3, 4):
+    want, drawn = scans.random_receipts(some, seed=1, articles=articles)
+    images = [
+        scans.scanned(page, scans.Scan(), seed) for seed, page in enumerate(drawn)
+    ]
+    longer["as scanned"][articles] = share_right(images, want)
+
+course.show(
+    scans.plot_damage({"degrees askew": askew, "articles on the receipt": longer}),
+    alt="Left: the share of records without an error falls with the angle, and "
+    "straightening brings it back. Right: it falls with the number of articles.",
+    caption="Records without an error, with 95% intervals by bootstrap over the "
+    "receipts. Left: pages askew, as scanned and straightened first. Right: longer "
+    "receipts.",
+)
+
+# %% [markdown]
+"""
+ANGLES
+
+The right panel is no fault of the scanner: every line more is another chance for an error, and this model was trained on receipts of up to three lines. A model knows the kind of page it was trained on: measure on pages
+of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
+
+## Common errors
+
+An answer that is no record is not an exception but `None`, and whoever uses it must say what then.
+"""
+
+# %%
+with course.expected(AttributeError):
+    record("I can't read this receipt.").items()
+
+# %% [markdown]
+"""
+A photograph that is turned by 90 degrees often says so in its EXIF data only. The processor turns it upright by that tag; PIL's `Image.open` alone doesn't, so what you look at may not be what the model sees. A
+page upside down without such a tag is not noticed: it is read as if it were upright.
+"""
+
+# %%
+(answer,) = read([receipts[0].rotate(180)])
+print(repr(answer), "for", list(wanted[0]))
+assert record(answer) != wanted[0]
+
+# %% [markdown]
+r"""
+## Exercises
+
+### Exercise 1
+
+Blur the scans more (`scans.Scan(blur=1.5)`). How many records are right, and does the sum still catch all wrong numbers?
+
+<details>
+<summary>Solution</summary>
+
+```python
+blurred = [scans.scanned(page, scans.Scan(blur=1.5), seed) for seed, page in enumerate(clean)]
+found = [record(answer) for answer in read(blurred, QUESTION)]
+fits = [(each, want) for each, want in zip(found, wanted, strict=True) if adds_up(each)]
+print(sum(a == b for a, b in zip(found, wanted, strict=True)), "right,", len(fits), "add up")
+assert all(list(each.values()) == list(want.values()) for each, want in fits)
+```
+
+</details>
+
+### Exercise 2
+
+Ask twice: once as above, once with half of the detailed tokens (`keep_ratio=0.5` of `generate`). Where both answers agree, how many are right? Compare with the sum.
+
+<details>
+<summary>Solution</summary>
+
+```python
+model.config.scale_compression_config.keep_ratio = 0.5
+again = [record(answer) for answer in read(receipts, QUESTION)]
+model.config.scale_compression_config.keep_ratio = 1.0
+both = [(a, b) for a, c, b in zip(records, again, wanted, strict=True) if a == c and a is not None]
+print(len(both), "agree, of which", sum(a == b for a, b in both), "are right")
+assert len(both) > sum(a == b for a, b in both)
+```
+
+</details>
+
+A model repeats its own errors: agreement with itself is a weaker check than the sum.
+
+### Exercise 3
+
+Write `table_record(text)`, which gives a table as a list of dictionaries, and `None` where a row has not as many cells as the header.
+
+<details>
+<summary>Solution</summary>
+
+```python
+def table_record(text):
+    rows = [line.split() for line in text.splitlines()]
+    if not rows or any(len(row) != len(rows[0]) for row in rows):
+        return None
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+assert table_record("name seat\nanna 12") == [{"name": "anna", "seat": "12"}]
+assert table_record("name seat\nanna") is None
+```
+
+</details>
+
+## Conclusion
+
+Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person. Straighten a page before you ask.
+None of this depends on the size of the model: with `MINIMONKEY_MODEL` the same cells run with the published one. What it reads of real scans was not measured here.
+
+Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](10_measure.ipynb) measures it, and `examples/read_folder.py` reads a folder of scans and goes on after a stop.
+
+## References and further reading
+
+- M. Huang et al., *Mini-Monkey*, ICLR 2025, [arXiv 2408.02034](https://arxiv.org/abs/2408.02034): its weights were trained on documents, among others DocVQA ([arXiv 2007.00398](https://arxiv.org/abs/2007.00398)).
+- S. Park et al., *CORD: A Consolidated Receipt Dataset for Post-OCR Parsing*, 2019: real receipts as records, [data](https://github.com/clovaai/cord).
+- H. S. Baird, *The Skew Angle of Printed Documents*, 1987: straightening by the profile of rows.
+- G. Kim et al., *OCR-free Document Understanding Transformer* (Donut), [arXiv 2111.15664](https://arxiv.org/abs/2111.15664): a model that writes the record itself.
+
+[11 Speed, memory, serving](11_speed_memory_serving.ipynb) · [all notebooks](README.md)
+"""
