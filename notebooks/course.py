@@ -193,6 +193,17 @@ def percent(estimate: tuple, points: bool = False) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}] {'points' if points else '%'}"
 
 
+def wilson(right: int, n: int) -> tuple[float, float, float]:
+    """
+    A share of `n` independent answers, with its 95% interval by Wilson, which holds for few answers, too, and where
+    none or all of them are right.
+    """
+    z2, share = 1.96**2, right / n
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
+    return share, middle - half, middle + half
+
+
 @contextlib.contextmanager
 def expected(kind: type[Exception]) -> Iterator[None]:
     """Print the error that the cell shows on purpose; a cell that doesn't raise it fails."""

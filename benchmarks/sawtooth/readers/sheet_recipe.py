@@ -81,7 +81,7 @@ WAYS = {
 SEEDS = (0, 1, 2)
 SHIPPED = "joint"  # goes on under compression
 
-TOWER = TileStage("reader/tower", steps=2500, learning_rate=1e-3, batch_size=12)
+TOWER = TileStage("reader/tower", steps=2000, learning_rate=1e-3, batch_size=16)
 BEGINNING = SheetStage(
     "reader/beginning",
     "train beginning",

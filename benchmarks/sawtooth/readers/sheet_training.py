@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 from transformers import Trainer
 
-from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, plan_grids
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, Ranges, plan_grids
 from benchmarks.sawtooth.readers import reader, tower
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, cut_tiles, dense_labels, generator
 from benchmarks.sawtooth.readers.sequences import Collate, Sheets
 from benchmarks.sawtooth.readers.sheet_recipe import STAGES, SheetStage, TileStage
-from benchmarks.sawtooth.readers.sheets import render
+from benchmarks.sawtooth.readers.sheets import full_sheet, render
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from benchmarks.sawtooth.readers.train import train
 from benchmarks.sawtooth.readers.writing import WORLDS
@@ -33,6 +33,7 @@ from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 SIZE, WORLD = "7m", "ascii"
 LONGEST = 16  # characters of a word, with its punctuation
 TILES_PER_PAGE = 8
+NATIVE_RANGES = Ranges((1, 6), (1, 4))  # whose detailed grid takes a page of so few tiles as large as it is
 
 
 class DrawnCompression(RandomKeepRatio):
@@ -73,7 +74,10 @@ class SteeringPixelTrainer(PixelTrainer, SteeringTrainer):
 
 
 class SheetTiles(torch.utils.data.Dataset):
-    """Up to `TILES_PER_PAGE` tiles of page `index`, those with text first, cut as the detailed or the second grid."""
+    """
+    Up to `TILES_PER_PAGE` tiles of page `index`, those with most text first. Three of four pages are full of text, about
+    as large as their tiles; the others are as a model is asked about, cut as the detailed or the second grid.
+    """
 
     def __init__(self, split: str, pages: int):
         self.split, self.pages = split, pages
@@ -83,8 +87,12 @@ class SheetTiles(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = generator(f"tiles-{self.split}", index)
-        sheet = render(WORLD, self.split, index)
-        grid = plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES)[int(rng.random() < 0.3)]
+        if rng.random() < 0.75:
+            sheet = full_sheet(rng, WORLDS[WORLD], held_out=not self.split.startswith("train"))
+            grid = plan_grids(*sheet.image.size, TILE_SIZE, NATIVE_RANGES)[0]
+        else:
+            sheet = render(WORLD, self.split, index)
+            grid = plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES)[int(rng.random() < 0.3)]
         letters, ordinals = dense_labels(sheet, grid, alphabet=WORLDS[WORLD].alphabet)
         letters, ordinals = torch.from_numpy(letters), torch.from_numpy(ordinals)
         chosen = (letters > 0).sum(dim=(1, 2)).argsort(descending=True)[:TILES_PER_PAGE]

@@ -288,6 +288,22 @@ def make_sheet(rng: np.random.Generator, kind: str, world: World, held_out: bool
         return draw_sheet(rng, kind, rows, baselines, size, font)
 
 
+def full_sheet(rng: np.random.Generator, world: World, held_out: bool) -> Sheet:
+    """A page of two to four tiles that is full of words, to learn letters from: several times as many as on those of `KINDS`."""
+    writer = Writer(rng, world, held_out)
+    size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15)) for side in rng.integers(1, 3, size=2) + (1, 0))
+    font_size = round(float(np.exp(rng.uniform(*np.log(world.sizes)))))
+    font = load_font(world.fonts[rng.integers(len(world.fonts))], font_size)
+    step, rows = font.size * rng.uniform(1.2, 1.8), []
+    baselines = np.arange(font.size * rng.uniform(1, 1.5), size[1] - 0.3 * font.size, step).tolist()
+    for _ in baselines:
+        left, text = rng.uniform(1, 0.1 * size[0]), [writer.word(4)]
+        while left + font.getlength(" ".join(text)) < size[0] - 3:
+            text.append(writer.price() if rng.random() < 0.1 else writer.punctuated())
+        rows.append([Cell(" ".join(text[:-1]), left)])
+    return draw_sheet(rng, "lines", rows, baselines, size, font)
+
+
 def render(world: str, split: str, index: int, kinds: Mapping[str, float] = KINDS) -> Sheet:
     """
     Sample `index` of a split, of a kind by chance and in several resolutions.

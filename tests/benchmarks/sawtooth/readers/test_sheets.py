@@ -8,6 +8,7 @@ from benchmarks.sawtooth.readers.sheets import (
     KINDS,
     MOST_WORDS,
     Question,
+    full_sheet,
     make_sheet,
     one_question,
     questions_about,
@@ -65,6 +66,16 @@ def test_a_table_is_asked_for_what_stands_below():
         Question("Read the word under b.", "a", 1),
     ]
     assert Question("Read the lower word.", "c", 1) in questions_about("sign", (("b",), ("c",)))
+
+
+def test_a_full_page_has_words_all_over():
+    for seed in range(8):
+        sheet = full_sheet(np.random.default_rng(seed), WORLDS["ascii"], held_out=True)
+        lefts, tops, rights, bottoms = np.array([word.box for line in sheet.words for word in line]).T
+        assert lefts.min() >= 0 and rights.max() <= sheet.image.width and bottoms.max() <= sheet.image.height + 1
+        assert bottoms.max() > sheet.image.height - 3 * sheet.font.size and tops.min() < 2 * sheet.font.size
+        letters, _ = dense_labels(sheet, (2, 2), alphabet=WORLDS["ascii"].alphabet)
+        assert (letters > 0).any(axis=(1, 2)).all(), "a tile without a letter"
 
 
 @pytest.mark.parametrize("kind", KINDS)
