@@ -40,7 +40,7 @@ hub = course.setup(hub=True)
 
 # %% [markdown]
 """
-The model is `minimonkey-tiny`: 6 million parameters, trained from scratch on rendered lower-case text. It is not the published
+The model is `minimonkey-tiny`: 6 million parameters, trained from scratch on rendered lower-case words and digits. It is not the published
 Mini-Monkey, which has two billion, but it has the same parts and the same code, so the same calls serve a
 large one. The setup has started a Hub on this machine and put the model there as `minimonkey/minimonkey-tiny`; with the
 real Hub the lines are the same.
@@ -163,11 +163,11 @@ for question in ["What is in the picture?", "Is there bread?"]:
 
 # %% [markdown]
 """
-It reads again, whatever the question is. A small model that was trained for one task does this task. The published model answers questions; this one shows how images become text.
+It reads, whatever the question is, and with a question that it doesn't know it reads badly: half of the page is missing. A small model that was trained for one task does that task. The published model answers questions; this one shows how images become text.
 
 ## What the answer is made of
 
-The image was cut by two grids and was also seen as a whole. The words that one grid cuts in two are meant to be whole
+The image was cut by two grids, a *detailed* and an *adaptive* one, and was also seen as a whole (the *global* view). The words that one grid cuts in two are meant to be whole
 under the other; notebooks [01](01_semantic_sawtooth.ipynb) and [02](02_complementary_image_pyramid.ipynb) are about that.
 
 **Predict**: each tile becomes 16 tokens. The detailed grid has 3 x 2 tiles, the adaptive one 2 x 2. How many image tokens
@@ -209,8 +209,13 @@ parts["text"] = length - sum(parts.values())
 prompts = {}
 for keep_ratio in (1.0, 0.5):
     (kept,) = answers(inputs, keep_ratio=keep_ratio)
-    left = parts | {"detailed": int(parts["detailed"] * keep_ratio)}
+    one = model.generate(
+        **inputs, keep_ratio=keep_ratio, max_new_tokens=1, return_dict_in_generate=True
+    )
+    remains = one.past_key_values.get_seq_length()  # what the cache holds
+    left = parts | {"detailed": parts["detailed"] - (length - remains)}
     prompts[f"keep_ratio {keep_ratio}"] = left, " / ".join(kept.splitlines())
+assert remains == length - parts["detailed"] // 2
 course.show(
     figures.plot_prompts(prompts),
     alt="Two stacked bars. Without compression 96 detailed, 64 adaptive, 16 global "
@@ -237,8 +242,8 @@ print(f"{whole['words_read']:.2f} with all tokens, {half['words_read']:.2f} with
 
 # %% [markdown]
 """
-Hardly any is lost. This model was trained under compression and lets the question choose what stays; before that training, half of the tokens cost it many
-words. Notebook [05](05_scale_compression.ipynb) tells why; what the published model loses is another question.
+None is lost at this share; at a quarter of the tokens (the card has it) one in ten is. This model was trained under compression and lets the question choose what stays. By the published rule it loses many
+words: notebook [05](05_scale_compression.ipynb) tells why. What the published model loses is another question.
 
 ## Several pages at once
 
@@ -288,36 +293,23 @@ print("padding on the left, in tokens:", padding)
 print("tiles of all six in one tensor:", tuple(batch["pixel_values"].shape))
 right = [text == each.text for each, text in zip(pages, together, strict=True)]
 course.show(
-    figures.plot_answers(images, questions, together, right),
+    figures.plot_answers(images, questions, together, [each.text for each in pages]),
     alt="Six small rendered images with the question above each and the model's "
-    "answer below, marked right or wrong.",
-    caption="Six images, one batch. Below each one stands what the model said; wrong "
-    "answers are bold.",
+    "answer below, marked right or wrong, with what stands there below wrong ones.",
+    caption="Where it errs, letters are misread or lost. Six images, one batch; above "
+    "each the question, below what the model said, and what is right if that is wrong.",
 )
 print(f"{sum(right)} of {len(pages)} without an error")
 
 # %% [markdown]
-r"""
-The answers are those of single questions, token by token. Where one is wrong, it is not by a word that means the same, as
-with a large model, but by letters. How often? Six are too few to say. Here are more, with Wilson's 95% interval: for $k$ of $n$ right, $p = k / n$ and $z = 1.96$,
-
-$$\frac{p + \frac{z^2}{2n} \pm z \sqrt{\frac{p\,(1 - p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}}$$
+"""
+The answers are those of single questions, token by token. Its mistakes are misread or lost letters, and now and then a lost word; never a word that means the same, as a large model's can be. How often? Six are too few to say. Here are more, with 95% intervals: of images by Wilson's formula (`course.wilson`), of words by drawing whole pages anew, since the words of a page
+are not independent of each other ([10](10_measure.ipynb)).
 
 **Predict**: which of the three kinds is the hardest?
 """
 
 # %%
-from math import sqrt
-
-
-def interval(count, n):
-    """The share as text, with Wilson's interval of 95%."""
-    share, z2 = count / n, 1.96**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = 1.96 * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return f"{count} of {n} = {share:.2f} ({middle - half:.2f} to {middle + half:.2f})"
-
-
 n = 16 if course.FAST else 200  # per kind
 drawn = draw_pages("notebook 00 more", 3 * n)
 read = []
@@ -330,20 +322,27 @@ for start in range(0, len(drawn), 12):
 # %%
 right = [text == each.text for each, text in zip(drawn, read, strict=True)]
 rows = [
-    [f"{kind} without an error", interval(sum(right[index::3]), n)]
-    for index, kind in enumerate(("words", "pairs", "pages"))
+    [f"{kind} without an error", n, course.percent(course.wilson(sum(right[i::3]), n))]
+    for i, kind in enumerate(("words", "pairs", "pages"))
 ]
-pages_read = zip(drawn[2::3], read[2::3], strict=True)
-words = [
-    word in text.split() for each, text in pages_read for word in each.text.split()
-]
-rows.append(["words found on the pages", interval(sum(words), len(words))])
-course.table(["", "share (interval)"], rows)
+
+# %%
+import numpy as np
+
+from benchmarks.sawtooth.report.statistics import bootstrap, ratio
+
+found, there = [], []
+for each, text in zip(drawn[2::3], read[2::3], strict=True):
+    there.append(len(each.text.split()))
+    found.append(sum(word in text.split() for word in each.text.split()))
+words = bootstrap(np.arange(n), ratio(np.array(found), np.array(there)))
+rows.append(["words found on the pages", sum(there), course.percent(words)])
+course.table(["", "n", "share (interval)"], rows)
 
 # %% [markdown]
 """
-Pages are the hardest: one wrong letter makes a page wrong, and a page has up to four words, some of which a cut line
-halves. The intervals are wide, as they should be with so few images; `FAST=0` draws 200 of each kind. The figures on the
+Pages are the hardest: one wrong letter makes a page wrong, and a page has up to four words, some of them halved by a cut
+line. The intervals are wide, as they should be with so few images; where the environment variable `FAST` is 0, 200 of each kind are drawn. The figures on the
 checkpoint's own card come from other pages, some of them with a single word.
 
 ## Watch it write
@@ -372,7 +371,7 @@ assert len(pieces) > 2
 # %% [markdown]
 """
 Letter by letter: the streamer hands on letters, digits and spaces as they come; symbols wait for the next space, and half a
-character waits for its other half. Transformers before 5.24 waits for whole words. With scale compression, as here, it does the same.
+character waits for its other half. Transformers before 5.24 waits for whole words. Streaming works the same with scale compression, as here.
 
 ## Pin the version
 
@@ -403,7 +402,7 @@ assert newest.generation_config.max_new_tokens == 5
 
 # %% [markdown]
 """
-Only the one of the branch, `main`, which is what you get without a `revision`. Pin the hash of a commit, not a branch or a tag, which can move.
+Only the load of the branch `main`, which is what you get without a `revision`. Pin the hash of a commit, not a branch or a tag, which can move.
 
 ## Common errors
 
@@ -509,7 +508,7 @@ with course.expected(ValueError):
 
 ## Conclusion
 
-This page, yes; most single words, too; but pages of its kind that nobody chose often come out with an error. Two lines load the model, one
+This page, yes; most single words, too; but randomly drawn pages of its kind often contain an error. Two lines load the model, one
 chat asks it, and a batch or a stream gives the same answer as a single question. The answer to the page rests on 11 tiles in
 three views and on 233 tokens, of which SCM can leave out 48. A small model doesn't refuse what it can't do; it writes wrong
 letters.

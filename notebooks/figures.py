@@ -443,14 +443,20 @@ def plot_prompts(prompts: dict):
     return figure
 
 
-def plot_answers(images: list, questions: list[str], answers: list[str], right):
-    """Images with the question above and the answer below each; wrong ones are said to be so."""
-    figure, axes = pyplot.subplots(2, 3, figsize=(10.5, 6.6), layout="constrained")
-    rows = zip(axes.flat, images, questions, answers, right, strict=True)
-    for axis, image, question, answer, is_right in rows:
+def plot_answers(
+    images: list, questions: list[str], answers: list[str], texts: list[str]
+):
+    """Images with the question above and the answer below each, and below a wrong one the text that is there."""
+    figure, axes = pyplot.subplots(2, 3, figsize=(10.5, 7), layout="constrained")
+    rows = zip(axes.flat, images, questions, answers, texts, strict=True)
+    for axis, image, question, answer, text in rows:
         axis.imshow(image)
         axis.set(xticks=[], yticks=[])
-        axis.set_title(question, fontsize=11)
-        said = ("right: " if is_right else "wrong: ") + " / ".join(answer.splitlines())
-        axis.set_xlabel(said, fontsize=11, weight="normal" if is_right else "bold")
+        axis.spines[:].set_visible(False)
+        axis.set_title(question, fontsize=11, style="italic")
+        said, there = (" / ".join(each.splitlines()) for each in (answer, text))
+        wrong = answer != text
+        below = f"wrong: {said}\nit says: {there}" if wrong else f"right: {said}"
+        weight = "bold" if wrong else "normal"
+        axis.set_xlabel(below, fontsize=11, weight=weight)
     return figure
