@@ -46,7 +46,7 @@ are the same: log in with `hf auth login`, and write your own name for `me`.
 ## Something to share
 
 We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, knows one
-task: to read. Let it learn a second one in ten steps: to answer "How many words?" for the page.
+task: to read. We teach it a second one in ten steps: to answer "How many words?" for the page.
 
 **Predict**: after ten steps on this question alone, what will it answer to "Read the text."?
 """
@@ -115,12 +115,12 @@ assert (
 
 # %% [markdown]
 """
-It has learned one page by heart, which is no training worth the name, and it has forgotten how to read: whoever trains on one question
-alone gets a model that knows one answer. We share it all the same, to see how a mistake is mended once it is public.
+It has learned one page by heart, which is no training worth the name, and it has forgotten how to read: asked for the text, it gives the new answer and a few letters more. Whoever trains on one question
+alone gets a model that knows little else. We share it all the same, to see how a mistake is mended once it is public.
 
 ## What belongs on the Hub
 
-A training leaves more than a model. This is a folder as the `Trainer` leaves it, with the state of the optimizer.
+A training leaves more than a model. The next cell imitates the folder that a `Trainer` leaves, with the state of the optimizer and a pickle of its arguments.
 
 **Predict**: which of these files should land on the Hub? And which is the largest?
 """
@@ -151,11 +151,15 @@ at_home = sizes.keys() - pushed
 print("stays at home:", sorted(at_home))
 
 # %%
+code = [name for name in sizes if name.endswith(".py")]
+bars = {name: size for name, size in sizes.items() if name not in code}
+bars[f"{len(code)} files of code"] = sum(sizes[name] for name in code)
 course.show(
-    course_plots.plot_files(sizes, pushed),
+    course_plots.plot_files(bars, pushed | {f"{len(code)} files of code"}),
     alt="Bars of file sizes on a log scale. The optimizer and the weights are the "
     "largest, code and settings are small.",
-    caption="The files of the folder, and which of them are pushed.",
+    caption="The largest file stays at home: the optimizer's state. The files of the "
+    "folder, on a log axis, and which of them are pushed.",
 )
 
 # %% [markdown]
@@ -190,7 +194,7 @@ Every figure in it was read from a file, and "Evaluation" says "None yet.", beca
 # %%
 card.text = card.text.replace(
     "None yet.",
-    'One page was tried. It says "four words" to everything and can no longer read.\n'
+    "One page was tried. It counts its words and can no longer read it.\n"
     "Made to show how a model is shared.",
 )
 card.save(folder / "README.md")
@@ -212,13 +216,13 @@ assert landed == pushed | {"README.md"} and not secrets
 
 # %% [markdown]
 """
-`push` fills in what it can know: the task, the library, and the tags. The license it takes from the card of the base model, if
-that names one; otherwise it asks you, and what the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing.
+`push` fills in what it can know: the task, the library, and the tags. The license was given above; without that, `push` takes it from the card of the base model, if
+that names one, and asks you otherwise. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing.
 
 ## Elsewhere
 
 Somebody else has Transformers, and nothing of this project. The next cell plays that person: a new process with an empty cache, in which
-our packages can't be imported.
+our packages can't be imported: `PRELUDE` hides them and reads `arguments` from the command line.
 
 **Predict**: where does the code come from? Which files are downloaded?
 """
@@ -294,7 +298,7 @@ model.save_pretrained(folder)
 text = (folder / "README.md").read_text()
 for old, new in {
     "ten steps on one page and one question": "25 steps on one page and two questions",
-    'It says "four words" to everything and can no longer read.': "It still reads it.",
+    "It counts its words and can no longer read it.": "It counts and still reads it.",
 }.items():
     text = text.replace(old, new)
 (folder / "README.md").write_text(text)
@@ -309,15 +313,15 @@ assert "still reads" in ModelCard.load("me/reader").text
 ## A fine-tune of the fine-tune
 
 Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this
-repository; `push_to_hub` of model and processor is all they need.
+repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and without a card.
 
 **Predict**: they never saw our code files either. Are they in the new repository?
 """
 
 # %%
-pinned = trusted | {"revision": "v2"}
-theirs = AutoModelForImageTextToText.from_pretrained("me/reader", **pinned)
-their_processor = AutoProcessor.from_pretrained("me/reader", **pinned)
+tagged = trusted | {"revision": "v2"}
+theirs = AutoModelForImageTextToText.from_pretrained("me/reader", **tagged)
+their_processor = AutoProcessor.from_pretrained("me/reader", **tagged)
 COLOR = "Which color?"
 train(theirs, [*both, (COLOR, "light blue")], steps=25)
 theirs.push_to_hub("me/reader-of-colors")
@@ -360,26 +364,27 @@ course.show(
     course_plots.plot_history(history, [0, 2, 5], trained_from, labels),
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
     "the repository fine-tuned from it.",
-    caption="Commits of the three repositories; each begins empty (gray), and the "
-    "last got model and processor in turn. Arrows: trained from.",
+    caption="A pin stays where it is while `main` moves on. Commits of the three "
+    "repositories from left to right; each begins empty (gray). Arrows: trained from.",
 )
 
 # %%
-course.show(
-    course_plots.plot_answers(page, answers, (READ, answers["base"][READ])),
-    alt="The page four times, with the answers of the base, the first, the second and "
-    "the third model below it.",
-    caption="One page, four versions. In color: the version that can't read any more.",
+course.table(
+    ["version", READ, COUNT],
+    [
+        [version, *(" / ".join(said[asked].splitlines()) for asked in (READ, COUNT))]
+        for version, said in answers.items()
+    ],
 )
 
 # %% [markdown]
 """
-Who pinned the first version still gets the model that can't read: exactly that, no better and no worse, is what a pin is for. A tag such
+Anyone who pinned the first version still gets the model that can't read: exactly that, no better and no worse, is what a pin is for. A tag such
 as `v2` reads better, but it can be moved; a hash can't.
 
 ## Private repositories
 
-`push(..., private=True)` keeps a repository to yourself, and to those who have a token of yours.
+`push(..., private=True)` keeps a repository to yourself, and to anyone who has one of your tokens.
 
 **Predict**: does somebody without a token learn that it exists?
 """
@@ -421,6 +426,8 @@ check_folder(folder)
 
 # %% [markdown]
 """
+If a secret *was* pushed, another commit doesn't help: the history keeps it. Revoke the token first, then squash the history (`HfApi().super_squash_history`) or delete the repository.
+
 An adapter alone is refused as well, since it would not load by these lines: merge it first, `examples/merge.py`. And a
 model without its processor is half a model.
 """
@@ -434,7 +441,7 @@ with course.expected(ValueError):
 (folder / "chat_template.jinja").rename(folder / "kept.txt")
 with course.expected(ValueError):
     check_folder(folder)
-(folder / "kept.txt").rename(folder / "chat_template.jinja")
+_ = (folder / "kept.txt").rename(folder / "chat_template.jinja")
 
 # %% [markdown]
 """
@@ -461,7 +468,7 @@ with course.expected(ValueError):
 ### Exercise 2
 
 You want `main` to be the first version again, without losing the second. Push the files of the first commit once more
-(`snapshot_download`, `upload_folder`) and show that `v2` is as it was.
+(`snapshot_download`, `upload_folder`) and show that `v2` is as it was. In which order are the commits then?
 
 <details>
 <summary>Solution</summary>
@@ -477,6 +484,8 @@ for revision, version in ((back, "first"), ("v2", "second")):
     options = trusted | {"revision": revision}
     loaded = AutoModelForImageTextToText.from_pretrained("me/reader", **options)
     assert ask(loaded, READ) == answers[version][READ]
+newest = api.list_repo_commits("me/reader")[0].commit_id
+assert newest == back  # history goes on; nothing is taken back
 ```
 
 </details>

@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 import importlib.util
 import io
+import math
 import os
 import platform
 import shutil
@@ -202,6 +203,16 @@ def wilson(right: int, n: int) -> tuple[float, float, float]:
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
     return share, middle - half, middle + half
+
+
+def sign_test(gained: int, lost: int) -> float:
+    """
+    How often a fair coin parts as unevenly as this: the p-value of McNemar's exact test for two models on the same
+    words, of which only those count that one of them reads and the other doesn't.
+    """
+    n, most = gained + lost, max(gained, lost)
+    tail = sum(math.comb(n, k) for k in range(most, n + 1))
+    return min(1.0, 2 * tail / 2**n)
 
 
 @contextlib.contextmanager

@@ -143,7 +143,7 @@ def plot_losses(runs: dict):
     figure, axis = _panel(9, 4)
     for (label, losses), color in zip(runs.items(), (PURPLE, SKY), strict=False):
         steps, values = zip(*losses, strict=True)
-        axis.plot(steps, values, ".", color=color, alpha=0.4)
+        axis.plot(steps, values, ".", color=GRAY)
         smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
         axis.plot(steps[4:], smooth, color=color, linewidth=2.5, label=label)
     axis.set(
@@ -158,25 +158,27 @@ def plot_words_read(models: dict, groups: dict):
     Words read by several models, with 95% intervals.
 
     Args:
-        models: From a label to a dict from each of `groups` to a share and half of its interval.
+        models: From a label to a dict from each of `groups` to a share and both ends of its interval.
         groups: From a name to its label.
     """
     figure, axis = _panel(9, 4)
     width = 0.8 / len(models)
     styles = zip(models.items(), (GRAY, PURPLE, SKY), strict=False)
     for number, ((label, shares), color) in enumerate(styles):
-        values, halves = 100 * np.array([shares[name] for name in groups]).T
+        values, low, high = 100 * np.array([shares[name] for name in groups]).T
         places = np.arange(len(groups)) + width * (number - (len(models) - 1) / 2)
         bars = axis.bar(
             places,
             values,
             0.94 * width,
-            yerr=halves,
+            yerr=(values - low, high - values),
             color=color,
             capsize=5,
             label=label,
         )
-        axis.bar_label(bars, fmt="%.0f", label_type="center", color=BLACK)
+        for place, bar in zip(places, bars, strict=True):
+            text = f"{bar.get_height():.0f}"
+            axis.text(place, 2, text, ha="center", color=BLACK)  # clear of the interval
     axis.set(ylabel="words to the letter, %", ylim=(0, 118), xticks=range(len(groups)))
     axis.set_xticklabels(groups.values())
     axis.legend(frameon=False, loc="upper left", ncols=len(models))
@@ -331,14 +333,19 @@ def show_card(card) -> None:
 
 
 def plot_files(sizes: dict, pushed: set):
-    """Sizes of the files of a folder, and which of them are pushed."""
+    """Sizes of the files of a folder in bytes, on a log axis, and which of them are pushed."""
     names = sorted(sizes, key=sizes.get)
-    figure, axis = _panel(9.5, 5.2)
+    figure, axis = _panel(9.5, 4.2)
     colors = [SKY if name in pushed else PURPLE for name in names]
     axis.barh(names, [sizes[name] for name in names], color=colors)
     for row, name in enumerate(names):
-        axis.text(sizes[name] * 1.15, row, f"{sizes[name] / 1000:,.1f} kB", va="center")
-    axis.set(xscale="log", xlabel="size (bytes)", xlim=(50, 1e9))
+        unit, text = (1e6, "MB") if sizes[name] >= 1e6 else (1e3, "kB")
+        axis.text(
+            sizes[name] * 1.15, row, f"{sizes[name] / unit:.1f} {text}", va="center"
+        )
+    places = [100, 1e3, 1e4, 1e5, 1e6, 1e7]
+    axis.set(xscale="log", xlabel="size", xlim=(50, 2e8))
+    axis.set_xticks(places, ["0.1 kB", "1 kB", "10 kB", "100 kB", "1 MB", "10 MB"])
     axis.tick_params(axis="y", labelsize=10)
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in (SKY, PURPLE)]
     axis.legend(
@@ -379,27 +386,6 @@ def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels:
         axis.text(column, row - 0.5, label, ha="center", color=PURPLE)
     axis.set(xlim=(-0.5, 8), ylim=(-2.6, 0.5))
     axis.set_axis_off()
-    return figure
-
-
-def plot_answers(page, answers: dict, right: tuple[str, str]):
-    """
-    A page once per version of a model, with what that version says below.
-
-    Args:
-        page: A PIL image.
-        answers: From a version to a dict from a question to an answer.
-        right: A question and its right answer; versions that answer otherwise are in another color.
-    """
-    size = {"figsize": (11, 2.9), "layout": "constrained"}
-    figure, axes = pyplot.subplots(1, len(answers), **size)
-    question, answer = right
-    for axis, (version, said) in zip(axes, answers.items(), strict=True):
-        axis.imshow(page)
-        axis.set(xticks=[], yticks=[], title=version)
-        text = "\n".join(f"{asked}\n  {answered!r}" for asked, answered in said.items())
-        color = BLACK if said[question] == answer else PURPLE
-        axis.set_xlabel(text, loc="left", fontsize=10, color=color)
     return figure
 
 
