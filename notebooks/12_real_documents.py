@@ -74,11 +74,11 @@ def read(images, question="Read the text.", batch_size=16):
     """The answer to the question about each image."""
     answers = []
     for start in range(0, len(images), batch_size):
-        chats = [
-            [{"role": "user", "content": [{"type": "image", "image": image}, text]}]
+        contents = [
+            [{"type": "image", "image": image}, {"type": "text", "text": question}]
             for image in images[start : start + batch_size]
-            for text in [{"type": "text", "text": question}]
         ]
+        chats = [[{"role": "user", "content": content}] for content in contents]
         inputs = processor.prepare_chat(chats).to(model.device)
         sequences = model.generate(**inputs, max_new_tokens=100, do_sample=False)
         behind = sequences[:, inputs["input_ids"].shape[1] :]
@@ -403,9 +403,9 @@ print(len(both), "agree, of which", sum(a == b for a, b in both), "are right")
 assert len(both) > sum(a == b for a, b in both)
 ```
 
-</details>
-
 A model repeats its own errors: agreement with itself is a weaker check than the sum.
+
+</details>
 
 ### Exercise 3
 

@@ -39,7 +39,7 @@ those of a small model.
 
 Three routes, if you don't want all of them:
 
-- User: 00, 03, 06, 09, 11
+- User: 00, 03, 06, 09, 11, 12
 - Student: 01, 02, 04, 05, 10
 - Maintainer: 02, 03, 04, 05, 07, 08
 
