@@ -127,6 +127,7 @@ def train_stage(
         dataloader_prefetch_factor=3 if workers else None,
         eval_strategy="no",
         save_strategy="no" if on_gpu else "steps",
+        save_steps=100,
     )
 
 
