@@ -42,9 +42,10 @@ course.setup()
 """
 ## Four parts
 
-A **vision tower** looks at each tile, a **projector** turns what it saw into embeddings, a **language model** reads these among
+A **vision tower** looks at each tile, a **projector** turns what it saw into embeddings, a **language model** reads these between
 the embeddings of the text, and a **head** says which token comes next. Here is `minimonkey-tiny`, a small reader of rendered
-lower-case text that was trained for this repository. The published model has the same parts in a larger size.
+lower-case text that was trained for this repository. The published model has the same parts in a larger size; its language model
+is an InternLM2, whose weights are converted to the Llama used here ([06](06_published_weights.ipynb)).
 
 **Predict**: which part has the most parameters in the small model? And in the published one, of two billion?
 """
@@ -69,16 +70,13 @@ with torch.device("meta"):  # shapes without memory
 
 
 def parts_of(model):
-    """The parts by name, in the order of the data."""
-    whole = model.model
-    language = {
-        "token embeddings": whole.language_model.embed_tokens,
-        "language layers": whole.language_model.layers,
-    }
+    """Four parts by name, in the order of the data; of the language model, its table of embeddings apart."""
+    whole, language = model.model, model.model.language_model
     return {
         "vision tower": whole.vision_tower,
         "projector": whole.multi_modal_projector,
-        **language,
+        "language: embeddings": language.embed_tokens,
+        "language: layers": torch.nn.ModuleList([language.layers, language.norm]),
         "head": model.lm_head,
     }
 
@@ -95,14 +93,14 @@ course.show(
     figures.plot_parts(counts),
     alt="Bars of parameters by part. In both models the language layers have the "
     "most, with the vision tower second.",
-    caption="Parameters by part, of the small model and of one with the published "
-    "settings.",
+    caption="Parameters of the four parts, of the small model and of one with the "
+    "published settings. The language model has two bars.",
 )
 for name, parts in counts.items():
-    print(
-        f"{name}: {sum(parts.values()):,} parameters, {parts['head']:,} of them in "
-        "the head"
-    )
+    total = sum(parts.values())
+    print(f"{name}: {total:,} parameters, {parts['head']:,} of them in the head")
+assert sum(counts["minimonkey-tiny"].values()) == model.num_parameters()
+assert sum(counts["published size"].values()) == published.num_parameters()
 
 # %% [markdown]
 """
@@ -123,12 +121,13 @@ inputs = processor.prepare_chat([{"role": "user", "content": content}])
 
 # %%
 whole = model.model
+language_model = whole.language_model
 watched = {
     "patch embedding": whole.vision_tower.embeddings,
     "vision tower": whole.vision_tower.encoder,
     "projector": whole.multi_modal_projector,
-    "token embeddings": whole.language_model.embed_tokens,
-    "language model": whole.language_model.norm,
+    "token embeddings": language_model.embed_tokens,
+    "language model": language_model.norm,
     "head": model.lm_head,
 }
 shapes = {
@@ -144,21 +143,37 @@ def note(name):
     return hook
 
 
+def note_before(name):
+    def hook(module, arguments, named):
+        shapes[name] = tuple([*arguments, named.get("inputs_embeds")][0].shape)
+
+    return hook
+
+
 hooks = [module.register_forward_hook(note(name)) for name, module in watched.items()]
+arriving = {"pixel shuffle": whole.multi_modal_projector, "scatter": language_model}
+for name, module in arriving.items():  # neither is a module: see what they hand on
+    hooks.append(module.register_forward_pre_hook(note_before(name), with_kwargs=True))
 expected = model(**inputs).logits
 for hook in hooks:
     hook.remove()
 course.show(
     figures.plot_chains(
         shapes,
-        image=["tiles", "patch embedding", "vision tower", "projector"],
-        text=["token ids", "token embeddings", "language model", "head"],
-        into="scatter: 11 x 16 = 176 rows",
+        image=[
+            "tiles",
+            "patch embedding",
+            "vision tower",
+            "pixel shuffle",
+            "projector",
+        ],
+        text=["token ids", "token embeddings", "scatter", "language model", "head"],
+        into="11 x 16 =\n176 rows",
     ),
-    alt="Two chains of boxes with shapes. Tiles go through patch embedding, tower "
-    "and projector, and meet the token embeddings.",
+    alt="Two chains of boxes with shapes. Tiles go through patch embedding, tower, "
+    "pixel shuffle and projector, and meet the token embeddings in a box scatter.",
     caption="The way of the page through the model, with the shape that leaves each "
-    "part.",
+    "step. The image's chain joins the text's at the scatter.",
 )
 
 # %% [markdown]
@@ -168,7 +183,8 @@ on it is 1 row of 233 tokens. In between, the 176 image tokens of the row are ov
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. Attention then mixes the
+Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned
+**position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the
 patches of *one* tile.
 
 With tiles of $S$ px and patches of $P$ px that is
@@ -202,7 +218,7 @@ on next door. Only the language model, much later, can put both together. That i
 
 ## Pixel shuffle
 
-64 patches per tile are many tokens. Pixel shuffle makes one long vector out of each 2 x 2 patches: a quarter of the tokens, four
+64 patches per tile are many tokens. Pixel shuffle makes one long vector out of each block of 2 x 2 patches: a quarter of the tokens, four
 times as wide, and nothing is lost. With the ratio $f = 1/2$ (`downsample_ratio`) a tile becomes
 
 $$\left(f\,\frac{S}{P}\right)^2 \text{ tokens of } \frac{d}{f^2} \text{ numbers.}$$
@@ -250,20 +266,20 @@ torch.testing.assert_close(features, reference, atol=1e-4, rtol=0)
 
 # %% [markdown]
 """
-They do. What is in these vectors? A number per place is easier to look at: how far its vector is from that of a typical place, which is
-blank paper. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
+They do. What is in these vectors? A number per place is easier to look at: how far its vector is from that of a typical place, the
+median, which is blank paper. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
 
 **Predict**: will the words be visible?
 """
 
 
 # %%
-def distances(vectors, columns=3, rows=2):
-    """Distance of each (tiles, places, width) from the median, laid out as the page."""
+def distances(vectors):
+    """Distance of each (tiles, places, width) from the median, laid out as the page of 3 x 2 tiles."""
     size = int(vectors.shape[1] ** 0.5)
     typical = vectors.reshape(-1, vectors.shape[-1]).median(dim=0).values
-    far = (vectors - typical).norm(dim=-1).reshape(rows, columns, size, size)
-    return far.swapaxes(1, 2).reshape(rows * size, columns * size).numpy()
+    far = (vectors - typical).norm(dim=-1).reshape(2, 3, size, size)
+    return far.swapaxes(1, 2).reshape(2 * size, 3 * size).numpy()
 
 
 # %%
@@ -276,42 +292,51 @@ course.show(
     figures.plot_feature_maps(page, maps, tile=112),
     alt="The page beside two heat maps of features. Bright places lie where the two "
     "lines of text are; the blank half is dark.",
-    caption="Where the features differ from those of blank paper. Ticks: cut lines "
-    "of the detailed grid.",
+    caption="Where the features differ from those of blank paper, by the tower and "
+    "behind the projector. White: cut lines of the detailed grid.",
 )
 
 # %%
 ink = numpy.asarray(page.convert("L")) < 160
-rows = []
+cells = []
 for title, values in maps.items():
-    block = 224 // values.shape[0]
-    inked = ink.reshape(values.shape[0], block, values.shape[1], block).any(axis=(1, 3))
-    rows.append([title, f"{values[inked].mean():.1f}", f"{values[~inked].mean():.1f}"])
-course.table(["mean distance", "with ink", "without"], rows)
+    high, wide = values.shape
+    block = 224 // high
+    inked = ink.reshape(high, block, wide, block).any(axis=(1, 3))
+    without = values[~inked & (numpy.arange(high) < high // 2)[:, None]]
+    blank = values[high // 2 :]  # the lower three tiles have no ink
+    means = (values[inked].mean(), without.mean(), blank.mean())
+    cells.append([title, *(f"{mean:.1f}" for mean in means)])
+headers = ["mean distance", "with ink", "blank, upper tiles", "blank, lower tiles"]
+course.table(headers, cells)
 
 # %% [markdown]
 """
-The words are where the page has them. And there is something else: faint stripes at the cut lines, even in the lower half, where the paper
-is blank.
+The words are where the page has them. But blank paper in the upper three tiles, which have ink, is farther from typical than in the lower three, which have none. The paper is the same: what differs is its **tile**. Attention within the tile tells a blank place what stands beside it, so a feature is not only about its own pixels.
 
-**Predict**: is it the left and right end of every tile that differs, the upper and lower end, or both?
+And there is something else: faint stripes at the cut lines, even in the lower half.
+
+**Predict**: is it the left and right end of every tile that differs, the upper and lower end, or both? Does a tile of one flat color have the stripes, too?
 """
 
 # %%
-blank = maps["tower: 24 x 16 patches"][8:]  # the lower three tiles, in patches
-columns = blank.reshape(8, 3, 8).mean(axis=(0, 1))  # by column within the tile
-rows = blank.reshape(8, 3, 8).mean(axis=(1, 2))
-print("by column", columns.round(1), " by row", rows.round(1))
+typical = seen[detailed, 1:].flatten(0, 1).median(dim=0).values
+tiles = pixel_values[detailed][3:]  # the lower three
+flat = tiles.mean(dim=(2, 3), keepdim=True).expand_as(tiles)
+for name, each in (("blank paper", tiles), ("flat color", flat)):
+    far = tower(pixel_values=each).last_hidden_state[:, 1:] - typical
+    far = far.norm(dim=-1).reshape(3, 8, 8).numpy()
+    print(f"{name}: by column {far.mean(axis=(0, 1)).round(1)}")
+    print(f"{'':11}  by row    {far.mean(axis=(0, 2)).round(1)}")
 
 # %% [markdown]
 """
-Left and right only. The tower was trained on lines of text, and what it writes down about the ends of a tile, where a word may be cut, is
-unlike the rest. What it can't know is how such a word goes on.
+Left and right only, and a flat tile has the same stripes. All its patches are equal, so they can only come from the position embeddings: the tower marks the place in the tile, whatever is there. Why the left and right end, was not tested; perhaps because it was trained on lines of text, which are cut there.
 
 ## Into the text
 
-The prompt's ids become embeddings from a table. At the 176 image tokens the table holds one and the same vector, which is now
-overwritten by the features, in their order.
+The prompt's ids become embeddings from a table. The 176 image tokens are all looked up as the same vector, which is now
+overwritten by the features, in order.
 
 **Predict**: what happens to the embeddings of the question?
 """
@@ -333,13 +358,14 @@ Nothing: text stays text. From here on the language model does not know which ve
 
 ## Language model and head
 
-Four layers of a Llama, and the head. Each position says what comes after it, so the answer begins at the last one.
+Four layers of a Llama, and the head. A **causal mask** lets each token attend only to itself and to those before it. Where a token
+stands is told by **RoPE**: it turns queries and keys by an angle that grows with their position, so that attention depends on how
+far apart two tokens are. Each position says what comes after it, so the answer begins at the last one.
 
 **Predict**: does our chain of parts give the same logits as one call of the model? And which character comes first?
 """
 
 # %%
-language_model = whole.language_model
 hidden = language_model(inputs_embeds=filled, attention_mask=inputs["attention_mask"])
 logits = model.lm_head(hidden.last_hidden_state)
 print("hidden", tuple(hidden.last_hidden_state.shape), " logits", tuple(logits.shape))
@@ -349,7 +375,7 @@ torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
 
 # %% [markdown]
 """
-The same, up to rounding (1e-4 is the tolerance, since other processors add in another order). The first character is the "f" of
+The same, up to rounding (1e-4 is the tolerance, since other CPUs add in another order). The first character is the "f" of
 "fresh".
 
 ## Word by word
@@ -363,7 +389,7 @@ The same, up to rounding (1e-4 is the tolerance, since other processors add in a
 embeds, steps = filled, []
 while not steps or steps[-1].argmax() != model.generation_config.eos_token_id:
     hidden = language_model(inputs_embeds=embeds).last_hidden_state
-    steps.append(model.lm_head(hidden[0, -1]).softmax(dim=-1))
+    steps.append(model.lm_head(hidden[0, -1]).softmax(dim=-1, dtype=torch.float64))
     written = language_model.embed_tokens(steps[-1].argmax().view(1, 1))
     embeds = torch.cat([embeds, written], dim=1)
 answer = [int(step.argmax()) for step in steps]
@@ -379,29 +405,28 @@ def as_text(token):
     return repr(processor.decode([int(token)]))[1:-1].replace(" ", "space")
 
 
-choices = [
-    [(float(value), as_text(token)) for value, token in zip(*step.topk(3), strict=True)]
-    for step in steps
-]
+seconds = [as_text(step.topk(2).indices[1]) for step in steps]
+doubts = [float(1 - step.max()) for step in steps]
 labels = [as_text(token) for token in answer[:-1]] + ["end"]
 course.show(
-    figures.plot_choices(labels, choices),
-    alt="Stacked bars of the three most likely characters at each step of the "
-    "answer. Nearly all are near one.",
-    caption="The three most likely characters at every step.",
+    figures.plot_doubts(labels, doubts, seconds),
+    alt="A bar per character of the answer on a logarithmic scale: the probability "
+    "of all other characters, with the likeliest of them above.",
+    caption="The model's doubt at every step: the probability of all that it didn't "
+    "write. Above each bar its second choice. The scale is logarithmic.",
 )
-surest = numpy.array([float(step.max()) for step in steps])
-least = surest.argmin()
-print(f"least sure: {surest[least]:.2f} at {labels[least]!r}, step {least};", end=" ")
-print(f"median {numpy.median(surest):.3f}")
+least = numpy.argmax(doubts)
+print(f"least sure: doubt {doubts[least]:.2g} at {labels[least]!r}, step {least};")
+print(f"median {numpy.median(doubts):.2g}")
 
 # %% [markdown]
 """
 It is sure of nearly every letter. "sunday", at the end, is the word that no fine grid shows whole: the adaptive grid cuts it in the middle and the detailed one at its last letter. It is
 whole in the global view alone, where it is small. If the model is least sure there, one page is still no proof that this is why; [01](01_semantic_sawtooth.ipynb) has more.
 
-The loop and `generate` agree, token by token. `generate` is faster, since a cache keeps what the layers computed for earlier tokens;
-with `keep_ratio` below 1 it also drops image tokens before the first step ([05](05_scale_compression.ipynb)).
+The loop and `generate` agree, token by token. `generate` is faster: it reads the whole prompt once, the **prefill**, and keeps the keys
+and values of every layer in a **cache**, so that each later step computes only the newest token. With `keep_ratio` below 1 it also drops
+image tokens before the first step ([05](05_scale_compression.ipynb)).
 
 ## Common errors
 
@@ -429,11 +454,8 @@ with course.expected(ValueError):
 with course.expected(TypeError):
     whole.generate(**inputs)
 
-try:
+with course.expected(ValueError):
     MiniMonkeyConfig(image_seq_length=100)
-except Exception as error:
-    print(type(error).__name__, str(error).splitlines()[-1])
-    assert "give 256 tokens per tile" in str(error)
 
 # %% [markdown]
 r"""
@@ -462,17 +484,24 @@ assert (
 
 ### Exercise 2
 
-A chat often asks several questions about one image. Compute the features once and pass them as `mm_encoder_outputs`, without pixels.
+A chat often asks several questions about one image. Compute the features once and pass them as `mm_encoder_outputs`, without pixels. How much of the time does a second question save?
 
 <details>
 <summary>Solution</summary>
 
 ```python
+from time import perf_counter
+
+start = perf_counter()
 once = {"image": model.get_image_features(pixel_values, return_dict=True)}
+between = perf_counter()
 prompt = {name: inputs[name] for name in ("input_ids", "attention_mask")}
 again = model.generate(
     **prompt, mm_encoder_outputs=once, max_new_tokens=60, do_sample=False
 )
+saved, rest = between - start, perf_counter() - between
+print(f"{saved:.2f} s for the features, {rest:.2f} s for the answer;", end=" ")
+print(f"a second question saves {saved / (saved + rest):.0%}")
 assert again[0, ids.shape[1] :].tolist() == generated
 ```
 
@@ -480,7 +509,7 @@ assert again[0, ids.shape[1] :].tolist() == generated
 
 ### Exercise 3
 
-Does the head look at pixels? Replace all features by zeros and look at the first steps. What does the model write when it is blind?
+Can the language model answer without features? Replace all of them by zeros. What does it write when it is blind?
 
 <details>
 <summary>Solution</summary>
@@ -503,8 +532,8 @@ assert "fresh" not in written and "sunday" not in written
 
 Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches
 each; a projector that gives them the width of the text; and a language model that reads them in their places among the text and
-writes one byte after the other. Six modules, called one by one, give the logits of the model to 1e-4, and a loop over them its
-answer.
+writes one byte after the other. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of
+the model to 1e-4, and a loop its answer.
 
 **Read next**: [05](05_scale_compression.ipynb) shows how the language model's first layers tell which image tokens can go.
 

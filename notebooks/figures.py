@@ -1,55 +1,91 @@
 """Figures of tiles, tokens and parts of a model; each function gives a matplotlib figure, for `course.show`."""
 
+import numpy as np
 from matplotlib import pyplot
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
-from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY
 
 
-def plot_maps(image, grid, maps: dict, draw):
+def plot_tokens(image, grid, maps: dict, label: str, form: str | None = "{x:.1%}"):
     """
-    Values of the detailed tokens over an image, side by side.
+    Values of the detailed tokens on an image, side by side: scores in color, or which tokens stay.
 
     Args:
         image: A PIL image.
         grid: Its detailed grid, (columns, rows).
-        maps: From a title to values, (detailed tiles, tokens per tile).
-        draw: `draw_scores` or `draw_kept` of `inspection.visualization`.
+        maps: From a title to values, (detailed tiles, tokens per tile): floats, or bools, False where one leaves.
+        label: Of the color bar of scores.
+        form: Of the numbers there, shares that begin at 0; or None for others, from their least.
     """
     height = 10 / len(maps) * image.height / image.width
     figure, axes = pyplot.subplots(
-        1, len(maps), figsize=(10, height + 0.6), layout="constrained"
+        1, len(maps), figsize=(10, height + 1.2), layout="constrained"
     )
+    colors = LinearSegmentedColormap.from_list("scores", ["white", PURPLE])
     for axis, (title, values) in zip(axes, maps.items(), strict=True):
-        draw(axis, image, values, grid)
+        is_score = values.dtype != bool
+        least = 0 if form else values.min()
+        scale = Normalize(least, values.max()) if is_score else None
+        shades = np.where(values[..., None], 1, 0.6) * np.ones(3)
+        _color_tokens(
+            axis, image, grid, colors(scale(values))[..., :3] if is_score else shades
+        )
         axis.set_title(title)
+        if is_score:
+            bar = pyplot.cm.ScalarMappable(scale, colors)
+            style = {"cax": axis.inset_axes((0.05, -0.1, 0.9, 0.045)), "format": form}
+            bar = figure.colorbar(bar, orientation="horizontal", label=label, **style)
+            bar.locator = MaxNLocator(4)
     return figure
 
 
-def plot_askers(names: list[str], differences):
+def _color_tokens(axis, image, grid, colors) -> None:
+    """An image in gray, multiplied by a color per token, with the grid's cut lines: text stays dark."""
+    (columns, rows), side = grid, round(colors.shape[1] ** 0.5)
+    cells = colors.reshape(rows, columns, side, side, 3).swapaxes(1, 2)
+    cells = cells.reshape(rows * side, columns * side, 3)
+    across = np.arange(image.width) * columns * side // image.width
+    down = np.arange(image.height) * rows * side // image.height
+    gray = np.asarray(image.convert("L"), float)
+    light = np.clip(gray / np.median(gray), 0, 1)[..., None]  # paper is white
+    axis.imshow(cells[down][:, across] * light)
+    for number in range(1, columns):
+        axis.axvline(number * image.width / columns - 0.5, color=BLUE)
+    for number in range(1, rows):
+        axis.axhline(number * image.height / rows - 0.5, color=BLUE)
+    axis.set(xticks=[], yticks=[])
+    axis.spines[["top", "right"]].set_visible(True)
+
+
+def plot_askers(names: list[str], estimates: list, is_question):
     """
-    How much more each token of the question attends to the word asked for than to the other one.
+    How much more each token after the image attends to the word asked for than to the other one.
 
     Args:
         names: Of the tokens.
-        differences: (questions, tokens), in % of a token's attention.
+        estimates: Of each token (value, low, high), in % of its attention.
+        is_question: Of each token whether it is one of the question; the others are the prompt's format.
     """
-    figure, axis = pyplot.subplots(figsize=(10, 3.6), layout="constrained")
-    values = differences.mean(0)
-    spread = 1.96 * differences.std(0) / len(differences) ** 0.5
-    axis.bar(
-        range(len(names)),
-        values,
-        yerr=spread,
-        color=PURPLE,
-        error_kw={"linewidth": 1, "ecolor": "#777777"},
-    )
+    figure, axis = pyplot.subplots(figsize=(10, 3.8), layout="constrained")
+    values, low, high = np.array(estimates).T
+    style = {"error_kw": {"linewidth": 1, "ecolor": "#777777"}}
+    for label, chosen, color in (
+        ("question", np.array(is_question), PURPLE),
+        ("format", ~np.array(is_question), SKY),
+    ):
+        spread = (values - low)[chosen], (high - values)[chosen]
+        places = np.flatnonzero(chosen)
+        axis.bar(places, values[chosen], yerr=spread, color=color, label=label, **style)
     axis.axhline(0, color=BLACK, linewidth=1)
     axis.set_xticks(range(len(names)), names)
     axis.set(
         xlabel="token after the image",
         ylabel="attention to the word asked for\nminus the other, points",
     )
+    axis.legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -284,7 +320,7 @@ def plot_parts(counts: dict):
         millions = [count / 1e6 for count in parts.values()]
         axis.barh(list(parts), millions, color=SKY)
         for row, count in enumerate(millions):
-            text = f"{1e6 * count / total:.0%}"
+            text = f"{1e6 * count / total:.1%}"
             axis.text(count + 0.01 * total / 1e6, row, text, va="center")
         axis.set(
             title=f"{name}: {total / 1e6:,.1f} million", xlim=(0, 0.8 * total / 1e6)
@@ -296,73 +332,80 @@ def plot_parts(counts: dict):
 
 def plot_chains(shapes: dict, image: list[str], text: list[str], into: str):
     """
-    Two chains of boxes with the shapes that leave them; the end of the first joins the second.
+    Two chains of boxes with the shapes that leave them; the last of the first joins the third of the second.
 
     Args:
-        shapes: From the name of a part to a shape.
-        image, text: The names of both chains, in order, as many in each.
-        into: What happens where they meet.
+        shapes: From the name of a step to a shape.
+        image, text: The names of both chains, in order.
+        into: What goes from one to the other.
     """
-    figure, axis = pyplot.subplots(figsize=(11, 3.4))
-    arrow = {"arrowstyle": "-|>", "color": BLACK, "mutation_scale": 16}
-    for row, names, color in ((1, image, PURPLE), (0, text, SKY)):
-        for column, name in enumerate(names):
+    figure, axis = pyplot.subplots(figsize=(12, 2.8), layout="constrained")
+    arrow = {"arrowstyle": "-|>", "color": BLACK, "mutation_scale": 14}
+    first = len(image) - 3  # so that both meet in one column
+    for row, start, names, color in ((1, 0, image, PURPLE), (0, first, text, SKY)):
+        for column, name in enumerate(names, start):
             style = {"fill": False, "edgecolor": color, "linewidth": 2}
-            corner = (column - 0.34, row - 0.22)
-            axis.add_patch(Rectangle(corner, 0.68, 0.44, **style))
+            axis.add_patch(Rectangle((column - 0.41, row - 0.22), 0.82, 0.44, **style))
             label = f"{name}\n{' x '.join(map(str, shapes[name]))}"
-            axis.text(column, row, label, ha="center", va="center")
-            if column:
-                ends = (column - 0.34, row), (column - 0.66, row)
-                axis.annotate("", *ends, arrowprops=arrow)
-    axis.annotate("", (1.5, 0.03), (len(image) - 1.3, 0.78), arrowprops=arrow)
-    axis.text(1.95, 0.5, into, ha="right", va="center")
-    axis.text(2.5, 1.27, "pixel shuffle", ha="center", va="bottom")
-    axis.set(xlim=(-0.4, 3.4), ylim=(-0.3, 1.45))
+            axis.text(column, row, label, ha="center", va="center", fontsize=9)
+            if column > start:
+                ends = (column - 0.41, row), (column - 0.59, row)
+                axis.annotate("", *ends, arrowprops={**arrow, "shrinkA": 0})
+    meet = len(image) - 1
+    axis.annotate("", (meet, 0.22), (meet, 0.78), arrowprops=arrow)
+    axis.text(meet + 0.08, 0.5, into, ha="left", va="center")
+    axis.set(xlim=(-0.5, first + len(text) - 0.5), ylim=(-0.3, 1.3))
     axis.set_axis_off()
     return figure
 
 
 def plot_feature_maps(page, maps: dict, tile: int):
-    """A page beside maps of its features, from a title to an array laid out like the page; ticks: cut lines."""
+    """A page beside maps of its features, from a title to an array laid out like the page, with the cut lines."""
     width, height = page.size
     figure, axes = pyplot.subplots(
-        1, 1 + len(maps), figsize=(11, 2.9), layout="constrained"
+        1, 1 + len(maps), figsize=(12, 3.2), layout="constrained"
     )
     axes[0].imshow(page)
     axes[0].set_title(f"the page, {width} x {height} px")
     for axis, (title, values) in zip(axes[1:], maps.items(), strict=True):
-        drawn = axis.imshow(values, cmap="cividis", extent=(0, width, height, 0))
+        style = {"cmap": "cividis", "vmin": 0, "vmax": 100}
+        share = 100 * values / values.max()
+        drawn = axis.imshow(share, extent=(0, width, height, 0), **style)
         axis.set_title(title)
-        figure.colorbar(drawn, ax=axis, shrink=0.8, label="distance from the median")
-    for axis in axes:
-        axis.set(xticks=range(tile, width, tile), yticks=range(tile, height, tile))
+    label = "distance from the median,\n% of the map's largest"
+    figure.colorbar(drawn, ax=axes, shrink=0.8, label=label)
+    for axis, color in zip(axes, (BLUE, *["white"] * len(maps)), strict=True):
+        for line in range(tile, width, tile):
+            axis.axvline(line, color=color, linewidth=1)
+        for line in range(tile, height, tile):
+            axis.axhline(line, color=color, linewidth=1)
+        axis.set(xticks=range(0, width + 1, tile), yticks=range(0, height + 1, tile))
     return figure
 
 
-def plot_choices(written: list[str], choices: list):
+def plot_doubts(written: list[str], doubts: list[float], seconds: list[str]):
     """
-    The most likely tokens at every step of an answer.
+    How unsure a model was at every step of an answer, on a logarithmic scale.
 
     Args:
         written: What was written at each step.
-        choices: Of each step the (probability, token as text) of the three most likely tokens.
+        doubts: The probability of everything else.
+        seconds: The second choice at each step.
     """
-    figure, axis = pyplot.subplots(figsize=(11, 3.6), layout="constrained")
-    bottom = [0.0] * len(choices)
-    ranks = (("first", PURPLE), ("second", YELLOW), ("third", SKY))
-    for rank, (name, color) in enumerate(ranks):
-        heights = [step[rank][0] for step in choices]
-        axis.bar(range(len(choices)), heights, bottom=bottom, color=color, label=name)
-        for place, step in enumerate(choices):
-            if rank and heights[place] > 0.06:
-                middle = bottom[place] + heights[place] / 2
-                axis.text(place, middle, step[rank][1], ha="center", va="center")
-        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    axis.set(xlabel="what was written, step by step", ylabel="probability")
-    axis.set_xticks(range(len(choices)), written)
+    figure, axis = pyplot.subplots(figsize=(11, 3.8), layout="constrained")
+    axis.bar(range(len(doubts)), doubts, color=PURPLE)
+    for place, (doubt, second) in enumerate(zip(doubts, seconds, strict=True)):
+        turned = 90 if len(second) > 2 else 0
+        style = {"ha": "center", "va": "bottom", "rotation": turned}
+        axis.annotate(
+            second, (place, doubt), (0, 2), textcoords="offset points", **style
+        )
+    axis.set(xlabel="what was written, step by step", yscale="log")
+    axis.set(
+        ylabel="probability of all others", ylim=(min(doubts) / 3, 10 * max(doubts))
+    )
+    axis.set_xticks(range(len(written)), written)
     axis.tick_params(axis="x", rotation=90 if max(map(len, written)) > 5 else 0)
-    figure.legend(title="choice", ncols=3, loc="outside upper right", frameon=False)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from matplotlib import pyplot
 
+from benchmarks.sawtooth.report.statistics import bootstrap, ratio
 from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, YELLOW, words_read
 
 
@@ -17,15 +18,72 @@ def _estimates(axis, places, estimates, **style) -> None:
     axis.errorbar(places, values, (below, above), capsize=4, **style)
 
 
-def words(table, *way) -> str:
-    """A cell of a table: words read in % with the interval, by one way to score."""
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*words_read(table, *way))
+PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
+OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
+ALL_TOKENS = {"queries": "all", "layer": 1, "positions": "keep", "keep_ratio": 1.0}
 
 
-def of_all_tokens(table, *way) -> str:
-    """The same in % of the words that all tokens read."""
-    estimate = words_read(table, *way, of_those_of_all_tokens=True)
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*estimate)
+AT_RANDOM = {"queries": "random", "layer": 0, "positions": "keep"}
+NO_QUESTION = {"queries": "none", "layer": 0, "positions": "keep"}
+
+
+def ways_at(keep_ratio: float) -> dict:
+    """Who scores, where, and which positions: from a label to a way to score."""
+    published, own = ({**each, "keep_ratio": keep_ratio} for each in (PUBLISHED, OWN))
+    return {
+        "all tokens stay": ALL_TOKENS,
+        "published: all, layer 1, renumbered": published,
+        "all, layer 1, positions kept": {**published, "positions": "keep"},
+        "question, layer 1, positions kept": {**own, "layer": 1},
+        "question, layer 2, positions kept": own,
+    }
+
+
+def _cell(estimate, sign: str = "") -> str:
+    return "{:{s}.1f} [{:{s}.1f}, {:{s}.1f}]".format(*estimate, s=sign)
+
+
+def words(table, **way) -> str:
+    """A cell of a table: words read in % with the interval, by one way to score (see `course.words_read`)."""
+    return _cell(words_read(table, **way))
+
+
+def of_all_tokens(table, **way) -> str:
+    """The same in % of the words that all tokens read; a dash where it was not measured."""
+    if not len(_of_way(table, **way)):
+        return "–"
+    return _cell(words_read(table, **way, of_those_of_all_tokens=True))
+
+
+def _of_way(table, queries: str, layer: int, positions: str, keep_ratio: float):
+    """Readings by one way to score, by page."""
+    way = (table["positions"] == positions) & (table["keep_ratio"] == keep_ratio)
+    way &= (table["queries"] == queries) & (
+        (table["layer"] == layer) | (queries == "none")
+    )
+    return table[way].set_index("page").sort_index()
+
+
+def paired(table, way: dict, other: dict) -> str:
+    """Words read by one way minus those by another on the same pages, in points of all words."""
+    first, second = _of_way(table, **way), _of_way(table, **other)
+    more = ratio(first["words_read"] - second["words_read"], first["words"])
+    return _cell([100 * end for end in bootstrap(first.index, more)], "+")
+
+
+def change(before, after, **way) -> str:
+    """What training added to the share of the words that all tokens read, in points, over the same pages."""
+    shares = []
+    for table in (after, before):
+        found = _of_way(table, **way)
+        if not len(found):
+            return "–"
+        shares.append(
+            ratio(found["words_read"], _of_way(table, **ALL_TOKENS)["words_read"])
+        )
+    return _cell(
+        [100 * end for end in bootstrap(found.index, shares[0] - shares[1])], "+"
+    )
 
 
 def plot_layers(table, keep_ratio: float = 0.5):
@@ -33,70 +91,91 @@ def plot_layers(table, keep_ratio: float = 0.5):
     figure, axes = pyplot.subplots(
         1, 2, figsize=(10, 4.2), layout="constrained", sharey=True
     )
-    full = words_read(table, "all", 1, "keep", 1.0)[0]
+    full = words_read(table, **ALL_TOKENS)[0]
+    styles = ((-0.06, "all", YELLOW, "s"), (0.06, "question", PURPLE, "o"))
     for axis, positions in zip(axes, ("keep", "repack"), strict=True):
-        for shift, queries, color, marker in (
-            (-0.06, "all", YELLOW, "s"),
-            (0.06, "question", PURPLE, "o"),
-        ):
+        how = {"positions": positions, "keep_ratio": keep_ratio}
+        for shift, queries, color, marker in styles:
             found = [
-                words_read(table, queries, layer, positions, keep_ratio)
+                words_read(table, queries=queries, layer=layer, **how)
                 for layer in range(4)
             ]
-            places = [layer + shift for layer in range(4)]
-            _estimates(
-                axis,
-                places,
-                found,
-                color=color,
-                marker=marker,
-                label=f'queries="{queries}"',
-            )
-        none = [words_read(table, "none", 0, positions, keep_ratio)]
-        _estimates(
-            axis, [4], none, color=SKY, marker="^", linestyle="", label='queries="none"'
-        )
+            style = {"color": color, "marker": marker, "label": f'queries="{queries}"'}
+            _estimates(axis, [layer + shift for layer in range(4)], found, **style)
+        none = [words_read(table, queries="none", layer=0, **how)]
+        style = {
+            "color": SKY,
+            "marker": "^",
+            "linestyle": "",
+            "label": 'queries="none"',
+        }
+        _estimates(axis, [4.4], none, **style)
         axis.axhline(full, color=BLACK, linestyle=":", label="all tokens")
-        axis.set(title=f'positions="{positions}"', ylim=(0, 75), xticks=range(5))
-        axis.set_xticklabels(["layer 0", "1", "2", "3", "no layer"])
+        axis.set(title=f'positions="{positions}"', ylim=(0, 75), xlabel="scoring layer")
+        axis.set_xticks([0, 1, 2, 3, 4.4], ["0", "1", "2", "3", "none"])
     axes[0].set_ylabel("words read, %")
     axes[0].legend(frameon=False, loc="lower right")
     return figure
 
 
-def plot_training(tables: dict):
-    """
-    Words read over the share of tokens that stays, of those that all tokens read.
+def training_rows(before, after) -> list:
+    """Words of those that all tokens read, before and after training, and the change, by share and rule."""
+    rules = {
+        "question, layer 2, kept": OWN,
+        "question, layer 2, renumbered": {**OWN, "positions": "repack"},
+        "published": PUBLISHED,
+        "all, layer 1, kept": {**PUBLISHED, "positions": "keep"},
+        "no question, kept": NO_QUESTION,
+        "no question, renumbered": {**NO_QUESTION, "positions": "repack"},
+        "at random, kept": AT_RANDOM,
+    }
+    rows = []
+    for share in (0.5, 0.25):
+        for label, rule in rules.items():
+            way = {**rule, "keep_ratio": share}
+            cells = [of_all_tokens(each, **way) for each in (before, after)]
+            rows.append([f"{share}: {label}", *cells, change(before, after, **way)])
+    return rows
 
-    Args:
-        tables: From a label to a result of the benchmark's scoring, and queries, layer and positions.
-    """
-    figure, axis = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
-    ratios, styles = (1.0, 0.5, 0.25), zip((YELLOW, BLACK, PURPLE), "sxo", strict=True)
-    for shift, (label, (table, *way)), (color, marker) in zip(
-        (-0.03, 0, 0.03), tables.items(), styles, strict=True
-    ):
-        some = [
-            words_read(table, *way, ratio, of_those_of_all_tokens=True)
-            for ratio in ratios[1:]
-        ]
-        places = [place + shift for place in range(3)]
-        _estimates(
-            axis,
-            places,
-            [(100, 100, 100), *some],
-            color=color,
-            marker=marker,
-            label=label,
-        )
-    axis.set(
-        xlabel="keep_ratio",
-        ylabel="words, % of those of all tokens",
-        ylim=(0, 110),
-        xticks=range(3),
-    )
-    axis.set_xticklabels(ratios)
-    axis.legend(frameon=False, loc="lower left")
+
+def rows_of_none(before, after) -> list:
+    """Words read by the question, by the norm of the features, and the difference, by model and share."""
+    rows = []
+    for label, table in (("before", before), ("after", after)):
+        for share in (0.5, 0.25):
+            ways = [{**each, "keep_ratio": share} for each in (OWN, NO_QUESTION)]
+            cells = [words(table, **way) for way in ways]
+            rows.append([f"{label}, {share}", *cells, paired(table, *ways)])
+    return rows
+
+
+def plot_training(before, after):
+    """Words read over the share of tokens that stays, of those that all tokens read, before and after training."""
+    rules = {
+        "question, kept": OWN,
+        "question, renumbered": {**OWN, "positions": "repack"},
+        "published": PUBLISHED,
+        "at random, kept": AT_RANDOM,
+    }
+    figure, axis = pyplot.subplots(figsize=(9, 4.8), layout="constrained")
+    styles = zip((PURPLE, SKY, YELLOW, GRAY), "o^sx", strict=True)
+    for (label, rule), (color, marker) in zip(rules.items(), styles, strict=True):
+        for table, shift, line in ((before, -0.006, "--"), (after, 0.006, "-")):
+            ways = [{**rule, "keep_ratio": share} for share in (0.25, 0.5)]
+            ways = [way for way in ways if len(_of_way(table, **way))]
+            if not ways:
+                continue
+            places = [*(way["keep_ratio"] + shift for way in ways), 1]
+            found = [
+                words_read(table, **way, of_those_of_all_tokens=True) for way in ways
+            ]
+            style = {"color": color, "marker": marker, "linestyle": line}
+            style["label"] = f"{label}, {'before' if table is before else 'after'}"
+            style["markerfacecolor"] = "white" if table is before else color
+            _estimates(axis, places, [*found, (100, 100, 100)], **style)
+    axis.set(xlabel="keep_ratio", ylabel="words, % of those of all tokens")
+    axis.set(ylim=(0, 110), xticks=(0.25, 0.5, 1), xlim=(0.2, 1.03))
+    axis.legend(frameon=False, loc="lower right")
     return figure
 
 
