@@ -378,7 +378,10 @@ def plot_choices(written: list[str], choices: list):
 
 def plot_canvases(canvases: dict, tile: int):
     """What each group of tiles shows, from a level to its canvas (a PIL image), at one scale, a gap between tiles."""
-    widths = [canvas.width + 0.15 * tile for canvas in canvases.values()]
+    gaps = [0.15 * (tile + canvas.width) for canvas in canvases.values()]
+    widths = [
+        canvas.width + gap for canvas, gap in zip(canvases.values(), gaps, strict=True)
+    ]
     figure, axes = pyplot.subplots(
         1, len(canvases), figsize=(11, 4), width_ratios=widths, layout="constrained"
     )
