@@ -98,7 +98,7 @@ Three kinds of readers follow, and what is counted differs:
 | `3m-long-pyramid` and `3m-long-control`, trained by us with two grids and with one, 3 million parameters | 500 held-out pages with 1,880 words, tiles of 112 px | words that stand in the answer |
 | the small checkpoint of this repository and stages of its training, 6 million parameters | one word of 24, moved over a line, tiles of 112 px | character accuracy |
 
-About half of the words of our readers are strings of random letters or digits, which nobody can guess from a part. And these are the ways to cut an image:
+What our readers read are often no words: two thirds of those on the pages, and half of the moved ones, are random letters or digits, which nobody can guess from a part. And these are the ways to cut an image:
 
 - *detailed + global*: the detailed tiles, and the whole image once more in a single tile. This is InternVL's tiling, and the baseline.
 - *CIP any*, *CIP joint*: with tiles of a second grid, which is chosen by the published rule, `any`, or by ours, `joint`, which chooses both grids together, for more tiles ([02](02_complementary_image_pyramid.ipynb)). In the stored readings of our readers they are called *pyramid any* and *pyramid joint*.
@@ -423,7 +423,7 @@ same = [
     in known  # 1/16 isn't among its steps
 ]
 print(f"{sum(same)} of {len(same)} answers are those of the benchmark")
-assert np.mean(same) > 0.75
+assert np.mean(same) > 0.7
 
 # %% [markdown]
 """

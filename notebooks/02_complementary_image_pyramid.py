@@ -204,7 +204,7 @@ print("996 x 828:", landscape.detailed, " 828 x 996:", portrait.detailed)
 """
 Surprising: the grid is not turned with the page (its first number is the columns). Distance is measured between the ratios themselves, as published, not between their logarithms, and 0.83 is nearer to 2/3 than to 1, while 1.20 is nearer to 1 than to 3/2. We keep that: a published model saw these grids.
 
-A square page, a very common shape, comes off worst: beside 2 x 2 only grids like 1 x 3 are left, and its letters are stretched to three times their height in relation to their width. That can be a reason why a second grid hurts a model that isn't used to it. With more tiles to choose from it needn't happen (exercise 1).
+Pages near the square come off worst: beside 2 x 2 only grids like 1 x 3 are left, and letters become three times as high in relation to their width. That can be a reason why a second grid hurts a model that isn't used to it. With more tiles to choose from it needn't happen (exercise 1).
 
 Where the tie of 1 x 1 and 2 x 2 turns, to the pixel, and what is left of a small image:
 """
