@@ -6,7 +6,7 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/01_semantic_sawtooth.ipynb) [Source of this notebook](01_semantic_sawtooth.py)
 
-> **You will learn**: how a model that looks at tiles sees a word on a cut line, how much it reads of it, where a second
+> **You will learn**: how a model that looks at tiles sees a word on a cut line, how much of it is read, where a second
 > grid helps in our measurements, and where it doesn't.
 >
 > **You need**: Python and some Transformers. **Time**: about 20 min to read, 2 min to run.
@@ -53,6 +53,7 @@ Three copies of one word: in the middle of a tile, on a line between two columns
 import claims
 import figures
 import measured
+import numpy as np
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements import moved_word
 from modeling_minimonkey.scale_compression import ADAPTIVE_LEVEL
@@ -60,7 +61,7 @@ from modeling_minimonkey.scale_compression import ADAPTIVE_LEVEL
 TILE, SIZE = 112, 24  # px: the side of a tile, the size of the letters
 PLACES = {
     "in the middle of a tile": ((3, 2), (0.5, 0.5)),
-    "between two columns": ((3, 2), (1.0, 0.5)),
+    "between two columns": ((3, 2), (0.94, 0.5)),  # the line runs between mat and ter
     "between two rows": ((2, 3), (0.5, 1.0)),
 }
 
@@ -76,93 +77,92 @@ drawn = {name: place("matter", grid, center) for name, (grid, center) in PLACES.
 assert [cut for _, cut in drawn.values()] == [False, True, True]
 course.show(
     figures.plot_places({name: image for name, (image, _) in drawn.items()}, TILE),
-    alt="The word matter three times, in tiles with gaps between them: inside a "
-    "tile, parted by a gap between columns, parted by a gap between rows.",
-    caption="One word at three places. The gaps are where one tile ends and the next "
-    "begins; no pixel is missing.",
+    alt="The word matter three times, in two tiles each, with a gap between them: whole "
+    "in one tile, parted into mat and ter, parted into upper and lower halves.",
+    caption="One word at three places, in the first two tiles of each image. A line "
+    "between columns leaves two pieces of a word, a line between rows two halves of "
+    "every letter. No pixel is missing in the gaps.",
 )
 
 # %% [markdown]
 """
-The model never sees them side by side like this. It gets the tiles one by one. These are the ones that hold a part of the word:
-"""
-
-# %%
-import numpy as np
-
-pieces = []
-for name, (image, _) in drawn.items():
-    view = METHODS["detailed + global"](*image.size, TILE, None)[0]
-    tiles = enumerate(view.cut(image))
-    dark = [(number, tile) for number, tile in tiles if np.asarray(tile).min() < 128]
-    pieces += [(f"{name}\ntile {number}", tile) for number, tile in dark]
-course.show(
-    figures.plot_pieces(pieces),
-    alt="Five tiles: the whole word; its left and its right half; its upper and its "
-    "lower half.",
-    caption="A line between columns leaves two half words. A line between rows "
-    "leaves two halves of every letter.",
-)
-
-# %% [markdown]
-"""
-Left and right half are words in themselves: "mat" and "ter" can be read and joined. Upper and lower half of every letter have to be joined before there is a letter at all, and the halves never meet in the vision tower.
+The model gets these tiles one by one and never side by side. "mat" and "ter" can be read and joined; here the line runs between two letters, at most other places it halves one. Upper and lower half of every letter have to be joined before there is a letter at all. So a line between rows should hurt more. In the small readers below it does. In the recognizer, which comes first, both hurt alike.
 
 ## Where a second grid helps
 
-First a reader that needs no training by us: the pretrained text recognizer PP-OCRv4. It read 1,800 words on large pages, tile by tile, and gets from each tile what that tile shows of the word (`benchmarks/recognizer/RESULTS.md`). The ranges of tiles are those of the published demo.
+Three kinds of readers follow, and what is counted differs:
 
-**Predict**: a line between rows halves a word. How often is it read from its halves, and how often with a second grid beside them?
+| reader | images | score |
+| --- | --- | --- |
+| PP-OCRv4, a text recognizer that others have trained | 1,800 English words on 100 large pages, tiles of 448 px; it is told where each word is | words that are read exactly |
+| `3m-long-pyramid` and `3m-long-control`, trained by us with two grids and with one, 3 million parameters | 500 held-out pages with 1,880 words, tiles of 112 px | words that stand in the answer |
+| the small checkpoint of this repository and stages of its training, 6 million parameters | one word of 24, moved over a line, tiles of 112 px | character accuracy |
+
+What our readers read are often no words: two thirds of those on the pages, and half of the moved ones, are random letters or digits, which nobody can guess from a part. And these are the ways to cut an image:
+
+- *detailed + global*: the detailed tiles, and the whole image once more in a single tile. This is InternVL's tiling, and the baseline.
+- *CIP any*, *CIP joint*: with tiles of a second grid, which is chosen by the published rule, `any`, or by ours, `joint`, which chooses both grids together, for more tiles ([02](02_complementary_image_pyramid.ipynb)). In the stored readings of our readers they are called *pyramid any* and *pyramid joint*.
+- *finer grid*: one grid of about as many tiles as both of `any` have. *Overlap*: tiles of one grid that share a quarter of their side with the next.
+
+First the recognizer (`benchmarks/recognizer/RESULTS.md`). It reads word by word and tile by tile, with the published demo's ranges of tiles; a word counts as read if the tiles of any view give it.
+
+**Predict**: a line between rows cuts words near their middle. How many of them are read without a second grid, and how many with one?
 """
 
 # %%
-from PIL import Image
+from benchmarks.recognizer import scoring
 
-from benchmarks.recognizer.scoring import METHODS as OF_RECOGNIZER
-from benchmarks.recognizer.scoring import load_readings, mean_tiles, share_read
-
-recognizer = course.ROOT / "benchmarks" / "recognizer"
-course.show(
-    Image.open(recognizer / "results.png"),
-    alt="Above, the word enter in two halves that are misread and whole in a tile of "
-    "the second grid. Below, bars of the words read: cut words are read far more "
-    "often with the second grid.",
-    caption="A real recognizer over cut lines. Blue: the detailed grid. Orange: with "
-    "a second grid. Gray: controls.",
+readings = scoring.load_readings(
+    course.ROOT / "benchmarks" / "recognizer" / "readings.csv"
 )
-readings = load_readings(recognizer / "readings.csv")
-tiles = mean_tiles(set(readings["page"]))
-kinds = {"row": "cut between rows", "column": "cut between columns", "uncut": "not cut"}
-rows = [
-    [
-        method,
-        f"{tiles[method]:.1f}",
-        *(
-            course.percent(share_read(readings[readings["kind"] == kind], method))
-            for kind in kinds
-        ),
-    ]
-    for method in OF_RECOGNIZER
-]
-course.table(["words read", "tiles a page", *kinds.values()], rows)
+course.show(
+    measured.plot_recognizer(readings),
+    alt="Left, the word enter in two halves that are misread, and whole in a tile of the "
+    "second grid. Right, words read over where the line runs: the nearer to the middle, "
+    "the further detailed + global falls, while both rules of CIP stay above 94%.",
+    caption="A real recognizer over words cut between rows. Right: the nearer the line "
+    "is to the middle of a word, the more a second grid is worth. 95% intervals.",
+)
 
 # %% [markdown]
 """
-Here the idea does what it promises: what the detailed grid halves, a tile of the second one shows whole, and it is read. The table also has the controls that such a claim needs.
+The same for words that are cut between rows *however little is missing*, between columns only, and not at all, 600 of each:
+"""
+
+# %%
+tiles = scoring.mean_tiles(set(readings["page"]))
+kinds = {"row": "between rows", "column": "between columns only", "uncut": "not cut"}
+of_kind = {kind: readings[readings["kind"] == kind] for kind in kinds}
+rows = []
+for method in scoring.METHODS:
+    shares = (scoring.share_read(each, method) for each in of_kind.values())
+    rows.append([method, f"{tiles[method]:.1f}", *map(course.percent, shares)])
+course.table(["words read", "tiles a page", *kinds.values()], rows)
+for kind, each in of_kind.items():
+    more = scoring.gain(each, "CIP any", "detailed + global")
+    print(f"any minus detailed + global, {kinds[kind]}:", course.percent(more, True))
+
+# %% [markdown]
+"""
+Here the idea does what it promises. Against the baseline, detailed + global, the second grid wins 14.0 points on words that are cut between rows, and none on words that aren't cut. Most of it is won where the line runs through the middle: cut by 30 to 50% of their height, words are read in 69.4% with the baseline and in 94.8% with `any`. But 195 of the 600 words are cut by less than 15%, and of these the baseline reads 95.4% anyway.
 
 - *The same tiles twice* add nothing: it isn't the number of tiles.
 - *One finer grid* of about as many tiles helps, too, but less, and it cuts other words.
 - *Overlapping tiles* do as well with fewer of them. What helps is that some tile shows the word whole, and a second grid is one way to do that.
+- *Between columns* it is the same. This reader has to get all letters right, and a halved letter or a short piece of a word is enough to mislead it.
 
-Then a model that reads whole pages, trained by us with CIP (`3m-long-pyramid` of `benchmarks/sawtooth`, 3 million parameters). Its readings of 500 held-out pages are stored, with the second grid and without. Below are the words that the detailed grid cuts and the second one shows whole.
+It is an upper bound: the recognizer is told where each word is, and the right answer counts whichever tile gives it. A model has to find the word, and to choose between what its tiles say.
+
+So take a model that reads whole pages, `3m-long-pyramid`, which was trained with `joint`. Its readings are stored, with the second grid and without.
 
 **Predict**: is every word that is read without the second grid also read with it?
 """
 
 # %%
-from benchmarks.sawtooth.measurements.pages import word_boxes
-from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.report.statistics import bootstrap, mean
+
+PLAIN, ANY, JOINT = "detailed + global", "pyramid any", "pyramid joint"
+FINER = "detailed + global, tiles of the pyramid"  # one grid of as many tiles
 
 
 def of_pages(model, method):
@@ -171,23 +171,22 @@ def of_pages(model, method):
     return table[table["method"] == method].reset_index(drop=True)
 
 
-without = of_pages("3m-long-pyramid", "detailed + global")
-with_cip = of_pages("3m-long-pyramid", "pyramid any")
-mended = without["cut_detailed"] & ~with_cip["cut_everywhere"]
-uncut = ~without["cut_detailed"]
-only_with = ~without["read"] & with_cip["read"]
-
-
-def four_counts(name, chosen):
-    """How many of the chosen words are read both ways, by one way only, by none."""
-    first, second = without["read"][chosen], with_cip["read"][chosen]
-    counts = (first & second, ~first & second, first & ~second, ~first & ~second)
-    return [name, int(chosen.sum()), *(int(each.sum()) for each in counts)]
-
-
+plain, joint = (of_pages("3m-long-pyramid", method) for method in (PLAIN, JOINT))
+cut, still_cut = plain["cut_detailed"], joint["cut_everywhere"]
+sorts = {
+    "cut by the detailed grid, whole in a grid of `joint`": cut & ~still_cut,
+    "cut by the detailed grid and by both of `joint`": cut & still_cut,
+    "not cut by the detailed grid": ~cut,
+}
+won, lost = ~plain["read"] & joint["read"], plain["read"] & ~joint["read"]
+both, neither = plain["read"] & joint["read"], ~plain["read"] & ~joint["read"]
 rows = [
-    four_counts("cut by the detailed grid, whole in the second", mended),
-    four_counts("not cut by the detailed grid", uncut),
+    [
+        name,
+        int(sort.sum()),
+        *(int(each[sort].sum()) for each in (both, won, lost, neither)),
+    ]
+    for name, sort in sorts.items()
 ]
 course.table(
     ["words", "n", "read both ways", "only with CIP", "only without", "never"], rows
@@ -195,80 +194,81 @@ course.table(
 
 # %% [markdown]
 """
-No: both ways lose words that the other one has, but many more are won than lost. Of the words that are won, these are the first three that have at least five letters and are cut between two rows:
+No: both ways lose words that the other one has, but many more are won than lost, and that in all three sorts. Of the words that are won because a grid shows them whole, these are the first three that have at least five letters and are cut between two rows:
 """
 
-
 # %%
-def examples(number):
-    """Words that are read with the second grid alone: word, page, box, both views."""
-    for page, word in without.loc[mended & only_with, ["page", "word"]].itertuples(
-        index=False
-    ):
-        drawn_page = make_page(page, TILE)
-        views = METHODS["pyramid any"](*drawn_page.image.size, TILE, None)[:2]
-        box = dict(word_boxes(drawn_page))[word]
-        height = drawn_page.image.height / views[0].grid[1]
-        if (
-            len(word) >= 5
-            and word.isalpha()
-            and box[1] // height < box[3] // height
-            and number
-        ):
-            number -= 1
-            yield word, drawn_page.image, box, *views
-
-
+examples = measured.cut_between_rows(plain[cut & ~still_cut & won], TILE)
 course.show(
-    figures.plot_words(list(examples(3))),
+    figures.plot_words(examples[:3]),
     alt="Three words, above in the detailed tiles, each parted into an upper and a "
-    "lower piece by a gap, below whole in a tile of the second grid.",
+    "lower piece by a gap, below whole in a tile of the pyramid.",
     caption="Read with the second grid, and not without it. Above in the detailed "
-    "tiles, below in those of the second grid, each at its own scale.",
+    "tiles, below in a tile of CIP that shows the word whole, each at its own scale.",
 )
 
 # %% [markdown]
 """
-Now the control. That the second grid wins words proves little as long as it also wins words that no line cuts, since it shows everything a second time; and a model that was trained with CIP is asked here to do without. So compare it with a model of the same size that was trained as long with one grid, and with one grid of as many tiles.
+Now the control. That the second grid wins words proves little as long as it also wins words that no line cuts, since it shows everything a second time; and a model that was trained with CIP is asked here to do without. So compare it with a model of the same size that was trained as long with one grid. And compare both with one grid of as many tiles; mind that such a grid often has more tiles than the 6 which these readers know from their training.
 
 **Predict**: which of the differences stay above zero?
 """
 
 
 # %%
-def gained(than, chosen):
-    """How much more of the chosen words is read with CIP than in other ways."""
-    more = with_cip["read"].astype(float) - than["read"]
-    return course.percent(
-        bootstrap(with_cip["page"][chosen], mean(more[chosen])), points=True
-    )
+def gained(more, less, cut):
+    """How much more of all words, of the cut and of the uncut ones is read in one way."""
+    difference = more["read"].astype(float) - less["read"]
+    return [
+        bootstrap(more["page"][chosen], mean(difference[chosen]))
+        for chosen in (cut | ~cut, cut, ~cut)
+    ]
 
 
-as_many = "detailed + global, tiles of the pyramid"
 others = {
-    "this model, without the second grid": without,
-    "this model, one grid of as many tiles": of_pages("3m-long-pyramid", as_many),
-    "trained as long with one grid, reading with it": of_pages(
-        "3m-long-control", "detailed + global"
+    "the same model, detailed + global": plain,
+    "the same model, one grid of as many tiles": of_pages("3m-long-pyramid", FINER),
+    "trained as long with one grid, detailed + global": of_pages(
+        "3m-long-control", PLAIN
     ),
-    "the same, one grid of as many tiles": of_pages("3m-long-control", as_many),
+    "the same, one grid of as many tiles": of_pages("3m-long-control", FINER),
 }
-rows = [
-    [name, *(gained(each, chosen) for chosen in (mended, uncut))]
-    for name, each in others.items()
-]
-course.table(
-    ["read with CIP, minus", "words that it mends", "words that aren't cut"], rows
-)
+by_rule = {"joint": joint, "any": of_pages("3m-long-pyramid", ANY)}
+rows = []
+for rule, read_so in by_rule.items():
+    for name, other in others.items():
+        found = gained(read_so, other, cut)
+        points = (course.percent(each, points=True) for each in found)
+        rows.append([f"`{rule}` minus {name}", *points])
+course.table(["words read", "all", "cut by the detailed grid", "not cut"], rows)
 
 # %% [markdown]
 """
-Within this model the second grid wins most where it should, on the words that it mends, and it beats one grid of as many tiles. But the model that was trained as long with one coarser grid reads
-*more* than this one, on these words, too. Perhaps a small reader pays for having to learn two scales. A case that helps is not a proof that it helps on the whole.
+Within this model both rules win, most on the words that are cut, and both beat one grid of as many tiles. The third line is the question that matters. By `joint`, with which it was trained, the model reads 2.7 points more than the one that was trained as long with one grid (0.1 to 5.4). But the gain is shown on words that no line cuts (3.4, 0.4 to 6.5), and not on those that one cuts (0.7, -3.5 to 5.5). Read by `any`, which its training didn't have, it falls behind by 3.8 points.
+
+Is it worth while, then, to train with a second grid? Three pairs of models, each read as it was trained:
+"""
+
+# %%
+trained_with = {"3m-long": JOINT, "3m": ANY, "6m": ANY}
+rows, to_control = [], {}
+for size, method in trained_with.items():
+    read_so, other = (
+        of_pages(f"{size}-pyramid", method),
+        of_pages(f"{size}-control", PLAIN),
+    )
+    found = gained(read_so, other, other["cut_detailed"])
+    to_control[size] = [course.percent(each, points=True) for each in found]
+    rows.append([f"`{size}`, trained with {method}", len(other), *to_control[size]])
+course.table(["minus its control", "words", "all", "cut", "not cut"], rows)
+
+# %% [markdown]
+"""
+After three times as long a training with `joint` a little, after the short ones with `any` not. A case that helps is not a proof that it helps on the whole.
 
 ## Let a model read them
 
-The small checkpoint of this repository is a reader of rendered lower-case text with 6 million parameters, trained by us with CIP. It is not the published model. `adaptive_tiles=None` gives InternVL's tiling: detailed tiles and the global view alone.
+The small checkpoint of this repository is a reader of rendered lower-case text with 6 million parameters, trained by us with CIP by the rule `any`. It is not the published model. `adaptive_tiles=None` leaves the second grid out.
 
 **Predict**: how many of the three copies of "matter" does it read without the second grid?
 """
@@ -300,17 +300,15 @@ def read(images, **images_kwargs):
     return processor.batch_decode(sequences[:, length:], skip_special_tokens=True)
 
 
-VIEWS = {"detailed + global": {"adaptive_tiles": None}, "pyramid any": {}}
+SETTINGS = {PLAIN: {"adaptive_tiles": None}, ANY: {}}
 
 # %%
 for name, (image, _) in drawn.items():
-    without_cip, with_both = (
-        read([image], **settings)[0] for settings in VIEWS.values()
-    )
-    print(f"{name:24} without {without_cip!r:10} with CIP {with_both!r}")
+    answers = {method: read([image], **SETTINGS[method])[0] for method in SETTINGS}
+    print(f"{name:24}", answers)
 
 image, box = moved_word.draw_word("matter", SIZE, (2, 3), (1.0, 1.0), TILE, (0.5, 1.0))
-second = METHODS["pyramid any"](*image.size, TILE, None)[1]
+second = METHODS[ANY](*image.size, TILE, None)[1]
 assert second.level == ADAPTIVE_LEVEL and not is_cut(second, image.size, box)
 
 # %% [markdown]
@@ -319,7 +317,7 @@ Between two rows "matter" is misread here even with CIP, although the second gri
 
 ## One word moved across a border in small steps
 
-Words that no training has seen are moved over a line: the center of the word is at the line (0), 1/16 and 1/8 of a tile beside it (7 and 14 px), or in the middle of a tile (half a tile away). Everything else stays the same. The score is character accuracy, with the number of edits (Levenshtein's distance) that turn the answer into the word:
+24 words that no training has seen are moved over a line: the center of the word is at the line (0), 1/16 and 1/8 of a tile beside it (7 and 14 px), or in the middle of a tile (half a tile away). Everything else stays the same. As real images do, two of three images differ in shape from their grid: their sides are 3 to 5% longer or shorter than its canvas (`SCALES`). The score is character accuracy, with the number of edits (Levenshtein's distance) that turn the answer into the word:
 
 $$\text{accuracy} = \max\left(0,\; 1 - \frac{\text{edits}}{\text{letters of the word}}\right)$$
 
@@ -332,13 +330,11 @@ OFFSETS = {
     "x": (-0.5, -0.125, 0.0, 0.125, 0.5),
 }
 GRIDS = {"y": (2, 3), "x": (3, 2)}  # the line at 1 is met by moving along this axis
-words = moved_word.held_out_words(24, moved_word.SIZES[SIZE])[
-    : 12 if course.FAST else 24
-]
+words = moved_word.held_out_words(24, moved_word.SIZES[SIZE])
 print(len(words), "words:", *words)
 
 
-def move(axis, offset, settings):
+def move(axis, offset, method):
     """The answers for all words at one place."""
     center = (0.5, 1 + offset) if axis == "y" else (1 + offset, 0.5)
     scales = [moved_word.SCALES[i % 3] for i in range(len(words))]
@@ -346,16 +342,16 @@ def move(axis, offset, settings):
         place(word, GRIDS[axis], center, each)[0]
         for word, each in zip(words, scales, strict=True)
     ]
-    return read(images, **settings)
+    return read(images, **SETTINGS[method])
 
 
-moved = {
-    (axis, method, offset): move(axis, offset, settings)
+answers = {
+    (axis, method, offset): move(axis, offset, method)
     for axis, offsets in OFFSETS.items()
-    for method, settings in VIEWS.items()
+    for method in SETTINGS
     for offset in offsets
 }
-print("readings:", sum(map(len, moved.values())))
+print("readings:", sum(map(len, answers.values())))
 
 # %% [markdown]
 """
@@ -365,19 +361,23 @@ The readings of one word are not independent, so the 95% interval is drawn over 
 # %%
 from benchmarks.sawtooth.readers.scores import character_accuracy
 
+LINES = {"y": "lines between rows", "x": "lines between columns"}
+
+
+def over_words(values):
+    """The mean of one value per word, with its interval."""
+    return bootstrap(np.arange(len(words)), mean(values))
+
+
 accuracy = {
     key: np.array([character_accuracy(*pair) for pair in zip(words, each, strict=True)])
-    for key, each in moved.items()
+    for key, each in answers.items()
 }
 estimates = {
-    (axis, method): {
-        offset: bootstrap(np.arange(len(words)), mean(accuracy[axis, method, offset]))
-        for offset in OFFSETS[axis]
-    }
+    (axis, method): {x: over_words(accuracy[axis, method, x]) for x in OFFSETS[axis]}
     for axis in OFFSETS
-    for method in VIEWS
+    for method in SETTINGS
 }
-LINES = {"y": "lines between rows", "x": "lines between columns"}
 course.show(
     measured.plot_moved(LINES, estimates, of=f"n = {len(words)} words"),
     alt="Accuracy over the offset: lines between rows show a dip at the line for "
@@ -386,27 +386,27 @@ course.show(
     "the cut line. 95% intervals over words.",
 )
 
+# %% [markdown]
+"""
+The *depth* of the sawtooth is the accuracy in the middle of a tile minus that on the line:
+"""
 
 # %%
-def depth(axis, method):
-    """Accuracy in the middle of a tile minus that on the line."""
-    middle = (accuracy[axis, method, -0.5] + accuracy[axis, method, 0.5]) / 2
-    return bootstrap(np.arange(len(words)), mean(middle - accuracy[axis, method, 0.0]))
-
-
-depths = {(axis, method): depth(axis, method) for axis in "yx" for method in VIEWS}
-rows = [
-    [lines, *(course.percent(depths[axis, method], points=True) for method in VIEWS)]
-    for axis, lines in LINES.items()
-]
-course.table([f"depth, n = {len(words)} words", *VIEWS], rows)
-assert depths["y", "detailed + global"][0] > depths["x", "detailed + global"][0]
+rows, depths = [], {}
+for axis, lines in LINES.items():
+    for method in SETTINGS:
+        at = {offset: accuracy[axis, method, offset] for offset in OFFSETS[axis]}
+        depths[axis, method] = over_words((at[-0.5] + at[0.5]) / 2 - at[0.0])
+    points = (course.percent(depths[axis, method], points=True) for method in SETTINGS)
+    rows.append([lines, *points])
+course.table([f"depth, n = {len(words)} words", *SETTINGS], rows)
+assert depths["y", PLAIN][0] > depths["x", PLAIN][0]
 
 # %% [markdown]
 """
-What to look at: the dip at the line between rows, and how narrow it is. "matter" is 17 px high: with its center 7 px beside the line it is still cut, 14 px beside it is whole. The line between columns costs hardly anything. And the orange curve is about where the blue one is: with so few words, a difference between them can't be seen, and the intervals say so.
+What to look at: the dip at the line between rows, and how narrow it is. "matter" is 17 px high: with its center 7 px beside the line it is still cut, 14 px beside it is whole. The dip leans to one side, since letters sit low in their line: 7 px above, the line takes the feet of all letters off, 7 px below, no more than the tips of the tall ones (exercise 1). The line between columns costs hardly anything, although three of the five points are on it: "matter" is 82 px wide, and 14 px to the side it is still cut. And the orange curve is about where the blue one is: with so few words, a difference between them can't be seen, and the intervals say so.
 
-The benchmark read the same images, by code of its own that cuts the tiles without the processor, with the checkpoint as it was before its last training, that under compression ([05](05_scale_compression.ipynb)). Most of its stored answers have to be those of the cell above.
+The benchmark read the same images, by code of its own that cuts the tiles without the processor, with the checkpoint as it was before its last training, that under compression ([05](05_scale_compression.ipynb)). Most of its stored answers should match those of the cell above.
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -417,19 +417,19 @@ known = {
 }
 same = [
     known[key] == answer
-    for (axis, method, offset), given in moved.items()
+    for (axis, method, offset), given in answers.items()
     for word, answer in zip(words, given, strict=True)
     if (key := (method, *GRIDS[axis], axis, 1 + offset, word))
     in known  # 1/16 isn't among its steps
 ]
 print(f"{sum(same)} of {len(same)} answers are those of the benchmark")
-assert np.mean(same) > 0.75
+assert np.mean(same) > 0.7
 
 # %% [markdown]
 """
 ## What the full benchmark says
 
-24 words at 70 places each, three models of this size: one trained with plain tiling, one trained on as long with plain tiling (the control), one trained on with CIP, from which this checkpoint comes. The depth is defined as above, and every reading counts.
+24 words at 70 places each, three models of this size: `plain`, trained with one grid; `control`, trained on from it, still with one grid; `pyramid`, trained on as long with CIP by `any`, from which this checkpoint comes. The depth is defined as above, and every reading counts. The gain of CIP is the accuracy by `any` minus that by detailed + global, at the same places.
 
 **Predict**: two questions. Does every model have a sawtooth between rows? Does the second grid take it away?
 """
@@ -437,66 +437,74 @@ assert np.mean(same) > 0.75
 # %%
 from benchmarks.sawtooth.report import comparisons
 
-models = {
+sweeps = {
     name: course.result(f"sweep-6m-{name}") for name in ("plain", "control", "pyramid")
 }
-full, rows = {}, []
-for name, table in models.items():
-    for axis, lines in LINES.items():
-        part = table[(table["axis"] == axis) & (table["size"] == SIZE)]
-        found = {method: comparisons.depth(part, method) for method in VIEWS}
-        gain = comparisons.gain(part, "pyramid any", "detailed + global", at_lines=True)
-        full[name, axis] = found
-        cells = (course.percent(each, points=True) for each in (*found.values(), gain))
-        rows.append([f"{name}, {lines}", *cells])
-course.table(
-    ["model", "depth without CIP", "with CIP", "gain of CIP on the lines"], rows
-)
+
+
+def measure(table, axis, size=SIZE, method=ANY):
+    """Depth without and with CIP; what CIP gains on the lines and everywhere."""
+    part = table[(table["axis"] == axis) & (table["size"] == size)]
+    gains = (comparisons.gain(part, method, PLAIN, at_lines=at) for at in (True, False))
+    return [comparisons.depth(part, PLAIN), comparisons.depth(part, method), *gains]
+
+
+full = {
+    (name, axis): measure(table, axis)
+    for axis in LINES
+    for name, table in sweeps.items()
+}
 course.show(
     measured.plot_depths(LINES, full),
-    alt="Depth with intervals for three models: clearly above zero between rows, "
-    "near zero between columns.",
-    caption="The depth of the sawtooth in the full benchmark, 24 words, 840 readings "
-    "per point, 95% intervals over words.",
+    alt="Above, depths for three models: clearly above zero between rows, near zero "
+    "between columns. Below, gains of CIP: far below zero for plain and control, on "
+    "the lines and everywhere; about zero for pyramid.",
+    caption="Above: the depth of the sawtooth. Below: what CIP gains on the lines, and "
+    "everywhere. 24 words, 840 readings per model and way, 95% intervals over words.",
 )
+heads = ["depth without CIP", "with CIP", "gain on the lines", "gain everywhere"]
+rows = [
+    [f"{name}, {LINES[axis]}", *(course.percent(each, points=True) for each in found)]
+    for (name, axis), found in full.items()
+]
+course.table(["model", *heads], rows)
 
 # %% [markdown]
 """
 - There is a sawtooth between rows in every model: 15.1 points in `plain`, 8.3 in `control`, 13.7 in `pyramid`.
-- Between columns it is 0.7 to 1.7 points, and no interval is clear of zero.
-- CIP switched on without training makes these small readers **worse** on the lines, by 16.8 and 8.7 points.
-- Trained with CIP, the second grid changes 1.0 point on the lines between rows (-1.3 to 3.2): not shown at this size of letters.
+- Between columns it is 0.7 to 1.7 points without CIP, and no interval is clear of zero; with CIP, that of `plain` is (4.5, 0.4 to 8.5).
+- CIP by `any`, switched on without training, makes these small readers **worse**: on the lines between rows by 16.8 and 8.7 points, on those between columns by 12.4 and 7.7. It has little to do with the lines: everywhere, too, they lose, 5.3 to 10.8 points.
+- Trained with CIP, the second grid gains 1.0 point on the lines between rows (-1.3 to 3.2): not shown at this size of letters.
 
-With letters of 32 px, which stay legible in the coarser second grid, the depth is 5.0 points instead of 7.9 with CIP, the gain on the lines 3.4 (-0.1 to 7.2). These are readers of 6 million parameters; the published claim is about a model of 2 billion, and of that the benchmark says nothing. In a MiniCPM-V of the same size lines between columns cost, too, and there CIP helped after training ([07](07_other_models.ipynb)). `benchmarks/sawtooth/RESULTS.md` has all of it.
+Larger letters stay legible in the coarser second grid, and `joint` can be tried on this model, too, although it was trained with `any`. Lines between rows, once more:
 """
 
 # %%
-table = models["pyramid"]
-large = table[(table["axis"] == "y") & (table["size"] == 32)]
-for method in VIEWS:
-    print(
-        f"32 px, {method:18} depth",
-        course.percent(comparisons.depth(large, method), points=True),
-    )
-gain = comparisons.gain(large, "pyramid any", "detailed + global", at_lines=True)
-print("32 px, gain on the lines      ", course.percent(gain, points=True))
+rows = []
+for size in (SIZE, 32):
+    for method in (ANY, JOINT):
+        found = measure(sweeps["pyramid"], "y", size, method)
+        points = (course.percent(each, points=True) for each in found)
+        rows.append([f"letters of {size} px, {method}", *points])
+course.table(["`pyramid`, lines between rows", *heads], rows)
 
 # %% [markdown]
 """
+By `joint` a model that was trained with CIP does gain on the lines, 3.9 points with small letters and 5.0 with large ones. And its sawtooth isn't gone: in each line of the table the depth that remains is clear of zero. These are readers of 6 million parameters; the published claim is about a model of 2 billion, and of that the benchmark says nothing. In a MiniCPM-V of the same size lines between columns cost, too, and there CIP helped after training ([07](07_other_models.ipynb)). `benchmarks/sawtooth/RESULTS.md` has all of it.
+
 ## What the paper claims, and what was measured here
 
 The published scores are the authors'. What stands on the right is about a pretrained recognizer and small readers; none of it is about the published model.
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-control = of_pages("3m-long-control", "detailed + global")
-course.claims(*claims.of_sawtooth(readings, gained(control, mended | True)))
+course.claims(*claims.of_sawtooth(readings, to_control))
 
 # %% [markdown]
 """
 ## Common errors
 
-A setting with a typing error would be ignored by many libraries and would quietly measure something else. Here it is an error, and so is a range upside down:
+Many libraries would ignore a misspelled setting and quietly measure something else. Here it is an error, and so is a range upside down:
 """
 
 # %%
@@ -512,25 +520,21 @@ with course.expected(ValueError):
 
 ### Exercise 1
 
-The image doesn't have the size of its grid: it is 5% wider. Where is the cut line between its first two columns, in px of the image? Show that a word with its center there is cut.
+In the curve for lines between rows, 1/16 of a tile above the line is worse than 1/16 below it. Is that since one half of a letter tells more than the other? First measure how much of a word's ink is on which side of the line.
 
 <details>
 <summary>Solution</summary>
 
 ```python
-image, box = moved_word.draw_word("matter", SIZE, (3, 2), (1.05, 1.0), TILE, (1.0, 0.5))
-view = METHODS["detailed + global"](*image.size, TILE, None)[0]
-line = image.width / (
-    view.canvas[0] / TILE
-)  # the image is stretched to the canvas, and its lines with it
-print(
-    f"the line is at {line:.1f} px, the word reaches from {box[0]:.1f} to {box[2]:.1f} px"
-)
-assert (
-    box[0] < line < box[2]
-    and abs(line - 1.05 * TILE) < 0.5
-    and is_cut(view, image.size, box)
-)
+above = {}
+for offset in (-0.0625, 0.0, 0.0625):
+    images = [place(word, (2, 3), (0.5, 1 + offset))[0] for word in words]
+    ink = [255.0 - np.asarray(image.convert("L")) for image in images]
+    above[offset] = np.mean([each[:TILE].sum() / each.sum() for each in ink])
+    print(f"{offset:7} {above[offset]:4.0%} of the ink is above the line")
+# The center is that of the font's line, below which the letters reach further. Below
+# the line hardly anything is cut off, so this curve can't tell which half matters.
+assert 1 - above[-0.0625] > 3 * above[0.0625]
 ```
 
 </details>
@@ -575,7 +579,7 @@ assert cut == [True, False]  # the second grid shows it whole
 
 ## Conclusion
 
-A border between columns parts a word into two pieces that can be read; it costs our small readers little (0.7 to 1.7 points, not certain). A border between rows halves every letter and costs 8 to 15 points of character accuracy, within a few pixels of the line. A second grid shows the word whole. A pretrained recognizer then reads nearly all of the halved words. A small reader trained by us reads more words with the second grid than without, but not more than one that was trained as long with one grid; and switched on without training, CIP makes it read worse.
+A line between rows halves every letter and costs our small readers 8 to 15 points of character accuracy, within a few pixels; a line between columns costs them little (0.7 to 1.7 points, not certain). A second grid shows the word whole. A pretrained recognizer, which is told where the words are, then reads nearly all of those that a line cuts, between rows or columns. A small reader that was trained with CIP reads more words with the second grid than without. Against a model that was trained as long with one grid there is little or nothing to win: 2.7 points (0.1 to 5.4) with `joint`, after the longest training. And switched on without training, CIP makes small readers read worse, on the lines and elsewhere.
 
 Read next: [02](02_complementary_image_pyramid.ipynb) explains how the second grid is chosen, [10](10_measure.ipynb) how to measure what it gives.
 

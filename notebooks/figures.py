@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib import pyplot
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -170,19 +170,35 @@ def plot_strip(tiles, levels, columns: int = 6):
     return figure
 
 
+def distortion(size, grid) -> float:
+    """How much more a grid stretches one side of an image of `size` (width, height) than the other; 1: not at all."""
+    ratio = size[0] / size[1] * grid[1] / grid[0]
+    return max(ratio, 1 / ratio)
+
+
 def plot_grid_shapes(aspects, plans):
-    """Columns / rows of both grids over the width / height of an image; one `PyramidPlan` per aspect ratio."""
-    figure, axis = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
-    axis.plot(aspects, aspects, color=GRAY, label="the image itself")
-    for group in ("detailed", "adaptive"):
-        ratios = [plan.grid(group)[0] / plan.grid(group)[1] for plan in plans]
-        style = {"color": LEVELS[group], "linewidth": 2, "label": f"{group} grid"}
-        axis.step(aspects, ratios, where="mid", **style)
+    """Both grids, and how they distort an image, over its width / height; one `PyramidPlan` per aspect ratio."""
+    figure, axes = pyplot.subplots(
+        2, 1, figsize=(10, 5.4), sharex=True, sharey=True, layout="constrained"
+    )
+    for axis, group in zip(axes, ("detailed", "adaptive"), strict=True):
+        grids, begin = [plan.grid(group) for plan in plans], 0
+        for end in range(1, len(grids) + 1):
+            if end < len(grids) and grids[end] == grids[begin]:
+                continue
+            part = aspects[begin:end]
+            values = [distortion((aspect, 1), grids[begin]) for aspect in part]
+            axis.plot(part, values, color=LEVELS[group], linewidth=2)
+            style = {"ha": "center", "va": "bottom", "fontsize": 9}
+            middle, name = (part[0] * part[-1]) ** 0.5, "{} x {}".format(*grids[begin])
+            axis.text(middle, max(values) + 0.08, name, color=LEVELS[group], **style)
+            axis.axvline(part[0], color=GRAY, linewidth=0.5)
+            begin = end
+        axis.set_ylabel(f"distortion by\nthe {group} grid")
     ticks = [0.25, 0.5, 1, 2, 4]
-    axis.set(xscale="log", yscale="log", xlabel="width / height of the image")
-    axis.set_ylabel("columns / rows of the grid")
-    axis.set_xticks(ticks, ticks), axis.set_yticks(ticks, ticks), axis.minorticks_off()
-    axis.legend(frameon=False)
+    axes[1].set(xscale="log", ylim=(0.95, 4.2), xlim=(aspects[0], aspects[-1]))
+    axes[1].set_xticks(ticks, ticks), axes[1].minorticks_off()
+    axes[1].set_xlabel("width / height of the image")
     return figure
 
 
@@ -231,53 +247,46 @@ def plot_budgets(budgets: dict, of: str, per_tile: int = 256):
     most = max(plan.num_tiles for plan in budgets.values())
     axis.set_yticks(range(len(budgets)), list(budgets))
     axis.set(xlabel=f"tiles of {of}", xlim=(0, 1.45 * most))
+    axis.set_xticks(range(0, most + 1, 5))
     axis.invert_yaxis()
     figure.legend(frameon=False, ncols=3, loc="outside upper center")
     return figure
 
 
 def plot_places(images: dict, tile: int):
-    """Images that are a whole number of tiles large, from their titles, with gaps between their tiles."""
-    ratios = [image.width for image in images.values()]
+    """The first two tiles of images, from their titles, side by side or one above the other, with a gap."""
+    shapes = [
+        (1, 2) if image.height > image.width else (2, 1) for image in images.values()
+    ]
+    ratios = [columns for columns, _ in shapes]
     figure, axes = pyplot.subplots(
-        1, len(images), figsize=(10, 4), width_ratios=ratios, layout="constrained"
+        1, len(images), figsize=(10, 4.1), width_ratios=ratios, layout="constrained"
     )
-    for axis, (title, image) in zip(axes, images.items(), strict=True):
-        draw_tiles(axis, image, (image.width // tile, image.height // tile))
+    for axis, grid, (title, image) in zip(axes, shapes, images.items(), strict=True):
+        first = image.crop((0, 0, grid[0] * tile, grid[1] * tile))
+        draw_tiles(axis, first, grid)
+        axis.set_anchor("N")
         axis.set_title(title)
-    return figure
-
-
-def plot_pieces(pieces: list):
-    """Tiles side by side, each (title, image)."""
-    figure, axes = pyplot.subplots(
-        1, len(pieces), figsize=(10, 2.5), layout="constrained"
-    )
-    figure.get_layout_engine().set(wspace=0.08)
-    for axis, (title, tile) in zip(axes, pieces, strict=True):
-        axis.imshow(tile)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set(visible=True, color=BLUE, linewidth=2)
-        axis.set_title(title, fontsize=9)
     return figure
 
 
 def plot_words(words: list):
     """
-    Words as the tiles of two grids hold them: above in the detailed tiles, below in those of the second grid.
+    Words as the tiles of two grids hold them: above in the detailed tiles, below in those of CIP that show them whole.
 
     Args:
-        words: (word, page, its box in px, detailed view, view of the second grid) of each.
+        words: (word, page, its box in px, detailed view, view of CIP) of each.
     """
     figure, axes = pyplot.subplots(
         2, len(words), figsize=(10, 3), layout="constrained", squeeze=False
     )
+    figure.get_layout_engine().set(wspace=0.08)
     for column, (word, page, box, *views) in zip(axes.T, words, strict=True):
         column[0].set_title(word)
         for axis, view, color in zip(column, views, (BLUE, ORANGE), strict=True):
             _draw_word(axis, page, box, view, color)
     axes[0, 0].text(-0.05, 0.5, "detailed", color=BLUE, **_left_of(axes[0, 0]))
-    axes[1, 0].text(-0.05, 0.5, "second grid", color=ORANGE, **_left_of(axes[1, 0]))
+    axes[1, 0].text(-0.05, 0.5, "CIP", color=ORANGE, **_left_of(axes[1, 0]))
     return figure
 
 
@@ -410,16 +419,20 @@ def plot_doubts(written: list[str], doubts: list[float], seconds: list[str]):
 
 
 def plot_canvases(canvases: dict, tile: int):
-    """Canvases put together from tiles, from a level to an array (height, width, 3), with their cut lines."""
+    """What each group of tiles shows, from a level to its canvas (a PIL image), at one scale, a gap between tiles."""
+    gaps = [0.15 * (tile + canvas.width) for canvas in canvases.values()]
+    widths = [
+        canvas.width + gap for canvas, gap in zip(canvases.values(), gaps, strict=True)
+    ]
     figure, axes = pyplot.subplots(
-        1, len(canvases), figsize=(11, 3.6), layout="constrained"
+        1, len(canvases), figsize=(11, 4), width_ratios=widths, layout="constrained"
     )
     for axis, (group, canvas) in zip(axes, canvases.items(), strict=True):
-        height, width = canvas.shape[:2]
-        axis.imshow(canvas)
-        axis.set_title(f"{group}: {width} x {height} px", color=LEVELS[group])
-        axis.set(xticks=range(0, width + 1, tile), yticks=range(0, height + 1, tile))
-        axis.grid(color=BLACK, linewidth=0.8)
+        columns, rows = canvas.width // tile, canvas.height // tile
+        draw_tiles(axis, canvas, (columns, rows), LEVELS[group])
+        axis.set_anchor("N")
+        title = f"{group}: {columns} x {rows}\n{canvas.width} x {canvas.height} px"
+        axis.set_title(title, color=LEVELS[group], fontsize=11)
     return figure
 
 
@@ -431,33 +444,60 @@ def plot_rows_of_tokens(kinds, names: list[str]):
         kinds: (rows, tokens): 0 is padding, 1 text, 2 to 4 the levels.
         names: Of the rows.
     """
-    from matplotlib.colors import ListedColormap
-
     palette = {"padding": "#DDDDDD", "text": BLACK, **LEVELS}
-    figure, axis = pyplot.subplots(figsize=(11, 2.3), layout="constrained")
-    style = {"aspect": "auto", "interpolation": "nearest", "vmin": 0, "vmax": 4}
-    axis.imshow(kinds, cmap=ListedColormap(palette.values()), **style)
+    figure, axis = pyplot.subplots(figsize=(11, 2.6), layout="constrained")
+    for row, tokens in enumerate(kinds):
+        for kind, color in enumerate(palette.values()):
+            runs = [(place, 1) for place, each in enumerate(tokens) if each == kind]
+            axis.broken_barh(runs, (row - 0.35, 0.7), color=color, linewidth=0)
+    length = len(kinds[0])
+    axis.axvline(length, color=PURPLE, linestyle="--")
+    axis.text(length + 2, len(kinds) / 2 - 0.5, "answer", color=PURPLE, va="center")
     axis.set_yticks(range(len(names)), names)
+    axis.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, 1.07 * length))
     axis.set_xlabel("position in the row (tokens)")
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in palette.values()]
     figure.legend(handles, palette, ncols=5, loc="outside upper center", frameon=False)
     return figure
 
 
-def plot_token_maps(maps: dict, sides):
-    """Image tokens over width and height, from a title to an array (heights, widths) over `sides` in px."""
+def plot_token_maps(maps: dict, sides, rays: dict):
+    """
+    Image tokens over width and height.
+
+    Args:
+        maps: From a title to an array (heights, widths) over `sides`.
+        sides: Widths and heights in px.
+        rays: From a label to a width / height, which is drawn as a ray.
+    """
     figure, axes = pyplot.subplots(
-        1, len(maps), figsize=(11, 4.6), layout="constrained"
+        1, len(maps), figsize=(11, 4.8), layout="constrained"
     )
     ends = (sides[0], sides[-1])
     for axis, (title, tokens) in zip(axes, maps.items(), strict=True):
-        drawn = axis.imshow(
-            tokens, origin="lower", extent=(*ends, *ends), cmap="cividis"
-        )
+        ticks = sorted(set(tokens.flat))
+        if len(ticks) > 9:
+            step = 256 * 5
+            edges = ticks = list(range(0, int(tokens.max()) + step, step))
+        else:
+            between = [
+                (low + high) / 2 for low, high in zip(ticks, ticks[1:], strict=False)
+            ]
+            edges = [ticks[0] - 8, *between, ticks[-1] + 8]
+        colors = pyplot.get_cmap("cividis", len(edges) - 1)
+        style = {"norm": BoundaryNorm(edges, colors.N), "cmap": colors}
+        drawn = axis.imshow(tokens, origin="lower", extent=(*ends, *ends), **style)
         axis.set(title=title, xlabel="width of the image (px)")
         axis.set_ylabel("height of the image (px)")
-        axis.plot(ends, ends, color="white", linestyle=":")
-        figure.colorbar(drawn, ax=axis, label="image tokens", shrink=0.8)
+        for label, ratio in rays.items():
+            x = min(ends[1], ends[1] * ratio)
+            axis.plot((0, x), (0, x / ratio), color="white", linestyle=":")
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
+            place = (0.86 * x, 0.86 * x / ratio)
+            axis.text(*place, label, ha="center", va="center", fontsize=9, bbox=box)
+        axis.set(xlim=ends, ylim=ends)
+        bar = figure.colorbar(drawn, ax=axis, label="image tokens", shrink=0.8)
+        bar.set_ticks(ticks)
     return figure
 
 

@@ -2,6 +2,13 @@
 
 from matplotlib import pyplot
 
+from benchmarks.recognizer import figure as recognizer
+from benchmarks.recognizer.pages import draw_page
+from benchmarks.recognizer.reading import views_of
+from benchmarks.recognizer.scoring import share_read
+from benchmarks.sawtooth.cutting import METHODS, is_cut
+from benchmarks.sawtooth.measurements.pages import word_boxes
+from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.report.statistics import bootstrap, ratio
 from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, YELLOW, words_read
 
@@ -181,20 +188,19 @@ def plot_training(before, after):
 
 def plot_cut_words(estimates: dict, of: str):
     """Words cut by the detailed grid and by every grid, each (value, low, high), from a method to both."""
-    figure, axis = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
-    places = range(len(estimates))
-    for column, (shift, color, label) in enumerate(
-        ((-0.17, BLUE, "the detailed grid"), (0.17, BLACK, "every grid"))
-    ):
-        for place, each in zip(places, estimates.values(), strict=True):
+    figure, axis = pyplot.subplots(figsize=(9, 3.4), layout="constrained")
+    labels = ("cut by the detailed grid", "cut by every grid")
+    for column, (color, marker) in enumerate(((BLUE, "o"), (BLACK, "s"))):
+        for place, each in enumerate(estimates.values()):
             value, low, high = (100 * end for end in each[column])
-            error = {"xerr": [[value - low], [high - value]], "ecolor": GRAY}
-            text = f"cut by {label}" if place == 0 else None
-            axis.barh(place + shift, value, 0.32, color=color, label=text, **error)
-    axis.set_yticks(places, list(estimates))
+            style = {"fmt": marker, "color": color, "capsize": 3}
+            style["label"] = None if place else labels[column]
+            error = [[value - low], [high - value]]
+            axis.errorbar(value, place + 0.3 * column - 0.15, xerr=error, **style)
+    axis.set_yticks(range(len(estimates)), list(estimates))
     axis.invert_yaxis()
-    axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 68))
-    axis.legend(frameon=False)
+    axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 62))
+    axis.legend(frameon=False, loc="center right")
     return figure
 
 
@@ -239,34 +245,141 @@ def plot_moved(panels: dict, accuracies: dict, of: str):
     return figure
 
 
-def plot_depths(panels: dict, depths: dict):
+def plot_depths(panels: dict, found: dict):
     """
-    How deep the sawtooth is, a panel for each direction of the cut line.
+    How deep the sawtooth is, and what CIP gains, a column for each direction of the cut line.
 
     Args:
         panels: From a direction to its title.
-        depths: From (model, direction) to a dict from a method to an estimate.
+        found: From (model, direction) to the depth without and with CIP, and the gain on lines and everywhere.
     """
-    names = list(dict.fromkeys(name for name, _ in depths))
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(10, 3), sharey=True, sharex=True, layout="constrained"
-    )
-    for axis, (direction, title) in zip(axes, panels.items(), strict=True):
+    names = list(dict.fromkeys(name for name, _ in found))
+    size = {"figsize": (10, 5), "sharey": True, "sharex": "row"}
+    figure, axes = pyplot.subplots(2, len(panels), layout="constrained", **size)
+    ways = list(METHOD_COLORS.items())
+    gains = [("on the lines", BLACK), ("everywhere", GRAY)]
+    for column, (direction, title) in zip(axes.T, panels.items(), strict=True):
+        column[0].set_title(title)
         for row, name in enumerate(names):
-            for shift, (method, color) in zip(
-                (-0.12, 0.12), METHOD_COLORS.items(), strict=True
-            ):
-                value, low, high = (
-                    100 * end for end in depths[name, direction][method]
-                )
+            estimates = found[name, direction]
+            for place, (label, color) in enumerate(ways + gains):
+                value, low, high = (100 * end for end in estimates[place])
+                style = {"fmt": "o" if place < 3 else "s", "capsize": 3}
+                style |= {"color": color, "label": None if row else label}
+                shift = (-0.14, 0.14)[place % 2]
                 error = [[value - low], [high - value]]
-                style = {"fmt": "o", "color": color, "capsize": 3}
-                label = method if row == 0 else None
-                axis.errorbar(value, row + shift, xerr=error, label=label, **style)
-        axis.axvline(0, color=BLACK, linewidth=1)
-        axis.set(
-            title=title, xlabel="depth, points of character accuracy", ylim=(2.5, -0.5)
-        )
-    axes[0].set_yticks(range(len(names)), [f"trained: {name}" for name in names])
-    axes[1].legend(frameon=False)
+                column[place // 2].errorbar(value, row + shift, xerr=error, **style)
+        column[0].set_xlabel("depth, points of character accuracy")
+        column[1].set_xlabel("gain of CIP, points of character accuracy")
+        for axis in column:
+            axis.axvline(0, color=BLACK, linewidth=1)
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    for axis, where in zip(axes[:, 1], ("lower right", "lower left"), strict=True):
+        axis.legend(frameon=False, loc=where)
     return figure
+
+
+def cut_between_rows(words, tile: int, letters: int = 5) -> list[tuple]:
+    """
+    Those of the words on the benchmark's pages that a line between detailed tiles halves and `joint` shows whole.
+
+    Args:
+        words: Readings of pages.
+        tile: Side of a tile in px.
+        letters: The fewest letters of a word.
+
+    Returns:
+        Word, page, the word's box, the detailed tiles, and tiles of `joint` that show it whole, of each.
+    """
+    found = []
+    for number, word in words[["page", "word"]].to_numpy():
+        if len(word) < letters or not word.isalpha():
+            continue
+        page = make_page(number, tile)
+        box = left, top, _, bottom = dict(word_boxes(page))[word]
+        size = page.image.size
+        detailed, *_ = METHODS["detailed + global"](*size, tile, None)
+        views = METHODS["pyramid joint"](*size, tile, None)
+        whole = next(view for view in views if not is_cut(view, size, box))
+        if is_cut(detailed, size, (left, top, left, bottom)):
+            found.append((word, page.image, box, detailed, whole))
+    return found
+
+
+RECOGNIZER = {
+    "detailed grid alone": (GRAY, "v"),
+    "detailed + global": (BLUE, "o"),
+    "finer grid + global": (SKY, "^"),
+    "overlap + global": (PURPLE, "D"),
+    "CIP any": (ORANGE, "s"),
+    "CIP joint": (YELLOW, "P"),
+}
+
+
+def plot_recognizer(readings):
+    """A halved word in both grids, and the words read over how near to their middle a line between rows runs."""
+    figure = pyplot.figure(figsize=(10.5, 4.4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 2.3])
+    row = recognizer.example(readings)
+    page = draw_page(row["page"])
+    (word,) = (
+        each
+        for each in page.words
+        if each.text == row["text"] and each.depth == row["depth"]
+    )
+    titles = {
+        "detailed": (BLUE, "in the detailed grid"),
+        "second": (ORANGE, "in the second grid"),
+    }
+    for axis, (name, (color, title)) in zip(
+        left.subplots(2, 1, height_ratios=[1.4, 1]), titles.items(), strict=True
+    ):
+        parts = recognizer.shown(page.image, views_of(page.image.size)[name], word.box)
+        _draw_parts(axis, parts, row[name].split("  "), color)
+        axis.set_title(title, color=color, loc="left", fontsize=11)
+    axis, halved = right.subplots(), readings[readings["kind"] == "row"]
+    ends, labels = (0, 0.15, 0.3, 0.51), []
+    for place, (low, high) in enumerate(zip(ends, ends[1:], strict=False)):
+        some = halved[(halved["depth"] >= low) & (halved["depth"] < high)]
+        labels.append(
+            f"{100 * low:.0f} to {100 * min(high, 0.5):.0f}%\n(n = {len(some)})"
+        )
+        for number, (method, (color, marker)) in enumerate(RECOGNIZER.items()):
+            estimate = [tuple(100 * end for end in share_read(some, method))]
+            style = {
+                "color": color,
+                "marker": marker,
+                "label": None if place else method,
+            }
+            _estimates(axis, [place + 0.11 * (number - 2.5)], estimate, **style)
+    axis.set(ylim=(35, 102), xlim=(-0.5, 2.5), ylabel="words read, %")
+    axis.set_xticks(range(len(labels)), labels)
+    axis.set_xlabel("the line's distance from the word's nearer edge, % of its height")
+    axis.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def _draw_parts(axis, parts, answers: list[str], color: str) -> None:
+    """Parts of a word below each other, and what was read of each."""
+    top, gap = 0, 6
+    for part, answer in zip(parts, answers, strict=True):
+        bottom = top + part.height
+        axis.imshow(part, extent=(0, part.width, bottom, top), interpolation="nearest")
+        frame = {"fill": False, "edgecolor": color, "linewidth": 2, "clip_on": False}
+        axis.add_patch(pyplot.Rectangle((0, top), part.width, part.height, **frame))
+        axis.text(
+            1.06 * part.width,
+            (top + bottom) / 2,
+            f"“{answer}”",
+            color=color,
+            va="center",
+        )
+        top = bottom + gap
+    axis.set(
+        xlim=(-1, 1.75 * parts[0].width),
+        ylim=(top - gap + 1, -1),
+        aspect="equal",
+        anchor="NW",
+    )
+    axis.set_axis_off()
