@@ -188,8 +188,8 @@ def block_curves(block: list, stored, axis: str) -> dict:
     Places along an axis and mean accuracies there, for `plot_block`.
 
     Args:
-        block: Readings made just now (`WordReading`).
-        stored: The table of the stored readings of the same block.
+        block: Readings of `minimonkey-tiny`, made just now (`WordReading`).
+        stored: The table of the stored readings of the same block by `6m-pyramid`.
         axis: "x" or "y".
     """
     found = {}
@@ -200,11 +200,14 @@ def block_curves(block: list, stored, axis: str) -> dict:
     places = sorted(found)
     means = stored[stored["axis"] == axis].groupby("position")["accuracy"].mean()
     return {
-        f"read just now, {len({reading.word for reading in block})} words": (
+        f"read just now: minimonkey-tiny, {len({each.word for each in block})} words": (
             places,
             [np.mean(found[place]) for place in places],
         ),
-        f"stored, {stored['word'].nunique()} words": (list(means.index), list(means)),
+        f"stored: 6m-pyramid, {stored['word'].nunique()} words": (
+            list(means.index),
+            list(means),
+        ),
     }
 
 
@@ -219,15 +222,16 @@ def plot_block(panels: dict):
         1, 2, figsize=(10, 3.6), sharey=True, layout="constrained"
     )
     for axis, (lines, curves) in zip(axes, panels.items(), strict=True):
-        styles = zip(curves.items(), ("o--", "o-"), (PURPLE, BLACK), strict=True)
+        styles = zip(curves.items(), ("s-", "o-"), (PURPLE, BLACK), strict=True)
         for (label, (places, accuracies)), style, color in styles:
             axis.plot(
                 places, 100 * np.array(accuracies), style, color=color, label=label
             )
-        axis.axvline(1, color=GRAY, linestyle="--", linewidth=1)
+        axis.axvline(1, color=GRAY, linestyle=":", label="cut line")
         axis.set(title=f"line between {lines}", xlabel="center of the word, tiles")
     axes[0].set_ylabel("character accuracy, %")
-    axes[1].legend(frameon=False, loc="lower center")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -238,7 +242,7 @@ def plot_resamples(statistics: dict):
     Args:
         statistics: From a name to a dict from what was drawn to the values, in points.
     """
-    size = {"figsize": (10, 3.4), "layout": "constrained"}
+    size = {"figsize": (10, 3.6), "sharey": True, "layout": "constrained"}
     figure, axes = pyplot.subplots(1, len(statistics), **size)
     for axis, (name, drawn) in zip(axes, statistics.items(), strict=True):
         every = np.concatenate(list(drawn.values()))
@@ -249,30 +253,43 @@ def plot_resamples(statistics: dict):
             for limit in np.percentile(values, [2.5, 97.5]):
                 axis.axvline(limit, color=color, linewidth=1.5)
         axis.set(title=name, xlabel="points of character accuracy")
-        axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
     axes[0].set_ylabel("resamples of 2,000")
-    axes[0].legend(edgecolor="none", framealpha=1, loc="upper right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
     return figure
 
 
-def plot_differences(estimates: dict, unit: str, groups: dict | None = None):
+def plot_comparisons(found: dict, unit: str):
     """
-    Differences with their intervals, one a line.
+    Differences with their intervals, a panel for each comparison, a line for each model, a color for each rule.
 
     Args:
-        estimates: From a label to a difference and both ends of its interval, between -1 and 1.
+        found: From a comparison to a dict from (model, rule) to a difference and both ends of its interval.
         unit: Of the axis.
-        groups: From a label to a color; black by default.
     """
-    figure, axis = _panel(9.5, 0.7 + 0.5 * len(estimates))
-    for place, (label, estimate) in enumerate(estimates.items()):
-        middle, low, high = (100 * value for value in estimate)
-        color = (groups or {}).get(label, BLACK)
-        spread = [[middle - low], [high - middle]]
-        axis.errorbar(middle, place, xerr=spread, fmt="o", color=color, capsize=4)
-    axis.axvline(0, color=BLACK, linewidth=1)
-    axis.set(yticks=range(len(estimates)), yticklabels=list(estimates), xlabel=unit)
-    axis.set_ylim(len(estimates) - 0.5, -0.5)
+    first = next(iter(found.values()))
+    models, rules = (list(dict.fromkeys(names)) for names in zip(*first, strict=True))
+    size = {"figsize": (10, 3.3), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(found), sharex=True, sharey=True, **size)
+    for axis, (name, estimates) in zip(axes, found.items(), strict=True):
+        for (model, rule), estimate in estimates.items():
+            middle, low, high = (100 * value for value in estimate)
+            color, marker, shift = ((PURPLE, "o", -0.12), (BLACK, "s", 0.12))[
+                rules.index(rule)
+            ]
+            style = {"fmt": marker, "color": color, "capsize": 4}
+            label = rule if model == models[0] else None
+            place, spread = (
+                models.index(model) + shift,
+                [[middle - low], [high - middle]],
+            )
+            axis.errorbar(middle, place, xerr=spread, label=label, **style)
+        axis.axvline(0, color=BLACK, linewidth=1)
+        axis.set(title=f"minus {name}", xlabel=unit)
+    axes[0].set(yticks=range(len(models)), yticklabels=models)
+    axes[0].set_ylim(len(models) - 0.5, -0.5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -304,10 +321,12 @@ def plot_kinds(methods: dict):
 def plot_scores(wrong: list[int], scores: dict):
     """Scores over the number of wrong letters; `scores` are from a label to values between 0 and 1."""
     figure, axis = _panel(9, 3.6)
-    for (label, values), color, style in zip(
-        scores.items(), (BLACK, SKY, YELLOW), ("o-", "s-", "^--"), strict=True
+    styles = (BLACK, "o-", 5, 11), (SKY, "s-", 2, 6), (YELLOW, "^--", 2, 6)
+    for (label, values), (color, style, width, marker) in zip(
+        scores.items(), styles, strict=True
     ):
-        axis.plot(wrong, values, style, color=color, label=label)
+        shape = {"color": color, "linewidth": width, "markersize": marker}
+        axis.plot(wrong, values, style, label=label, **shape)
     axis.set(xlabel=f"wrong letters of {wrong[-1]}", ylabel="score", xticks=list(wrong))
     axis.legend(frameon=False)
     return figure
