@@ -11,16 +11,16 @@ def _panel(width: float, height: float):
     return pyplot.subplots(figsize=(width, height), layout="constrained")
 
 
-def plot_prompts(tokens: dict, tiles: list[int]):
+def plot_prompts(tokens: dict, prompts: list[str]):
     """
     Lengths of prompts by level, with the half of the detailed tokens that compression takes out.
 
     Args:
         tokens: From "text" and the levels to a count per prompt.
-        tiles: Of the prompts.
+        prompts: What stands under each bar.
     """
     figure, axis = _panel(9, 4.4)
-    places, top = np.arange(len(tiles)), np.zeros(len(tiles))
+    places, top = np.arange(len(prompts)), np.zeros(len(prompts))
     for kind, counts in tokens.items():
         axis.bar(
             places, counts, 0.6, bottom=top, color=LEVELS.get(kind, GRAY), label=kind
@@ -33,11 +33,13 @@ def plot_prompts(tokens: dict, tiles: list[int]):
         half,
         0.6,
         bottom=top - half,
-        label="leaves with keep_ratio 0.5",
+        label="detailed, dropped with keep_ratio 0.5",
         **hatched,
     )
-    axis.set(xlabel="tiles of the image", ylabel="tokens of the prompt")
-    axis.set_xticks(places, tiles)
+    axis.axhline(8192, color=BLACK, linestyle="--", label="8k context")
+    axis.set(xlabel="tiles, size of the image in px, setting")
+    axis.set(ylabel="tokens of the prompt", ylim=(0, 11500))
+    axis.set_xticks(places, prompts)
     axis.legend(frameon=False, reverse=True)
     return figure
 
@@ -47,15 +49,14 @@ def plot_turns(caches: dict):
     The cache after each turn of a chat.
 
     Args:
-        caches: From a `keep_ratio` to the slots of the cache, one number per turn.
+        caches: From a `keep_ratio` to the tokens in the cache, one number per turn.
     """
     figure, axis = _panel(8, 3.6)
     for (ratio, slots), color in zip(caches.items(), (BLACK, PURPLE), strict=True):
         turns = range(1, len(slots) + 1)
         axis.plot(turns, slots, "o-", color=color, label=f"keep_ratio {ratio}")
-    axis.set(
-        xlabel="turn", ylabel="slots of the cache", ylim=(0, None), xticks=list(turns)
-    )
+    axis.set(xlabel="turn", ylabel="tokens in the cache")
+    axis.set(ylim=(0, None), xticks=list(turns))
     axis.legend(frameon=False, loc="lower right")
     return figure
 
@@ -85,6 +86,10 @@ def plot_growth(tokens: list[int], lines: dict):
         axis.loglog(
             tokens, np.array(sizes) / 2**20, color=color, marker=marker, label=label
         )
+        slope = np.log(sizes[-1] / sizes[0]) / np.log(tokens[-1] / tokens[0])
+        middle = np.sqrt(tokens[1] * tokens[2]), np.sqrt(sizes[1] * sizes[2]) / 2**20
+        style = {"textcoords": "offset points", "color": color, "ha": "left"}
+        axis.annotate(f"slope {slope:.2f}", middle, (8, -16), **style)
     axis.set(
         xlabel="tokens of the prompt", ylabel="MiB", xticks=tokens, xticklabels=tokens
     )
@@ -94,27 +99,39 @@ def plot_growth(tokens: list[int], lines: dict):
 
 
 def plot_pages(cells: list[dict]):
-    """Pages a minute by batch size, of both engines with all tokens and half of the detailed ones (`pages.json`)."""
-    figure, axis = _panel(9, 4.2)
+    """
+    Two engines with all tokens and half of the detailed ones (`pages.json`) by batch size: pages a minute, and the
+    share of the time of `generate` with all tokens in the same round, with quartiles.
+    """
+    figure, (speeds, shares) = pyplot.subplots(
+        1, 2, figsize=(10, 4.2), layout="constrained"
+    )
     styles = {
         "transformers 1.0": ("generate, all tokens", BLACK, "o-"),
-        "transformers 0.5": ("generate, keep_ratio 0.5", BLACK, "o--"),
+        "transformers 0.5": ("generate, keep_ratio 0.5", BLACK, "o:"),
         "vllm 1.0": ("vLLM, all tokens", PURPLE, "s-"),
-        "vllm 0.5": ("vLLM, keep_ratio 0.5", PURPLE, "s--"),
+        "vllm 0.5": ("vLLM, keep_ratio 0.5", PURPLE, "s:"),
     }
+    places = np.arange(len(cells))
     sizes = [cell["batch_size"] for cell in cells]
-    for name, (label, color, style) in styles.items():
-        speeds = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
-        axis.semilogx(sizes, speeds, style, color=color, label=label)
-    axis.set(
-        xlabel="pages at once",
-        ylabel="pages a minute",
-        ylim=(0, None),
-        xticks=sizes,
-        xticklabels=sizes,
-    )
-    axis.minorticks_off()
-    axis.legend(frameon=False, loc="lower right")
+    for number, (name, (label, color, style)) in enumerate(styles.items()):
+        pages = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
+        speeds.plot(places, pages, style, color=color, label=label)
+        if number:  # the others against the first one
+            found = [cell["ratio"][name] for cell in cells]
+            middle = np.array([each["median"] for each in found])
+            ends = [[e[f"{end}_quartile"] for e in found] for end in ("lower", "upper")]
+            spread = np.abs(np.array(ends) - middle)
+            shift = 0.14 * (number - 2)
+            shares.errorbar(
+                places + shift, middle, spread, fmt=style, color=color, capsize=4
+            )
+    shares.axhline(1, color=BLACK)
+    speeds.set(ylabel="pages a minute", ylim=(0, None))
+    shares.set_ylabel("share of the time of generate, all tokens")
+    for axis in (speeds, shares):
+        axis.set(xlabel="pages at once", xticks=places, xticklabels=sizes)
+    speeds.legend(frameon=False, loc="lower right")
     return figure
 
 
@@ -452,31 +469,34 @@ def plot_families(accuracies: dict, trainings: dict):
     return figure
 
 
-def plot_heads(before: list[str], after: list[str]):
+def plot_heads(fused: list[str], rows: int):
     """
-    Rows of a matrix by head, before and after they are sorted; "" is a gap.
+    Heads of one matrix, and below them the three matrices that they are sorted into, each with its own row numbers.
 
     Args:
-        before, after: Names of heads such as "q0", "k0" and "v0".
+        fused: Names of heads such as "q0", "k0" and "v0", in the order of the one matrix.
+        rows: Of a head.
     """
-    figure, axis = _panel(9, 3.4)
+    figure, axis = _panel(9, 3.2)
     colors = {"q": SKY, "k": YELLOW, "v": PURPLE}
-    for row, order in ((1, before), (0, after)):
-        for place, head in enumerate(order):
-            if head:
-                style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
-                axis.barh(row, 1, left=place, **style)
-                axis.text(place + 0.5, row, head, ha="center", va="center", fontsize=13)
-    for name in "qkv":
-        start = next(place for place, head in enumerate(after) if head.startswith(name))
-        axis.text(start, -0.42, f"{name}_proj", fontsize=12)
-    axis.set(
-        yticks=(1, 0), yticklabels=("wqkv", "converted"), xlabel="rows, in heads of 16"
-    )
-    axis.set(ylim=(-0.6, 1.4), xlim=(0, len(after) + 0.1))
-    half = len(before) // 2
-    for group, start in enumerate((0, half)):
-        axis.text(start, 1.27, f"group of key-value head {group}", fontsize=11)
+
+    def draw(heads, left, height, title):
+        for number, head in enumerate(heads):
+            style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
+            axis.barh(height, 1, left=left + number, **style)
+            text = f"{head}\n{number * rows}-{(number + 1) * rows - 1}"
+            place = left + number + 0.5, height
+            axis.text(*place, text, ha="center", va="center", fontsize=10.5)
+        axis.text(left, height + 0.29, title, fontsize=12)
+
+    draw(fused, 0.7, 1, "wqkv, one matrix")
+    left = 0
+    for kind in "qkv":
+        heads = sorted(head for head in fused if head[0] == kind)
+        draw(heads, left, 0, f"{kind}_proj")
+        left += len(heads) + 0.7
+    axis.set(ylim=(-0.3, 1.5), xlim=(-0.1, left))
+    axis.set_axis_off()
     return figure
 
 
@@ -495,25 +515,27 @@ def plot_added_memory(ways: dict, checkpoint: float):
 
 def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
     """
-    What checkpoints take, stacked: weights, and cache and work on top of them.
+    What checkpoints take, stacked: weights, and cache and work on top of them; the large ones in a panel of their own.
 
     Args:
         weights: From a format of numbers to GiB, one per checkpoint.
         work: GiB of cache and work, one per checkpoint.
-        names: Of the checkpoints.
+        names: Of the checkpoints, by size.
         card: GiB, a dashed line.
     """
-    figure, axis = _panel(10, 4.8)
-    places = np.arange(len(names))
-    for shift, ((kind, sizes), color) in enumerate(
-        zip(weights.items(), (PURPLE, SKY, YELLOW), strict=True)
-    ):
-        left = places + 0.27 * (shift - 1)
-        axis.bar(left, sizes, 0.25, color=color, label=kind)
-        rest = axis.bar(left, work, 0.25, bottom=sizes, color=GRAY)
-    rest.set_label("cache and work")
-    axis.axhline(card, color=BLACK, linestyle="--")
-    axis.set(yscale="log", ylim=(1, 200), ylabel=f"GiB (dashed: {card})", xticks=places)
-    axis.set_xticklabels(names)
-    axis.legend(frameon=False, loc="upper left")
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 4.2), layout="constrained", width_ratios=(4, 3)
+    )
+    small = sum(size < card for size in next(iter(weights.values())))
+    for axis, part in zip(axes, (slice(small), slice(small, None)), strict=True):
+        places = np.arange(len(names[part]))
+        styles = zip(weights.items(), (PURPLE, SKY, YELLOW), (-1, 0, 1), strict=True)
+        for (kind, sizes), color, shift in styles:
+            left = places + 0.27 * shift
+            axis.bar(left, sizes[part], 0.25, color=color, label=kind)
+            rest = axis.bar(left, work[part], 0.25, bottom=sizes[part], color=GRAY)
+        rest.set_label("cache and work")
+        axis.axhline(card, color=BLACK, linestyle="--", label=f"{card} GiB")
+        axis.set(xticks=places, xticklabels=names[part], ylabel="GiB")
+    axes[1].legend(frameon=False, loc="upper left")
     return figure
