@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import pyplot
 
 from benchmarks.sawtooth.readers.scores import character_accuracy
-from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
+from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
 
 
 def _panel(width: float, height: float):
@@ -439,33 +439,53 @@ def plot_answers(page, answers: dict, right: tuple[str, str]):
     return figure
 
 
-def plot_families(accuracies: dict, trainings: dict):
+def plot_gains(gains: dict, trainings: dict):
     """
-    Accuracy with and without a second grid, one panel per family.
+    What a second grid gains, one panel per family.
 
     Args:
-        accuracies: From a family to a dict from (training, label) to an accuracy and both ends of its interval.
+        gains: From a family's name to a dict from (training, where) to a gain and both ends of its interval.
         trainings: From a training to how the axis names it.
     """
-    size = {"figsize": (10, 3.6), "sharey": True, "layout": "constrained"}
-    figure, axes = pyplot.subplots(1, len(accuracies), **size)
-    for axis, (family, found) in zip(axes, accuracies.items(), strict=True):
-        labels = list(dict.fromkeys(label for _, label in found))
-        for place, training in enumerate(trainings):
-            for label, shift, color in zip(
-                labels, (-0.1, 0.1), (BLUE, ORANGE), strict=True
-            ):
-                middle, low, high = (100 * value for value in found[training, label])
-                spread = [[middle - low], [high - middle]]
-                style = {"fmt": "o", "color": color, "capsize": 4}
-                name = label if place == 0 else None
-                axis.errorbar(place + shift, middle, yerr=spread, label=name, **style)
-        axis.set(
-            title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5), ylim=(0, 100)
-        )
+    size = {"figsize": (10, 3.8), "sharey": True, "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(gains), **size)
+    for axis, (family, found) in zip(axes, gains.items(), strict=True):
+        for (training, where), estimate in found.items():
+            middle, low, high = (100 * value for value in estimate)
+            everywhere = where == "everywhere"
+            style = {"fmt": "o", "color": PURPLE} if everywhere else {"fmt": "s"}
+            style = {"color": BLACK, "capsize": 4} | style
+            place = list(trainings).index(training) + (-0.1 if everywhere else 0.1)
+            label = where if training == next(iter(trainings)) else None
+            spread = [[middle - low], [high - middle]]
+            axis.errorbar(place, middle, yerr=spread, label=label, **style)
+        axis.axhline(0, color=BLACK, linewidth=1)
+        axis.set(title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5))
         axis.set_xticklabels(trainings.values())
-    axes[0].set_ylabel("character accuracy, %")
-    axes[0].legend(frameon=False, loc="lower left", title="second grid")
+    axes[0].set_ylabel("gain by CIP, points of\ncharacter accuracy")
+    axes[0].legend(frameon=False, loc="lower right")
+    return figure
+
+
+def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
+    """The page under its own grid, under the second one, and under the lines of both; grids are columns and rows."""
+    figure, axes = pyplot.subplots(1, 3, figsize=(10, 2.9), layout="constrained")
+    names = {"detailed": own, "adaptive": second}
+    panels = {
+        f"own grid, {own[0]} x {own[1]}": ["detailed"],
+        f"second grid, {second[0]} x {second[1]}": ["adaptive"],
+        "lines of both": list(names),
+    }
+    for axis, (title, shown) in zip(axes, panels.items(), strict=True):
+        axis.imshow(page)
+        axis.set(xticks=[], yticks=[], title=title)
+        for name in shown:
+            columns, rows = names[name]
+            style = {"color": LEVELS[name], "linewidth": 4 if name == "detailed" else 2}
+            for column in range(1, columns):
+                axis.axvline(page.width * column / columns, **style)
+            for row in range(1, rows):
+                axis.axhline(page.height * row / rows, **style)
     return figure
 
 
