@@ -75,6 +75,8 @@ print(f"{len(published)} tensors, language model {kind}, {layers} layers")
 
 # %% [markdown]
 """
+(`template` names the format of the prompt, `downsample_ratio` 0.5 joins 2 x 2 patches into one token, and `select_layer` -1 takes the last layer of the vision tower.)
+
 None of these: safetensors files hold tensors only. Python files and pickles (`*.bin`) could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
 
 ## Convert
@@ -508,8 +510,7 @@ assert helped == ["8B"]
 
 ## Conclusion
 
-One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers
-of the published code come out id by id, and `--reverse` leads back bit for bit. What nobody has seen yet is the published weights themselves in this code: the first one to run them should use `--verify` and the benchmarks.
+One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back bit for bit. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
 
 Read next: [07 Other models](07_other_models.ipynb); `benchmarks/conversion/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md) have the numbers.
 

@@ -77,6 +77,7 @@ style = {"fill": "black", "font": load_font("DejaVuSans", 27), "anchor": "mm"}
 for line, height in zip(lines, (30, 84, 140, 194), strict=True):
     ImageDraw.Draw(page).text((168, height), line, **style)
 
+# %%
 own = {family: family_processor(family) for family in FAMILIES}
 cip = {}
 for family, processor in own.items():
@@ -271,6 +272,7 @@ def slices(inputs):
     return found
 
 
+# %%
 found = slices(after["minicpmv"])
 print([tuple(each.shape[1:]) for each in found])
 grids = {"InternVL": (2 * 112, 2 * 112), "MiniCPM-V": (2 * 140, 2 * 84)}

@@ -275,7 +275,7 @@ They don't.
 - *Control*: with `joint` no gain is shown in two of three models, and barely in one, where the interval begins at 0.1 points. The published `any` is worse in two of three.
 - *Finer grid*: both rules read far more. But these readers were trained on up to six detailed tiles, and a grid of as many tiles as the pyramid often has more: no control was trained on it.
 
-The intervals are drawn over pages: they say how far other pages would move a figure, not how far another training would. Every model was trained once, from one seed, and how much two trainings differ was not measured. So the answer to "does training with CIP pay?" is: not shown for these small readers. And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
+The intervals are drawn over pages: they say how far other pages would move a figure, not how far another training would. Every model was trained once, from one seed, and how much two trainings differ was not measured. So the answer to "does training with CIP pay?" is, for these small readers: with `joint` not shown in two and barely in one, with `any` no. And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
 """
 
 # %%
@@ -580,7 +580,7 @@ print(len(answer), "characters, a point for every number: report the mean length
 A number means something together with what was averaged, over how many independent observations, against what, and by whose rule.
 
 - The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in.
-- A model that is trained with a second grid reads less without it. That it is better than a control trained as long is not shown: `joint` is not shown to gain in two of three models and gains barely in one, the published `any` is worse in two of three, and each was trained once.
+- A model that is trained with a second grid reads less without it. Against a control that was trained as long, `joint` shows no gain in two of three models and barely one in the third; the published `any` is worse in two of three. Each was trained once.
 - The second grid mends the cut words for a pretrained recognizer that is told where they are; overlapping tiles do as well there. For the small reader above, a gain on the lines is not shown.
 - Against one finer grid of as many tiles the second grid reads more words on pages, and fewer of the words that the first grid cuts. No reader was trained on the finer grid.
 - The published scores are the authors', and were not measured here.
