@@ -63,6 +63,7 @@ model = model.float().eval()
 page = Image.open(course.PAGE)
 
 
+# %%
 def ask(images, **options):
     """The inputs for "Read the text." about each of the images, as one batch."""
     chats = []
@@ -171,10 +172,8 @@ kib = bytes_per_token(published.config.text_config, 2) / 1024
 print(f"{kib:.0f} KiB a token")
 for ratio in ("1.0", "0.5"):
     tokens = memory["prefill"]["33"][ratio]["tokens"] + 100
-    size = tokens * kib / 1024**2
-    print(
-        f"keep_ratio {ratio}: {tokens:,} tokens, {size:.2f} GiB, {16 // size:.0f} fit"
-    )
+    gib = tokens * kib / 1024**2
+    print(f"keep_ratio {ratio}: {tokens:,} tokens, {gib:.2f} GiB, {16 // gib:.0f} fit")
 
 # %% [markdown]
 """
@@ -575,16 +574,16 @@ changed.config.scale_compression_config.keep_ratio = 0.5
 changed.save_pretrained(folder / "compressing")
 loaded = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "compressing")
 output = loaded.eval().generate(**inputs, max_new_tokens=1, return_dict_in_generate=True)
-cache = output.past_key_values
-print(cache.get_seq_length(), "slots instead of", length)
-assert cache.get_seq_length() == length - detailed // 2
+slots = output.past_key_values.get_seq_length()
+print(slots, "slots instead of", length)
+assert slots == length - detailed // 2
 ```
 
 </details>
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression always makes the cache smaller, and the first token comes sooner only if the language model is deep and the prompt long; the vision tower gains nothing. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression always makes the cache smaller. The first token comes sooner only if the language model is deep and the prompt long, and the vision tower gains nothing. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [start again](00_ask_an_image.ipynb) with your own images.
 

@@ -38,9 +38,9 @@ def plot_prompts(tokens: dict, prompts: list[str]):
     )
     axis.axhline(8192, color=BLACK, linestyle="--", label="8k context")
     axis.set(xlabel="tiles, size of the image in px, setting")
-    axis.set(ylabel="tokens of the prompt", ylim=(0, 11500))
+    axis.set(ylabel="tokens of the prompt", ylim=(0, 9500))
     axis.set_xticks(places, prompts)
-    axis.legend(frameon=False, reverse=True)
+    axis.legend(edgecolor="none", framealpha=1, loc="upper left", reverse=True)
     return figure
 
 
