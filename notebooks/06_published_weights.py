@@ -75,7 +75,9 @@ print(f"{len(published)} tensors, language model {kind}, {layers} layers")
 
 # %% [markdown]
 """
-None of these: safetensors hold numbers only. Python files and pickles (`*.bin`) could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
+(`template` names the format of the prompt, `downsample_ratio` 0.5 joins 2 x 2 patches into one token, and `select_layer` -1 takes the last layer of the vision tower.)
+
+None of these: safetensors files hold tensors only. Python files and pickles (`*.bin`) could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
 
 ## Convert
 
@@ -83,7 +85,7 @@ On the command line, where the first argument is a folder or the id of a reposit
 
     convert_minimonkey_weights_to_hf mx262/MiniMonkey minimonkey-2b --verify
 
-and in Python, `convert`. `verify=True` loads source and result one after the other and compares their logits for a drawn image.
+and in Python, `convert`. `verify=True` loads source and result one after the other and compares their logits for a drawn image. Both ways share the code that maps names and layouts, so `verify` proves that the weights were written and are read back as meant. That the mapping itself is right, only the recorded cases below can say.
 
 **Predict**: what has to be in the new folder so that `from_pretrained` works where this project is not installed?
 """
@@ -101,7 +103,7 @@ print(*sorted(path.name for path in (folder / "ours").iterdir()), sep=", ")
 
 # %% [markdown]
 """
-Weights, tokenizer, settings of the processor, chat template and the code. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end.
+Weights, tokenizer, settings of the processor, chat template and the code. The first line is what `verify` returns for the written folder: a checksum of the logits behind the prompt, and the answer, noise here. On one machine equal weights give an equal checksum. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end.
 
 ## What became of the names
 
@@ -138,7 +140,7 @@ for tensors in (published, converted):
 
 # %% [markdown]
 r"""
-None. InternLM2 is a Llama with other names: `w1` is the gate, `w3` goes up, `w2` down. There are more tensors afterwards, and not one number more.
+None. InternLM2 is a Llama with other names: `w1` is the gate, `w3` goes up, `w2` down. There are 16 tensors more afterwards, and not a single number more: what was one matrix of queries, keys and values is three. That makes 2 more in each of the 4 layers of the language model, and 4 more in each of the 2 layers of the vision tower, where the biases are split, too.
 
 ## The one layout that is easy to get wrong
 
@@ -156,12 +158,12 @@ and its value $d$ rows further on.
 import course_plots
 
 heads = ["q0", "q1", "k0", "v0", "q2", "q3", "k1", "v1"]
-after = ["q0", "q1", "q2", "q3", "", "k0", "k1", "", "v0", "v1"]
 course.show(
-    course_plots.plot_heads(heads, after),
+    course_plots.plot_heads(heads, rows=16),
     alt="Above, the rows of wqkv in two groups q q k v; below, the same heads sorted "
-    "into q_proj, k_proj and v_proj.",
-    caption="Rows of wqkv by head, before and after.",
+    "into q_proj, k_proj and v_proj, each with rows from 0.",
+    caption="Heads and their rows, in the one matrix and in the three. Find k0 and k1 "
+    "in both.",
 )
 
 # %%
@@ -177,9 +179,11 @@ print("wqkv", tuple(wqkv.shape), "-> q, k, v as drawn, bit for bit")
 
 # %% [markdown]
 """
+In rows 32 to 47 and 96 to 111.
+
 ## Does it compute what the published code computes?
 
-For every recorded case there are the inputs, and the 16 ids that the published code wrote greedily, at temperature zero. Both language model families of the recordings, InternLM2 and Qwen2.
+For every recorded case there are the inputs, the logits of the published code, and the 16 ids that it wrote greedily, at temperature zero. The recordings are of two families of language models, InternLM2 and Qwen2. Here the *converted folders* have to give the same, so this is the check of the mapping.
 
 **Predict**: with random weights, how many of the ids would agree if one layout were wrong?
 """
@@ -206,10 +210,17 @@ def agree(ids, others):
     return sum(a == b for a, b in zip(ids, others, strict=True))
 
 
+# %%
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+
+
 def recorded(family):
     """For each case: ids of both codes, and the largest difference of their logits."""
-    place = golden / "model" / family
-    model = load_original(place / "checkpoint", attn_implementation="eager")
+    place, target = golden / "model" / family, folder / f"recorded-{family}"
+    convert(place / "checkpoint", target)
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(
+        target, attn_implementation="eager"
+    )
     for case in CASES[:3] if course.FAST else CASES:
         inputs, truth = read_truth(place, case)
         with torch.no_grad():
@@ -221,19 +232,18 @@ def recorded(family):
 rows = []
 for family in ("internlm2", "qwen2"):
     for name, ours, theirs, difference in recorded(family):
-        rows.append(
-            [f"{family}, {name}", f"{agree(ours, theirs)} of 16", f"{difference:.0e}"]
-        )
+        right = f"{agree(ours, theirs)} of 16"
+        rows.append([f"{family}, {name}", right, f"{difference:.0e}"])
         assert ours == theirs and difference < 2e-3
-course.table(["recorded case", "equal ids", "logits within"], rows)
+course.table(["recorded case", "equal ids", "largest difference of logits"], rows)
 
 # %% [markdown]
 """
-All of them (the tolerance for the logits is 2e-3 over whole models in float32; the ids are exact). `FAST=0` runs all five cases of each. What a wrong layout does is exercise 1.
+All of them, id by id, in three of the five recorded cases of each family (with the environment variable `FAST=0` set before the notebook starts, in all five). The logits may differ by 2e-3 over whole models in float32. With one wrong layout none agrees: exercise 1.
 
 ## And back, bit for bit
 
-A model that was fine-tuned here can return to the published harnesses: `revert`, or `--reverse` on the command line.
+A model that was fine-tuned here can return to the authors' code and what works with it, such as programs that score benchmarks ([10 Measure](10_measure.ipynb)): `revert`, or `--reverse` on the command line.
 
 **Predict**: is the file the same, byte by byte, or only its tensors?
 """
@@ -268,7 +278,7 @@ The tensors are: every name, every bit. The file is not, since its header lists 
 
 Both InternViT-300M and InternViT-6B are known. LoRA adapters that the published code left unmerged are merged on the way. Phi-3, Llama, InternViT-6B and LoRA are checked against a naive model that equals the published code on the recorded data, not against recordings of their own.
 
-**Predict**: an adapter of rank 4 on the language model: how many tensors more does the result have?
+**Predict**: an adapter of rank 4 on the language model: how many more tensors does the result have?
 """
 
 # %%
@@ -295,12 +305,35 @@ head = [
 course.table(head, rows)
 
 # %% [markdown]
+r"""
+None: a merged adapter is gone, as its product was added to the weights it changed. The published code sets $\alpha = 2r$ for rank $r$, so the merged matrix is
+
+$$W + \frac{\alpha}{r} B A = W + 2 B A.$$
+
+**Predict**: is a merged matrix then further from $W$ than rounding?
 """
-None: a merged adapter is gone.
+
+# %%
+adapted = folder / "internlm2-4"
+parts = load_file(adapted / "model.safetensors")
+gate = "language_model.base_model.model.model.layers.0.feed_forward.w1"
+base = parts[f"{gate}.base_layer.weight"]
+down, up = (parts[f"{gate}.lora_{letter}.default.weight"] for letter in "AB")
+merged = load_original(adapted).model.language_model.layers[0].mlp.gate_proj.weight
+print("A", tuple(down.shape), "B", tuple(up.shape), "W", tuple(base.shape))
+print(f"merged minus W: up to {float((merged - base).abs().max()):.3f}")
+print(
+    f"merged minus (W + 2 B A): {float((merged - (base + 2 * up @ down)).abs().max())}"
+)
+assert merged.allclose(base + 2 * up @ down)
+
+# %% [markdown]
+"""
+It is, by the adapter and nothing else.
 
 ## What does it take to convert one?
 
-Memory, mostly. The usual way, loading and saving, holds the whole model; the converter holds one tensor at a time. Measured once (n = 1) on a checkpoint of the shapes of InternVL2-2B, 4.41 GB with random weights (`benchmarks/conversion`).
+Memory, mostly. The usual way, loading and saving, holds the whole model; the converter holds one tensor at a time. Measured once (n = 1), without `--verify`, on a checkpoint of the shapes of InternVL2-2B, 4.41 GB with random weights (`benchmarks/conversion`; here a GB is 10^9 bytes).
 
 **Predict**: how many GB does a conversion need: 4.4, 1, or less?
 """
@@ -308,22 +341,26 @@ Memory, mostly. The usual way, loading and saving, holds the whole model; the co
 # %%
 results = course.ROOT / "benchmarks" / "conversion" / "results.json"
 ways = json.loads(results.read_text())["ways"]
-added = {name: way["added"] / 1e9 for name, way in ways.items()}
+names = {
+    "convert --dtype float32": "convert, dtype float32",
+    "convert --reverse": "revert",
+}
+added = {names.get(name, name): way["added"] / 1e9 for name, way in ways.items()}
 course.show(
     course_plots.plot_added_memory(added, checkpoint=4.41),
     alt="Bars of added memory: about 0.4 GB for the three ways of the converter, 5.2 "
     "GB for loading and saving the model.",
-    caption="Memory that each way adds to the process, measured once on one machine "
-    "(benchmarks/conversion/RESULTS.md).",
+    caption="Memory that each way adds to the process: compare the last bar with the "
+    "others. Measured once on one machine (benchmarks/conversion/RESULTS.md).",
 )
 
 # %% [markdown]
 """
-About a tenth of the checkpoint: its largest tensor and copies of it, however large the files are.
+0.42 GB, about a tenth of this checkpoint. The rule that holds for others is another one: the largest tensor and its copies, however large the files are. `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
 
 ## Which one fits on my card?
 
-Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time while the first token is made of a page with 33 tiles.
+Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time while the first token is made of a page with 33 tiles. Here 1 GiB is 2^30 bytes; a card that is sold with 24 GB has about 24 GiB.
 
 **Predict**: which checkpoints fit on 24 GB in bfloat16?
 """
@@ -362,14 +399,15 @@ work = [peak(checkpoints[name]["prefill"]["33"]["1.0"]) / GIB for name in short]
 course.show(
     course_plots.plot_cards(weights, work, list(short.values()), card=24),
     alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line "
-    "at 24 GiB, on a logarithmic scale.",
-    caption="Weights, and cache and work for 33 tiles without SCM; computed. "
-    "InternVL2-2B is as large as MiniMonkey.",
+    "at 24 GiB, in two panels, small and large ones.",
+    caption="Which bars end below the dashed line? Weights, and cache and work for 33 "
+    "tiles without SCM; computed. Mind the two scales. InternVL2-2B is as large as "
+    "MiniMonkey.",
 )
 
 # %% [markdown]
 """
-MiniMonkey, 1B, 4B and 8B (the scale is logarithmic: each step of ten is as high). Int4 brings 26B within reach, but not with 33 tiles. [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
+MiniMonkey, 1B, 4B and 8B. That it fits doesn't mean that it reads well: 33 tiles are 8,528 tokens, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach, but not with 33 tiles. [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
 
 ## Common errors
 """
@@ -430,7 +468,7 @@ assert right < 8
 
 ### Exercise 2
 
-Convert to bfloat16. How large is the file in relation, and does the way back still give the original bits?
+Convert to bfloat16. How large is the file relative to the original, and does the way back still give the original bits?
 
 <details>
 <summary>Solution</summary>
@@ -472,8 +510,7 @@ assert helped == ["8B"]
 
 ## Conclusion
 
-One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers
-of the published code come out id by id, and `--reverse` leads back bit for bit. What nobody has seen yet is the published weights themselves in this code: the first one to run them should use `--verify` and the benchmarks.
+One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back bit for bit. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
 
 Read next: [07 Other models](07_other_models.ipynb); `benchmarks/conversion/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md) have the numbers.
 

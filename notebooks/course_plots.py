@@ -4,23 +4,23 @@ import numpy as np
 from matplotlib import pyplot
 
 from benchmarks.sawtooth.readers.scores import character_accuracy
-from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, YELLOW
+from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
 
 
 def _panel(width: float, height: float):
     return pyplot.subplots(figsize=(width, height), layout="constrained")
 
 
-def plot_prompts(tokens: dict, tiles: list[int]):
+def plot_prompts(tokens: dict, prompts: list[str]):
     """
     Lengths of prompts by level, with the half of the detailed tokens that compression takes out.
 
     Args:
         tokens: From "text" and the levels to a count per prompt.
-        tiles: Of the prompts.
+        prompts: What stands under each bar.
     """
     figure, axis = _panel(9, 4.4)
-    places, top = np.arange(len(tiles)), np.zeros(len(tiles))
+    places, top = np.arange(len(prompts)), np.zeros(len(prompts))
     for kind, counts in tokens.items():
         axis.bar(
             places, counts, 0.6, bottom=top, color=LEVELS.get(kind, GRAY), label=kind
@@ -33,12 +33,14 @@ def plot_prompts(tokens: dict, tiles: list[int]):
         half,
         0.6,
         bottom=top - half,
-        label="leaves with keep_ratio 0.5",
+        label="detailed, dropped with keep_ratio 0.5",
         **hatched,
     )
-    axis.set(xlabel="tiles of the image", ylabel="tokens of the prompt")
-    axis.set_xticks(places, tiles)
-    axis.legend(frameon=False, reverse=True)
+    axis.axhline(8192, color=BLACK, linestyle="--", label="8k context")
+    axis.set(xlabel="tiles, size of the image in px, setting")
+    axis.set(ylabel="tokens of the prompt", ylim=(0, 9500))
+    axis.set_xticks(places, prompts)
+    axis.legend(edgecolor="none", framealpha=1, loc="upper left", reverse=True)
     return figure
 
 
@@ -47,15 +49,14 @@ def plot_turns(caches: dict):
     The cache after each turn of a chat.
 
     Args:
-        caches: From a `keep_ratio` to the slots of the cache, one number per turn.
+        caches: From a `keep_ratio` to the tokens in the cache, one number per turn.
     """
     figure, axis = _panel(8, 3.6)
     for (ratio, slots), color in zip(caches.items(), (BLACK, PURPLE), strict=True):
         turns = range(1, len(slots) + 1)
         axis.plot(turns, slots, "o-", color=color, label=f"keep_ratio {ratio}")
-    axis.set(
-        xlabel="turn", ylabel="slots of the cache", ylim=(0, None), xticks=list(turns)
-    )
+    axis.set(xlabel="turn", ylabel="tokens in the cache")
+    axis.set(ylim=(0, None), xticks=list(turns))
     axis.legend(frameon=False, loc="lower right")
     return figure
 
@@ -85,6 +86,10 @@ def plot_growth(tokens: list[int], lines: dict):
         axis.loglog(
             tokens, np.array(sizes) / 2**20, color=color, marker=marker, label=label
         )
+        slope = np.log(sizes[-1] / sizes[0]) / np.log(tokens[-1] / tokens[0])
+        middle = np.sqrt(tokens[1] * tokens[2]), np.sqrt(sizes[1] * sizes[2]) / 2**20
+        style = {"textcoords": "offset points", "color": color, "ha": "left"}
+        axis.annotate(f"slope {slope:.2f}", middle, (8, -16), **style)
     axis.set(
         xlabel="tokens of the prompt", ylabel="MiB", xticks=tokens, xticklabels=tokens
     )
@@ -94,27 +99,39 @@ def plot_growth(tokens: list[int], lines: dict):
 
 
 def plot_pages(cells: list[dict]):
-    """Pages a minute by batch size, of both engines with all tokens and half of the detailed ones (`pages.json`)."""
-    figure, axis = _panel(9, 4.2)
+    """
+    Two engines with all tokens and half of the detailed ones (`pages.json`) by batch size: pages a minute, and the
+    share of the time of `generate` with all tokens in the same round, with quartiles.
+    """
+    figure, (speeds, shares) = pyplot.subplots(
+        1, 2, figsize=(10, 4.2), layout="constrained"
+    )
     styles = {
         "transformers 1.0": ("generate, all tokens", BLACK, "o-"),
-        "transformers 0.5": ("generate, keep_ratio 0.5", BLACK, "o--"),
+        "transformers 0.5": ("generate, keep_ratio 0.5", BLACK, "o:"),
         "vllm 1.0": ("vLLM, all tokens", PURPLE, "s-"),
-        "vllm 0.5": ("vLLM, keep_ratio 0.5", PURPLE, "s--"),
+        "vllm 0.5": ("vLLM, keep_ratio 0.5", PURPLE, "s:"),
     }
+    places = np.arange(len(cells))
     sizes = [cell["batch_size"] for cell in cells]
-    for name, (label, color, style) in styles.items():
-        speeds = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
-        axis.semilogx(sizes, speeds, style, color=color, label=label)
-    axis.set(
-        xlabel="pages at once",
-        ylabel="pages a minute",
-        ylim=(0, None),
-        xticks=sizes,
-        xticklabels=sizes,
-    )
-    axis.minorticks_off()
-    axis.legend(frameon=False, loc="lower right")
+    for number, (name, (label, color, style)) in enumerate(styles.items()):
+        pages = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
+        speeds.plot(places, pages, style, color=color, label=label)
+        if number:  # the others against the first one
+            found = [cell["ratio"][name] for cell in cells]
+            middle = np.array([each["median"] for each in found])
+            ends = [[e[f"{end}_quartile"] for e in found] for end in ("lower", "upper")]
+            spread = np.abs(np.array(ends) - middle)
+            shift = 0.14 * (number - 2)
+            shares.errorbar(
+                places + shift, middle, spread, fmt=style, color=color, capsize=4
+            )
+    shares.axhline(1, color=BLACK)
+    speeds.set(ylabel="pages a minute", ylim=(0, None))
+    shares.set_ylabel("share of the time of generate, all tokens")
+    for axis in (speeds, shares):
+        axis.set(xlabel="pages at once", xticks=places, xticklabels=sizes)
+    speeds.legend(frameon=False, loc="lower right")
     return figure
 
 
@@ -190,8 +207,8 @@ def block_curves(block: list, stored, axis: str) -> dict:
     Places along an axis and mean accuracies there, for `plot_block`.
 
     Args:
-        block: Readings made just now (`WordReading`).
-        stored: The table of the stored readings of the same block.
+        block: Readings of `minimonkey-tiny`, made just now (`WordReading`).
+        stored: The table of the stored readings of the same block by `6m-pyramid`.
         axis: "x" or "y".
     """
     found = {}
@@ -202,11 +219,14 @@ def block_curves(block: list, stored, axis: str) -> dict:
     places = sorted(found)
     means = stored[stored["axis"] == axis].groupby("position")["accuracy"].mean()
     return {
-        f"read just now, {len({reading.word for reading in block})} words": (
+        f"read just now: minimonkey-tiny, {len({each.word for each in block})} words": (
             places,
             [np.mean(found[place]) for place in places],
         ),
-        f"stored, {stored['word'].nunique()} words": (list(means.index), list(means)),
+        f"stored: 6m-pyramid, {stored['word'].nunique()} words": (
+            list(means.index),
+            list(means),
+        ),
     }
 
 
@@ -221,15 +241,16 @@ def plot_block(panels: dict):
         1, 2, figsize=(10, 3.6), sharey=True, layout="constrained"
     )
     for axis, (lines, curves) in zip(axes, panels.items(), strict=True):
-        styles = zip(curves.items(), ("o--", "o-"), (PURPLE, BLACK), strict=True)
+        styles = zip(curves.items(), ("s-", "o-"), (PURPLE, BLACK), strict=True)
         for (label, (places, accuracies)), style, color in styles:
             axis.plot(
                 places, 100 * np.array(accuracies), style, color=color, label=label
             )
-        axis.axvline(1, color=GRAY, linestyle="--", linewidth=1)
+        axis.axvline(1, color=GRAY, linestyle=":", label="cut line")
         axis.set(title=f"line between {lines}", xlabel="center of the word, tiles")
     axes[0].set_ylabel("character accuracy, %")
-    axes[1].legend(frameon=False, loc="lower center")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -240,7 +261,7 @@ def plot_resamples(statistics: dict):
     Args:
         statistics: From a name to a dict from what was drawn to the values, in points.
     """
-    size = {"figsize": (10, 3.4), "layout": "constrained"}
+    size = {"figsize": (10, 3.6), "sharey": True, "layout": "constrained"}
     figure, axes = pyplot.subplots(1, len(statistics), **size)
     for axis, (name, drawn) in zip(axes, statistics.items(), strict=True):
         every = np.concatenate(list(drawn.values()))
@@ -251,30 +272,43 @@ def plot_resamples(statistics: dict):
             for limit in np.percentile(values, [2.5, 97.5]):
                 axis.axvline(limit, color=color, linewidth=1.5)
         axis.set(title=name, xlabel="points of character accuracy")
-        axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
     axes[0].set_ylabel("resamples of 2,000")
-    axes[0].legend(edgecolor="none", framealpha=1, loc="upper right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
     return figure
 
 
-def plot_differences(estimates: dict, unit: str, groups: dict | None = None):
+def plot_comparisons(found: dict, unit: str):
     """
-    Differences with their intervals, one a line.
+    Differences with their intervals, a panel for each comparison, a line for each model, a color for each rule.
 
     Args:
-        estimates: From a label to a difference and both ends of its interval, between -1 and 1.
+        found: From a comparison to a dict from (model, rule) to a difference and both ends of its interval.
         unit: Of the axis.
-        groups: From a label to a color; black by default.
     """
-    figure, axis = _panel(9.5, 0.7 + 0.5 * len(estimates))
-    for place, (label, estimate) in enumerate(estimates.items()):
-        middle, low, high = (100 * value for value in estimate)
-        color = (groups or {}).get(label, BLACK)
-        spread = [[middle - low], [high - middle]]
-        axis.errorbar(middle, place, xerr=spread, fmt="o", color=color, capsize=4)
-    axis.axvline(0, color=BLACK, linewidth=1)
-    axis.set(yticks=range(len(estimates)), yticklabels=list(estimates), xlabel=unit)
-    axis.set_ylim(len(estimates) - 0.5, -0.5)
+    first = next(iter(found.values()))
+    models, rules = (list(dict.fromkeys(names)) for names in zip(*first, strict=True))
+    size = {"figsize": (10, 3.3), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(found), sharex=True, sharey=True, **size)
+    for axis, (name, estimates) in zip(axes, found.items(), strict=True):
+        for (model, rule), estimate in estimates.items():
+            middle, low, high = (100 * value for value in estimate)
+            color, marker, shift = ((PURPLE, "o", -0.12), (BLACK, "s", 0.12))[
+                rules.index(rule)
+            ]
+            style = {"fmt": marker, "color": color, "capsize": 4}
+            label = rule if model == models[0] else None
+            place, spread = (
+                models.index(model) + shift,
+                [[middle - low], [high - middle]],
+            )
+            axis.errorbar(middle, place, xerr=spread, label=label, **style)
+        axis.axvline(0, color=BLACK, linewidth=1)
+        axis.set(title=f"minus {name}", xlabel=unit)
+    axes[0].set(yticks=range(len(models)), yticklabels=models)
+    axes[0].set_ylim(len(models) - 0.5, -0.5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -306,10 +340,12 @@ def plot_kinds(methods: dict):
 def plot_scores(wrong: list[int], scores: dict):
     """Scores over the number of wrong letters; `scores` are from a label to values between 0 and 1."""
     figure, axis = _panel(9, 3.6)
-    for (label, values), color, style in zip(
-        scores.items(), (BLACK, SKY, YELLOW), ("o-", "s-", "^--"), strict=True
+    styles = (BLACK, "o-", 5, 11), (SKY, "s-", 2, 6), (YELLOW, "^--", 2, 6)
+    for (label, values), (color, style, width, marker) in zip(
+        scores.items(), styles, strict=True
     ):
-        axis.plot(wrong, values, style, color=color, label=label)
+        shape = {"color": color, "linewidth": width, "markersize": marker}
+        axis.plot(wrong, values, style, label=label, **shape)
     axis.set(xlabel=f"wrong letters of {wrong[-1]}", ylabel="score", xticks=list(wrong))
     axis.legend(frameon=False)
     return figure
@@ -389,61 +425,84 @@ def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels:
     return figure
 
 
-def plot_families(accuracies: dict, trainings: dict):
+def plot_gains(gains: dict, trainings: dict):
     """
-    Accuracy with and without a second grid, one panel per family.
+    What a second grid gains, one panel per family.
 
     Args:
-        accuracies: From a family to a dict from (training, label) to an accuracy and both ends of its interval.
+        gains: From a family's name to a dict from (training, where) to a gain and both ends of its interval.
         trainings: From a training to how the axis names it.
     """
-    size = {"figsize": (10, 3.6), "sharey": True, "layout": "constrained"}
-    figure, axes = pyplot.subplots(1, len(accuracies), **size)
-    for axis, (family, found) in zip(axes, accuracies.items(), strict=True):
-        labels = list(dict.fromkeys(label for _, label in found))
-        for place, training in enumerate(trainings):
-            for label, shift, color in zip(
-                labels, (-0.1, 0.1), (BLUE, ORANGE), strict=True
-            ):
-                middle, low, high = (100 * value for value in found[training, label])
-                spread = [[middle - low], [high - middle]]
-                style = {"fmt": "o", "color": color, "capsize": 4}
-                name = label if place == 0 else None
-                axis.errorbar(place + shift, middle, yerr=spread, label=name, **style)
-        axis.set(
-            title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5), ylim=(0, 100)
-        )
+    size = {"figsize": (10, 3.8), "sharey": True, "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(gains), **size)
+    for axis, (family, found) in zip(axes, gains.items(), strict=True):
+        for (training, where), estimate in found.items():
+            middle, low, high = (100 * value for value in estimate)
+            everywhere = where == "everywhere"
+            style = {"fmt": "o", "color": PURPLE} if everywhere else {"fmt": "s"}
+            style = {"color": BLACK, "capsize": 4} | style
+            place = list(trainings).index(training) + (-0.1 if everywhere else 0.1)
+            label = where if training == next(iter(trainings)) else None
+            spread = [[middle - low], [high - middle]]
+            axis.errorbar(place, middle, yerr=spread, label=label, **style)
+        axis.axhline(0, color=BLACK, linewidth=1)
+        axis.set(title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5))
         axis.set_xticklabels(trainings.values())
-    axes[0].set_ylabel("character accuracy, %")
-    axes[0].legend(frameon=False, loc="lower left", title="second grid")
+    axes[0].set_ylabel("gain by CIP, points of\ncharacter accuracy")
+    axes[0].legend(frameon=False, loc="lower right")
     return figure
 
 
-def plot_heads(before: list[str], after: list[str]):
+def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
+    """The page under its own grid, under the second one, and under the lines of both; grids are columns and rows."""
+    figure, axes = pyplot.subplots(1, 3, figsize=(10, 2.9), layout="constrained")
+    names = {"detailed": own, "adaptive": second}
+    panels = {
+        f"own grid, {own[0]} x {own[1]}": ["detailed"],
+        f"second grid, {second[0]} x {second[1]}": ["adaptive"],
+        "lines of both": list(names),
+    }
+    for axis, (title, shown) in zip(axes, panels.items(), strict=True):
+        axis.imshow(page)
+        axis.set(xticks=[], yticks=[], title=title)
+        for name in shown:
+            columns, rows = names[name]
+            style = {"color": LEVELS[name], "linewidth": 4 if name == "detailed" else 2}
+            for column in range(1, columns):
+                axis.axvline(page.width * column / columns, **style)
+            for row in range(1, rows):
+                axis.axhline(page.height * row / rows, **style)
+    return figure
+
+
+def plot_heads(fused: list[str], rows: int):
     """
-    Rows of a matrix by head, before and after they are sorted; "" is a gap.
+    Heads of one matrix, and below them the three matrices that they are sorted into, each with its own row numbers.
 
     Args:
-        before, after: Names of heads such as "q0", "k0" and "v0".
+        fused: Names of heads such as "q0", "k0" and "v0", in the order of the one matrix.
+        rows: Of a head.
     """
-    figure, axis = _panel(9, 3.4)
+    figure, axis = _panel(9, 3.2)
     colors = {"q": SKY, "k": YELLOW, "v": PURPLE}
-    for row, order in ((1, before), (0, after)):
-        for place, head in enumerate(order):
-            if head:
-                style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
-                axis.barh(row, 1, left=place, **style)
-                axis.text(place + 0.5, row, head, ha="center", va="center", fontsize=13)
-    for name in "qkv":
-        start = next(place for place, head in enumerate(after) if head.startswith(name))
-        axis.text(start, -0.42, f"{name}_proj", fontsize=12)
-    axis.set(
-        yticks=(1, 0), yticklabels=("wqkv", "converted"), xlabel="rows, in heads of 16"
-    )
-    axis.set(ylim=(-0.6, 1.4), xlim=(0, len(after) + 0.1))
-    half = len(before) // 2
-    for group, start in enumerate((0, half)):
-        axis.text(start, 1.27, f"group of key-value head {group}", fontsize=11)
+
+    def draw(heads, left, height, title):
+        for number, head in enumerate(heads):
+            style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
+            axis.barh(height, 1, left=left + number, **style)
+            text = f"{head}\n{number * rows}-{(number + 1) * rows - 1}"
+            place = left + number + 0.5, height
+            axis.text(*place, text, ha="center", va="center", fontsize=10.5)
+        axis.text(left, height + 0.29, title, fontsize=12)
+
+    draw(fused, 0.7, 1, "wqkv, one matrix")
+    left = 0
+    for kind in "qkv":
+        heads = sorted(head for head in fused if head[0] == kind)
+        draw(heads, left, 0, f"{kind}_proj")
+        left += len(heads) + 0.7
+    axis.set(ylim=(-0.3, 1.5), xlim=(-0.1, left))
+    axis.set_axis_off()
     return figure
 
 
@@ -462,25 +521,27 @@ def plot_added_memory(ways: dict, checkpoint: float):
 
 def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
     """
-    What checkpoints take, stacked: weights, and cache and work on top of them.
+    What checkpoints take, stacked: weights, and cache and work on top of them; the large ones in a panel of their own.
 
     Args:
         weights: From a format of numbers to GiB, one per checkpoint.
         work: GiB of cache and work, one per checkpoint.
-        names: Of the checkpoints.
+        names: Of the checkpoints, by size.
         card: GiB, a dashed line.
     """
-    figure, axis = _panel(10, 4.8)
-    places = np.arange(len(names))
-    for shift, ((kind, sizes), color) in enumerate(
-        zip(weights.items(), (PURPLE, SKY, YELLOW), strict=True)
-    ):
-        left = places + 0.27 * (shift - 1)
-        axis.bar(left, sizes, 0.25, color=color, label=kind)
-        rest = axis.bar(left, work, 0.25, bottom=sizes, color=GRAY)
-    rest.set_label("cache and work")
-    axis.axhline(card, color=BLACK, linestyle="--")
-    axis.set(yscale="log", ylim=(1, 200), ylabel=f"GiB (dashed: {card})", xticks=places)
-    axis.set_xticklabels(names)
-    axis.legend(frameon=False, loc="upper left")
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 4.2), layout="constrained", width_ratios=(4, 3)
+    )
+    small = sum(size < card for size in next(iter(weights.values())))
+    for axis, part in zip(axes, (slice(small), slice(small, None)), strict=True):
+        places = np.arange(len(names[part]))
+        styles = zip(weights.items(), (PURPLE, SKY, YELLOW), (-1, 0, 1), strict=True)
+        for (kind, sizes), color, shift in styles:
+            left = places + 0.27 * shift
+            axis.bar(left, sizes[part], 0.25, color=color, label=kind)
+            rest = axis.bar(left, work[part], 0.25, bottom=sizes[part], color=GRAY)
+        rest.set_label("cache and work")
+        axis.axhline(card, color=BLACK, linestyle="--", label=f"{card} GiB")
+        axis.set(xticks=places, xticklabels=names[part], ylabel="GiB")
+    axes[1].legend(frameon=False, loc="upper left")
     return figure

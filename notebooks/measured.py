@@ -2,6 +2,7 @@
 
 from matplotlib import pyplot
 
+from benchmarks.memory.prefill import TEXT_AFTER
 from benchmarks.recognizer import figure as recognizer
 from benchmarks.recognizer.pages import draw_page
 from benchmarks.recognizer.reading import views_of
@@ -10,6 +11,7 @@ from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.report.statistics import bootstrap, ratio
+from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_cost
 from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, YELLOW, words_read
 
 
@@ -383,3 +385,38 @@ def _draw_parts(axis, parts, answers: list[str], color: str) -> None:
         anchor="NW",
     )
     axis.set_axis_off()
+
+
+def serving_prices(table) -> list[list[str]]:
+    """Rows of a table: what the words of all tokens become, by how tokens are chosen and where they stand."""
+    ways = {
+        "`question`, layer 2": ("question", 2, "keep"),
+        "`none`, as if the engine could keep positions": ("none", None, "keep"),
+        "`none`, as the engine does it": ("none", None, "repack"),
+    }
+    rows = []
+    for name, way in ways.items():
+        shares = [of_all_tokens(table, *way, ratio) for ratio in (0.5, 0.25)]
+        rows.append([name, f"`{way[2]}`", *shares])
+    return rows
+
+
+def prefill_shares(prefill: dict) -> tuple[dict, tuple, float]:
+    """
+    What half of the detailed tokens leave of the benchmark's prefill, the quartiles of its time, and how many layers
+    scoring costs, counted.
+
+    Args:
+        prefill: Of `benchmarks/speed/results.json`: 8 layers, 12 detailed tiles, 6 of the second grid, 1 global.
+    """
+    sizes = Sizes(layers=8, hidden=512, intermediate=2048, query=512, key=256)
+    tokens, kept = prefill["tokens"], prefill["kept_tokens"]
+    queries = (6 + 1) * 256 + TEXT_AFTER
+    ratio = prefill["ratio"]["keep_ratio 0.5"]
+    shares = {
+        "tokens that stay": kept / tokens,
+        "counted operations": predicted_ratio(sizes, tokens, kept, queries),
+        "measured": ratio["median"],
+    }
+    scoring = scoring_cost(sizes, tokens, queries) / layer_cost(sizes, tokens)
+    return shares, (ratio["lower_quartile"], ratio["upper_quartile"]), scoring
