@@ -490,10 +490,10 @@ train("alone", "alone.jsonl", steps, 1e-4)
 alone = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "alone").float()
 forgetful = evaluate(alone)
 compared(after, forgetful)
-assert forgetful[NEW].mean() > before[NEW].mean()
+assert forgetful[OLD].mean() <= after[OLD].mean()
 ```
 
-RESULT
+Here it lost eight words of the old typeface and gained none (p = 0.008), and was no better in the new one for seeing twice as much of it (7 gained, 6 lost).
 
 </details>
 

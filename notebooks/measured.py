@@ -390,14 +390,14 @@ def _draw_parts(axis, parts, answers: list[str], color: str) -> None:
 def serving_prices(table) -> list[list[str]]:
     """Rows of a table: what the words of all tokens become, by how tokens are chosen and where they stand."""
     ways = {
-        "`question`, layer 2": ("question", 2, "keep"),
-        "`none`, as if the engine could keep positions": ("none", None, "keep"),
-        "`none`, as the engine does it": ("none", None, "repack"),
+        "`question`, layer 2": OWN,
+        "`none`, as if the engine could keep positions": NO_QUESTION,
+        "`none`, as the engine does it": {**NO_QUESTION, "positions": "repack"},
     }
     rows = []
     for name, way in ways.items():
-        shares = [of_all_tokens(table, *way, ratio) for ratio in (0.5, 0.25)]
-        rows.append([name, f"`{way[2]}`", *shares])
+        shares = [of_all_tokens(table, **way, keep_ratio=each) for each in (0.5, 0.25)]
+        rows.append([name, f"`{way['positions']}`", *shares])
     return rows
 
 
