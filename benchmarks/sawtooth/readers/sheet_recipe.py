@@ -86,14 +86,22 @@ BEGINNING = SheetStage(
     "reader/beginning",
     "train beginning",
     (Cutting("detailed + global", RANGES[1], 4), Cutting("detailed", RANGES[1])),
-    steps=600,
+    steps=800,
     learning_rate=1e-3,
     begins_from="reader/tower",
     trains_tower=False,
-    batch_size=32,
-    kinds=(("lines", 0.3), ("sign", 0.7)),  # short ones first: few tiles, few words
+    kinds=(("full", 0.6), ("lines", 0.15), ("sign", 0.25)),  # few tiles, and many words for them, first
 )
-BASE = SheetStage("reader/base", "train base", ONE_CUTTING, 1800, 1e-3, "reader/beginning", trains_tower=False)
+BASE = SheetStage(
+    "reader/base",
+    "train base",
+    ONE_CUTTING,
+    steps=1800,
+    learning_rate=1e-3,
+    begins_from="reader/beginning",
+    trains_tower=False,
+    kinds=(("full", 0.25), *((kind, 0.75 * share) for kind, share in KINDS.items())),
+)
 
 
 def last_stage(way: str, seed: int) -> SheetStage:

@@ -75,8 +75,8 @@ class SteeringPixelTrainer(PixelTrainer, SteeringTrainer):
 
 class SheetTiles(torch.utils.data.Dataset):
     """
-    Up to `TILES_PER_PAGE` tiles of page `index`, those with most text first. Three of four pages are full of text, about
-    as large as their tiles; the others are as a model is asked about, cut as the detailed or the second grid.
+    Up to `TILES_PER_PAGE` tiles of page `index`, those with most text first. Three of four pages are full of text,
+    about as large as their tiles; the others are as a model is asked about, cut as the detailed or the second grid.
     """
 
     def __init__(self, split: str, pages: int):

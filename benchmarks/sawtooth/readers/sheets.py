@@ -30,6 +30,7 @@ GRIDS = {
     "sign": [(2, 1), (3, 1), (2, 2), (4, 1), (3, 2)],
 }
 MOST_WORDS = 24  # on a page
+LONGEST_TEXT = 140  # characters on a full page that is to be read, but for its last line
 READ_ALL = "Read the text."
 Box = tuple[float, float, float, float]
 
@@ -288,8 +289,11 @@ def make_sheet(rng: np.random.Generator, kind: str, world: World, held_out: bool
         return draw_sheet(rng, kind, rows, baselines, size, font)
 
 
-def full_sheet(rng: np.random.Generator, world: World, held_out: bool) -> Sheet:
-    """A page of two to four tiles that is full of words, to learn letters from: several times as many as on those of `KINDS`."""
+def full_sheet(rng: np.random.Generator, world: World, held_out: bool, longest: int | None = None) -> Sheet:
+    """
+    A page of two to six tiles that is full of words, to learn letters from: several times as many as on those of
+    `KINDS`. With `longest`, no line begins behind so many characters.
+    """
     writer = Writer(rng, world, held_out)
     size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15)) for side in rng.integers(1, 3, size=2) + (1, 0))
     font_size = round(float(np.exp(rng.uniform(*np.log(world.sizes)))))
@@ -301,7 +305,9 @@ def full_sheet(rng: np.random.Generator, world: World, held_out: bool) -> Sheet:
         while left + font.getlength(" ".join(text)) < size[0] - 3:
             text.append(writer.price() if rng.random() < 0.1 else writer.punctuated())
         rows.append([Cell(" ".join(text[:-1]), left)])
-    return draw_sheet(rng, "lines", rows, baselines, size, font)
+        if longest and sum(len(cell.text) for row in rows for cell in row) > longest:
+            break
+    return draw_sheet(rng, "lines", rows, baselines[: len(rows)], size, font)
 
 
 def render(world: str, split: str, index: int, kinds: Mapping[str, float] = KINDS) -> Sheet:
@@ -311,12 +317,14 @@ def render(world: str, split: str, index: int, kinds: Mapping[str, float] = KIND
     Args:
         world: In `writing.WORLDS`.
         split: Names the random numbers; words are held out unless it begins with "train".
-        kinds: How often a page is of which kind in `KINDS`; sums to one.
+        kinds: How often a page is of which kind, in `KINDS` or `"full"` of words; sums to one.
     """
     if world not in WORLDS:
         raise ValueError(f"`world` must be one of {list(WORLDS)}, got {world!r}.")
     rng, held_out = generator(f"{world}-{split}", index), not split.startswith("train")
     kind = list(kinds)[rng.choice(len(kinds), p=list(kinds.values()))]
+    if kind == "full":
+        return full_sheet(rng, WORLDS[world], held_out, LONGEST_TEXT)
     scale = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.8, 1.5))
     return make_sheet(rng, kind, WORLDS[world], held_out, scale)
 

@@ -76,6 +76,11 @@ def test_a_full_page_has_words_all_over():
         assert bottoms.max() > sheet.image.height - 3 * sheet.font.size and tops.min() < 2 * sheet.font.size
         letters, _ = dense_labels(sheet, (2, 2), alphabet=WORLDS["ascii"].alphabet)
         assert (letters > 0).any(axis=(1, 2)).all(), "a tile without a letter"
+        short = full_sheet(np.random.default_rng(seed), WORLDS["ascii"], held_out=True, longest=20)
+        assert (
+            len(short.text) - len(short.lines[-1]) <= 21 + len(short.lines)
+            and short.lines == sheet.lines[: len(short.lines)]
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
