@@ -239,7 +239,7 @@ course.table(["recorded case", "equal ids", "largest difference of logits"], row
 
 # %% [markdown]
 """
-All of them, id by id, in three of the five recorded cases of each family (with the environment variable `FAST=0` set before the notebook starts, in all five). The logits may differ by 2e-3 over whole models in float32. With one wrong layout none agrees: exercise 1.
+All of them, id by id, in three of the five recorded cases of each family (with the environment variable `FAST=0` set before the notebook starts, in all five). The logits may differ by 2e-3 over whole models in float32. With wrong layouts one id in 16 agrees at most: exercise 1.
 
 ## And back, bit for bit
 

@@ -582,7 +582,7 @@ A number means something together with what was averaged, over how many independ
 - The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in.
 - A model that is trained with a second grid reads less without it. Against a control that was trained as long, `joint` shows no gain in two of three models and barely one in the third; the published `any` is worse in two of three. Each was trained once.
 - The second grid mends the cut words for a pretrained recognizer that is told where they are; overlapping tiles do as well there. For the small reader above, a gain on the lines is not shown.
-- Against one finer grid of as many tiles the second grid reads more words on pages, and fewer of the words that the first grid cuts. No reader was trained on the finer grid.
+- Against one finer grid, of about as many tiles, the second grid reads more words on pages, and fewer of the words that the first grid cuts. No reader was trained on the finer grid.
 - The published scores are the authors', and were not measured here.
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.

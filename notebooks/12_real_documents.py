@@ -41,7 +41,7 @@ course.setup()
 ## Which model reads
 
 The published Mini-Monkey has two billion parameters and has learned from real documents. Its weights are 4.4 GB and are not in this repository:
-[06](06_published_weights.ipynb) converts them into a folder. Set `MINIMONKEY_MODEL` to that folder, and all cells below use it.
+[06](06_published_weights.ipynb) converts them into a folder. Set `MINIMONKEY_MODEL` to that folder, and the cells below ask that model, on a GPU where there is one. That has not been run here.
 
 Without it the small checkpoint reads. It has only seen lower-case letters and digits of rendered fonts, and never a scan, so the documents here are written
 in those. All figures in the text are the small one's.
@@ -62,7 +62,7 @@ is_small = folder == course.CHECKPOINT
 processor = MiniMonkeyProcessor.from_pretrained(folder)
 model = MiniMonkeyForConditionalGeneration.from_pretrained(
     folder, dtype=torch.float32 if is_small else torch.bfloat16
-)
+).to("cuda" if torch.cuda.is_available() else "cpu")
 size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
 print(
     "The small checkpoint" if is_small else folder, f"reads: {size:,.0f} M parameters."
@@ -152,10 +152,11 @@ def record(answer):
         return None
 
 
-print(record(texts["receipt"]))
+print(record("bread 320\nmilk 145"))
 print(record('Here you are: {"bread": 320, "milk": 145}'))
 print(record("bread 3z0"), record("bread 320 g"))
-assert record(texts["receipt"]) == {"bread": 320, "milk": 145, "total": 465}
+if is_small:
+    assert record(texts["receipt"]) == {"bread": 320, "milk": 145, "total": 465}
 
 # %% [markdown]
 """
@@ -167,7 +168,7 @@ QUESTION = "Read the text."
 if not is_small:
     QUESTION = 'Read this receipt. Answer with JSON alone, {"article": price}.'
 
-header, *rows = [line.split() for line in texts["table"].splitlines()]
+header, *rows = [line.split() for line in "name seat row\nanna 12 34".splitlines()]
 print([dict(zip(header, row, strict=True)) for row in rows])
 
 # %% [markdown]
@@ -221,12 +222,12 @@ What is wrong with those that add up?
 for found, want, (is_right, is_accepted) in zip(records, wanted, pairs, strict=True):
     if is_accepted and not is_right:
         print(f"read {found}, but it is {want}")
-    if is_accepted:
+    if is_accepted and is_small:
         assert list(found.values()) == list(want.values())
 
 # %% [markdown]
 """
-A wrong *name*, never a wrong number: two errors would have to cancel each other out. So one redundant line on paper does more for the numbers than a better
+A wrong *name*. A wrong number would have to be made up for by another one, which can happen but is rare: it didn't in these receipts. So one redundant line on paper does more for the numbers than a better
 model would, and costs nothing. The others go to a person, or are scanned again.
 
 ## What the shop knows
@@ -261,18 +262,25 @@ stages = {
     "names from the list": better,
     "and the sum fits": [each if adds_up(each) else None for each in better],
 }
-table = []
+counts = {}
 for name, found in stages.items():
     is_right = [each == want for each, want in zip(found, wanted, strict=True)]
     given = [each is not None for each in found]
-    table.append([name, sum(is_right), sum(given) - sum(is_right), n - sum(given)])
-course.table(["", "right", "wrong", "left to a person"], table)
-assert table[2][2] == 0 and table[2][1] > sum(map(all, pairs))
+    counts[name] = sum(is_right), sum(given) - sum(is_right), n - sum(given)
+course.show(
+    scans.plot_stages(counts),
+    alt="Three stacked bars: as read, 19 right and 13 wrong; with names from the list "
+    "23 and 9; and with the sum 23 right, none wrong, 9 left to a person.",
+    caption="The sum turns wrong records into open ones; the list makes some right. "
+    f"{n} receipts.",
+)
+right, wrong, _ = counts["and the sum fits"]
+print("wrong among those given:", course.percent(course.wilson(wrong, right + wrong)))
 
 # %% [markdown]
 r"""
-A right name stays right, since it is its own nearest one. In the last line nothing is wrong any more: what is left over is told to a person. This is the shape of a system that
-can be trusted with a model that can't: **read, parse, check, and refuse**. How the two thresholds are chosen is a matter of what an error costs.
+None of the records that are given is wrong, as far as so few receipts can tell; what is left over is told to a person. A right name stays right here, since every article is in the list and is its own nearest one. This is the shape of a system that
+can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
 
 ## What a scanner may do
 
@@ -312,38 +320,47 @@ def share_right(images, wanted):
 
 
 some = 24 if course.FAST else 200
+
+
+def rescanned(pages, **damage):
+    return [
+        scans.scanned(page, scans.Scan(**damage), i) for i, page in enumerate(pages)
+    ]
+
+
 askew = {"as scanned": {}, "straightened first": {}}
-for angle in (0, 3, 6):
-    scan = scans.Scan(angle=angle)
-    images = [scans.scanned(page, scan, seed) for seed, page in enumerate(clean[:some])]
+for angle in (0.7, 3, 6):
+    images = rescanned(clean[:some], angle=angle)
     askew["as scanned"][angle] = share_right(images, wanted[:some])
     level = [straightened(image) for image in images]
     askew["straightened first"][angle] = share_right(level, wanted[:some])
 
 # %%
-longer = {"as scanned": {}}
-for articles in (1, 2, 3, 4):
-    want, drawn = scans.random_receipts(some, seed=1, articles=articles)
-    images = [
-        scans.scanned(page, scans.Scan(), seed) for seed, page in enumerate(drawn)
-    ]
-    longer["as scanned"][articles] = share_right(images, want)
+blurred, longer = {"as scanned": {}}, {"as scanned": {}}
+for blur in (0.6, 1.2, 1.8):
+    images = rescanned(clean[:some], blur=blur)
+    blurred["as scanned"][blur] = share_right(images, wanted[:some])
+for articles in (1, 2, 3):
+    want, drawn = scans.random_receipts(some, articles=articles)
+    longer["as scanned"][articles] = share_right(rescanned(drawn), want)
 
 course.show(
-    scans.plot_damage({"degrees askew": askew, "articles on the receipt": longer}),
-    alt="Left: the share of records without an error falls from half to none between 0 "
-    "and 6 degrees; straightened first, it stays at half. Right: it falls from nearly "
-    "all with one article to none with four.",
-    caption="Straightening brings back what the angle takes; what is longer than in "
-    "training stays wrong. Records without an error, 95% intervals (Wilson), "
-    f"{some} receipts each.",
+    scans.plot_damage(
+        {"degrees askew": askew, "blur, px": blurred, "articles": longer}
+    ),
+    alt="Left: the share of records without an error falls with the angle, but not if "
+    "they are straightened first. Middle: it falls with blur. Right: with three "
+    "articles it is near zero.",
+    caption="Straightening brings back what the angle takes; blur and longer receipts "
+    f"stay hard. Records without an error, 95% intervals (Wilson), the first {some} "
+    "receipts from above in all panels, with one or three articles on the right.",
 )
 
 # %% [markdown]
 """
 At three degrees most of its records are lost, at six all of them; straightened first, they are as good as level ones, as far as so few pages can tell. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
 
-The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, the total among them: with three articles and more it fails. A model knows the kind of page that it was trained on. Measure on pages
+The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it fails. A model knows the kind of page that it was trained on. Measure on pages
 of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
 
 ## Common errors
@@ -364,7 +381,7 @@ page upside down without such a tag is not noticed: it is read as if it were upr
 # %%
 (answer,) = read([receipts[0].rotate(180)])
 print(repr(answer), "for", list(wanted[0]))
-assert record(answer) != wanted[0]
+assert not is_small or record(answer) != wanted[0]
 
 # %% [markdown]
 r"""
@@ -382,7 +399,8 @@ blurred = [scans.scanned(page, scans.Scan(blur=1.5), seed) for seed, page in enu
 found = [record(answer) for answer in read(blurred, QUESTION)]
 fits = [(each, want) for each, want in zip(found, wanted, strict=True) if adds_up(each)]
 print(sum(a == b for a, b in zip(found, wanted, strict=True)), "right,", len(fits), "add up")
-assert all(list(each.values()) == list(want.values()) for each, want in fits)
+if is_small:
+    assert all(list(each.values()) == list(want.values()) for each, want in fits)
 ```
 
 </details>
@@ -400,7 +418,7 @@ again = [record(answer) for answer in read(receipts, QUESTION)]
 model.config.scale_compression_config.keep_ratio = 1.0
 both = [(a, b) for a, c, b in zip(records, again, wanted, strict=True) if a == c and a is not None]
 print(len(both), "agree, of which", sum(a == b for a, b in both), "are right")
-assert len(both) > sum(a == b for a, b in both)
+assert not is_small or len(both) > sum(a == b for a, b in both)
 ```
 
 A model repeats its own errors: agreement with itself is a weaker check than the sum.
@@ -431,7 +449,7 @@ assert table_record("name seat\nanna") is None
 ## Conclusion
 
 Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person. Straighten a page before you ask.
-None of this depends on the size of the model: with `MINIMONKEY_MODEL` the same cells run with the published one. What it reads of real scans was not measured here.
+None of this depends on the size of the model. What the published one reads of real scans was not measured here.
 
 Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](10_measure.ipynb) measures it, and `examples/read_folder.py` reads a folder of scans and goes on after a stop.
 

@@ -150,7 +150,7 @@ def of_measurement(depths: tuple, gain: str, cut: dict, control: dict) -> tuple:
         (
             "Cutting an image into tiles breaks words on the cut lines.",
             f"Between rows, yes: {depths[0]} points of character accuracy in the reader above, 4.0 to 21.6 in all "
-            "small readers, for certain in 17 of 18 readings. Between columns for certain in 4 of 18.",
+            "small readers, shown in 17 of 18 rows of the report. Between columns in 4 of 18.",
         ),
         (
             "A second grid that cuts elsewhere mends it.",
@@ -161,8 +161,8 @@ def of_measurement(depths: tuple, gain: str, cut: dict, control: dict) -> tuple:
         (
             "CIP is plug-and-play: other models can take it over.",
             "Its code is ([07](07_other_models.ipynb)). Without training, small readers of two families read worse "
-            "with it, those of a third better, but not on the lines. After training one family gains, one loses, and "
-            "in one no difference is shown.",
+            "with it, those of a third better at one size of letters, but not on the lines. After training one family "
+            "gains, one loses, and in one no difference is shown.",
         ),
         (
             "A model that is trained with CIP is better.",

@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLUE, ORANGE
+from course import BLACK, BLUE, GRAY, ORANGE, SKY
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -103,6 +103,24 @@ def plot_scans(images: dict):
     return figure
 
 
+def plot_stages(counts: dict):
+    """Stacked bars of records that are right, wrong, and left to a person, after each of the named stages."""
+    figure, axis = pyplot.subplots(figsize=(10, 2.6), layout="constrained")
+    left = np.zeros(len(counts))
+    labels = ("right", "wrong", "left to a person")
+    for part, (label, color) in enumerate(zip(labels, (SKY, BLACK, GRAY), strict=True)):
+        values = np.array([each[part] for each in counts.values()])
+        bars = axis.barh(list(counts), values, left=left, color=color, label=label)
+        texts = [str(value) if value else "" for value in values]
+        ink = "white" if color == BLACK else BLACK
+        axis.bar_label(bars, texts, label_type="center", color=ink)
+        left += values
+    axis.invert_yaxis()
+    axis.set(xlabel="receipts", xlim=(0, left.max()))
+    axis.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    return figure
+
+
 def plot_damage(panels: dict):
     """
     Shares of records that are right, with intervals, against what was done to the scans.
@@ -120,12 +138,15 @@ def plot_damage(panels: dict):
     )
     for axis, (label, lines) in zip(axes[0], panels.items(), strict=True):
         styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"))
-        for (name, found), (color, marker, line) in zip(
-            lines.items(), styles, strict=False
+        apart = 0.015 * max(max(found) for found in lines.values()) * (len(lines) - 1)
+        shifts = (-apart, apart)  # or intervals lie on each other
+        for (name, found), style, shift in zip(
+            lines.items(), styles, shifts, strict=False
         ):
+            color, marker, line = style
             values, low, high = np.array(list(found.values())).T
             axis.errorbar(
-                list(found),
+                np.array(list(found)) + shift,
                 values,
                 (values - low, high - values),
                 capsize=4,
