@@ -58,14 +58,15 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 base = "minimonkey/minimonkey-tiny"
 page = Image.open(course.PAGE)
+other = Image.open(course.ROOT / "examples" / "pages" / "border.png")
 trusted = {"trust_remote_code": True}
 processor = AutoProcessor.from_pretrained(base, **trusted)
 model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
 READ, COUNT = "Read the text.", "How many words?"
 
 
-def inputs_of(question, answer=None):
-    content = [{"type": "image", "image": page}, {"type": "text", "text": question}]
+def inputs_of(question, answer=None, image=page):
+    content = [{"type": "image", "image": image}, {"type": "text", "text": question}]
     chat = [{"role": "user", "content": content}]
     if answer:
         chat.append(
@@ -78,8 +79,8 @@ def inputs_of(question, answer=None):
 
 
 # %%
-def ask(model, question):
-    inputs = inputs_of(question)
+def ask(model, question, image=page):
+    inputs = inputs_of(question, image=image)
     sequences = model.eval().generate(**inputs, max_new_tokens=40, do_sample=False)
     answer = sequences[0, inputs["input_ids"].shape[1] :]
     return processor.decode(answer, skip_special_tokens=True)
@@ -104,8 +105,10 @@ def train(model, lessons, steps):
 
 # %%
 answers = {"base": {question: ask(model, question) for question in (READ, COUNT)}}
+of_other = {"base": ask(model, READ, other)}
 optimizer = train(model, [(COUNT, "four words")], steps=10)
 answers["first"] = {question: ask(model, question) for question in (READ, COUNT)}
+of_other["first"] = ask(model, READ, other)
 for version, said in answers.items():
     print(f"{version:<6}", said)
 assert (
@@ -283,7 +286,7 @@ little; a process like this one is the test to make before you tell others.
 
 ## A second version, and a pinned first one
 
-Now we mend the mistake: both lessons in every step, starting from the base again. The second push goes to the same repository.
+Now we mend the mistake: both lessons in every step, starting from the base again. The second push goes to the same repository. That it reads the page it was trained on proves nothing, so it reads another one, too.
 
 **Predict**: somebody has pinned the commit of the first version, `revision=first`. Which answers do they get from now on?
 """
@@ -293,12 +296,17 @@ model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
 both = [(COUNT, "four words"), (READ, "fresh bread\nopen sunday")]
 train(model, both, steps=25)
 answers["second"] = {question: ask(model, question) for question in (READ, COUNT)}
+of_other["second"] = ask(model, READ, other)
+print("another page says", repr(other.info["Description"]), "and is read as", of_other)
+assert of_other["base"] == other.info["Description"]
 
+# %%
 model.save_pretrained(folder)
 text = (folder / "README.md").read_text()
 for old, new in {
     "ten steps on one page and one question": "25 steps on one page and two questions",
-    "It counts its words and can no longer read it.": "It counts and still reads it.",
+    "It counts its words and can no longer read it.": "It counts and still reads it.\n"
+    f'Another page, "{of_other["base"]}", it reads as "{of_other["second"]}".',
 }.items():
     text = text.replace(old, new)
 (folder / "README.md").write_text(text)
@@ -310,6 +318,8 @@ assert "still reads" in ModelCard.load("me/reader").text
 
 # %% [markdown]
 """
+Mended for the page of the lesson, and not for others: 25 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
+
 ## A fine-tune of the fine-tune
 
 Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this
@@ -360,6 +370,7 @@ for name in rows:
 origin, child = history[rows[0]][-1], history[rows[2]][1]
 trained_from = [(origin, first), (origin, second), (second, child)]
 labels = {first: "pinned", second: "v2, main"}
+labels |= {child: "no processor", history[rows[2]][2]: "main"}
 course.show(
     course_plots.plot_history(history, [0, 2, 5], trained_from, labels),
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
@@ -405,7 +416,7 @@ for name in ("me/secret", "me/not-there"):
 
 # %% [markdown]
 """
-No: the message is the same as for a repository that is not there. Read it that way, too: if the name is right, what is missing is
+No: here, on the stand-in for the Hub, the message is the same as for a repository that is not there, as [on the real one](https://huggingface.co/docs/hub/repositories-settings). Read it that way, too: if the name is right, what is missing is
 the token.
 
 ## Common errors

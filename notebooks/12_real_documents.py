@@ -308,7 +308,8 @@ def straightened(image):
         rows = np.asarray(turned(angle).convert("L"), float).sum(axis=1)
         return (np.diff(rows) ** 2).sum()
 
-    return turned(max(np.arange(-8, 8.1, 0.5), key=contrast))
+    angle = max(np.arange(-8, 8.1, 0.5), key=contrast)
+    return turned(angle) if abs(angle) > 1 else image  # turning blurs
 
 
 # %%
@@ -358,7 +359,7 @@ course.show(
 
 # %% [markdown]
 """
-At three degrees most of its records are lost, at six all of them; straightened first, they are as good as level ones, as far as so few pages can tell. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
+Pages that are nearly level are left alone: each turn blurs. At three degrees most of its records are lost, at six all of them; straightened first, they are as good as level ones, as far as so few pages can tell. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
 
 The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it fails. A model knows the kind of page that it was trained on. Measure on pages
 of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).

@@ -539,7 +539,11 @@ def plot_answers(
         axis.set_title(question, fontsize=11, style="italic")
         said, there = (" / ".join(each.splitlines()) for each in (answer, text))
         wrong = answer != text
-        below = f"wrong: {said}\nit says: {there}" if wrong else f"right: {said}"
+        below = (
+            f"model, wrong: {said}\non the image: {there}"
+            if wrong
+            else f"model: {said}"
+        )
         weight = "bold" if wrong else "normal"
         axis.set_xlabel(below, fontsize=11, weight=weight)
     return figure
