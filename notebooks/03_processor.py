@@ -105,19 +105,27 @@ def reassemble(tiles, columns, rows):
 
 
 # %%
-canvases = {}
+by_level = {}
 for level, group in enumerate(("detailed", "adaptive", "global")):
-    canvas = reassemble(to_bytes(tiles[levels == level]), *plan.grid(group))
+    by_level[group] = to_bytes(tiles[levels == level])
+    mosaic = reassemble(by_level[group], *plan.grid(group))
     resized = page.resize(plan.canvas_size(group), Image.Resampling.BICUBIC)
-    equal = numpy.array_equal(canvas, resized)
-    print(group, "equal to the resized page:", equal)
-    canvases[group] = Image.fromarray(canvas)
+    print(group, "equal to the resized page:", numpy.array_equal(mosaic, resized))
+
+# %%
+detailed = by_level["detailed"]
+column_by_column = [0, 2, 4, 1, 3, 5]  # the wrong order, so that a difference shows
+mosaics = {
+    "tiles 0 to 5, row by row": reassemble(detailed, 3, 2),
+    "the same, column by column": reassemble(detailed[column_by_column], 3, 2),
+}
 course.show(
-    figures.plot_canvases(canvases, tile=112),
-    alt="Three mosaics at one scale, with gaps between their tiles: the detailed one is "
-    "336 x 224 pixels, the adaptive one 224 x 224, the global one 112 x 112.",
-    caption="The tiles side by side, each group at the same scale. Without the gaps they "
-    "give the resized page, pixel by pixel.",
+    figures.plot_mosaics(mosaics, numpy.asarray(page), tile=112),
+    alt="Left the page put together from its tiles; its difference from the page is "
+    "an empty image. Right four tiles stand in wrong places, and the difference shows "
+    "parts of words where they are and where they should be.",
+    caption="The six detailed tiles side by side (top), and what differs from the page "
+    "(bottom). See that the left one below is empty; the right order matters.",
 )
 
 # %% [markdown]
@@ -293,41 +301,69 @@ counted = [count(height, width) for height, width in sizes]
 images = [Image.new("RGB", (width, height)) for height, width in sizes]
 assert counted == list(image_processor(images)["num_patches"])
 print(f"counted as produced for {n} sizes")
-print(f"336 x 224: {count(224, 336)} tiles, 3360 x 2240: {count(2240, 3360)} tiles")
+for height, width in ((2240, 3360), (224, 336), (130, 195), (128, 192)):
+    print(f"{width} x {height}: {count(height, width)} tiles")
+
+# %% [markdown]
+"""
+No more tokens for a hundred times the pixels. Its ranges are small, up to 6 detailed and up to 4 adaptive tiles. The published settings
+for documents have wider ones: `docvqa` up to 24 and up to 8.
+
+**Predict**: does an A4 page cost more tokens at 300 dpi than at 150 under `docvqa`?
+"""
 
 # %%
-sides = numpy.linspace(20, 900, 177, dtype=int).tolist()
-large = {"size": {"height": 448, "width": 448}}  # the published model's tiles
+docvqa = {"pyramid": "docvqa", "size": {"height": 448, "width": 448}}
+A4 = {"150 dpi": (1240, 1754), "300 dpi": (2480, 3508)}
+rows = []
+for name, (width, height) in A4.items():
+    wide = image_processor.get_pyramid_plan(height, width, docvqa)
+    grids = ["{} x {}".format(*grid) for grid in (wide.detailed, wide.adaptive)]
+    rows.append([name, count(height, width), count(height, width, docvqa), *grids])
+ranges = ["this checkpoint, tiles", "docvqa, tiles", "its detailed grid", "adaptive"]
+course.table(["an A4 page at", *ranges], rows)
+assert [row[2] for row in rows] == [15, 33]
 
 
-def tokens(per_tile, **options):
+# %%
+def tokens(sides, per_tile, options=None):
     """Image tokens by size: rows are heights, columns are widths."""
     tiles = [[count(height, width, options) for width in sides] for height in sides]
-    return per_tile * numpy.array(tiles)
+    return sides, per_tile * numpy.array(tiles)
 
 
+small = numpy.linspace(20, 900, 111, dtype=int).tolist()
+large = numpy.linspace(20, 4000, 134, dtype=int).tolist()
 maps = {
-    "this checkpoint (112 px, 16 tokens)": tokens(16),
-    "pyramid docvqa (448 px, 256 tokens)": tokens(256, pyramid="docvqa", **large),
+    "this checkpoint (112 px, 16 tokens)": tokens(small, 16),
+    "pyramid docvqa (448 px, 256 tokens)": tokens(large, 256, docvqa),
 }
 course.show(
-    figures.plot_token_maps(
-        maps, sides, {"square": 1, "A4": 210 / 297, "16:9": 16 / 9}
-    ),
-    alt="Two maps of image tokens over width and height. The colors form rays from "
-    "the origin: the shape of an image decides. Small squares are an exception.",
-    caption="Tokens by size. Along a ray from the origin the shape, and with it the "
-    "number of tokens, stays the same; only small square images are cheaper.",
+    figures.plot_token_maps(maps, {"square": 1, "A4": 210 / 297, "16:9": 16 / 9}),
+    alt="Two maps of image tokens over width and height. Left the colors form rays "
+    "from the origin, but for small squares. Right many rays become brighter in steps "
+    "as images get larger.",
+    caption="Tokens by size. Left, along a ray from the origin, the number stays the "
+    "same but for small squares. Right, see how it jumps along the rays of A4 and of "
+    "squares. The axes differ.",
 )
 
 # %% [markdown]
 """
-No more tokens for a hundred times the pixels. The maps show rays, not steps: what decides is the *shape* of an image, since a
-grid is chosen for its ratio of columns to rows. Size counts only where two grids fit equally well, as 1 x 1 and 2 x 2 do near the
-line of squares. By the rule of [02](02_complementary_image_pyramid.ipynb) the larger grid wins if its tiles have less than twice the
-image's pixels, $4 S^2 < 2 W H$: for a square, from a side of 159 px on with tiles of 112 px, and from 634 px with 448. Below that an image gets 1 x 1,
-which is left out, so that the second grid and the global tile remain; that is the dark lozenge. The crumbs near the axes are sizes in whole pixels: of an image that is 20 px wide, one more is another shape.
-A large photo of small print gets no more tiles than its thumbnail; ask for more if you need them.
+The *shape* of an image comes first, since a grid is chosen for its ratio of columns to rows; hence the rays. Size counts where the range
+has several grids that fit equally well. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$
+wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$.
+
+- The ranges of this checkpoint have only one pair of one shape, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on
+  (634 px with tiles of 448). Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain;
+  that is the dark lozenge on the left.
+- A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all,
+  and 2 x 2 from 195 x 130 on, with 11. Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail.
+- `docvqa` has 1 x 1, 2 x 2, 3 x 3 and 4 x 4, and 2 x 3 and 4 x 6, and 1 x 2, 2 x 4 and 3 x 6. Images of these shapes jump with their size: the
+  A4 page gets 4 x 6 in place of 2 x 3 detailed tiles at 300 dpi. Shapes between them, such as 4:3, don't.
+
+The right map has a size about every 30 px, hence its ragged rays near the axes. To give small print more tiles,
+choose a wider range or a larger minimum.
 
 ## Change the budget
 
@@ -341,9 +377,12 @@ model with 256 tokens per tile?
 
 
 # %%
+tile_448 = {"size": {"height": 448, "width": 448}}  # the published model's tiles
+
+
 def plan_of(**options):
     """The plan of the portrait page, height first."""
-    return image_processor.get_pyramid_plan(1100, 850, options | large)
+    return image_processor.get_pyramid_plan(1100, 850, options | tile_448)
 
 
 budgets = {
@@ -519,7 +558,8 @@ assert (published == -1).all()  # black: alpha is dropped
 
 Pixels become tokens in two steps. The image processor resizes an image to the canvas of each grid, where detail may be lost, and
 cuts it, without a gap, into tiles of one size; the processor writes the same number of places, 16 or 256, for every tile into the text. So
-the image's part of a prompt can be counted from its size alone, and its shape matters more than its size; the rest is text.
+the image's part of a prompt can be counted from its size alone, and its shape comes first: size counts only where the range of
+tiles has several grids of that shape, as it has under `docvqa`. The rest is text.
 
 **Read next**: [04](04_model.ipynb) follows the tensors through the model. [02](02_complementary_image_pyramid.ipynb) says how the grids are
 chosen.

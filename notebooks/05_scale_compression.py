@@ -44,7 +44,16 @@ course.setup()
 
 A second grid shows more and costs more: every tile is a fixed number of tokens, and the language model pays for each of them in time and in its cache. SCM takes part of that cost back: of the **detailed** tokens, only the share `keep_ratio` with the best scores stays. The others leave the prompt before the first word is written. Adaptive tokens, global tokens and text all stay. According to the paper, nothing has to be trained for it.
 
-The model here is the small checkpoint of this repository: a reader of rendered lower-case text, four layers deep, 16 tokens per tile. It is not the published model, and its figures are its own. It appears in two states. **Before** is a stage of its training that never saw a compressed prompt (`6m-pyramid` in the benchmark). **After** is the checkpoint as you load it (`6m-compressed`), which was trained on under compression.
+The model here is the small checkpoint of this repository: a reader of rendered lower-case text, four layers deep, 16 tokens per tile. It is not the published model, and its figures are its own. It appears in two states. **Before** is a stage of its training that never saw a compressed prompt (`6m-pyramid` in the benchmark). **After** is the checkpoint as you load it (`6m-compressed`), which was trained on under compression. Five things vary below: the model, whose attention scores, in which layer, the positions, and the share that stays. The figures:
+
+| figure | model | who scores | `keep_ratio` |
+| --- | --- | --- | --- |
+| 1, 2 | after | all queries, layer 1 (published); in 2 also its two parts | 0.15; scores alone in 2 |
+| 3 | before | each choice, positions kept and renumbered | 0.5 |
+| 4, 5, 6 | after | question, layer 2 (the checkpoint's own) | 0.15; scores alone in 5 |
+| 7 | after | each token after the image, layer 2 | scores alone |
+| 8 | before and after | question, nobody, all queries, random | 0.25, 0.5 |
+| 9 | after | nobody (`"none"`) | 0.15 |
 
 **Predict**: the page has 6 detailed, 4 adaptive and 1 global tile, and its prompt 233 tokens. How many are left with `keep_ratio=0.5`?
 """
@@ -112,7 +121,6 @@ from modeling_minimonkey.inspection.visualization import (
     plot_compression,
 )
 
-
 attention, is_detailed, is_image = inside.look(model, inputs, layer=1)
 after = torch.arange(length) > is_detailed.nonzero().max()
 by_hand = attention[:, after][:, :, is_detailed].mean(dim=(0, 1))
@@ -139,8 +147,9 @@ ink = course.has_ink(page, tile=112, tokens_along=4)  # in the order of the prom
 def maps_of(keep_ratio, **rule):
     """The scores of the page's detailed tokens, and which of them stay."""
     kept = kept_detailed_tokens(model, inputs, keep_ratio, **rule)
-    stay = f"{kept.sum()} of {kept.size} stay, {kept.ravel()[ink].sum()} with ink"
-    return {"scores": detailed_scores(model, inputs, **rule), stay: kept}
+    with_ink = kept.ravel()[ink].sum()
+    stay = f"after: {kept.sum()} of {kept.size} stay, {with_ink} with ink"
+    return {"after: scores": detailed_scores(model, inputs, **rule), stay: kept}
 
 
 by_published = {"queries": "all", "layer": 1}
@@ -151,15 +160,13 @@ course.show(
     caption="The published rule in the checkpoint, `keep_ratio` 0.15. See the white "
     "cells without text. Gray tokens leave, blue lines are cuts.",
 )
-
-# %%
 headers = ["tokens with ink that stay", *map(str, inside.RATIOS)]
 first = inside.ink_row("published rule", model, inputs, ink, **by_published)
 course.table(headers, [first, inside.perfect_row(ink)])
 
 # %% [markdown]
 r"""
-At 0.15 a rule that knew the ink would keep all of it. The published one gives part of the room to paper, where there is nothing to read. One page is an example; 200 pages follow below. What does the score listen to?
+At 0.15 a rule that knew the ink would keep all of it. The published one gives part of the room to paper, where there is nothing to read. Ink that stays is a picture of a rule, not of what is read: one page is an example, and [below](#Trained-with-gaps) 200 pages show that a rule which keeps the most ink doesn't read the most. What does the score listen to?
 
 ## Who asks?
 
@@ -181,7 +188,7 @@ print(f"{share:.0%} of the {after.sum()} queries are image tokens,", end=" ")
 print(f"and {of_score:.0%} of all scores together is theirs")
 
 # %%
-titles = ("of image tokens alone", "published: of all", "of the text alone")
+titles = ("after: image tokens alone", "after: all (published)", "after: text alone")
 maps = dict(zip(titles, (of_image, by_hand, of_text), strict=True))
 maps = {name: each.numpy().reshape(6, 16) for name, each in maps.items()}
 course.show(
@@ -286,7 +293,7 @@ course.table(inside.STORED, inside.stored_rows(*results))
 
 # %% [markdown]
 """
-Before, the published rule kept as much of the word that nobody asked for: no difference distinguishable from zero. After, the question keeps more of the word asked for. But **no more answers are right**: on two words exactly as many as with all queries, and as many as with all tokens, so nothing was lost that steering could save. On receipts the question doesn't steer, and the answers are not better; the model reads only a third of these numbers. What follows shows how the steering on two words works, not that it pays.
+Before, the published rule kept as much of the word that nobody asked for: no difference distinguishable from zero, and its answers fall from 78.3% with all tokens to 42.5%. After, the question keeps more of the word asked for. These rows change rule and model at once; what training did to one and the same rule stands at the end of this section. And **no more answers are right**: on two words exactly as many as with all queries, and as many as with all tokens, so nothing was lost that steering could save. On receipts the question doesn't steer, and the answers are not better; the model reads only a third of these numbers. What follows shows how the steering on two words works, not that it pays.
 
 **Predict**: where are the scores high for the one question, where for the other?
 """
@@ -298,7 +305,7 @@ reader = Reader(model, processor)
 two, view, both = inside.two_questions(reader, 0)
 size = two.image.height, two.image.width
 grid = processor.image_processor.get_pyramid_plan(*size).detailed
-maps = {each.text: detailed_scores(model, both[each]) for each in both}
+maps = {f"after: {each.text}": detailed_scores(model, both[each]) for each in both}
 course.show(
     figures.plot_tokens(two.image, grid, maps, "attention"),
     alt="Two maps of scores over a page of two words, one for each question. The "
@@ -308,18 +315,16 @@ course.show(
 )
 
 # %%
-kept = {each.text: kept_detailed_tokens(model, both[each], 0.15) for each in both}
+kept = [kept_detailed_tokens(model, each, 0.15) for each in both.values()]
 course.show(
-    figures.plot_tokens(two.image, grid, kept, ""),
+    figures.plot_tokens(two.image, grid, dict(zip(maps, kept, strict=True)), ""),
     alt="The same page twice, most of it gray. For the upper word all of its letters "
     "but the m stay, and nearly all of the lower word.",
     caption="The 15% of the detailed tokens that stay, checkpoint's own rule. Left, "
     'the "m" of the word asked for leaves.',
 )
 for each, given in both.items():
-    whole, some = (
-        reader.generate(given, 16, keep_ratio=ratio) for ratio in (1.0, 0.15)
-    )
+    whole, some = (reader.generate(given, 16, keep_ratio=share) for share in (1, 0.15))
     print(f"{each.text} All tokens: {whole[0]!r}, 15%: {some[0]!r}")
 
 # %% [markdown]
@@ -335,8 +340,6 @@ One page is no measure. Over more pages, by the checkpoint as it is, at `keep_ra
 number = 40 if course.FAST else 100
 rows, more, pages, ids = inside.over_pages(reader, number)
 course.table(inside.HEADERS, rows)
-
-# %%
 names = inside.token_names(processor, ids)
 is_question = inside.of_question(names, "Read the upper word.")
 course.show(
@@ -348,10 +351,7 @@ course.show(
     "is a special token, ↵ a line break.",
 )
 says_which = names.index("u\nl")
-print("attention to the word asked for, minus the other, in points a token:")
-print(f"before the word that says which {more[:, :says_which].mean():+.2f},")
-print(f"from there on {more[:, says_which:].mean():+.2f},", end=" ")
-print(f"the last token {more[:, -1].mean():+.1f}")
+print(inside.before_and_after_it(more, says_which))
 # A causal model can't know it yet
 assert abs(more[:, :says_which].mean(0)).max() < 1e-3
 
@@ -359,13 +359,23 @@ assert abs(more[:, :says_which].mean(0)).max() < 1e-3
 r"""
 "Read the" is read before anything is asked, and can't steer: over both questions of a page its bars cancel to zero, but it counts in the mean all the same. What steers is the end of the prompt, which comes after the whole question. (`<|im_start|>` is no special token of this small tokenizer, so it stands there letter by letter.)
 
-The last token alone steers more than twice as well. It isn't the rule, since it hasn't read better: before the stage that taught steering, both read 54.3% of the words at 0.25 (60 pages), and of 80 word questions it got 59 right, the whole question 55 (`benchmarks/LOG.md`). After that stage what it reads was not measured.
+The last token alone steers more than twice as well. It isn't the rule, since it hasn't read better: before the stage that taught steering, both read 54.3% of the words at 0.25 (60 pages), and of 80 word questions it got 59 right, the whole question 55. After that stage what it reads was not measured.
 
 Dropping tokens has no gradient, so answers alone don't teach a model to choose them. But it can be taught. The last stage of this checkpoint's training added a loss that needs no labels of places:
 
 $$L = -\sum_j a_j \log q_j$$
 
 Both $a$ and $q$ are attention to the detailed tokens $j$, as shares that add up to 1, means over the heads. $q$ is that of the text after the image in the scoring layer $\ell$, and learns. $a$ is that of the answer's tokens, the mean over layer $\ell$ and all later ones, and is taken as given, without gradient. $L$ has a weight of 0.3 beside the loss of the answer (`benchmarks/sawtooth/readers/steering.py`).
+
+**Predict**: by how much does the question in layer 2 steer without that loss? Here is the difference between both words, in points at 0.25, with its 95% interval where it was noted (`benchmarks/LOG.md`):
+"""
+
+# %%
+course.table(inside.OF_STAGES, inside.STAGES)
+
+# %% [markdown]
+"""
+By 1.3 points, and by 8.9 after the stage with the loss: the same rule, two models. They differ by 400 steps of training, too; as many steps without the loss were not run, so the loss is the likely cause, not an isolated one. The last token steered already before that stage.
 
 ## Trained with gaps
 
@@ -378,10 +388,12 @@ A prompt with holes is one that the model before had never seen. So it went on l
 after_training = course.result("scoring-6m-compressed")
 course.show(
     measured.plot_training(before, after_training),
-    alt="Words read against the keep ratio, before and after training. Only the line "
-    "of the question with kept positions rises; the published rule stays below half.",
-    caption="200 held-out pages, before (dashed) and after (solid), 95% intervals; "
-    "100% is what that model reads with all tokens. Only purple rises.",
+    alt="Words read against the keep ratio, dashed before and solid after training. "
+    "With kept positions the solid lines are higher at 0.25; with renumbered ones they "
+    "are about as high or lower.",
+    caption="200 held-out pages, 95% intervals; 100% is what that model reads with all "
+    "tokens. Left, at 0.25 each solid line is above its dashed one; right, none rises "
+    "for certain.",
 )
 
 
@@ -391,10 +403,14 @@ course.table(["words, % of those of all tokens", "before", "after", "change"], r
 for label, table in (("before", before), ("after", after_training)):
     every = measured.words(table, **measured.ALL_TOKENS)
     print(f"{label}, with all tokens: {every} % of all words")
+headers = ["after, minus question in layer 2, points", "0.5", "0.25"]
+course.table(headers, measured.after_differences(after_training))
 
 # %% [markdown]
 """
-At 0.25 the question's share rises, and so does that of every rule that keeps positions, whoever asks. At 0.5 the question's change can't be told from zero. The published rule, which renumbers, gained nothing, and other rules with renumbered positions rather lost. A dash was not measured. Random choice, strong elsewhere (see the references), is weak here: much of these pages is paper.
+In the figure, "all, layer 1" renumbered (right, yellow) is the published rule. At 0.25 the question's share rises, and so does that of every rule that keeps positions, whoever asks. At 0.5 the question's change can't be told from zero. The published rule, which renumbers, gained nothing, and other rules with renumbered positions rather lost. A dash was not measured. Random choice, strong elsewhere (see the references), is weak here: much of these pages is paper.
+
+The second table compares rules on the same pages of the model after, in points of all words. At 0.5 no difference is clear of zero; that of the most ink just reaches it. At 0.25 layer 3 reads a little more; it costs a layer more, and the question doesn't steer there (`benchmarks/LOG.md`). The rule that keeps the tokens with most ink (the largest differences of brightness) reads no more than the question, at 0.5 rather less: to keep ink isn't the whole of it.
 
 This is no proof that the gaps did it. "Before" and "after" differ by 900 steps (500 and 400) on other pages as well, among them layouts like the benchmark's, so that the model reads more with all tokens, too. A control that was trained as long without gaps does not exist. That shares rise with kept positions and not with renumbered ones speaks for the gaps, no more.
 
@@ -407,11 +423,9 @@ A serving engine keeps the cache of an image and reuses it for the next question
 
 # %%
 for rule in ("question", "none"):
-    first, second = (
-        detailed_scores(model, each, queries=rule) for each in both.values()
-    )
-    print(f"{rule:8} two questions, the same scores: {np.array_equal(first, second)}")
-    assert np.array_equal(first, second) == (rule == "none")
+    one, other = (detailed_scores(model, each, queries=rule) for each in both.values())
+    print(f"{rule:8} two questions, the same scores: {np.array_equal(one, other)}")
+    assert np.array_equal(one, other) == (rule == "none")
 rows = measured.rows_of_none(before, after_training)
 course.table(["words read, %", "question, layer 2", "none", "difference, points"], rows)
 course.show(
@@ -477,7 +491,7 @@ The same up to rounding (tolerance 1e-3). So a model can be trained with compres
 
 ## What the paper claims, and what was measured here
 
-The paper is about a model of two billion parameters; everything below is measured on this small reader, unless it says otherwise. No public figure for the published model's accuracy under compression is known to us, so the left column has no numbers.
+The paper is about a model of two billion parameters; what is below is measured on this small reader, unless a row names another model. The paper's tables are not reproduced here, so the left column has no numbers of its accuracy under compression; that doesn't say that none exist.
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
@@ -491,13 +505,9 @@ course.claims(*claims.of_compression(before, after_training, share, of_score))
 # %%
 with course.expected(ValueError):  # none of them: leave the grid out instead
     model.generate(**inputs, max_new_tokens=1, keep_ratio=0)
-
-# %%
 given = {name: each for name, each in inputs.items() if name != "tile_levels"}
 with course.expected(ValueError):  # which tokens are detailed?
     model.generate(**given, max_new_tokens=1, keep_ratio=0.5)
-
-# %%
 small = page.crop((0, 0, 100, 100))
 with course.expected(ValueError):  # one tile, the global one
     plot_compression(model, processor, small, "Read the text.")
@@ -516,10 +526,7 @@ Mini-Monkey 2B has 256 tokens per tile and 96 KiB of cache per token in bfloat16
 ```python
 whole = 80 + 256 * (24 + 8 + 1)
 saved = 256 * 24 // 2
-print(
-    f"{whole} tokens without, {whole - saved} with SCM;",
-    f"{saved * 96 / 1024**2:.2f} GiB less cache",
-)
+print(f"{whole} tokens without, {whole - saved} with; {saved * 96 / 1024**2:.2f} GiB")
 assert (whole, whole - saved) == (8528, 5456)
 assert round(saved * 96 / 1024**2, 2) == 0.28 == round(0.78 - 0.50, 2)  # the tables
 ```
@@ -540,10 +547,7 @@ features = model.get_image_features(inputs["pixel_values"], return_dict=True)
 norms = features.pooler_output.detach().norm(dim=-1).flatten()[:detailed]
 by_norm = select_tokens(norms, torch.ones(detailed).long(), 0.5).numpy()
 by_question = kept_detailed_tokens(model, inputs, 0.5).ravel()
-print(
-    f"{(by_norm & by_question).sum()} of 48;",
-    f"tokens with ink that stay: {(by_norm & ink).sum()} of {ink.sum()}",
-)
+print(f"{(by_norm & by_question).sum()} of 48; ink: {(by_norm & ink).sum()}")
 by_none = kept_detailed_tokens(model, inputs, 0.5, queries="none").ravel()
 assert (by_norm == by_none).all()
 assert by_norm.sum() == 48 and (by_norm & by_question).sum() > 24
@@ -561,20 +565,16 @@ Two images in one prompt: does each lose half of its own tokens, or both togethe
 ```python
 from modeling_minimonkey.scale_compression import detailed_images
 
-content = [
-    {"type": "image", "image": page},
-    {"type": "image", "image": page.resize((224, 224))},
-    {"type": "text", "text": "Read."},
-]
+images = page, page.resize((224, 224))
+content = [{"type": "image", "image": each} for each in images]
+content.append({"type": "text", "text": "Read."})
 two_images = processor.prepare_chat([{"role": "user", "content": content}])
 is_image = two_images["input_ids"] == processor.image_token_id
 levels, per_tile = two_images["tile_levels"], model.config.image_seq_length
-images = detailed_images(is_image, levels, per_tile)
+owners = detailed_images(is_image, levels, per_tile)
 stays = model.model.select_tokens(**two_images, keep_ratio=0.5).kept
-counts = [
-    (int((images == image).sum()), int((stays & (images == image)).sum()))
-    for image in (1, 2)
-]
+of_each = [owners == image for image in (1, 2)]
+counts = [(int(own.sum()), int((stays & own).sum())) for own in of_each]
 print("detailed tokens and how many stay:", counts)
 assert all(after == before // 2 for before, after in counts) and counts[0] != counts[1]
 ```
@@ -583,7 +583,7 @@ assert all(after == before // 2 for before, after in counts) and counts[0] != co
 
 ## Conclusion
 
-Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones with the lowest scores. The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays; on this small reader both cost words, and both are settings of the configuration. Beyond that, no choice of who asks is shown to be best: other layers and the norm of the features, without any question, read about as many words. A loss taught the question to steer what stays of two words, which made no more answers right, and on receipts it doesn't steer. After training under compression, rules with kept positions lose less at 0.25; how much of that the gaps did, a control would have to show. Measure it on your own pages before you turn it on.
+Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones with the lowest scores. The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays; on this small reader both cost words, and both are settings of the configuration. Beyond that, at 0.5 no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words; at 0.25 layer 3 reads a little more than layer 2. In a stage of training with a loss for it, the question came to steer what stays of two words, from 1.3 to 8.9 points, which made no more answers right; on receipts it doesn't steer. After training under compression, rules with kept positions lose less at 0.25; how much of that the gaps did, a control would have to show. Measure it on your own pages before you turn it on.
 
 Read next: [06 The published weights](06_published_weights.ipynb); [11 Speed, memory, serving](11_speed_memory_serving.ipynb) has what it saves; `benchmarks/LOG.md` has the failures.
 

@@ -82,6 +82,7 @@ def plot_askers(names: list[str], estimates: list, is_question):
     axis.axhline(0, color=BLACK, linewidth=1)
     axis.set_xticks(range(len(names)), names)
     axis.set(
+        title="after: whose attention tells the two words apart",
         xlabel="token after the image",
         ylabel="attention to the word asked for\nminus the other, points",
     )
@@ -436,6 +437,31 @@ def plot_canvases(canvases: dict, tile: int):
     return figure
 
 
+def plot_mosaics(mosaics: dict, page, tile: int):
+    """
+    Tiles put together in some order beside their difference from the page.
+
+    Args:
+        mosaics: From a title to an array (height, width, 3) of bytes.
+        page: What they should give, such an array, too.
+        tile: Side of a tile in px.
+    """
+    figure, axes = pyplot.subplots(
+        2, len(mosaics), figsize=(10, 6.4), layout="constrained"
+    )
+    for (upper, lower), (title, mosaic) in zip(axes.T, mosaics.items(), strict=True):
+        difference = np.abs(mosaic.astype(int) - page).max(axis=2)
+        upper.imshow(mosaic)
+        upper.set_title(title)
+        lower.imshow(difference, cmap="Purples", vmin=0, vmax=255)
+        share = f"{(difference > 0).mean():.1%} of the pixels differ"
+        lower.set_title(f"minus the page: {share}")
+        for axis in (upper, lower):
+            axis.set_xticks(range(0, page.shape[1] + 1, tile))
+            axis.set_yticks(range(0, page.shape[0] + 1, tile))
+    return figure
+
+
 def plot_rows_of_tokens(kinds, names: list[str]):
     """
     The rows of a batch, token by token.
@@ -461,20 +487,19 @@ def plot_rows_of_tokens(kinds, names: list[str]):
     return figure
 
 
-def plot_token_maps(maps: dict, sides, rays: dict):
+def plot_token_maps(maps: dict, rays: dict):
     """
     Image tokens over width and height.
 
     Args:
-        maps: From a title to an array (heights, widths) over `sides`.
-        sides: Widths and heights in px.
+        maps: From a title to sides in px, both widths and heights, and an array (heights, widths) over them.
         rays: From a label to a width / height, which is drawn as a ray.
     """
     figure, axes = pyplot.subplots(
         1, len(maps), figsize=(11, 4.8), layout="constrained"
     )
-    ends = (sides[0], sides[-1])
-    for axis, (title, tokens) in zip(axes, maps.items(), strict=True):
+    for axis, (title, (sides, tokens)) in zip(axes, maps.items(), strict=True):
+        ends = (sides[0], sides[-1])
         ticks = sorted(set(tokens.flat))
         if len(ticks) > 9:
             step = 256 * 5

@@ -19,6 +19,11 @@ _SHARES = [
 HEADERS = ["who scores", *_SHARES, "questions"]
 STORED = ["model, page, who scores", *_SHARES, "exact answers, %", "minus all queries"]
 RATIOS = (0.5, 0.25, 0.15, 0.1)
+OF_STAGES = ["model, 80 questions on 40 pages", "question, layer 2", "last token"]
+STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26, on training under compression
+    ("after 500 steps with gaps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
+    ("after 400 more, with the loss", "+8.9", "+21.1"),
+)
 RULES = ("published rule", "checkpoint's own", "last token alone")
 
 
@@ -123,6 +128,7 @@ def stored_rows(before, after) -> list:
     """Rows below `STORED` of both models, by kind of page and who scores."""
     cases = {
         "before, two words, published rule": (before, "pair", "all"),
+        "before, two words, all tokens stay": (before, "pair", "all", 1.0),
         "after, two words, all queries, layer 2": (after, "pair", "all"),
         "after, two words, question, layer 2": (after, "pair", "question"),
         "after, two words, all tokens stay": (after, "pair", "all", 1.0),
@@ -180,6 +186,16 @@ def over_pages(reader, number: int):
 def by_token(more, pages) -> list:
     """Of each token the mean of `more`, (questions, tokens), with its interval over the pages."""
     return [bootstrap(pages, mean(token)) for token in more.T]
+
+
+def before_and_after_it(more, says_which: int) -> str:
+    """What the token that says which word is asked for divides: the mean of `more` before it and from there on."""
+    before, since = more[:, :says_which].mean(), more[:, says_which:].mean()
+    return (
+        "attention to the word asked for, minus the other, in points a token:\n"
+        f"before the word that says which {before:+.2f}, from there on {since:+.2f}, "
+        f"the last token {more[:, -1].mean():+.1f}"
+    )
 
 
 def token_names(processor, ids: list[list[int]]) -> list[str]:

@@ -33,7 +33,10 @@ ALL_TOKENS = {"queries": "all", "layer": 1, "positions": "keep", "keep_ratio": 1
 
 
 AT_RANDOM = {"queries": "random", "layer": 0, "positions": "keep"}
+BY_INK = {"queries": "ink", "layer": 0, "positions": "keep"}  # asks no model
+SHARES = (0.5, 0.25)
 NO_QUESTION = {"queries": "none", "layer": 0, "positions": "keep"}
+KEPT = (OWN, NO_QUESTION, {**PUBLISHED, "positions": "keep"}, AT_RANDOM)
 
 
 def ways_at(keep_ratio: float) -> dict:
@@ -120,7 +123,8 @@ def plot_layers(table, keep_ratio: float = 0.5):
         }
         _estimates(axis, [4.4], none, **style)
         axis.axhline(full, color=BLACK, linestyle=":", label="all tokens")
-        axis.set(title=f'positions="{positions}"', ylim=(0, 75), xlabel="scoring layer")
+        axis.set(title=f'before: positions="{positions}"', ylim=(0, 75))
+        axis.set_xlabel("scoring layer")
         axis.set_xticks([0, 1, 2, 3, 4.4], ["0", "1", "2", "3", "none"])
     axes[0].set_ylabel("words read, %")
     axes[0].legend(frameon=False, loc="lower right")
@@ -136,6 +140,7 @@ def training_rows(before, after) -> list:
         "all, layer 1, kept": {**PUBLISHED, "positions": "keep"},
         "no question, kept": NO_QUESTION,
         "no question, renumbered": {**NO_QUESTION, "positions": "repack"},
+        "most ink, kept": BY_INK,
         "at random, kept": AT_RANDOM,
     }
     rows = []
@@ -158,33 +163,53 @@ def rows_of_none(before, after) -> list:
     return rows
 
 
+def after_differences(after) -> list:
+    """Words read after training by other rules minus those by the question in layer 2, on the same pages."""
+    others = {
+        "question, layer 3": {**OWN, "layer": 3},
+        "no question": NO_QUESTION,
+        "most ink": BY_INK,
+    }
+    rows = []
+    for label, other in others.items():
+        ways = [({**other, "keep_ratio": r}, {**OWN, "keep_ratio": r}) for r in SHARES]
+        rows.append([label, *(paired(after, *each) for each in ways)])
+    return rows
+
+
 def plot_training(before, after):
     """Words read over the share of tokens that stays, of those that all tokens read, before and after training."""
-    rules = {
-        "question, kept": OWN,
-        "question, renumbered": {**OWN, "positions": "repack"},
-        "published": PUBLISHED,
-        "at random, kept": AT_RANDOM,
+    question, none = ("question, layer 2", PURPLE, "o"), ("no question", SKY, "^")
+    published, random = ("all, layer 1", YELLOW, "s"), ("at random", GRAY, "x")
+    kept = dict(zip((question, none, published, random), KEPT, strict=True))
+    renumbered = {
+        name: {**kept[name], "positions": "repack"} for name in list(kept)[:3]
     }
-    figure, axis = pyplot.subplots(figsize=(9, 4.8), layout="constrained")
-    styles = zip((PURPLE, SKY, YELLOW, GRAY), "o^sx", strict=True)
-    for (label, rule), (color, marker) in zip(rules.items(), styles, strict=True):
-        for table, shift, line in ((before, -0.006, "--"), (after, 0.006, "-")):
-            ways = [{**rule, "keep_ratio": share} for share in (0.25, 0.5)]
-            ways = [way for way in ways if len(_of_way(table, **way))]
-            if not ways:
-                continue
-            places = [*(way["keep_ratio"] + shift for way in ways), 1]
-            found = [
-                words_read(table, **way, of_those_of_all_tokens=True) for way in ways
-            ]
-            style = {"color": color, "marker": marker, "linestyle": line}
-            style["label"] = f"{label}, {'before' if table is before else 'after'}"
-            style["markerfacecolor"] = "white" if table is before else color
-            _estimates(axis, places, [*found, (100, 100, 100)], **style)
-    axis.set(xlabel="keep_ratio", ylabel="words, % of those of all tokens")
-    axis.set(ylim=(0, 110), xticks=(0.25, 0.5, 1), xlim=(0.2, 1.03))
-    axis.legend(frameon=False, loc="lower right")
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(11, 4.8), layout="constrained", sharey=True
+    )
+    for axis, rules in zip(axes, (kept, renumbered), strict=True):
+        for place, ((label, color, marker), rule) in enumerate(rules.items()):
+            for table, line in ((before, "--"), (after, "-")):
+                shift = 0.008 * (place - 1) + (0.003 if table is after else -0.003)
+                ways = [{**rule, "keep_ratio": share} for share in SHARES[::-1]]
+                ways = [way for way in ways if len(_of_way(table, **way))]
+                if not ways:
+                    continue
+                places = [*(way["keep_ratio"] + shift for way in ways), 1]
+                found = [
+                    words_read(table, **way, of_those_of_all_tokens=True)
+                    for way in ways
+                ]
+                style = {"color": color, "marker": marker, "linestyle": line}
+                style["label"] = f"{label}, {'before' if table is before else 'after'}"
+                style["markerfacecolor"] = "white" if table is before else color
+                _estimates(axis, places, [*found, (100, 100, 100)], **style)
+        axis.set(xlabel="keep_ratio", ylim=(0, 110), xticks=(0.25, 0.5, 1))
+        axis.legend(frameon=False, loc="lower right", fontsize=9)
+    axes[0].set(title="before and after: positions kept")
+    axes[1].set(title="before and after: renumbered")
+    axes[0].set_ylabel("words, % of those of all tokens")
     return figure
 
 
