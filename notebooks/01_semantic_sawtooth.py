@@ -198,7 +198,7 @@ course.table(
 
 # %% [markdown]
 """
-No: both ways lose words that the other one has, but many more are won than lost, and that in all three sorts. Most of the words that are won because a grid shows them whole are cut between columns. Of those that are cut between rows only, these are the three that the line parts nearest to the middle:
+No: both ways lose words that the other one has, but many more are won than lost, and that in all three sorts. Most of the words that are won because a grid shows them whole are cut between columns. Of those that are cut between rows only, these are the three that the line parts nearest to the middle. Only in the first two it runs at 30 to 50% of the height from the nearer edge:
 """
 
 # %%
@@ -210,7 +210,7 @@ course.show(
     alt="Three short words, above in the detailed tiles, each parted into an upper and "
     "a lower piece by a gap, below whole in a tile of CIP.",
     caption="Read with the second grid, and not without it. Above in the detailed "
-    "tiles, below in a tile of CIP that shows the word whole, each at its own scale.",
+    "tiles, below whole in a tile of CIP, each at its own scale. Heights from the top.",
 )
 
 # %% [markdown]

@@ -8,7 +8,7 @@ from processing_minimonkey import PYRAMID_SETTINGS
 
 SCORES = (
     "OCRBench 784 (InternVL2-2B) to 802 (Mini-Monkey 2B), TextVQA 73.4 to 75.7.",
-    "Not measured here. A user reports 783 for the new weights with VLMEvalKit's InternVL code, which has no CIP, and "
+    "Not measured here. A user reports 783 for these weights with VLMEvalKit's InternVL code, which has no CIP, and "
     "later 800; with the authors' file it is 806, they write "
     "([issue 122](https://github.com/Yuliang-Liu/Monkey/issues/122)).",
 )

@@ -199,7 +199,8 @@ def plot_cut_words(estimates: dict, of: str):
             style["label"] = None if place else labels[column]
             error = [[value - low], [high - value]]
             axis.errorbar(value, place + 0.3 * column - 0.15, xerr=error, **style)
-    axis.set_yticks(range(len(estimates)), list(estimates))
+    names = [method.replace("pyramid", "CIP") for method in estimates]
+    axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 62))
     axis.legend(frameon=False, loc="center right")
