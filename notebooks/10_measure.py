@@ -364,7 +364,7 @@ course.table(head, zip(names, *both_models, strict=True))
 
 # %% [markdown]
 """
-No intervals are published. OCRBench asks 1,000 questions about text in images and gives a point each: 802 against the base model's 784. (In an issue thread the authors report a later run with 806, and 783 for the same weights without CIP; the card says where.)
+No intervals are published. OCRBench asks 1,000 questions about text in images and gives a point each: 802 against the base model's 784. (In an issue thread a user reports 783 with the same weights in code without CIP, and later 800; with the authors' file it is 806, they write. The card says where.)
 
 **Predict**: is a difference of 18 questions of 1,000 beyond chance?
 """

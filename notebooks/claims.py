@@ -8,15 +8,16 @@ from processing_minimonkey import PYRAMID_SETTINGS
 
 SCORES = (
     "OCRBench 784 (InternVL2-2B) to 802 (Mini-Monkey 2B), TextVQA 73.4 to 75.7.",
-    "Not measured here. By the authors' code the same weights reach 783 without CIP "
+    "Not measured here. A user reports 783 for these weights with VLMEvalKit's InternVL code, which has no CIP, and "
+    "later 800; with the authors' file it is 806, they write "
     "([issue 122](https://github.com/Yuliang-Liu/Monkey/issues/122)).",
 )
 
 
 def of_sawtooth(readings, to_control: dict) -> tuple:
     """
-    01: `readings` are the recognizer's; `to_control` is from models to what they read more than others that were
-    trained as long without CIP: of all words, of the cut ones, of the uncut ones.
+    01: `readings` are the recognizer's; `to_control` is from models to what they read more than their controls,
+    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones.
     """
     of_rows = readings[readings["kind"] == "row"]
     baseline, any_rule, finer = (
@@ -38,13 +39,14 @@ def of_sawtooth(readings, to_control: dict) -> tuple:
         (
             "CIP helps without training.",
             "It could: the recognizer, an upper bound, reads more with it. Our small readers read worse, on the lines "
-            "and everywhere (`plain` and `control` above).",
+            "and everywhere (`6m-plain` and `6m-control` above).",
         ),
         (
             "CIP helps a model that is trained with it.",
             "Within a model, yes: it reads more words with the second grid than without. Beside a model that was "
-            f"trained as long with one grid: `joint`, trained longest, {everywhere} on all words and {cut} on the cut "
-            f"ones; `any` {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m).",
+            "trained for as many steps with one grid, in less time, and from one seed each: `joint`, trained longest, "
+            f"{everywhere} on all words and {cut} on the cut ones; `any` {to_control['3m'][0]} (3m) and "
+            f"{to_control['6m'][0]} (6m).",
         ),
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",

@@ -296,17 +296,21 @@ def _left_of(axis) -> dict:
 
 
 def _draw_word(axis, page, box, view, color, margin: int = 6, gap: int = 8) -> None:
-    """The pieces of one word in the tiles of a view, in its px, and what is `margin` px around it."""
+    """The pieces of one word in the tiles of a view that have a part of it, in its px, with `margin` px around it."""
     x, y = (side / own for side, own in zip(view.canvas, page.size, strict=True))
-    left, top = box[0] * x - margin, box[1] * y - margin
-    right, bottom = box[2] * x + margin, box[3] * y + margin
+    box = box[0] * x, box[1] * y, box[2] * x, box[3] * y
+    left, top, right, bottom = (
+        side + sign * margin for side, sign in zip(box, (-1, -1, 1, 1), strict=True)
+    )
     canvas = page.resize(view.canvas)
     for number, tile in enumerate(view.boxes):
         piece = (
             *(round(max(pair)) for pair in ((left, tile[0]), (top, tile[1]))),
             *(round(min(pair)) for pair in ((right, tile[2]), (bottom, tile[3]))),
         )
-        if piece[0] >= piece[2] or piece[1] >= piece[3]:
+        if box[0] >= tile[2] or box[2] <= tile[0]:
+            continue
+        if box[1] >= tile[3] or box[3] <= tile[1]:
             continue
         row, column = divmod(number, view.grid[0])
         start, up = piece[0] + gap * column, piece[1] + gap * row

@@ -15,7 +15,7 @@ from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_c
 from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, YELLOW, words_read
 
 
-METHOD_COLORS = {"detailed + global": BLUE, "pyramid any": ORANGE}
+METHOD_COLORS = {"detailed + global": BLUE, "CIP any": ORANGE}
 
 
 def _estimates(axis, places, estimates, **style) -> None:
@@ -224,7 +224,8 @@ def plot_cut_words(estimates: dict, of: str):
             style["label"] = None if place else labels[column]
             error = [[value - low], [high - value]]
             axis.errorbar(value, place + 0.3 * column - 0.15, xerr=error, **style)
-    axis.set_yticks(range(len(estimates)), list(estimates))
+    names = [method.replace("pyramid", "CIP") for method in estimates]
+    axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 62))
     axis.legend(frameon=False, loc="center right")
@@ -238,8 +239,10 @@ def plot_distortion(rows: dict):
         x, cut = row["distortion_median"], 100 * row["cut"]
         error = [[cut - 100 * row["cut_low"]], [100 * row["cut_high"] - cut]]
         marker = "s" if rule in ("disjoint", "joint") else "o"
+        marker = "^" if "global" in rule else marker  # one grid
         axis.errorbar(x, cut, yerr=error, fmt=marker, color=BLACK)
-        axis.annotate(f"{rule} ({row['tiles']:.1f} tiles)", (x + 0.012, cut + 0.12))
+        place = x + 0.012, cut + (0.35 if "overlap" in rule else 0.12)
+        axis.annotate(f"{rule} ({row['tiles']:.1f} tiles)", place)
     axis.set(xlabel="median distortion of the second grid, 1 is none")
     axis.set(ylabel="words that stay cut, %", xlim=(0.97, 1.6), ylim=(0, 5.7))
     return figure
@@ -307,31 +310,33 @@ def plot_depths(panels: dict, found: dict):
     return figure
 
 
-def cut_between_rows(words, tile: int, letters: int = 5) -> list[tuple]:
+def cut_between_rows(words, tile: int) -> list[tuple]:
     """
-    Those of the words on the benchmark's pages that a line between detailed tiles halves and `joint` shows whole.
+    Those of the words on the benchmark's pages that lines between rows alone cut and `joint` shows whole.
 
     Args:
         words: Readings of pages.
         tile: Side of a tile in px.
-        letters: The fewest letters of a word.
 
     Returns:
-        Word, page, the word's box, the detailed tiles, and tiles of `joint` that show it whole, of each.
+        Word with where it is cut, page, the word's box, the detailed tiles, and tiles of `joint` that show it whole,
+        of each; first those that are cut nearest to their middle.
     """
     found = []
     for number, word in words[["page", "word"]].to_numpy():
-        if len(word) < letters or not word.isalpha():
-            continue
         page = make_page(number, tile)
-        box = left, top, _, bottom = dict(word_boxes(page))[word]
+        box = left, top, right, bottom = dict(word_boxes(page))[word]
         size = page.image.size
         detailed, *_ = METHODS["detailed + global"](*size, tile, None)
+        if is_cut(detailed, size, (left, top, right, top)):
+            continue
+        row = size[1] / detailed.grid[1]
+        above = (-top % row) / (bottom - top)  # what of its height is above the line
         views = METHODS["pyramid joint"](*size, tile, None)
         whole = next(view for view in views if not is_cut(view, size, box))
-        if is_cut(detailed, size, (left, top, left, bottom)):
-            found.append((word, page.image, box, detailed, whole))
-    return found
+        title = f"{word}: cut at {above:.0%} of its height"
+        found.append((abs(above - 0.5), (title, page.image, box, detailed, whole)))
+    return [each for _, each in sorted(found, key=lambda each: each[0])]
 
 
 RECOGNIZER = {
