@@ -159,7 +159,7 @@ bars = {name: size for name, size in sizes.items() if name not in code}
 bars[f"{len(code)} files of code"] = sum(sizes[name] for name in code)
 course.show(
     course_plots.plot_files(bars, pushed | {f"{len(code)} files of code"}),
-    alt="Bars of file sizes on a log scale. The optimizer and the weights are the "
+    alt="Dots for file sizes on a log scale. The optimizer and the weights are the "
     "largest, code and settings are small.",
     caption="The largest file stays at home: the optimizer's state. The files of the "
     "folder, on a log axis, and which of them are pushed.",

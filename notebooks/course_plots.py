@@ -40,7 +40,7 @@ def plot_prompts(tokens: dict, prompts: list[str]):
     axis.set(xlabel="tiles, size of the image in px, setting")
     axis.set(ylabel="tokens of the prompt", ylim=(0, 9500))
     axis.set_xticks(places, prompts)
-    axis.legend(edgecolor="none", framealpha=1, loc="upper left", reverse=True)
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure
 
 
@@ -373,11 +373,13 @@ def plot_files(sizes: dict, pushed: set):
     names = sorted(sizes, key=sizes.get)
     figure, axis = _panel(9.5, 4.2)
     colors = [SKY if name in pushed else PURPLE for name in names]
-    axis.barh(names, [sizes[name] for name in names], color=colors)
+    # Dots: a bar on a log axis begins nowhere
+    axis.hlines(names, 50, [sizes[name] for name in names], color=GRAY, linewidth=0.7)
+    axis.scatter([sizes[name] for name in names], names, color=colors, s=70, zorder=3)
     for row, name in enumerate(names):
         unit, text = (1e6, "MB") if sizes[name] >= 1e6 else (1e3, "kB")
         axis.text(
-            sizes[name] * 1.15, row, f"{sizes[name] / unit:.1f} {text}", va="center"
+            sizes[name] * 1.3, row, f"{sizes[name] / unit:.1f} {text}", va="center"
         )
     places = [100, 1e3, 1e4, 1e5, 1e6, 1e7]
     axis.set(xscale="log", xlabel="size", xlim=(50, 2e8))
