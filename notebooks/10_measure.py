@@ -369,18 +369,9 @@ No intervals are published. OCRBench asks 1,000 questions about text in images a
 **Predict**: is a difference of 18 questions of 1,000 beyond chance?
 """
 
-
 # %%
-def wilson(hits, number, z=1.96):
-    """95% interval of a share."""
-    share = hits / number
-    middle, scale = share + z**2 / 2 / number, 1 + z**2 / number
-    half = z * np.sqrt(share * (1 - share) / number + z**2 / 4 / number**2)
-    return (middle - half) / scale, (middle + half) / scale
-
-
 for name, hits in (("InternVL2-2B", 784), ("Mini-Monkey 2B", 802)):
-    low, high = (1000 * end for end in wilson(hits, 1000))
+    _, low, high = (1000 * end for end in course.wilson(hits, 1000))
     print(f"{name}: {hits} of 1000, 95% interval {low:.0f} to {high:.0f}")
 
 # %% [markdown]
@@ -389,12 +380,8 @@ The intervals overlap. That doesn't refute the difference: both models answered 
 """
 
 # %%
-from math import comb
-
 for better, worse in ((24, 6), (50, 32), (100, 82)):
-    asked = better + worse
-    tails = sum(comb(asked, hits) for hits in range(worse + 1))
-    chance = 2 * tails / 2**asked  # as unequal as this, to either side
+    chance = course.sign_test(better, worse)  # as unequal as this, to either side
     print(f"{better:3} against {worse:2}: by chance in {100 * chance:.2f} % of cases")
 
 # %% [markdown]

@@ -187,7 +187,7 @@ Here are receipts from seeds that nobody chose, with words that no training saw.
 # %%
 n = 32 if course.FAST else 200
 wanted, clean = scans.random_receipts(n)
-receipts = [scans.scanned(page, scans.Scan(), seed) for seed, page in enumerate(clean)]
+receipts = scans.scan_all(clean)
 records = [record(answer) for answer in read(receipts, QUESTION)]
 
 
@@ -321,17 +321,9 @@ def share_right(images, wanted):
 
 
 some = 24 if course.FAST else 200
-
-
-def rescanned(pages, **damage):
-    return [
-        scans.scanned(page, scans.Scan(**damage), i) for i, page in enumerate(pages)
-    ]
-
-
 askew = {"as scanned": {}, "straightened first": {}}
 for angle in (0.7, 3, 6):
-    images = rescanned(clean[:some], angle=angle)
+    images = scans.scan_all(clean[:some], angle=angle)
     askew["as scanned"][angle] = share_right(images, wanted[:some])
     level = [straightened(image) for image in images]
     askew["straightened first"][angle] = share_right(level, wanted[:some])
@@ -339,11 +331,11 @@ for angle in (0.7, 3, 6):
 # %%
 blurred, longer = {"as scanned": {}}, {"as scanned": {}}
 for blur in (0.6, 1.2, 1.8):
-    images = rescanned(clean[:some], blur=blur)
+    images = scans.scan_all(clean[:some], blur=blur)
     blurred["as scanned"][blur] = share_right(images, wanted[:some])
 for articles in (1, 2, 3):
     want, drawn = scans.random_receipts(some, articles=articles)
-    longer["as scanned"][articles] = share_right(rescanned(drawn), want)
+    longer["as scanned"][articles] = share_right(scans.scan_all(drawn), want)
 
 course.show(
     scans.plot_damage(
@@ -396,7 +388,7 @@ Blur the scans more (`scans.Scan(blur=1.5)`). How many records are right, and do
 <summary>Solution</summary>
 
 ```python
-blurred = [scans.scanned(page, scans.Scan(blur=1.5), seed) for seed, page in enumerate(clean)]
+blurred = scans.scan_all(clean, blur=1.5)
 found = [record(answer) for answer in read(blurred, QUESTION)]
 fits = [(each, want) for each, want in zip(found, wanted, strict=True) if adds_up(each)]
 print(sum(a == b for a, b in zip(found, wanted, strict=True)), "right,", len(fits), "add up")

@@ -194,6 +194,18 @@ def percent(estimate: tuple, points: bool = False) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}] {'points' if points else '%'}"
 
 
+def cell(estimate, sign: str = "") -> str:
+    """A cell of a table: an estimate and its interval, with `sign="+"` a difference."""
+    return "{:{s}.1f} [{:{s}.1f}, {:{s}.1f}]".format(*estimate, s=sign)
+
+
+def whiskers(value, low, high):
+    """What matplotlib's error bars take: how far the ends of the intervals of one value, or of several, are away."""
+    import numpy
+
+    return numpy.abs((value - low, high - value)).reshape(2, -1)
+
+
 def wilson(right: int, n: int) -> tuple[float, float, float]:
     """
     A share of `n` independent answers, with its 95% interval by Wilson, which holds for few answers, too, and where
@@ -251,6 +263,15 @@ def result(name: str):
     return load(ROOT / "benchmarks" / "sawtooth" / "results" / f"{name}.csv")
 
 
+def of_way(table, queries: str, layer: int, positions: str, keep_ratio: float):
+    """Readings of the benchmark's scoring by one way, by page; `layer` says nothing where `queries` is `"none"`."""
+    way = (table["positions"] == positions) & (table["keep_ratio"] == keep_ratio)
+    way &= table["queries"] == queries
+    if queries != "none":
+        way &= table["layer"] == layer
+    return table[way].set_index("page").sort_index()
+
+
 def words_read(
     table,
     queries: str,
@@ -264,24 +285,19 @@ def words_read(
 
     Args:
         table: A result of the benchmark's scoring.
-        queries, layer, positions, keep_ratio: The way. `layer` says nothing where `queries` is `"none"`.
+        queries, layer, positions, keep_ratio: The way, as in `of_way`.
         of_those_of_all_tokens: Whether 100% are the words that all tokens read, in place of all words.
     """
     from benchmarks.sawtooth.report.statistics import bootstrap, ratio
 
-    way = (
-        (table["positions"] == positions)
-        & (table["keep_ratio"] == keep_ratio)
-        & (table["queries"] == queries)
-    )
-    found = table[way & ((table["layer"] == layer) | (queries == "none"))]
+    found = of_way(table, queries, layer, positions, keep_ratio)
     of = found["words"]
     if of_those_of_all_tokens:
-        of = found["page"].map(
+        of = found.index.map(
             table[table["keep_ratio"] == 1].set_index("page")["words_read"]
         )
     return tuple(
-        100 * each for each in bootstrap(found["page"], ratio(found["words_read"], of))
+        100 * each for each in bootstrap(found.index, ratio(found["words_read"], of))
     )
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib import pyplot
 
 from benchmarks.sawtooth.readers.scores import character_accuracy
-from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
+from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW, whiskers
+from figures import draw_lines
 
 
 def _panel(width: float, height: float):
@@ -69,7 +70,7 @@ def plot_shares(shares: dict, quartiles: tuple[float, float]):
     )
     middle, (low, high) = list(shares.values())[-1], quartiles
     axis.errorbar(
-        [middle], [0], xerr=[[middle - low], [high - middle]], color=BLACK, capsize=5
+        [middle], [0], xerr=whiskers(middle, low, high), color=BLACK, capsize=5
     )
     axis.bar_label(drawn, fmt="%.2f", padding=12)
     axis.axvline(1, color=BLACK, linestyle="--")
@@ -188,7 +189,7 @@ def plot_words_read(models: dict, groups: dict):
             places,
             values,
             0.94 * width,
-            yerr=(values - low, high - values),
+            yerr=whiskers(values, low, high),
             color=color,
             capsize=5,
             label=label,
@@ -300,7 +301,7 @@ def plot_comparisons(found: dict, unit: str):
             label = rule if model == models[0] else None
             place, spread = (
                 models.index(model) + shift,
-                [[middle - low], [high - middle]],
+                whiskers(middle, low, high),
             )
             axis.errorbar(middle, place, xerr=spread, label=label, **style)
         axis.axvline(0, color=BLACK, linewidth=1)
@@ -327,7 +328,7 @@ def plot_kinds(methods: dict):
             label = kind if place == 0 else None
             style = {"fmt": "o", "color": color, "capsize": 4, "label": label}
             axis.errorbar(
-                middle, place + shift, xerr=[[middle - low], [high - middle]], **style
+                middle, place + shift, xerr=whiskers(middle, low, high), **style
             )
     axis.set(
         yticks=range(len(methods)), yticklabels=list(methods), xlabel="words read, %"
@@ -445,7 +446,7 @@ def plot_gains(gains: dict, trainings: dict):
             style = {"color": BLACK, "capsize": 4} | style
             place = list(trainings).index(training) + (-0.1 if everywhere else 0.1)
             label = where if training == next(iter(trainings)) else None
-            spread = [[middle - low], [high - middle]]
+            spread = whiskers(middle, low, high)
             axis.errorbar(place, middle, yerr=spread, label=label, **style)
         axis.axhline(0, color=BLACK, linewidth=1)
         axis.set(title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5))
@@ -468,12 +469,8 @@ def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
         axis.imshow(page)
         axis.set(xticks=[], yticks=[], title=title)
         for name in shown:
-            columns, rows = names[name]
             style = {"color": LEVELS[name], "linewidth": 4 if name == "detailed" else 2}
-            for column in range(1, columns):
-                axis.axvline(page.width * column / columns, **style)
-            for row in range(1, rows):
-                axis.axhline(page.height * row / rows, **style)
+            draw_lines(axis, page.size, names[name], **style)
     return figure
 
 

@@ -6,7 +6,7 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, whiskers
 
 
 def plot_tokens(image, grid, maps: dict, label: str, form: str | None = "{x:.1%}"):
@@ -52,10 +52,7 @@ def _color_tokens(axis, image, grid, colors) -> None:
     gray = np.asarray(image.convert("L"), float)
     light = np.clip(gray / np.median(gray), 0, 1)[..., None]  # paper is white
     axis.imshow(cells[down][:, across] * light)
-    for number in range(1, columns):
-        axis.axvline(number * image.width / columns - 0.5, color=BLUE)
-    for number in range(1, rows):
-        axis.axhline(number * image.height / rows - 0.5, color=BLUE)
+    draw_lines(axis, image.size, grid, first=-0.5, color=BLUE)
     axis.set(xticks=[], yticks=[])
     axis.spines[["top", "right"]].set_visible(True)
 
@@ -76,7 +73,7 @@ def plot_askers(names: list[str], estimates: list, is_question):
         ("question", np.array(is_question), PURPLE),
         ("format", ~np.array(is_question), SKY),
     ):
-        spread = (values - low)[chosen], (high - values)[chosen]
+        spread = whiskers(values, low, high)[:, chosen]
         places = np.flatnonzero(chosen)
         axis.bar(places, values[chosen], yerr=spread, color=color, label=label, **style)
     axis.axhline(0, color=BLACK, linewidth=1)
@@ -88,6 +85,13 @@ def plot_askers(names: list[str], estimates: list, is_question):
     )
     axis.legend(frameon=False, loc="upper left")
     return figure
+
+
+def draw_lines(axis, size, grid, first: float = 0.0, **style) -> None:
+    """The cut lines of a grid over an image of `size`, both width first, whose px begin at `first` of the axis."""
+    for draw, side, parts in zip((axis.axvline, axis.axhline), size, grid, strict=True):
+        for number in range(1, parts):
+            draw(first + side * number / parts, **style)
 
 
 def draw_tiles(axis, image, grid, color=None, gap: float = 0.15) -> None:
@@ -215,12 +219,8 @@ def plot_rules(size, plans: dict):
         )
         axis.spines[:].set_visible(True)
         for group, style in (("detailed", "-"), ("adaptive", "--")):
-            columns, rows = plan.grid(group)
             line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2.5}
-            for x in range(1, columns):
-                axis.axvline(width * x / columns, **line)
-            for y in range(1, rows):
-                axis.axhline(height * y / rows, **line)
+            draw_lines(axis, size, plan.grid(group), **line)
         grids = " and ".join(f"{x} x {y}" for x, y in (plan.detailed, plan.adaptive))
         axis.set_title(f"{rule}\n{grids}")
     return figure

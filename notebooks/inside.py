@@ -7,6 +7,7 @@ from benchmarks.sawtooth.cutting import tokens_on
 from benchmarks.sawtooth.measurements.reading import make_inputs
 from benchmarks.sawtooth.measurements.steering import make_page, questions
 from benchmarks.sawtooth.report.statistics import bootstrap, mean
+from course import cell
 from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count
 
@@ -56,8 +57,7 @@ def two_questions(reader, index: int):
 def row_of(label: str, asked_for, other, pages) -> list:
     """A row below `HEADERS`: shares of the tokens on both words that stay, in %, and their difference."""
     asked_for, other = 100 * np.array(asked_for), 100 * np.array(other)
-    value, low, high = bootstrap(pages, mean(asked_for - other))
-    difference = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    difference = cell(bootstrap(pages, mean(asked_for - other)), "+")
     shares = [f"{asked_for.mean():.1f}", f"{other.mean():.1f}"]
     return [label, *shares, difference, len(other)]
 
@@ -110,7 +110,7 @@ def stored_row(label: str, table, kind: str, queries: str, keep_ratio=0.25) -> l
     gained = "–"
     if queries != "all":
         more = bootstrap(pages, mean(exact - 100 * of("all")["exact"].to_numpy(float)))
-        gained = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*more)
+        gained = cell(more, "+")
     return [*row, f"{exact.mean():.1f}", gained]
 
 

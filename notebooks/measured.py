@@ -1,5 +1,6 @@
 """Figures of what the benchmarks measured; each function gives a matplotlib figure, for `course.show`."""
 
+import numpy as np
 from matplotlib import pyplot
 
 from benchmarks.memory.prefill import TEXT_AFTER
@@ -12,31 +13,38 @@ from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.report.statistics import bootstrap, ratio
 from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_cost
-from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, YELLOW, words_read
+from course import (
+    BLACK,
+    BLUE,
+    GRAY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    YELLOW,
+    cell,
+    of_way,
+    whiskers,
+    words_read,
+)
 
 
 METHOD_COLORS = {"detailed + global": BLUE, "CIP any": ORANGE}
+# Ways to score tokens, as `course.of_way` takes them
+PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
+OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
+ALL_TOKENS = {"queries": "all", "layer": 1, "positions": "keep", "keep_ratio": 1.0}
+AT_RANDOM = {"queries": "random", "layer": 0, "positions": "keep"}
+BY_INK = {"queries": "ink", "layer": 0, "positions": "keep"}  # asks no model
+NO_QUESTION = {"queries": "none", "layer": 0, "positions": "keep"}
+KEPT = (OWN, NO_QUESTION, {**PUBLISHED, "positions": "keep"}, AT_RANDOM)
+SHARES = (0.5, 0.25)
 
 
 def _estimates(axis, places, estimates, **style) -> None:
     """Points with their intervals; each estimate is the value and both ends of its interval."""
-    values, low, high = zip(*estimates, strict=True)
-    below, above = (
-        [abs(v - e) for v, e in zip(values, ends, strict=True)] for ends in (low, high)
-    )
-    axis.errorbar(places, values, (below, above), capsize=4, **style)
-
-
-PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
-OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
-ALL_TOKENS = {"queries": "all", "layer": 1, "positions": "keep", "keep_ratio": 1.0}
-
-
-AT_RANDOM = {"queries": "random", "layer": 0, "positions": "keep"}
-BY_INK = {"queries": "ink", "layer": 0, "positions": "keep"}  # asks no model
-SHARES = (0.5, 0.25)
-NO_QUESTION = {"queries": "none", "layer": 0, "positions": "keep"}
-KEPT = (OWN, NO_QUESTION, {**PUBLISHED, "positions": "keep"}, AT_RANDOM)
+    values, low, high = np.array(estimates).T
+    spread = whiskers(values, low, high)
+    axis.errorbar(places, values, spread, capsize=4, **style)
 
 
 def ways_at(keep_ratio: float) -> dict:
@@ -51,49 +59,36 @@ def ways_at(keep_ratio: float) -> dict:
     }
 
 
-def _cell(estimate, sign: str = "") -> str:
-    return "{:{s}.1f} [{:{s}.1f}, {:{s}.1f}]".format(*estimate, s=sign)
-
-
 def words(table, **way) -> str:
     """A cell of a table: words read in % with the interval, by one way to score (see `course.words_read`)."""
-    return _cell(words_read(table, **way))
+    return cell(words_read(table, **way))
 
 
 def of_all_tokens(table, **way) -> str:
     """The same in % of the words that all tokens read; a dash where it was not measured."""
-    if not len(_of_way(table, **way)):
+    if not len(of_way(table, **way)):
         return "–"
-    return _cell(words_read(table, **way, of_those_of_all_tokens=True))
-
-
-def _of_way(table, queries: str, layer: int, positions: str, keep_ratio: float):
-    """Readings by one way to score, by page."""
-    way = (table["positions"] == positions) & (table["keep_ratio"] == keep_ratio)
-    way &= (table["queries"] == queries) & (
-        (table["layer"] == layer) | (queries == "none")
-    )
-    return table[way].set_index("page").sort_index()
+    return cell(words_read(table, **way, of_those_of_all_tokens=True))
 
 
 def paired(table, way: dict, other: dict) -> str:
     """Words read by one way minus those by another on the same pages, in points of all words."""
-    first, second = _of_way(table, **way), _of_way(table, **other)
+    first, second = of_way(table, **way), of_way(table, **other)
     more = ratio(first["words_read"] - second["words_read"], first["words"])
-    return _cell([100 * end for end in bootstrap(first.index, more)], "+")
+    return cell([100 * end for end in bootstrap(first.index, more)], "+")
 
 
 def change(before, after, **way) -> str:
     """What training added to the share of the words that all tokens read, in points, over the same pages."""
     shares = []
     for table in (after, before):
-        found = _of_way(table, **way)
+        found = of_way(table, **way)
         if not len(found):
             return "–"
         shares.append(
-            ratio(found["words_read"], _of_way(table, **ALL_TOKENS)["words_read"])
+            ratio(found["words_read"], of_way(table, **ALL_TOKENS)["words_read"])
         )
-    return _cell(
+    return cell(
         [100 * end for end in bootstrap(found.index, shares[0] - shares[1])], "+"
     )
 
@@ -144,7 +139,7 @@ def training_rows(before, after) -> list:
         "at random, kept": AT_RANDOM,
     }
     rows = []
-    for share in (0.5, 0.25):
+    for share in SHARES:
         for label, rule in rules.items():
             way = {**rule, "keep_ratio": share}
             cells = [of_all_tokens(each, **way) for each in (before, after)]
@@ -156,7 +151,7 @@ def rows_of_none(before, after) -> list:
     """Words read by the question, by the norm of the features, and the difference, by model and share."""
     rows = []
     for label, table in (("before", before), ("after", after)):
-        for share in (0.5, 0.25):
+        for share in SHARES:
             ways = [{**each, "keep_ratio": share} for each in (OWN, NO_QUESTION)]
             cells = [words(table, **way) for way in ways]
             rows.append([f"{label}, {share}", *cells, paired(table, *ways)])
@@ -193,7 +188,7 @@ def plot_training(before, after):
             for table, line in ((before, "--"), (after, "-")):
                 shift = 0.008 * (place - 1) + (0.003 if table is after else -0.003)
                 ways = [{**rule, "keep_ratio": share} for share in SHARES[::-1]]
-                ways = [way for way in ways if len(_of_way(table, **way))]
+                ways = [way for way in ways if len(of_way(table, **way))]
                 if not ways:
                     continue
                 places = [*(way["keep_ratio"] + shift for way in ways), 1]
@@ -222,7 +217,7 @@ def plot_cut_words(estimates: dict, of: str):
             value, low, high = (100 * end for end in each[column])
             style = {"fmt": marker, "color": color, "capsize": 3}
             style["label"] = None if place else labels[column]
-            error = [[value - low], [high - value]]
+            error = whiskers(value, low, high)
             axis.errorbar(value, place + 0.3 * column - 0.15, xerr=error, **style)
     names = [method.replace("pyramid", "CIP") for method in estimates]
     axis.set_yticks(range(len(names)), names)
@@ -297,7 +292,7 @@ def plot_depths(panels: dict, found: dict):
                 style = {"fmt": "o" if place < 3 else "s", "capsize": 3}
                 style |= {"color": color, "label": None if row else label}
                 shift = (-0.14, 0.14)[place % 2]
-                error = [[value - low], [high - value]]
+                error = whiskers(value, low, high)
                 column[place // 2].errorbar(value, row + shift, xerr=error, **style)
         column[0].set_xlabel("depth, points of character accuracy")
         column[1].set_xlabel("gain of CIP, points of character accuracy")
@@ -426,7 +421,7 @@ def serving_prices(table) -> list[list[str]]:
     }
     rows = []
     for name, way in ways.items():
-        shares = [of_all_tokens(table, **way, keep_ratio=each) for each in (0.5, 0.25)]
+        shares = [of_all_tokens(table, **way, keep_ratio=each) for each in SHARES]
         rows.append([name, f"`{way['positions']}`", *shares])
     return rows
 

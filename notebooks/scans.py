@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, BLUE, GRAY, ORANGE, SKY
+from course import BLACK, BLUE, GRAY, ORANGE, SKY, whiskers
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -64,6 +64,11 @@ def scanned(image, scan: Scan, seed: int = 0):
         file, "JPEG", quality=scan.quality
     )
     return Image.open(file).convert("RGB")
+
+
+def scan_all(pages: list, **damage) -> list:
+    """Each of the pages as it comes out of the scanner, by the settings of a `Scan`, with noise of its own."""
+    return [scanned(page, Scan(**damage), seed) for seed, page in enumerate(pages)]
 
 
 def random_receipts(
@@ -128,15 +133,9 @@ def plot_damage(panels: dict):
     Args:
         panels: From a label of the axis to {a name: {value: (share, low, high)}}; the first name is what was scanned.
     """
-    figure, axes = pyplot.subplots(
-        1,
-        len(panels),
-        figsize=(10, 3.6),
-        layout="constrained",
-        sharey=True,
-        squeeze=False,
-    )
-    for axis, (label, lines) in zip(axes[0], panels.items(), strict=True):
+    size = {"figsize": (10, 3.6), "layout": "constrained", "sharey": True}
+    figure, axes = pyplot.subplots(1, len(panels), **size)
+    for axis, (label, lines) in zip(axes, panels.items(), strict=True):
         styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"))
         apart = 0.015 * max(max(found) for found in lines.values()) * (len(lines) - 1)
         shifts = (-apart, apart)  # or intervals lie on each other
@@ -148,7 +147,7 @@ def plot_damage(panels: dict):
             axis.errorbar(
                 np.array(list(found)) + shift,
                 values,
-                (values - low, high - values),
+                whiskers(values, low, high),
                 capsize=4,
                 color=color,
                 marker=marker,
@@ -158,5 +157,5 @@ def plot_damage(panels: dict):
         axis.set(xlabel=label, ylim=(0, 1.02), xticks=list(found))
         if len(lines) > 1:
             axis.legend(frameon=False)
-    axes[0][0].set_ylabel("records without an error")
+    axes[0].set_ylabel("records without an error")
     return figure

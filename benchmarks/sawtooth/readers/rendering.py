@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -110,10 +111,15 @@ def draw_page(
     return Page(image, lines, characters, font.size)
 
 
-def random_font(rng: np.random.Generator, scale: float = 1.0, sizes: tuple[float, float] = FONT_SIZES):
-    """A random font whose size in the tile is log-uniform in `sizes`; `scale` is page px per tile px."""
+def random_font(
+    rng: np.random.Generator,
+    scale: float = 1.0,
+    sizes: tuple[float, float] = FONT_SIZES,
+    fonts: Sequence[str] = FONTS,
+):
+    """One of the `fonts`, whose size in the tile is log-uniform in `sizes`; `scale` is page px per tile px."""
     size = np.exp(rng.uniform(*np.log(sizes))) * scale
-    return load_font(FONTS[rng.integers(len(FONTS))], max(8, round(float(size))))
+    return load_font(fonts[rng.integers(len(fonts))], max(8, round(float(size))))
 
 
 def render_word(rng: np.random.Generator, held_out: bool = False) -> Page:

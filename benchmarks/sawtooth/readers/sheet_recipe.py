@@ -61,7 +61,8 @@ class SheetStage:
 
 
 # One cutting at a time, in many numbers of tiles and with up to three groups: never two different ones.
-RANGES = (PUBLISHED_RANGES, Ranges((1, 6), (1, 4)), Ranges((2, 9), (2, 6)), Ranges((4, 16), (3, 7)))
+SMALL_RANGES = Ranges((1, 6), (1, 4))  # whose detailed grid takes a page of so few tiles as large as it is
+RANGES = (PUBLISHED_RANGES, SMALL_RANGES, Ranges((2, 9), (2, 6)), Ranges((4, 16), (3, 7)))
 ONE_CUTTING = tuple(
     Cutting(method, ranges, weight * (3 if ranges == PUBLISHED_RANGES else 1))
     for ranges in RANGES
@@ -85,7 +86,7 @@ TOWER = TileStage("reader/tower", steps=2000, learning_rate=1e-3, batch_size=16)
 BEGINNING = SheetStage(
     "reader/beginning",
     "train beginning",
-    (Cutting("detailed + global", RANGES[1], 4), Cutting("detailed", RANGES[1])),
+    (Cutting("detailed + global", SMALL_RANGES, 4), Cutting("detailed", SMALL_RANGES)),
     steps=800,
     learning_rate=1e-3,
     begins_from="reader/tower",

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from transformers import Trainer
 
-from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, Ranges, plan_grids
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, plan_grids
 from benchmarks.sawtooth.readers import reader, tower
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, cut_tiles, dense_labels, generator
 from benchmarks.sawtooth.readers.sequences import Collate, Sheets
-from benchmarks.sawtooth.readers.sheet_recipe import STAGES, SheetStage, TileStage
+from benchmarks.sawtooth.readers.sheet_recipe import SMALL_RANGES, STAGES, SheetStage, TileStage
 from benchmarks.sawtooth.readers.sheets import full_sheet, render
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from benchmarks.sawtooth.readers.train import train
@@ -33,7 +33,6 @@ from modeling_minimonkey.training.random_keep_ratio import RandomKeepRatio
 SIZE, WORLD = "7m", "ascii"
 LONGEST = 16  # characters of a word, with its punctuation
 TILES_PER_PAGE = 8
-NATIVE_RANGES = Ranges((1, 6), (1, 4))  # whose detailed grid takes a page of so few tiles as large as it is
 
 
 class DrawnCompression(RandomKeepRatio):
@@ -89,7 +88,7 @@ class SheetTiles(torch.utils.data.Dataset):
         rng = generator(f"tiles-{self.split}", index)
         if rng.random() < 0.75:
             sheet = full_sheet(rng, WORLDS[WORLD], held_out=not self.split.startswith("train"))
-            grid = plan_grids(*sheet.image.size, TILE_SIZE, NATIVE_RANGES)[0]
+            grid = plan_grids(*sheet.image.size, TILE_SIZE, SMALL_RANGES)[0]
         else:
             sheet = render(WORLD, self.split, index)
             grid = plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES)[int(rng.random() < 0.3)]

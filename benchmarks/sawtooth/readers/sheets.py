@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generator, load_font
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Character, generator, random_font
 from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
 
 
@@ -267,13 +267,12 @@ def paint(rng: np.random.Generator, mask: Image.Image) -> Image.Image:
 
 def make_sheet(rng: np.random.Generator, kind: str, world: World, held_out: bool, scale: float = 1.0) -> Sheet:
     """A page of a kind in `KINDS`; `scale` is page px per px of the tile."""
-    low, high = world.sign_sizes if kind == "sign" else world.sizes
+    sizes = world.sign_sizes if kind == "sign" else world.sizes
     writer = Writer(rng, world, held_out)
     while True:
         grid = GRIDS[kind][rng.integers(len(GRIDS[kind]))]
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15) * scale) for side in grid)
-        font_size = float(np.exp(rng.uniform(np.log(low), np.log(high)))) * scale
-        font = load_font(world.fonts[rng.integers(len(world.fonts))], max(8, round(font_size)))
+        font = random_font(rng, scale, sizes, world.fonts)
         rows = LAYOUTS[kind](writer, *size, font)
         if not rows:
             continue
@@ -296,8 +295,7 @@ def full_sheet(rng: np.random.Generator, world: World, held_out: bool, longest: 
     """
     writer = Writer(rng, world, held_out)
     size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15)) for side in rng.integers(1, 3, size=2) + (1, 0))
-    font_size = round(float(np.exp(rng.uniform(*np.log(world.sizes)))))
-    font = load_font(world.fonts[rng.integers(len(world.fonts))], font_size)
+    font = random_font(rng, sizes=world.sizes, fonts=world.fonts)
     step, rows = font.size * rng.uniform(1.2, 1.8), []
     baselines = np.arange(font.size * rng.uniform(1, 1.5), size[1] - 0.3 * font.size, step).tolist()
     for _ in baselines:
