@@ -16,7 +16,6 @@ SIZES = {
     # name: ((width, layers, heads) of the vision tower, of the language model)
     "3m": ((160, 5, 4), (192, 3, 3)),
     "6m": ((192, 6, 3), (256, 4, 4)),
-    "7m": ((224, 6, 4), (256, 4, 4)),
     "10m": ((256, 6, 4), (320, 4, 5)),
 }
 
@@ -59,6 +58,7 @@ class ReaderStage:
         keep_ratios: Smallest and largest share of tokens in a step under compression; a quarter of the steps, or all
             of them without these shares, keep every token.
         stops_after: Updates after which the stage ends, before its learning rate is down; by default `steps`.
+        draws: Whether positions and queries are drawn in each step, too: `drawn_compression.py`.
         steers: Whether the question learns to look where the answer is read: `steering.py`.
         muon: Whether matrices learn by Muon, which is slow on a CPU that has no units for bfloat16.
     """
@@ -79,6 +79,7 @@ class ReaderStage:
     compression: Mapping[str, object] | None = None
     keep_ratios: tuple[float, float] | None = None
     stops_after: int | None = None
+    draws: bool = False
     steers: bool = False
     muon: bool = True
 
@@ -107,6 +108,8 @@ PARTS = (
     "pair",
     "mixed",
 )  # more of them
+# Documents again, and more questions for one of several numbers
+KEYS = ("mixed", "document", "pair", "document", "keyed", "mixed", "document", "keyed", "document", "mixed")
 DEFAULT = MappingProxyType({})
 PLAIN = MappingProxyType({"adaptive_tiles": None})  # InternVL's tiling: no second grid
 TWO_TILES = MappingProxyType({"adaptive_tiles": None, "detailed_tiles": (1, 2)})
@@ -126,7 +129,7 @@ SMALL = (
     # With CIP. Its control is trained on as long, still without a second grid.
     ReaderStage("{size}/pyramid", "train pyramid", MIXED, DEFAULT, 16, 4e-4, 400, LEARNS, "{size}/again"),
     ReaderStage("{size}/control", "train control", MIXED, PLAIN, 16, 4e-4, 400, LEARNS, "{size}/again"),
-    # With SCM, as the first half of a longer stage; then the question learns to steer it: the small checkpoint.
+    # With SCM, as the first half of a longer stage; then the question learns to steer it.
     ReaderStage(
         "{size}/compressed",
         "train compressed",
@@ -153,6 +156,22 @@ SMALL = (
         trains_tower=FROZEN,
         begins_from="{size}/compressed",
         keep_ratios=(0.2, 0.9),
+        steers=True,
+        muon=False,
+    ),
+    # And with positions as serving engines number them, the small checkpoint
+    ReaderStage(
+        "{size}/drawn",
+        "train drawn",
+        KEYS,
+        DEFAULT,
+        batch_size=16,
+        learning_rate=4e-4,
+        steps=500,
+        trains_tower=FROZEN,
+        begins_from="{size}/steered",
+        keep_ratios=(0.2, 0.9),
+        draws=True,
         steers=True,
         muon=False,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -172,6 +173,26 @@ class Sheets(torch.utils.data.Dataset):
         views = METHODS[cutting.method](*sheet.image.size, TILE_SIZE, rng, cutting.ranges)
         tiles, levels = cut(sheet, views)
         return Sample(*self.encoder(questions, len(tiles), self.with_answers), tiles, levels)
+
+
+class Echoed(torch.utils.data.Dataset):
+    """
+    A data set of which every second sample is one of the last 256 again: where drawing takes longer than learning
+    (data echoing, arXiv 1907.05550).
+    """
+
+    def __init__(self, dataset: torch.utils.data.Dataset):
+        self.dataset, self.kept = dataset, deque(maxlen=256)
+
+    def __len__(self) -> int:
+        return 2 * len(self.dataset)
+
+    def __getitem__(self, index: int):
+        if index % 2 and self.kept:
+            return self.kept[generator("echo", index).integers(len(self.kept))]
+        sample = self.dataset[index // 2]
+        self.kept.append(sample)
+        return sample
 
 
 class Collate:

@@ -300,8 +300,10 @@ def full_sheet(rng: np.random.Generator, world: World, held_out: bool, longest: 
     baselines = np.arange(font.size * rng.uniform(1, 1.5), size[1] - 0.3 * font.size, step).tolist()
     for _ in baselines:
         left, text = rng.uniform(1, 0.1 * size[0]), [writer.word(4)]
-        while left + font.getlength(" ".join(text)) < size[0] - 3:
+        right = left + font.getlength(text[0])
+        while right < size[0] - 3:
             text.append(writer.price() if rng.random() < 0.1 else writer.punctuated())
+            right += font.getlength(f" {text[-1]}")
         rows.append([Cell(" ".join(text[:-1]), left)])
         if longest and sum(len(cell.text) for row in rows for cell in row) > longest:
             break

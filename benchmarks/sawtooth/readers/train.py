@@ -17,6 +17,7 @@ from transformers import InternVLVisionModel, PreTrainedModel, Trainer, TrainerC
 from transformers.trainer_utils import get_last_checkpoint
 
 from benchmarks.sawtooth.readers import reader, tower
+from benchmarks.sawtooth.readers.drawn_compression import DrawnCompression
 from benchmarks.sawtooth.readers.families import FAMILIES, family_model, family_processor
 from benchmarks.sawtooth.readers.family_weights import load_reader, load_tower, siglip_tower
 from benchmarks.sawtooth.readers.optimizer import make_optimizer
@@ -158,7 +159,9 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
     model.model.vision_tower.requires_grad_(stage.trains_tower)
     for name, value in (stage.compression or {}).items():
         setattr(model.config.scale_compression_config, name, value)
-    callbacks = [RandomKeepRatio(*stage.keep_ratios)] if stage.keep_ratios else []
+    callbacks = []
+    if stage.keep_ratios:
+        callbacks.append((DrawnCompression if stage.draws else RandomKeepRatio)(*stage.keep_ratios))
     if stage.stops_after:
         callbacks.append(StopAfter(stage.stops_after))
     if stage.steers:

@@ -11,6 +11,7 @@ from benchmarks.sawtooth.readers.sequences import (
     WINDOW,
     Collate,
     Cutting,
+    Echoed,
     Encoder,
     Sample,
     Sheets,
@@ -87,6 +88,14 @@ def test_batches_hold_every_sample_once_and_those_of_one_are_about_as_long():
         assert lengths != sorted(lengths)
     assert padding[1] < padding[0] / 3
     assert [batched[index].input_ids for index in (50, 2)] == [drawn[1][index] for index in (50, 2)], "after a stop"
+
+
+def test_every_second_sample_is_an_echo():
+    echoed = Echoed(list(range(100, 400)))
+    drawn = [echoed[index] for index in range(len(echoed))]
+    assert drawn[::2] == list(range(100, 400))
+    assert all(drawn[index - 1] - 256 < drawn[index] <= drawn[index - 1] for index in range(1, 600, 2))
+    assert len(set(drawn[1::2])) > 150 and drawn[1::2] != drawn[::2]
 
 
 def test_only_the_kinds_that_are_wanted_are_drawn():

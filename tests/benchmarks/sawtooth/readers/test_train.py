@@ -18,7 +18,7 @@ from benchmarks.sawtooth.readers.train import StopAfter, run_recipe, train
 def test_every_stage_of_a_reader_sees_samples_of_its_own():
     stages = [stage for stage in SMALL + LONGER if isinstance(stage, ReaderStage)]
     texts = [PageDataset(["page"], stage.data, 1)[0].text for stage in stages]
-    assert len(set(texts)) == len(stages) == 9
+    assert len(set(texts)) == len(stages) == 10
 
 
 @pytest.mark.parametrize("name, before", [("small", ()), ("longer", SMALL), ("families", SMALL)])
@@ -53,7 +53,7 @@ def test_muon_has_the_matrices_of_the_layers():
 
 def test_muon_in_float32_is_that_of_torch():
     torch.manual_seed(0)
-    shapes = [(7, 7), (24, 8), (8, 24)]
+    shapes = [(7, 7), (24, 8), (8, 24), (7, 7), (24, 8)]  # of which some are multiplied together
     both = [[torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2)]
     classes = (Float32Muon, partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw"))
     optimizers = [make(each, lr=0.5, weight_decay=0.05) for make, each in zip(classes, both, strict=True)]

@@ -31,3 +31,12 @@ def test_words_and_numbers_are_held_out_or_not(world, held_out):
     assert {is_held_out(word) for word in words + [writer.number() for _ in range(100)]} == {held_out}
     assert {word.lower() for word in words} & {word.lower() for word in lexicon()}, "words of the lexicon, too"
     assert max(map(len, words)) <= 10 and max(len(writer.word(4)) for _ in range(50)) == 4
+
+
+def test_training_has_fewer_words_of_the_lexicon(world):
+    known, shares = {word.lower() for word in lexicon()}, []
+    for held_out in (True, False):
+        writer = Writer(np.random.default_rng(2), world, held_out)
+        shares.append(np.mean([writer.word().lower() in known for _ in range(2000)]))
+    held_out, training = shares
+    assert training < held_out / 2
