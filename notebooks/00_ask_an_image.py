@@ -130,7 +130,7 @@ assert answer == "fresh bread\nopen sunday"
 
 # %% [markdown]
 """
-All four, and the line break. This page was chosen: it is the best of twelve layouts of these four words. Further down you meet pages that nobody chose.
+All four, and the line break. This page was chosen among twelve layouts of these four words, because it is read without an error. Further down you meet pages that nobody chose.
 
 ### The same with a pipeline
 

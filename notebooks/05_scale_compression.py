@@ -44,7 +44,7 @@ course.setup()
 
 A second grid shows more and costs more: every tile is a fixed number of tokens, and the language model pays for each of them in time and in its cache. SCM takes part of that cost back: of the **detailed** tokens, only the share `keep_ratio` with the best scores stays. The others leave the prompt before the first word is written. Adaptive tokens, global tokens and text all stay. According to the paper, nothing has to be trained for it.
 
-The model here is the small checkpoint of this repository: a reader of rendered lower-case text, four layers deep, 16 tokens per tile. It is not the published model, and its figures are its own. It appears in two states. **Before** is a stage of its training that never saw a compressed prompt (`6m-pyramid` in the benchmark). **After** is the checkpoint as you load it (`6m-compressed`), which was trained on under compression. Five things vary below: the model, whose attention scores, in which layer, the positions, and the share that stays. The figures:
+The model here is the small checkpoint of this repository: a reader of rendered lower-case text, four layers deep, 16 tokens per tile. It is not the published model, and its figures are its own. It appears in three states. **Before** is a stage of its training that never saw a compressed prompt (`6m-pyramid` in the benchmark). **With gaps** is a later one, trained under compression with kept positions alone (`6m-compressed`; in one table). **After** is the checkpoint as you load it (`6m-drawn`), trained on with positions of both kinds. Five things vary below: the model, whose attention scores, in which layer, the positions, and the share that stays. The figures:
 
 | figure | model | who scores | `keep_ratio` |
 | --- | --- | --- | --- |
@@ -236,7 +236,7 @@ The second is **renumbering**. When tokens leave, the rest can keep their old po
 from modeling_minimonkey.scale_compression import compressed_position_ids
 
 positions = torch.arange(length)[None]
-stays = model.model.select_tokens(**inputs, keep_ratio=0.5).kept
+stays = model.model.select_tokens(**inputs, keep_ratio=0.25).kept
 renumbered = compressed_position_ids(positions, ~stays, "repack")
 moved = (positions - renumbered)[0, stays[0] & is_image]
 print(f"{(moved > 0).sum()} of {len(moved)} image tokens that stay are renumbered")
@@ -282,18 +282,18 @@ course.explore(lambda share: plot_compression(*asked, share), share=shares)
 """
 ## What steers
 
-The hope behind SCM is more than to find text: the tokens that *the question* needs should stay. So here are pages of two words, asked for the upper or for the lower one, and receipts, asked for one of two numbers by the word beside it. The benchmark counts the tokens that stay on each, and the answers that are exactly right (`benchmarks/sawtooth/results/steering-6m-*.csv`, 60 pages of each kind, two questions each, `keep_ratio` 0.25).
+The hope behind SCM is more than to find text: the tokens that *the question* needs should stay. So here are pages of two words, asked for the upper or for the lower one, and receipts, asked for one of two numbers by the word beside it. The benchmark counts the tokens that stay on each, and the answers that are exactly right (`benchmarks/sawtooth/results/steering-6m-*.csv`, two questions a page, 60 pages of each kind before, 100 after, `keep_ratio` 0.25).
 
 **Predict**: if more of the right word stays, are more answers right?
 """
 
 # %%
-results = [course.result(f"steering-6m-{name}") for name in ("pyramid", "compressed")]
+results = [course.result(f"steering-6m-{name}") for name in ("pyramid", "drawn")]
 course.table(inside.STORED, inside.stored_rows(*results))
 
 # %% [markdown]
 """
-Before, the published rule kept as much of the word that nobody asked for: no difference distinguishable from zero, and its answers fall from 78.3% with all tokens to 42.5%. After, the question keeps more of the word asked for. These rows change rule and model at once; what training did to one and the same rule stands at the end of this section. And **no more answers are right**: on two words exactly as many as with all queries, and as many as with all tokens, so nothing was lost that steering could save. On receipts the question doesn't steer, and the answers are not better; the model reads only a third of these numbers. What follows shows how the steering on two words works, not that it pays.
+Before, the published rule kept as much of the word that nobody asked for: no difference distinguishable from zero, and its answers fall from 78.3% with all tokens to 42.5%. After, the question keeps more of the word asked for. These rows change rule and model at once; what training did to one and the same rule stands at the end of this section. And **no more answers are shown to be right**: on two words 1.5 of 100 more than with all queries (-0.5 to 3.5), and as many as with all tokens, so hardly anything was lost that steering could save. On receipts the question doesn't steer, and the answers are not better; the model reads only a third of these numbers. What follows shows how the steering on two words works, not that it pays.
 
 **Predict**: where are the scores high for the one question, where for the other?
 """
@@ -308,20 +308,20 @@ grid = processor.image_processor.get_pyramid_plan(*size).detailed
 maps = {f"after: {each.text}": detailed_scores(model, both[each]) for each in both}
 course.show(
     figures.plot_tokens(two.image, grid, maps, "attention"),
-    alt="Two maps of scores over a page of two words, one for each question. The "
-    "lower word has high scores in both, the upper one only when asked for.",
-    caption="The scores of the checkpoint's own rule for two questions. Compare the "
-    "upper word. Each map has its own scale.",
+    alt="Two maps of scores over a page of two words, one for each question. Each "
+    "word has high scores where it is asked for, and low ones where it isn't.",
+    caption="The scores of the checkpoint's own rule for two questions. Compare "
+    "both words. Each map has its own scale.",
 )
 
 # %%
 kept = [kept_detailed_tokens(model, each, 0.15) for each in both.values()]
 course.show(
     figures.plot_tokens(two.image, grid, dict(zip(maps, kept, strict=True)), ""),
-    alt="The same page twice, most of it gray. For the upper word all of its letters "
-    "but the m stay, and nearly all of the lower word.",
-    caption="The 15% of the detailed tokens that stay, checkpoint's own rule. Left, "
-    'the "m" of the word asked for leaves.',
+    alt="The same page twice, most of it gray. The word asked for stays; of the "
+    "other the last letter on the left, parts of letters on the right.",
+    caption="The 15% of the detailed tokens that stay, checkpoint's own rule. Most of "
+    "the other word leaves.",
 )
 for each, given in both.items():
     whole, some = (reader.generate(given, 16, keep_ratio=share) for share in (1, 0.15))
@@ -329,7 +329,7 @@ for each, given in both.items():
 
 # %% [markdown]
 """
-This page is a counterexample. Asked for the upper word, the rule finds most of it, but drops its "m" and keeps nearly all of the lower word, which nobody asked for; the answers show it. The question shifts the scores and doesn't rule them.
+Here the question rules what stays, and both words are read from 15% of the detailed tokens. Before the last two stages of training this page was a counterexample: asked for the upper word, the rule dropped its "m" and kept nearly all of the lower one.
 
 One page is no measure. Over more pages, by the checkpoint as it is, at `keep_ratio` 0.25, and beside it a third way: the attention of the prompt's last token alone.
 
@@ -375,32 +375,33 @@ course.table(inside.OF_STAGES, inside.STAGES)
 
 # %% [markdown]
 """
-By 1.3 points, and by 8.9 after the stage with the loss: the same rule, two models. They differ by 400 steps of training, too; as many steps without the loss were not run, so the loss is the likely cause, not an isolated one. The last token steered already before that stage.
+By 1.3 points, by 8.9 after the stage with the loss, by 18.3 after the last two, which had it, too: the same rule, three models. They differ by 400 and 1,200 steps of training as well; as many without the loss were not run, so the loss is the likely cause, not an isolated one. The last token steered already before.
 
 ## Trained with gaps
 
-A prompt with holes is one that the model before had never seen. So it went on learning with a random `keep_ratio` from 0.2 to 0.9 and kept positions, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does the same for yours).
+A prompt with holes is one that the model before had never seen. So it went on learning with a random `keep_ratio` from 0.2 to 0.9 and kept positions, and with all tokens in a quarter of the steps (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does the same for yours). Two more stages renumbered what stays in half of the steps, and chose without a question in a third.
 
-**Predict**: which rules gain by that: the one it was trained with, the published one, both?
+**Predict**: which rules gain by the first, which by the others?
 """
 
 # %%
-after_training = course.result("scoring-6m-compressed")
+names = "6m-pyramid", "6m-compressed", "6m-drawn"
+before, with_gaps, after_training = (course.result(f"scoring-{each}") for each in names)
 course.show(
     measured.plot_training(before, after_training),
     alt="Words read against the keep ratio, dashed before and solid after training. "
-    "With kept positions the solid lines are higher at 0.25; with renumbered ones they "
-    "are about as high or lower.",
+    "The solid lines are higher, most of all at 0.25 and for the published rule.",
     caption="200 held-out pages, 95% intervals; 100% is what that model reads with all "
-    "tokens. Left, at 0.25 each solid line is above its dashed one; right, none rises "
-    "for certain.",
+    "tokens. Each solid line is above its dashed one; kept positions (left) stay ahead "
+    "of renumbered ones.",
 )
 
 
 # %%
-rows = measured.training_rows(before, after_training)
-course.table(["words, % of those of all tokens", "before", "after", "change"], rows)
-for label, table in (("before", before), ("after", after_training)):
+rows = measured.training_rows(before, with_gaps, after_training)
+head = ["words, % of those of all tokens", "before", "with gaps", "after", "change"]
+course.table(head, rows)
+for label, table in zip(head[1:4], (before, with_gaps, after_training), strict=True):
     every = measured.words(table, **measured.ALL_TOKENS)
     print(f"{label}, with all tokens: {every} % of all words")
 headers = ["after, minus question in layer 2, points", "0.5", "0.25"]
@@ -408,11 +409,11 @@ course.table(headers, measured.after_differences(after_training))
 
 # %% [markdown]
 """
-In the figure, "all, layer 1" renumbered (right, yellow) is the published rule. At 0.25 the question's share rises, and so does that of every rule that keeps positions, whoever asks. At 0.5 the question's change can't be told from zero. The published rule, which renumbers, gained nothing, and other rules with renumbered positions rather lost. A dash was not measured. Random choice, strong elsewhere (see the references), is weak here: much of these pages is paper.
+In the figure, "all, layer 1" renumbered (right, yellow) is the published rule. After all stages every rule has risen, kept or renumbered; only the question's change at 0.5 can't be told from zero. The middle column tells the stages apart: with gaps alone, shares rose where positions are kept, and not where they are renumbered (published 47.0 to 47.7, no question 80.6 to 76.9); since renumbering was trained, too, they rise there as well (68.0 and 87.2). Kept positions are still ahead for every rule. A dash was not measured. Random choice, strong elsewhere (see the references), is weak here: much of these pages is paper.
 
-The second table compares rules on the same pages of the model after, in points of all words. At 0.5 no difference is clear of zero; that of the most ink just reaches it. At 0.25 layer 3 reads a little more; it costs a layer more, and the question doesn't steer there (`benchmarks/LOG.md`). The rule that keeps the tokens with most ink (the largest differences of brightness) reads no more than the question, at 0.5 rather less: to keep ink isn't the whole of it.
+The second table compares rules on the same pages of the model after, in points of all words. No difference is clear of zero: layer 3 costs a layer more and reads no more, and the rule that keeps the tokens with most ink (the largest differences of brightness) reads as much as the question.
 
-This is no proof that the gaps did it. "Before" and "after" differ by 900 steps (500 and 400) on other pages as well, among them layouts like the benchmark's, so that the model reads more with all tokens, too. A control that was trained as long without gaps does not exist. That shares rise with kept positions and not with renumbered ones speaks for the gaps, no more.
+This is no proof that compression in training did it. "Before" and "after" differ by 2,100 steps (900 with gaps, 1,200 with both) on other pages as well, among them layouts like the benchmark's, so that the model reads more with all tokens, too. A control that was trained as long without compression does not exist. That the first 900 raised the shares of kept positions and not those of renumbered ones speaks for it, no more.
 
 ## When nobody has asked yet
 
@@ -583,7 +584,7 @@ assert all(after == before // 2 for before, after in counts) and counts[0] != co
 
 ## Conclusion
 
-Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones with the lowest scores. The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays; on this small reader both cost words, and both are settings of the configuration. Beyond that, at 0.5 no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words; at 0.25 layer 3 reads a little more than layer 2. In a stage of training with a loss for it, the question came to steer what stays of two words, from 1.3 to 8.9 points, which made no more answers right; on receipts it doesn't steer. After training under compression, rules with kept positions lose less at 0.25; how much of that the gaps did, a control would have to show. Measure it on your own pages before you turn it on.
+Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones with the lowest scores. The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays; on this small reader both cost words, and both are settings of the configuration. Beyond that, no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words. In a stage of training with a loss for it, the question came to steer what stays of two words, from 1.3 to 18.3 points, which isn't shown to make more answers right; on receipts it doesn't steer. After training under compression all rules lose less, those that renumber only since training renumbered, too; how much of that is compression in training, a control would have to show. Measure it on your own pages before you turn it on.
 
 Read next: [06 The published weights](06_published_weights.ipynb); [11 Speed, memory, serving](11_speed_memory_serving.ipynb) has what it saves; `benchmarks/LOG.md` has the failures.
 

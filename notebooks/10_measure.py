@@ -275,7 +275,7 @@ They don't.
 - *Control*: with `joint` no gain is shown in two of three models, and barely in one, where the interval begins at 0.1 points. The published `any` is worse in two of three.
 - *Finer grid*: both rules read far more. But these readers were trained on up to six detailed tiles, and a grid of as many tiles as the pyramid often has more: no control was trained on it.
 
-The intervals are drawn over pages: they say how far other pages would move a figure, not how far another training would. Every model was trained once, from one seed, and how much two trainings differ was not measured. So the answer to "does training with CIP pay?" is, for these small readers: with `joint` not shown in two and barely in one, with `any` no. And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
+The intervals are drawn over pages: they say how far other pages would move a figure, not how far another training would. Every model was trained once, from one seed, and how much two trainings differ was not measured. Nor are as many steps as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`). So the answer to "does training with CIP pay?" is, for these small readers: with `joint` not shown in two and barely in one, with `any` no. And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
 """
 
 # %%

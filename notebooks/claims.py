@@ -110,7 +110,7 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
         (
             "SCM needs no training and adds no parameters.",
             f"It adds none. Without training, half of the detailed tokens by the published rule leave {published} % "
-            f"of the words that all tokens read, and {published_after} % after training with gaps; by the question, "
+            f"of the words that all tokens read, and {published_after} % after training with it; by the question, "
             f"with positions kept, {trained} % after it.",
         ),
         (

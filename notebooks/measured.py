@@ -126,8 +126,8 @@ def plot_layers(table, keep_ratio: float = 0.5):
     return figure
 
 
-def training_rows(before, after) -> list:
-    """Words of those that all tokens read, before and after training, and the change, by share and rule."""
+def training_rows(before, with_gaps, after) -> list:
+    """Words of those that all tokens read by three models, and the change from the first to the last, by rule."""
     rules = {
         "question, layer 2, kept": OWN,
         "question, layer 2, renumbered": {**OWN, "positions": "repack"},
@@ -142,7 +142,8 @@ def training_rows(before, after) -> list:
     for share in SHARES:
         for label, rule in rules.items():
             way = {**rule, "keep_ratio": share}
-            cells = [of_all_tokens(each, **way) for each in (before, after)]
+            three = before, with_gaps, after
+            cells = [of_all_tokens(each, **way) for each in three]
             rows.append([f"{share}: {label}", *cells, change(before, after, **way)])
     return rows
 
@@ -412,17 +413,18 @@ def _draw_parts(axis, parts, answers: list[str], color: str) -> None:
     axis.set_axis_off()
 
 
-def serving_prices(table) -> list[list[str]]:
-    """Rows of a table: what the words of all tokens become, by how tokens are chosen and where they stand."""
+def serving_prices(tables: dict) -> list[list[str]]:
+    """Rows of a table: what the words of all tokens become, by model, how tokens are chosen and where they stand."""
     ways = {
         "`question`, layer 2": OWN,
         "`none`, as if the engine could keep positions": NO_QUESTION,
         "`none`, as the engine does it": {**NO_QUESTION, "positions": "repack"},
     }
     rows = []
-    for name, way in ways.items():
-        shares = [of_all_tokens(table, **way, keep_ratio=each) for each in SHARES]
-        rows.append([name, f"`{way['positions']}`", *shares])
+    for model, table in tables.items():
+        for name, way in ways.items():
+            shares = [of_all_tokens(table, **way, keep_ratio=each) for each in SHARES]
+            rows.append([model, name, f"`{way['positions']}`", *shares])
     return rows
 
 

@@ -1,7 +1,7 @@
 """Take readings, and write the reports: without arguments everything on every model at hand, `make bench-sawtooth`.
 
     python -m benchmarks.sawtooth.run
-    python -m benchmarks.sawtooth.run sweep checkpoints/minimonkey-tiny --name 6m-compressed --size 32
+    python -m benchmarks.sawtooth.run sweep checkpoints/minimonkey-tiny --name 6m-drawn --size 32
     python -m benchmarks.sawtooth.run geometry
     python -m benchmarks.sawtooth.run report
 
@@ -34,12 +34,13 @@ MEASUREMENTS: dict[str, type[Measurement]] = {
     each.name: each for each in (CutWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
 }
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
-# Compressed: pyramid, trained on under scale compression.
+# Compressed: pyramid, trained on under scale compression with positions kept; drawn: on with positions of both kinds.
 READERS = {
     "6m-plain": "runs/6m/again/model",
     "6m-control": "runs/6m/control/model",
     "6m-pyramid": "runs/6m/pyramid/model",
-    "6m-compressed": "checkpoints/minimonkey-tiny",
+    "6m-compressed": "runs/6m/steered/model",
+    "6m-drawn": "checkpoints/minimonkey-tiny",
     "3m-plain": "runs/3m/again/model",
     "3m-control": "runs/3m/control/model",
     "3m-pyramid": "runs/3m/pyramid/model",

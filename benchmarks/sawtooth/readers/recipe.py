@@ -159,7 +159,7 @@ SMALL = (
         steers=True,
         muon=False,
     ),
-    # And with positions as serving engines number them, the small checkpoint
+    # And with positions as serving engines number them: the small checkpoint
     ReaderStage(
         "{size}/drawn",
         "train drawn",
@@ -174,6 +174,21 @@ SMALL = (
         draws=True,
         steers=True,
         muon=False,
+    ),
+    # A warm restart on new pages, now by Muon
+    ReaderStage(
+        "{size}/drawn_again",
+        "train drawn again",
+        KEYS,
+        DEFAULT,
+        batch_size=16,
+        learning_rate=4e-4,
+        steps=700,
+        trains_tower=FROZEN,
+        begins_from="{size}/drawn",
+        keep_ratios=(0.2, 0.9),
+        draws=True,
+        steers=True,
     ),
 )
 

@@ -19,7 +19,8 @@ TRAINED = {  # how the names of models end
     "plain": "plain tiling",
     "control": "plain tiling, as long",
     "pyramid": "CIP",
-    "compressed": "CIP, then scale compression",
+    "compressed": "CIP, then scale compression with gaps",
+    "drawn": "CIP, then scale compression, also without gaps",
 }
 Tables = dict[str, pd.DataFrame]
 

@@ -90,4 +90,4 @@ def test_every_measurement_has_a_command_with_its_settings():
 
 def test_the_small_checkpoint_is_always_at_hand():
     folders = {name: folder for name, folder, _ in at_hand()}
-    assert folders["6m-compressed"].exists() and len(folders) == len(set(folders.values())), "a folder twice"
+    assert folders["6m-drawn"].exists() and len(folders) == len(set(folders.values())), "a folder twice"

@@ -18,7 +18,7 @@ from benchmarks.sawtooth.readers.train import StopAfter, run_recipe, train
 def test_every_stage_of_a_reader_sees_samples_of_its_own():
     stages = [stage for stage in SMALL + LONGER if isinstance(stage, ReaderStage)]
     texts = [PageDataset(["page"], stage.data, 1)[0].text for stage in stages]
-    assert len(set(texts)) == len(stages) == 10
+    assert len(set(texts)) == len(stages) == 11
 
 
 @pytest.mark.parametrize("name, before", [("small", ()), ("longer", SMALL), ("families", SMALL)])
