@@ -163,7 +163,7 @@ for question in ["What is in the picture?", "Is there bread?"]:
 
 # %% [markdown]
 """
-It reads, whatever the question is, and with a question that it doesn't know it reads badly: half of the page is missing. A small model that was trained for one task does that task. The published model answers questions; this one shows how images become text.
+It reads, whatever the question is, and with a question that it doesn't know it may read badly: half of the page is missing from the first answer. A small model that was trained for one task does that task. The published model answers questions; this one shows how images become text.
 
 ## What the answer is made of
 
@@ -242,7 +242,7 @@ print(f"{whole['words_read']:.2f} with all tokens, {half['words_read']:.2f} with
 
 # %% [markdown]
 """
-As many words are found; at a quarter of the tokens (the card has it) one in seven of them is lost. This model was trained under compression and lets the question choose what stays. By the published rule it loses many
+As many words are found; at a quarter of the tokens (the card has it) one in seventeen of them is lost. This model was trained under compression and lets the question choose what stays. By the published rule it loses many
 words: notebook [05](05_scale_compression.ipynb) tells why. What the published model loses is another question.
 
 ## Several pages at once

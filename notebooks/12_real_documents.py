@@ -124,7 +124,7 @@ for name, text in texts.items():
 
 # %% [markdown]
 """
-Two of them. In the table a letter of a name is gone, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
+Two of them. In the letter, pieces of the second line stand in the first, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
 
 ## From text to a record
 
@@ -269,8 +269,8 @@ for name, found in stages.items():
     counts[name] = sum(is_right), sum(given) - sum(is_right), n - sum(given)
 course.show(
     scans.plot_stages(counts),
-    alt="Three stacked bars: as read, 19 right and 13 wrong; with names from the list "
-    "23 and 9; and with the sum 23 right, none wrong, 9 left to a person.",
+    alt="Three stacked bars: as read, 25 right and 7 wrong; with names from the list "
+    "27 and 5; and with the sum 27 right, none wrong, 5 left to a person.",
     caption="The sum turns wrong records into open ones; the list makes some right. "
     f"{n} receipts.",
 )
@@ -343,17 +343,17 @@ course.show(
     ),
     alt="Left: the share of records without an error falls with the angle, but not if "
     "they are straightened first. Middle: it falls with blur. Right: with three "
-    "articles it is near zero.",
-    caption="Straightening brings back what the angle takes; blur and longer receipts "
-    f"stay hard. Records without an error, 95% intervals (Wilson), the first {some} "
-    "receipts from above in all panels, with one or three articles on the right.",
+    "articles it is an eighth.",
+    caption="Straightening brings back most of what the angle takes; blur and longer "
+    f"receipts stay hard. Records without an error, 95% intervals (Wilson), the first "
+    f"{some} receipts from above in all panels, with one or three articles on the right.",
 )
 
 # %% [markdown]
 """
-Pages that are nearly level are left alone: each turn blurs. At three degrees most of its records are lost, at six all of them; straightened first, they are as good as level ones, as far as so few pages can tell. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
+Pages that are nearly level are left alone: each turn blurs. At three and at six degrees it loses nearly all of its records. Straightened first, half of them are right, of level ones seven in ten: as far as so few pages can tell, most of what the angle took is back. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
 
-The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it fails. A model knows the kind of page that it was trained on. Measure on pages
+The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages
 of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
 
 ## Common errors
