@@ -491,10 +491,10 @@ train("alone", "alone.jsonl", steps, 1e-4)
 alone = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "alone").float()
 forgetful = evaluate(alone)
 compared(after, forgetful)
-assert forgetful[OLD].mean() <= after[OLD].mean()
+assert abs(forgetful[OLD].mean() - after[OLD].mean()) < 0.1
 ```
 
-Here it lost eight words of the old typeface and gained none (p = 0.008), and was no better in the new one for seeing twice as much of it (7 gained, 6 lost).
+Here forgetting isn't shown: one word of the old typeface lost and two gained (p = 1); and it was no better in the new one for seeing twice as much of it (9 gained, 7 lost). The same 60 steps from the checkpoint before its last two stages lost eight and gained none (p = 0.008). So whether a model needs reminders is to be measured, each time.
 
 </details>
 
