@@ -264,7 +264,7 @@ print(f"scoring takes as much as {scoring:.2f} layers over all tokens")
 
 # %% [markdown]
 """
-0.79, where counting says 0.76. (The stored report, made before the costs were counted anew, has 1.15 layers and 0.75.) It is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
+0.79, where counting says 0.76. It is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
