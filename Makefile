@@ -37,7 +37,7 @@ help:
 	@echo "make train   train the small checkpoint on two CPU cores or one GPU (SIZE=3m, 6m or 10m)"
 	@echo "make train-longer       train it on, with CIP and as long without, after \`make train\`"
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
-	@echo "make train-reader       train the larger reader of pages with questions and its controls, after `make train`"
+	@echo "make train-reader       train the larger reader of pages with questions and its controls, after \`make train\`"
 	@echo "make train-smollm       let a pretrained Llama learn to read (MINUTES=60; downloads 93 MB)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"

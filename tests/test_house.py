@@ -152,3 +152,11 @@ def test_what_is_shown_to_users_is_public(repository):
 
 def _is_module(package: str, name: str) -> bool:
     return importlib.util.find_spec(f"{package}.{name}") is not None
+
+
+def test_help_runs_no_command(repository):
+    """A backtick that isn't escaped would run what stands behind it."""
+    lines = (repository / "Makefile").read_text().splitlines()
+    helps = [line for line in lines if line.startswith('\t@echo "')]
+    assert len(helps) > 10
+    assert not [line for line in helps if re.search(r"(?<!\\)`", line)]

@@ -31,6 +31,6 @@ class DrawnCompression(RandomKeepRatio):
 
 
 def configure(model: MiniMonkeyForConditionalGeneration) -> None:
-    """What keeps most: the section on scoring in results/6m-compressed.md."""
+    """What keeps most: the section on scoring in results/6m-drawn.md."""
     config = model.config.scale_compression_config
     config.queries, config.layer, config.positions = "question", 2, "keep"

@@ -8,7 +8,7 @@ in `rendering.py`, the optimizer and what all stages share in `optimizer.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 
@@ -119,6 +119,30 @@ COMPRESSION = MappingProxyType({"queries": "question", "layer": 2, "positions": 
 CIP = MappingProxyType({"adaptive_tiles": (1, 4)})  # in place of a family's own processor
 FROZEN, LEARNS = False, True  # the vision tower
 
+STEERED = ReaderStage(
+    "{size}/steered",
+    "train steered",
+    PARTS,
+    DEFAULT,
+    batch_size=16,
+    learning_rate=4e-4,
+    steps=400,
+    trains_tower=FROZEN,
+    begins_from="{size}/compressed",
+    keep_ratios=(0.2, 0.9),
+    steers=True,
+    muon=False,
+)
+DRAWN = replace(
+    STEERED,
+    output="{size}/drawn",
+    data="train drawn",
+    kinds=KEYS,
+    steps=500,
+    begins_from=STEERED.output,
+    draws=True,
+)
+
 # Folder, random numbers, kinds of pages, tiles, batch size, learning rate, steps, tower, what it begins from
 SMALL = (
     TowerStage("{size}/tower", "train", steps=2500, learning_rate=1e-3),
@@ -145,50 +169,16 @@ SMALL = (
         keep_ratios=(0.2, 0.9),
         muon=False,
     ),
-    ReaderStage(
-        "{size}/steered",
-        "train steered",
-        PARTS,
-        DEFAULT,
-        batch_size=16,
-        learning_rate=4e-4,
-        steps=400,
-        trains_tower=FROZEN,
-        begins_from="{size}/compressed",
-        keep_ratios=(0.2, 0.9),
-        steers=True,
-        muon=False,
-    ),
-    # And with positions as serving engines number them: the small checkpoint
-    ReaderStage(
-        "{size}/drawn",
-        "train drawn",
-        KEYS,
-        DEFAULT,
-        batch_size=16,
-        learning_rate=4e-4,
-        steps=500,
-        trains_tower=FROZEN,
-        begins_from="{size}/steered",
-        keep_ratios=(0.2, 0.9),
-        draws=True,
-        steers=True,
-        muon=False,
-    ),
-    # A warm restart on new pages, now by Muon
-    ReaderStage(
-        "{size}/drawn_again",
-        "train drawn again",
-        KEYS,
-        DEFAULT,
-        batch_size=16,
-        learning_rate=4e-4,
+    STEERED,
+    # And with positions as serving engines number them; a warm restart on new pages, by Muon: the small checkpoint
+    DRAWN,
+    replace(
+        DRAWN,
+        output="{size}/drawn_again",
+        data="train drawn again",
         steps=700,
-        trains_tower=FROZEN,
-        begins_from="{size}/drawn",
-        keep_ratios=(0.2, 0.9),
-        draws=True,
-        steers=True,
+        begins_from=DRAWN.output,
+        muon=True,
     ),
 )
 

@@ -43,19 +43,19 @@ def vision_config(size: str) -> InternVLVisionConfig:
 
 class DenseReader(nn.Module):
     """
-    The tower with a linear head per patch: two half patches, each a character of the `alphabet` and its ordinal, which
-    is below `longest`.
+    The tower with a linear head per patch: two half patches, each a character of `ALPHABET` and its ordinal, which is
+    below `MAX_WORD`.
     """
 
-    def __init__(self, tower: PreTrainedModel, alphabet: str = ALPHABET, longest: int = MAX_WORD):
+    def __init__(self, tower: PreTrainedModel):
         super().__init__()
         self.tower = tower
         hidden_size = tower.config.hidden_size
         self.norm = nn.LayerNorm(hidden_size)
-        self.letters = nn.Linear(hidden_size, 2 * (len(alphabet) + 1))
-        self.ordinals = nn.Linear(hidden_size, 2 * longest)
+        self.letters = nn.Linear(hidden_size, 2 * (len(ALPHABET) + 1))
+        self.ordinals = nn.Linear(hidden_size, 2 * MAX_WORD)
         # Most half patches are blank: they count a tenth
-        self.register_buffer("weight", torch.tensor([0.1] + [1.0] * len(alphabet)), persistent=False)
+        self.register_buffer("weight", torch.tensor([0.1] + [1.0] * len(ALPHABET)), persistent=False)
 
     def forward(self, pixel_values: torch.Tensor, letters: torch.Tensor, ordinals: torch.Tensor) -> dict:
         hidden_states = self.tower(pixel_values=pixel_values).last_hidden_state  # (tiles, patches, hidden)
