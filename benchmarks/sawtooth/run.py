@@ -34,7 +34,8 @@ MEASUREMENTS: dict[str, type[Measurement]] = {
     each.name: each for each in (CutWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
 }
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
-# Compressed: pyramid, trained on under scale compression with positions kept; drawn: on with positions of both kinds.
+# Compressed: pyramid, trained on under scale compression with positions kept; drawn: on with positions of both kinds,
+# and questions for a number beside a word.
 READERS = {
     "6m-plain": "runs/6m/again/model",
     "6m-control": "runs/6m/control/model",

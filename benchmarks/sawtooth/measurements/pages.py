@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.sawtooth.cutting import cut_by
 from benchmarks.sawtooth.measurements.reading import Reader
 from benchmarks.sawtooth.readers.documents import make_page
-from benchmarks.sawtooth.readers.rendering import Character, Page
+from benchmarks.sawtooth.readers.rendering import Page, word_boxes
 from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.runner import Measurement
 
@@ -34,18 +34,6 @@ class PageWordReading:
     read: bool
     cut: int
     page_accuracy: float | None
-
-
-def word_boxes(page: Page) -> list[tuple[str, tuple[float, float, float, float]]]:
-    """Each word with its box in px, from the centers of its characters and the font's size."""
-    characters = iter(page.characters)
-    return [(word, word_box([next(characters) for _ in word], page.font_size)) for line in page.lines for word in line]
-
-
-def word_box(characters: list[Character], font_size: float) -> tuple[float, float, float, float]:
-    """The box around the characters of one word."""
-    x, y = [character.x for character in characters], characters[0].y
-    return min(x) - 0.3 * font_size, y - 0.45 * font_size, max(x) + 0.3 * font_size, y + 0.45 * font_size
 
 
 def read_pages(reader: Reader, method: str, pages: Sequence[Page]) -> list[PageWordReading]:

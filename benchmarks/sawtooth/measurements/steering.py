@@ -8,11 +8,10 @@ from itertools import product
 import numpy as np
 
 from benchmarks.sawtooth.cutting import View, tokens_on
-from benchmarks.sawtooth.measurements.pages import word_box, word_boxes
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
 from benchmarks.sawtooth.measurements.scoring import scoring
 from benchmarks.sawtooth.readers.documents import render_document
-from benchmarks.sawtooth.readers.rendering import Page, generator, render_pair
+from benchmarks.sawtooth.readers.rendering import Box, Page, generator, render_pair, word_box, word_boxes
 from benchmarks.sawtooth.runner import Measurement
 from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL
@@ -29,9 +28,9 @@ class Question:
 
     text: str
     answer: str
-    box: tuple[float, float, float, float]
+    box: Box
     other: str
-    other_box: tuple[float, float, float, float]
+    other_box: Box
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class SteeringReading:
     kept_all: float
 
 
-def words_of(page: Page) -> list[tuple[str, tuple[float, float, float, float]]]:
+def words_of(page: Page) -> list[tuple[str, Box]]:
     """The two words from top to bottom, each with its box in px."""
     starts = [index for index, character in enumerate(page.characters) if character.ordinal == 0]
     parts = [page.characters[: starts[1]], page.characters[starts[1] :]]
@@ -112,7 +111,7 @@ def steer(reader: Reader, kind: str, index: int, queries: str) -> list[SteeringR
 class Steering(Measurement):
     """The first so many `pages` of two words, and as many receipts."""
 
-    pages: int = 100
+    pages: int = 200
 
     name = "steering"
     row = SteeringReading

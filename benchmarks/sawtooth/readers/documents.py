@@ -17,6 +17,7 @@ from benchmarks.sawtooth.readers.rendering import (
     random_font,
     random_word,
     render_page,
+    word_boxes,
 )
 from benchmarks.sawtooth.readers.rendering import render as render_plain
 
@@ -64,8 +65,10 @@ def render_document(rng: np.random.Generator, kind: str, tile_size: int, held_ou
 def render_keyed(rng: np.random.Generator, held_out: bool) -> Page:
     """A receipt, and the question for one of its numbers."""
     receipt = render_document(rng, "receipt", TILE_SIZE, held_out)
-    word, number = receipt.lines[rng.integers(len(receipt.lines))]
-    return replace(receipt, lines=[[number]], question=f"Read the number beside {word}.")
+    row = rng.integers(len(receipt.lines))
+    word, number = receipt.lines[row]
+    _, box = word_boxes(receipt)[2 * row + 1]
+    return replace(receipt, lines=[[number]], question=f"Read the number beside {word}.", asked=box)
 
 
 def render(kind: str, split: str, index: int) -> Page:

@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import InternVLVisionModel, PreTrainedTokenizerFast
 
+from benchmarks.sawtooth.cutting import DETAILED, Ranges, grid_view, plan_grids, tokens_on
 from benchmarks.sawtooth.readers.documents import render
 from benchmarks.sawtooth.readers.recipe import SIZES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page
@@ -108,10 +109,13 @@ class PageDataset(torch.utils.data.Dataset):
 
 
 class Collator:
-    """Pages to model inputs; the loss is on the answer and the token that ends it alone."""
+    """
+    Pages to model inputs; the loss is on the answer and the token that ends it alone. If it `points`, `asked` says
+    which of the detailed tokens show what is asked for: bool, as `input_ids`, where the pages know it.
+    """
 
-    def __init__(self, processor: MiniMonkeyProcessor, **images_kwargs):
-        self.processor, self.images_kwargs = processor, images_kwargs
+    def __init__(self, processor: MiniMonkeyProcessor, points: bool = False, **images_kwargs):
+        self.processor, self.points, self.images_kwargs = processor, points, images_kwargs
 
     def __call__(self, pages: list[Page]) -> dict[str, torch.Tensor]:
         prompts = self.processor.apply_chat_template(
@@ -129,7 +133,21 @@ class Collator:
         for row, answer in enumerate(answers):
             length = len(self.processor.tokenizer(answer)["input_ids"])
             labels[row, -length:] = inputs["input_ids"][row, -length:]  # padding is on the left
-        return dict(inputs) | {"labels": labels}
+        asked = {"asked": self.asked_tokens(pages, inputs["input_ids"])} if self.points else {}
+        return dict(inputs) | {"labels": labels} | asked
+
+    def asked_tokens(self, pages: list[Page], input_ids: torch.Tensor) -> torch.Tensor:
+        """Bool, of the shape of `input_ids`: the detailed tokens on what is asked for."""
+        images = self.processor.image_processor
+        ranges = Ranges(images.detailed_tiles, images.adaptive_tiles)
+        asked = torch.zeros_like(input_ids, dtype=torch.bool)
+        for row, page in enumerate(pages):
+            grid, _ = plan_grids(*page.image.size, TILE_SIZE, ranges, images.complementarity)
+            if page.asked and grid != (1, 1):
+                on = torch.from_numpy(tokens_on(grid_view(DETAILED, grid, TILE_SIZE), page.image.size, page.asked))
+                tokens = (input_ids[row] == self.processor.image_token_id).nonzero()[: len(on), 0]
+                asked[row, tokens[on]] = True
+        return asked
 
 
 def compute_metrics(prediction) -> dict[str, float]:

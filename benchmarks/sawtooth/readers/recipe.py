@@ -60,6 +60,7 @@ class ReaderStage:
         stops_after: Updates after which the stage ends, before its learning rate is down; by default `steps`.
         draws: Whether positions and queries are drawn in each step, too: `drawn_compression.py`.
         steers: Whether the question learns to look where the answer is read: `steering.py`.
+        points: Whether the question is shown where that stands, if the page knows it.
         muon: Whether matrices learn by Muon, which is slow on a CPU that has no units for bfloat16.
     """
 
@@ -81,6 +82,7 @@ class ReaderStage:
     stops_after: int | None = None
     draws: bool = False
     steers: bool = False
+    points: bool = False
     muon: bool = True
 
 
@@ -110,6 +112,8 @@ PARTS = (
 )  # more of them
 # Documents again, and more questions for one of several numbers
 KEYS = ("mixed", "document", "pair", "document", "keyed", "mixed", "document", "keyed", "document", "mixed")
+# Half of them questions for one of several numbers, which needs to be found by the word beside it
+LOOKED_UP = ("keyed", "mixed", "keyed", "document", "keyed", "pair", "keyed", "mixed", "keyed", "document")
 DEFAULT = MappingProxyType({})
 PLAIN = MappingProxyType({"adaptive_tiles": None})  # InternVL's tiling: no second grid
 TWO_TILES = MappingProxyType({"adaptive_tiles": None, "detailed_tiles": (1, 2)})
@@ -142,6 +146,19 @@ DRAWN = replace(
     begins_from=STEERED.output,
     draws=True,
 )
+DRAWN_AGAIN = replace(
+    DRAWN, output="{size}/drawn_again", data="train drawn again", steps=700, begins_from=DRAWN.output, muon=True
+)
+LOOKS_UP = replace(
+    DRAWN_AGAIN,
+    output="{size}/looks_up",
+    data="train looks up",
+    kinds=LOOKED_UP,
+    learning_rate=6e-4,
+    steps=1200,
+    begins_from=DRAWN_AGAIN.output,
+    points=True,
+)
 
 # Folder, random numbers, kinds of pages, tiles, batch size, learning rate, steps, tower, what it begins from
 SMALL = (
@@ -170,16 +187,11 @@ SMALL = (
         muon=False,
     ),
     STEERED,
-    # And with positions as serving engines number them; a warm restart on new pages, by Muon: the small checkpoint
+    # And with positions as serving engines number them; a warm restart on new pages, by Muon
     DRAWN,
-    replace(
-        DRAWN,
-        output="{size}/drawn_again",
-        data="train drawn again",
-        steps=700,
-        begins_from=DRAWN.output,
-        muon=True,
-    ),
+    DRAWN_AGAIN,
+    # And what stands beside a word is found: the small checkpoint
+    LOOKS_UP,
 )
 
 # Three times as long after the warm restart, with both grids chosen together and with one grid: is CIP worth it?

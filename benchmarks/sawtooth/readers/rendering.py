@@ -19,6 +19,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom in px
+
 TILE_SIZE = 112
 ALPHABET = string.ascii_lowercase + string.digits
 FONTS = ["DejaVuSans", "DejaVuSans-Bold"]
@@ -40,17 +42,33 @@ class Character:
 
 @dataclass(frozen=True)
 class Page:
-    """A rendered page: RGB `image`, all characters, font size in px; `question` and the `lines` that answer it."""
+    """
+    A rendered page: RGB `image`, all characters, font size in px; `question`, the `lines` that answer it, and a box
+    around what is `asked` for if that is a single word.
+    """
 
     image: Image.Image
     lines: list[list[str]]
     characters: list[Character]
     font_size: float
     question: str = "Read the text."
+    asked: Box | None = None
 
     @property
     def text(self) -> str:
         return "\n".join(" ".join(line) for line in self.lines)
+
+
+def word_box(characters: Sequence[Character], font_size: float) -> Box:
+    """The box around the characters of one word, from their centers and the font's size."""
+    x, y = [character.x for character in characters], characters[0].y
+    return min(x) - 0.3 * font_size, y - 0.45 * font_size, max(x) + 0.3 * font_size, y + 0.45 * font_size
+
+
+def word_boxes(page: Page) -> list[tuple[str, Box]]:
+    """Each word with its box in px, line by line; the lines are all that is drawn."""
+    characters = iter(page.characters)
+    return [(word, word_box([next(characters) for _ in word], page.font_size)) for line in page.lines for word in line]
 
 
 @lru_cache(maxsize=512)
@@ -147,7 +165,8 @@ def render_pair(rng: np.random.Generator, held_out: bool = False) -> Page:
             positions.append((3 + rng.uniform(0, room), middle))
     page = draw_page(rng, words, positions, size, font)
     asked = int(rng.integers(2))
-    return replace(page, lines=[words[asked]], question=f"Read the {('upper', 'lower')[asked]} word.")
+    _, box = word_boxes(page)[asked]
+    return replace(page, lines=[words[asked]], question=f"Read the {('upper', 'lower')[asked]} word.", asked=box)
 
 
 def render_page(

@@ -2,7 +2,8 @@
 Train the question to look where the answer will be read from, so that it steers what scale compression keeps.
 
 Scale compression takes no gradient: the question's attention scores tokens as it happens to be. Here it learns from
-the answer's own attention, which knows where the answer stands, in the same step and without any label of places.
+the answer's own attention, which knows where the answer stands, in the same step and without any label of places; or,
+where a model doesn't find the answer yet, from the place where it was drawn.
 """
 
 from __future__ import annotations
@@ -14,6 +15,16 @@ from modeling_minimonkey.scale_compression import detailed_images, question_toke
 
 
 WEIGHT = 0.3  # of this loss beside that of the answer's tokens
+POINTING_WEIGHT = 1.0
+
+
+def looked_at(weights: torch.Tensor, tokens: torch.Tensor, detailed: torch.Tensor) -> torch.Tensor:
+    """
+    Where `tokens` look, as shares of the detailed tokens: of shape (rows, length), from the attention `weights` of
+    one layer, (rows, heads, length, length), and bool tensors of shape (rows, length).
+    """
+    seen = (tokens[:, :, None] * weights.mean(dim=1)).sum(dim=1) * detailed  # (rows, length)
+    return seen / seen.sum(dim=1, keepdim=True).clamp(min=1e-9)
 
 
 def steering_loss(
@@ -35,20 +46,40 @@ def steering_loss(
     rows = detailed.any(dim=1) & question.any(dim=1) & answer.any(dim=1)
     if not rows.any():
         return attentions[layer].new_zeros(())
-
-    def looked_at(weights: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        seen = (tokens[:, :, None] * weights.mean(dim=1)).sum(dim=1) * detailed  # (rows, length)
-        return seen[rows] / seen[rows].sum(dim=1, keepdim=True).clamp(min=1e-9)
-
     with torch.no_grad():
-        target = torch.stack([looked_at(weights, answer) for weights in attentions[layer:]]).mean(dim=0)
-    return -(target * looked_at(attentions[layer], question).clamp(min=1e-9).log()).sum(dim=1).mean()
+        target = torch.stack([looked_at(weights, answer, detailed) for weights in attentions[layer:]]).mean(dim=0)
+    entropy = -(target * looked_at(attentions[layer], question, detailed).clamp(min=1e-9).log()).sum(dim=1)
+    return entropy[rows].mean()
+
+
+def pointing_loss(
+    weights: torch.Tensor, detailed: torch.Tensor, question: torch.Tensor, asked: torch.Tensor
+) -> torch.Tensor:
+    """
+    As `steering_loss`, against the tokens that show what is `asked` for, each as much: where the answer's own
+    attention doesn't know yet where to look. The mean over the rows that have such tokens.
+
+    Args:
+        weights: Attention of the layer that scores, (rows, heads, length, length).
+        detailed, question, asked: Which tokens are, bool of shape (rows, length).
+    """
+    rows = asked.any(dim=1) & question.any(dim=1)
+    if not rows.any():
+        return weights.new_zeros(())
+    target = asked / asked.sum(dim=1, keepdim=True).clamp(min=1)
+    entropy = -(target * looked_at(weights, question, detailed).clamp(min=1e-9).log()).sum(dim=1)
+    return entropy[rows].mean()
 
 
 class SteeringTrainer(Trainer):
-    """Adds `steering_loss` to the loss of a Mini-Monkey, whose attention must be eager."""
+    """
+    Adds `steering_loss` to the loss of a Mini-Monkey, whose attention must be eager; and `pointing_loss` for the rows
+    in which `asked` of the inputs, bool of shape (rows, length), says where to look.
+    """
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        asked = inputs.get("asked", torch.zeros_like(inputs["input_ids"], dtype=torch.bool))
+        inputs = {name: value for name, value in inputs.items() if name != "asked"}
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         given = inputs | {"output_attentions": True}
@@ -59,5 +90,7 @@ class SteeringTrainer(Trainer):
         question = torch.stack([question_tokens(*row) for row in zip(image, real & (labels == -100), strict=True)])
         question &= detailed.flip(1).cumsum(dim=1).flip(1) == 0  # after the block
         layer = config.scale_compression_config.layer
-        loss = loss + WEIGHT * steering_loss(outputs.attentions, layer, detailed, question, labels != -100)
+        unknown = detailed & ~asked.any(dim=1, keepdim=True)
+        loss = loss + WEIGHT * steering_loss(outputs.attentions, layer, unknown, question, labels != -100)
+        loss = loss + POINTING_WEIGHT * pointing_loss(outputs.attentions[layer], detailed, question, asked)
         return (loss, outputs) if return_outputs else loss

@@ -170,7 +170,7 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
         "model": model,
         "train_dataset": reader.PageDataset(stage.kinds, stage.data, stage.batch_size * stage.steps),
         "eval_dataset": reader.PageDataset(stage.kinds, "held-out", stage.evaluation_pages),
-        "data_collator": reader.Collator(processor, **({} if is_family else stage.tiles)),
+        "data_collator": reader.Collator(processor, stage.points, **({} if is_family else stage.tiles)),
         "compute_metrics": reader.compute_metrics,
         "preprocess_logits_for_metrics": reader.predicted_tokens,
         "callbacks": callbacks,

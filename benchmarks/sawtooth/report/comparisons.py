@@ -20,7 +20,7 @@ TRAINED = {  # how the names of models end
     "control": "plain tiling, as long",
     "pyramid": "CIP",
     "compressed": "CIP, then scale compression with gaps",
-    "drawn": "CIP, then scale compression, also without gaps",
+    "drawn": "CIP, then scale compression, also without gaps, and looking up",
 }
 Tables = dict[str, pd.DataFrame]
 

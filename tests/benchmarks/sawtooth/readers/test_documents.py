@@ -34,6 +34,16 @@ def test_a_receipt_is_asked_for_one_number():
         assert f"{word}{page.text}" in drawn and page.text.isdecimal()
 
 
+@pytest.mark.parametrize("kind", ["pair", "keyed"])
+def test_what_is_asked_for_stands_in_its_box(kind):
+    for index in range(10):
+        page = render(kind, "train", index)
+        left, top, right, bottom = page.asked
+        within = [each.text for each in page.characters if left < each.x < right and top < each.y < bottom]
+        assert "".join(within) == page.text
+    assert render("document", "train", 0).asked is None
+
+
 def test_other_kinds_are_those_of_rendering():
     assert render("pair", "train", 5).image.tobytes() == render_plain("pair", "train", 5).image.tobytes()
     with pytest.raises(ValueError, match="`kind` must be one of .*, got 'poem'"):

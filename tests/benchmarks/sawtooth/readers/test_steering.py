@@ -1,11 +1,18 @@
 """The loss by which a question learns to look where the answer is read."""
 
+import pytest
 import torch
 from transformers import Trainer, TrainingArguments
 
+from benchmarks.sawtooth.readers.documents import render
 from benchmarks.sawtooth.readers.reader import Collator, make_processor
-from benchmarks.sawtooth.readers.rendering import render
-from benchmarks.sawtooth.readers.steering import WEIGHT, SteeringTrainer, steering_loss
+from benchmarks.sawtooth.readers.steering import (
+    POINTING_WEIGHT,
+    WEIGHT,
+    SteeringTrainer,
+    pointing_loss,
+    steering_loss,
+)
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
 
@@ -59,6 +66,22 @@ def test_only_the_question_learns():
     assert learns.tolist() == [False, False, False, False, True, True, False]
 
 
+def test_pointing_is_its_definition():
+    """The mean over rows and asked tokens of minus the log of the share that the question looks at."""
+    rows = ["tdaiiqq", "taddiqq", "dddiiqq", "aattttt"]  # a: asked for; the last two: nothing, and no question
+    asked, question = (torch.cat([tokens(row, letter) for row in rows]) for letter in "aq")
+    detailed = asked | torch.cat([tokens(row, "d") for row in rows])
+    (weights,) = random_attentions(len(rows), 7, layers=1)
+    expected = []
+    for row, where in ((0, [2]), (1, [1])):
+        seen = [sum(float(weights[row, :, q, t].mean()) for q in (5, 6)) for t in range(7)]
+        total = sum(each for each, is_detailed in zip(seen, detailed[row], strict=True) if is_detailed)
+        expected.append(-sum(torch.tensor(seen[t] / total).log().item() for t in where) / len(where))
+    loss = pointing_loss(weights, detailed, question, asked)
+    assert loss.item() == pytest.approx(sum(expected) / 2, rel=1e-5)
+    assert pointing_loss(weights, detailed, question, torch.zeros_like(asked)) == 0
+
+
 def test_nothing_to_learn_without_detailed_tokens():
     masks = [tokens("ttttqqa", letter) for letter in "dqa"]
     assert steering_loss(random_attentions(1, 7), 2, *masks) == 0
@@ -88,3 +111,38 @@ def test_the_trainer_adds_it(checkpoint, tmp_path):
         model.eval()
         plain, evaluated = (trainer.compute_loss(model, dict(batch)) for trainer in trainers)
     assert plain == evaluated
+
+
+def test_the_trainer_points_where_it_is_shown(checkpoint, tmp_path):
+    """A row that knows its place learns from that, the others from the answer's attention; nothing in evaluations."""
+    model = MiniMonkeyForConditionalGeneration.from_pretrained(
+        checkpoint, dtype=torch.float32, attn_implementation="eager"
+    )
+    pages = [render("keyed", "test", 1), render("mixed", "test", 0), render("pair", "test", 4)]
+    batch = Collator(make_processor(), points=True)(pages)
+    assert batch["asked"].any(dim=1).tolist() == [True, False, True]
+    unknown = batch | {"asked": torch.zeros_like(batch["asked"])}
+    arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[])
+    trainer = SteeringTrainer(model=model, args=arguments)
+    losses = []
+
+    def recorded(function):
+        def call(*args):
+            losses.append((function, args))
+            return function(*args)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        for each in (steering_loss, pointing_loss):
+            patch.setattr(f"benchmarks.sawtooth.readers.steering.{each.__name__}", recorded(each))
+        model.train()
+        plain, pointed = (trainer.compute_loss(model, dict(each)) for each in (unknown, batch))
+        (_, before), (_, nothing), (_, after), (_, shown) = losses
+        assert (after[2].any(dim=1) == torch.tensor([False, True, False]) & before[2].any(dim=1)).all()
+        own = steering_loss(*after) - steering_loss(*before)
+        difference = WEIGHT * own + POINTING_WEIGHT * pointing_loss(*shown)
+        torch.testing.assert_close(pointed - plain, difference, rtol=1e-4, atol=1e-5)
+        assert pointing_loss(*nothing) == 0
+        model.eval()
+        assert trainer.compute_loss(model, dict(unknown)) == trainer.compute_loss(model, dict(batch))
