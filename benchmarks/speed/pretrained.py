@@ -21,6 +21,7 @@ from benchmarks.machine import machine
 from benchmarks.speed import pretrained_report
 from benchmarks.speed.costs import Sizes, predicted_ratio
 from benchmarks.speed.model import TEXT_AFTER
+from benchmarks.speed.operations import count_operations
 from benchmarks.speed.pretrained_model import IMAGE_TOKEN_ID, load, make_prompt, wrap
 from benchmarks.speed.published import PublishedPrefill, cache_bytes
 from benchmarks.speed.timing import compare
@@ -120,15 +121,27 @@ def measure(block: Block, causal_lm, rounds: int, warm_up: bool) -> dict:
     return asdict(block) | found | result | {"kv_bytes": kv_bytes, "predicted": predicted}
 
 
+def count(block: Block, causal_lm) -> dict[str, dict[str, int]]:
+    """What stock and ours with all tokens compute."""
+    called = functions(block, causal_lm, {})
+    return {name: count_operations(called[name]) for name in (STOCK, name_of(1.0))}
+
+
 def record(path: Path, rounds: int, tokens_per_tile: list[int]) -> dict:
     """The results in the file, after the blocks that it lacks are measured; every finished block is in it for good."""
     results = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "blocks": []}
     done = [Block(*(each[name] for name in Block.__dataclass_fields__)) for each in results["blocks"]]
     todo = [block for block in blocks(tokens_per_tile) if block not in done]
-    causal_lm = load()[0] if todo else None
+    uncounted = [each for each in results["blocks"] if "operations" not in each]
+    causal_lm = load()[0] if todo or uncounted else None
+    for each in uncounted:
+        block = Block(*(each[name] for name in Block.__dataclass_fields__))
+        each["operations"] = count(block, causal_lm)
+        path.write_text(json.dumps(results, indent=1) + "\n")
     for block in tqdm(todo):
         # Once is enough: the same weights and functions are called in every block.
-        results["blocks"].append(measure(block, causal_lm, rounds, warm_up=block is todo[0]))
+        found = measure(block, causal_lm, rounds, warm_up=block is todo[0])
+        results["blocks"].append(found | {"operations": count(block, causal_lm)})
         path.write_text(json.dumps(results, indent=1) + "\n")
     return results
 

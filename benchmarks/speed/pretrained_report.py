@@ -53,7 +53,11 @@ def count_rows(results: dict) -> list[list[str]]:
         ]
         first = medians(block)["keep_ratio 1.0"]
         met = "yes" if first <= STOCK_LIMIT and abs(deviation(block)) <= DEVIATION_LIMIT else "**no**"
-        rows.append([title(block), f"{whole / 2**20:.0f} MiB", *sizes, *predicted, f"{first:.3f}", met])
+        counted = [
+            f"{block['operations']['keep_ratio 1.0'][each] / block['operations']['stock'][each]:.4f}"
+            for each in ("flops", "calls")
+        ]
+        rows.append([title(block), f"{whole / 2**20:.0f} MiB", *sizes, *predicted, f"{first:.3f}", met, *counted])
     return rows
 
 
@@ -82,7 +86,8 @@ def speed_part(results: dict) -> list:
         "## Bytes of keys and values, and what counts predict",
         f"Limits: `keep_ratio` 1.0 takes at most {STOCK_LIMIT} of stock's time; 0.5 is within {DEVIATION_LIMIT:.0%} "
         "of what its counts predict (`costs.py`), as a share of the time with all tokens. In brackets: measured "
-        "against predicted.",
+        "against predicted. Times vary by several percent on this machine; FLOPs and calls of PyTorch's operators "
+        "don't, so 1.0 / stock stands there for both as well (`operations.py`).",
         markdown_table(
             [
                 "prompts",
@@ -95,6 +100,8 @@ def speed_part(results: dict) -> list:
                 "0.25",
                 "1.0 / stock",
                 "met",
+                "FLOPs 1.0 / stock",
+                "calls 1.0 / stock",
             ],
             count_rows(results),
         ),

@@ -1,5 +1,7 @@
 """The report on a pretrained Llama from a small file of made-up results; what is measured is no test."""
 
+import json
+
 import pytest
 from transformers import LlamaConfig
 
@@ -28,6 +30,7 @@ def block(**changes) -> dict:
         "ratio": ratios,
         "kv_bytes": sizes,
         "predicted": {each: times[each] for each in NAMES},
+        "operations": {"stock": {"flops": 200, "calls": 100}, "keep_ratio 1.0": {"flops": 200, "calls": 101}},
     } | changes
 
 
@@ -70,12 +73,29 @@ def test_finished_blocks_are_not_measured_again(tmp_path, monkeypatch):
         return block(complementarity=each.complementarity, tokens_per_tile=each.tokens_per_tile, rows=each.rows)
 
     monkeypatch.setattr(pretrained, "measure", measure)
+    monkeypatch.setattr(pretrained, "count", lambda each, causal_lm: {"stock": {"flops": each.rows}})
     path = tmp_path / "pretrained.json"
     with pytest.raises(KeyboardInterrupt):
         pretrained.record(path, 2, [4, 9])
     found = pretrained.record(path, 2, [4, 9])
     assert len(found["blocks"]) == len(pretrained.blocks([4, 9]))
     assert measured.count(measured[0]) == measured.count(measured[1]) == 1
+    assert [each["operations"]["stock"]["flops"] for each in found["blocks"][-2:]] == [2, 1]
+
+
+def test_finished_blocks_of_before_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "load", lambda: (None, None))
+    monkeypatch.setattr(pretrained, "count", lambda each, causal_lm: {"stock": {"flops": each.rows}})
+    older = [
+        block() | {name: getattr(each, name) for name in each.__dataclass_fields__} for each in pretrained.blocks([4])
+    ]
+    for each in older:
+        del each["operations"]
+    path = tmp_path / "pretrained.json"
+    path.write_text(json.dumps(results(*older)))
+    found = pretrained.record(path, 2, [4])
+    assert [each["operations"]["stock"]["flops"] for each in found["blocks"]] == [1, 2, 1]
+    assert json.loads(path.read_text()) == found
 
 
 @pytest.mark.parametrize(
