@@ -17,8 +17,13 @@ from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
-RATIOS = (1.0, 0.75, 0.5, 0.25)
-QUERIES = ("all", "question")  # whose attention scores, in the model's layer
+RATIOS = (1.0, 0.75, 0.5, 0.25, 0.1)
+# Whose attention scores: in the model's layer and with its positions, or all of it as published
+QUERIES = {
+    "published": {"queries": "all", "layer": 1, "positions": "repack"},
+    "all": {"queries": "all"},
+    "question": {"queries": "question"},
+}
 KINDS = ("pair", "keyed")
 
 
@@ -86,7 +91,7 @@ def make_page(kind: str, index: int, reader: Reader) -> tuple[Page, list[View]]:
 
 
 def steer(reader: Reader, kind: str, index: int, queries: str) -> list[SteeringReading]:
-    """Both questions at every keep_ratio for one page."""
+    """Both questions at every keep_ratio for one page; `queries` is a name in `QUERIES`."""
     rows = []
     page, views = make_page(kind, index, reader)
     for asked, question in enumerate(questions(kind, page)):
@@ -94,7 +99,7 @@ def steer(reader: Reader, kind: str, index: int, queries: str) -> list[SteeringR
         inputs = make_inputs(reader.processor, [page.image], [views], question.text)
         for keep_ratio in RATIOS:
             kept = np.ones(len(on), bool)
-            with scoring(reader.model, queries=queries):
+            with scoring(reader.model, **QUERIES[queries]):
                 if keep_ratio < 1:
                     kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
                 (answer,) = reader.generate(inputs, 16, keep_ratio=keep_ratio)

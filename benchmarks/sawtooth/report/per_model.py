@@ -144,26 +144,31 @@ def scoring_section(name: str, table: pd.DataFrame) -> list[str]:
 STEERING_KINDS = {"pair": "two words", "keyed": "two numbers of a receipt"}
 
 
+def exact_gain(found: pd.DataFrame, other: pd.DataFrame, same: list[str]) -> str:
+    """Exact answers minus the other's to the same questions, which the columns `same` name."""
+    paired = found.merge(other, on=same, suffixes=("", "_other"))
+    return share(paired, paired["exact"].astype(int) - paired["exact_other"].astype(int))
+
+
 def steering_section(name: str, table: pd.DataFrame) -> list[str]:
     """What stays on the word that is asked for, and on the other one."""
     rows = []
     same = ["kind", "page", "asked", "keep_ratio"]
-    by_all = table[table["queries"] == "all"][[*same, "exact"]]
+    others = [name for name in ("published", "all") if (table["queries"] == name).any()]
+    by_others = {name: table[table["queries"] == name][[*same, "exact"]] for name in others}
     for (kind, queries, keep_ratio), found in table.groupby(["kind", "queries", "keep_ratio"], sort=False):
         asked, other = found["kept_asked"], found["kept_other"]
         shares = [share(found, each) for each in (found["exact"], asked, other, asked - other)]
-        gain = ""
-        if queries != "all":
-            paired = found.merge(by_all, on=same, suffixes=("", "_all"))
-            gain = share(paired, paired["exact"].astype(int) - paired["exact_all"].astype(int))
-        rows.append([STEERING_KINDS[kind], queries, f"{keep_ratio:g}", len(found), *shares, gain])
+        gains = [exact_gain(found, other, same) if queries == "question" else "" for other in by_others.values()]
+        rows.append([STEERING_KINDS[kind], queries, f"{keep_ratio:g}", len(found), *shares, *gains])
     head = ["page", "queries", "keep_ratio", "n", "exact", "kept on the word asked for", "on the other", "difference"]
     return blocks(
         "## Does the question steer what is kept?",
         "One of two words on a page is asked for, the upper or the lower one; or one of two numbers of a receipt, by "
         "the word beside it. Exact answers, and the detailed tokens that stay on what is asked for and on the other, "
-        "in % with 95% intervals by bootstrap over the pages; what `queries` gain against `all`, in exact answers.",
-        markdown_table([*head, "exact, minus `all`"], rows, right=("keep_ratio", "n")),
+        "in % with 95% intervals by bootstrap over the pages; what the question gains in exact answers. `published`: "
+        "all queries, layer 1, renumbered; `all`: with the layer and the positions of the question.",
+        markdown_table([*head, *(f"exact, minus `{name}`" for name in others)], rows, right=("keep_ratio", "n")),
     )
 
 

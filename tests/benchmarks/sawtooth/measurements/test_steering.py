@@ -35,14 +35,14 @@ def test_both_questions_of_a_receipt():
 
 
 @pytest.mark.parametrize("kind", ["pair", "keyed"])
-@pytest.mark.parametrize("queries", ["all", "question"])
+@pytest.mark.parametrize("queries", ["published", "all", "question"])
 def test_kept_tokens_are_those_of_the_prompt(reader, kind, queries):
     rows = Steering(pages=4).measure(reader, kind, 3, queries)
-    assert [row.asked for row in rows] == [0] * 4 + [1] * 4 and {row.queries for row in rows} == {queries}
-    assert rows[0].word == rows[4].other and rows[0].other == rows[4].word
+    assert [row.asked for row in rows] == [0] * 5 + [1] * 5 and {row.queries for row in rows} == {queries}
+    assert rows[0].word == rows[5].other and rows[0].other == rows[5].word
     for row in rows:
         assert row.kept_all == pytest.approx(row.keep_ratio, abs=0.02)
 
 
 def test_every_page_kind_and_scoring_is_a_block(reader):
-    assert len(set(Steering(pages=3).blocks(reader))) == 3 * 2 * 2
+    assert len(set(Steering(pages=3).blocks(reader))) == 3 * 2 * 3
