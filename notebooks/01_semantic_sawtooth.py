@@ -409,7 +409,7 @@ assert depths["y", BASELINE][0] > depths["x", BASELINE][0]
 
 # %% [markdown]
 """
-What to look at: the dip at the line between rows, and how narrow it is. "matter" is 17 px high: with its center 7 px beside the line it is still cut, 14 px beside it is whole. The dip leans to one side, since letters sit low in their line: 7 px above, the line takes the feet of all letters off, 7 px below, no more than the tips of the tall ones (exercise 1). The line between columns costs hardly anything, although three of the five points are on it: "matter" is 82 px wide, and 14 px to the side it is still cut. The orange curve dips less: its depth is 0.5 points (-2.9 to 3.9) in place of 5.9 (2.2 to 10.0). The intervals overlap, so 24 words don't settle whether the second grid does that.
+What to look at: the dip at the line between rows, and how narrow it is. "matter" is 17 px high: with its center 7 px beside the line it is still cut, 14 px beside it is whole. The dip leans to one side, since letters sit low in their line: 7 px above, the line takes the feet of all letters off, 7 px below, no more than the tips of the tall ones (exercise 1). The line between columns costs hardly anything, although three of the five points are on it: "matter" is 82 px wide, and 14 px to the side it is still cut. The orange curve dips less: its depth is 4.9 points (0.7 to 10.7) in place of 7.2 (2.1 to 13.8). The intervals overlap, so 24 words don't settle whether the second grid does that.
 
 The benchmark read the same images, by code of its own that cuts the tiles without the processor, with the checkpoint as it was before its last trainings, those under compression ([05](05_scale_compression.ipynb)). Most of its stored answers should match those of the cell above.
 """

@@ -417,7 +417,7 @@ A request may ask for fewer tokens by its `mm_processor_kwargs` if the server wa
 
 **What was run.** vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is, token by token, that of `generate` with the same settings ([docs/engines.md](../docs/engines.md)). No GPU, no published weights. SGLang was not run; by its source it has CIP and no compression.
 
-**At which price.** An engine numbers what stays without gaps. Up to the stage `6m-compressed` the small checkpoint had learned to read with gaps alone, where tokens were dropped; its last two stages drew positions of both kinds, and in a third of the steps chose tokens without a question.
+**At which price.** An engine numbers what stays without gaps. Up to the stage `6m-compressed` the small checkpoint had learned to read with gaps alone, where tokens were dropped; its later stages drew positions of both kinds, and in a third of the steps chose tokens without a question.
 
 **Predict**: of the words that are read from all tokens, how many are left?
 """
@@ -430,7 +430,7 @@ course.table(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
-87.2% with half of the detailed tokens, 76.1% with a quarter, on 200 pages; 76.9% and 60.8% before the last stages. So training with the engine's numbering pays, and the rest of the loss is still in the numbering: with gaps the same tokens leave 97.3%. A model that is to be served with compression by vLLM alone can be trained for nothing else, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
+90.0% with half of the detailed tokens, 79.3% with a quarter, on 200 pages; 76.9% and 60.8% before the last stages. So training with the engine's numbering pays, and the rest of the loss is still in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for nothing else, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
 **How fast.** The benchmark let both read drawn pages alternately, with all tokens and with half of the detailed ones:
 

@@ -124,7 +124,7 @@ for name, text in texts.items():
 
 # %% [markdown]
 """
-Two of them. In the letter, pieces of the second line stand in the first, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
+Two of them. In the letter "came" has a letter too many, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
 
 ## From text to a record
 
@@ -227,7 +227,7 @@ for found, want, (is_right, is_accepted) in zip(records, wanted, pairs, strict=T
 
 # %% [markdown]
 """
-A wrong *name*. A wrong number would have to be made up for by another one, which can happen but is rare: it didn't in these receipts. So one redundant line on paper does more for the numbers than a better
+Here nothing. An earlier checkpoint had "sururce" for "source" with all numbers right: a wrong *name* adds up. A wrong number would have to be made up for by another one, which can happen but is rare: it didn't in these receipts. So one redundant line on paper does more for the numbers than a better
 model would, and costs nothing. The others go to a person, or are scanned again.
 
 ## What the shop knows
@@ -269,9 +269,9 @@ for name, found in stages.items():
     counts[name] = sum(is_right), sum(given) - sum(is_right), n - sum(given)
 course.show(
     scans.plot_stages(counts),
-    alt="Three stacked bars: as read, 25 right and 7 wrong; with names from the list "
-    "27 and 5; and with the sum 27 right, none wrong, 5 left to a person.",
-    caption="The sum turns wrong records into open ones; the list makes some right. "
+    alt="Three stacked bars: as read, 27 right and 5 wrong; with names from the list "
+    "the same; and with the sum 27 right, none wrong, 5 left to a person.",
+    caption="The sum turns wrong records into open ones; the list mends none here. "
     f"{n} receipts.",
 )
 right, wrong, _ = counts["and the sum fits"]
@@ -279,7 +279,7 @@ print("wrong among those given:", course.percent(course.wilson(wrong, right + wr
 
 # %% [markdown]
 r"""
-None of the records that are given is wrong, as far as so few receipts can tell; what is left over is told to a person. A right name stays right here, since every article is in the list and is its own nearest one. This is the shape of a system that
+None of the records that are given is wrong, as far as so few receipts can tell; what is left over is told to a person. The list mended none of these: it helps where the only error is in a name, which happened to the earlier checkpoint twice. A right name stays right here, since every article is in the list and is its own nearest one. This is the shape of a system that
 can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
 
 ## What a scanner may do
@@ -343,7 +343,7 @@ course.show(
     ),
     alt="Left: the share of records without an error falls with the angle, but not if "
     "they are straightened first. Middle: it falls with blur. Right: with three "
-    "articles it is an eighth.",
+    "articles it is three in ten.",
     caption="Straightening brings back most of what the angle takes; blur and longer "
     f"receipts stay hard. Records without an error, 95% intervals (Wilson), the first "
     f"{some} receipts from above in all panels, with one or three articles on the right.",
@@ -351,7 +351,7 @@ course.show(
 
 # %% [markdown]
 """
-Pages that are nearly level are left alone: each turn blurs. At three and at six degrees it loses nearly all of its records. Straightened first, half of them are right, of level ones seven in ten: as far as so few pages can tell, most of what the angle took is back. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
+Pages that are nearly level are left alone: each turn blurs. At three and at six degrees it loses nearly all of its records. Straightened first, two thirds and three quarters of them are right, of level ones five in six: as far as so few pages can tell, most of what the angle took is back. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
 
 The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages
 of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).

@@ -21,10 +21,11 @@ HEADERS = ["who scores", *_SHARES, "questions"]
 STORED = ["model, page, who scores", *_SHARES, "exact answers, %", "minus all queries"]
 RATIOS = (0.5, 0.25, 0.15, 0.1)
 OF_STAGES = ["model", "question, layer 2", "last token"]
-STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26, on training under compression
+STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training under compression
     ("after 500 steps with gaps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
     ("after 400 more, with the loss", "+8.9", "+21.1"),
     ("after 1,200 more, with the loss", "+18.3 [16.1, 20.7]", "–"),
+    ("after 1,200 more, shown where it stands", "+67.7 [63.0, 72.0]", "–"),
 )
 RULES = ("published rule", "checkpoint's own", "last token alone")
 

@@ -116,7 +116,7 @@ def steer(reader: Reader, kind: str, index: int, queries: str) -> list[SteeringR
 class Steering(Measurement):
     """The first so many `pages` of two words, and as many receipts."""
 
-    pages: int = 200
+    pages: int = 100
 
     name = "steering"
     row = SteeringReading

@@ -61,6 +61,8 @@ class ReaderStage:
         draws: Whether positions and queries are drawn in each step, too: `drawn_compression.py`.
         steers: Whether the question learns to look where the answer is read: `steering.py`.
         points: Whether the question is shown where that stands, if the page knows it.
+        kept: Share of the way from the weights that it begins from to the last ones, where the saved ones lie: what
+            was known before is forgotten less (M. Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
         muon: Whether matrices learn by Muon, which is slow on a CPU that has no units for bfloat16.
     """
 
@@ -83,6 +85,7 @@ class ReaderStage:
     draws: bool = False
     steers: bool = False
     points: bool = False
+    kept: float = 1.0
     muon: bool = True
 
 
@@ -158,6 +161,7 @@ LOOKS_UP = replace(
     steps=1200,
     begins_from=DRAWN_AGAIN.output,
     points=True,
+    kept=0.6,
 )
 
 # Folder, random numbers, kinds of pages, tiles, batch size, learning rate, steps, tower, what it begins from

@@ -149,6 +149,13 @@ def begin(stage: ReaderStage | CopyStage, size: str, processor) -> PreTrainedMod
     return model
 
 
+@torch.no_grad()
+def average(model: PreTrainedModel, start: PreTrainedModel, share: float) -> None:
+    """Set the weights of `model` to those that lie so far on the way from `start` to it: 0 there, 1 here."""
+    for weights, first in zip(model.parameters(), start.parameters(), strict=True):
+        weights.copy_(first.lerp(weights, share))
+
+
 def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
     """Teach a model to write down what it sees."""
     is_family = stage.family != "minimonkey"
@@ -186,6 +193,8 @@ def train_reader(stage: ReaderStage, size: str, seed: int) -> None:
         per_device_train_batch_size=stage.batch_size,
         per_device_eval_batch_size=stage.batch_size,
     )
+    if stage.kept < 1:
+        average(model, begin(stage, size, processor), stage.kept)
     if not is_family:
         processor.save_pretrained(result(stage))
     model.save_pretrained(result(stage))

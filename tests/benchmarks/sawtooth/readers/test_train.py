@@ -12,13 +12,13 @@ from benchmarks.sawtooth.readers.optimizer import Float32Muon, MuonWithAdamW
 from benchmarks.sawtooth.readers.reader import PageDataset
 from benchmarks.sawtooth.readers.recipe import FAMILIES, LONGER, RECIPES, SMALL, ReaderStage
 from benchmarks.sawtooth.readers.tower import DenseReader, TileDataset, collate, vision_config
-from benchmarks.sawtooth.readers.train import StopAfter, run_recipe, train
+from benchmarks.sawtooth.readers.train import StopAfter, average, run_recipe, train
 
 
 def test_every_stage_of_a_reader_sees_samples_of_its_own():
     stages = [stage for stage in SMALL + LONGER if isinstance(stage, ReaderStage)]
     texts = [PageDataset(["page"], stage.data, 1)[0].text for stage in stages]
-    assert len(set(texts)) == len(stages) == 11
+    assert len(set(texts)) == len(stages) == 12
 
 
 @pytest.mark.parametrize("name, before", [("small", ()), ("longer", SMALL), ("families", SMALL)])
@@ -66,6 +66,15 @@ def test_muon_in_float32_is_that_of_torch():
     for ours, theirs in zip(*both, strict=True):
         moved = (theirs - 1).norm()
         assert moved > 1 and (ours - theirs).norm() < 0.03 * moved  # bfloat16 has three digits
+
+
+def test_weights_between_two_models():
+    first, last = (torch.nn.Linear(3, 2) for _ in range(2))
+    pairs = list(zip(first.parameters(), last.parameters(), strict=True))
+    expected = [(0.4 * a + 0.6 * b).detach() for a, b in pairs]
+    average(last, first, 0.6)
+    for found, value in zip(last.parameters(), expected, strict=True):
+        torch.testing.assert_close(found, value)
 
 
 def test_a_stage_may_stop_before_its_schedule_does():
