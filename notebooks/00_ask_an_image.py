@@ -242,7 +242,7 @@ print(f"{whole['words_read']:.2f} with all tokens, {half['words_read']:.2f} with
 
 # %% [markdown]
 """
-As many words are found; at a quarter of the tokens (the card has it) one in seventeen of them is lost. This model was trained under compression and lets the question choose what stays. By the published rule it loses many
+As many words are found; at a quarter of the tokens (the card has it) one in sixteen of them is lost. This model was trained under compression and lets the question choose what stays. By the published rule it loses many
 words: notebook [05](05_scale_compression.ipynb) tells why. What the published model loses is another question.
 
 ## Several pages at once

@@ -359,7 +359,7 @@ assert abs(more[:, :says_which].mean(0)).max() < 1e-3
 r"""
 "Read the" is read before anything is asked, and can't steer: over both questions of a page its bars cancel to zero, but it counts in the mean all the same. What steers is the end of the prompt, which comes after the whole question. (`<|im_start|>` is no special token of this small tokenizer, so it stands there letter by letter.)
 
-The last token alone steers more than twice as well. It isn't the rule, since it hasn't read better: before the stage that taught steering, both read 54.3% of the words at 0.25 (60 pages), and of 80 word questions it got 59 right, the whole question 55. After that stage what it reads was not measured.
+The last token alone steers hardly better than the whole question now. Before training for it, it was far ahead (the table below), and yet it isn't the rule, since it hasn't read better: before the stage that taught steering, both read 54.3% of the words at 0.25 (60 pages), and of 80 word questions it got 59 right, the whole question 55. After that stage what it reads was not measured.
 
 Dropping tokens has no gradient, so answers alone don't teach a model to choose them. But it can be taught. A stage of this checkpoint's training added a loss that needs no labels of places:
 
@@ -409,7 +409,7 @@ course.table(headers, measured.after_differences(after_training))
 
 # %% [markdown]
 """
-In the figure, "all, layer 1" renumbered (right, yellow) is the published rule. After all stages every rule has risen, kept or renumbered; only the question's change at 0.5 can't be told from zero. The middle column tells the stages apart: with gaps alone, shares rose where positions are kept, and not where they are renumbered (published 47.0 to 47.7, no question 80.6 to 76.9); since renumbering was trained, too, they rise there as well (75.2 and 90.0). Kept positions are still ahead for every rule. A dash was not measured. Random choice, strong elsewhere (see the references), is weak here: much of these pages is paper.
+In the figure, "all, layer 1" renumbered (right, yellow) is the published rule. After all stages every rule has risen, kept or renumbered, the question's at 0.5 least. The middle column tells the stages apart: with gaps alone, shares rose where positions are kept, and not where they are renumbered (published 47.0 to 47.7, no question 80.6 to 76.9); since renumbering was trained, too, they rise there as well (75.2 and 90.0). Kept positions are still ahead for every rule. A dash was not measured. Random choice, strong elsewhere (see the references), is weak here: much of these pages is paper.
 
 The second table compares rules on the same pages of the model after, in points of all words. No difference is clear of zero: layer 3 costs a layer more and reads no more, and the rule that keeps the tokens with most ink (the largest differences of brightness) reads as much as the question.
 

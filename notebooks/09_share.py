@@ -294,7 +294,7 @@ Now we mend the mistake: both lessons in every step, starting from the base agai
 # %%
 model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
 both = [(COUNT, "four words"), (READ, "fresh bread\nopen sunday")]
-train(model, both, steps=25)
+train(model, both, steps=40)
 answers["second"] = {question: ask(model, question) for question in (READ, COUNT)}
 of_other["second"] = ask(model, READ, other)
 print("another page says", repr(other.info["Description"]), "and is read as", of_other)
@@ -304,7 +304,7 @@ assert of_other["base"] == other.info["Description"]
 model.save_pretrained(folder)
 text = (folder / "README.md").read_text()
 for old, new in {
-    "ten steps on one page and one question": "25 steps on one page and two questions",
+    "ten steps on one page and one question": "40 steps on one page and two questions",
     "It counts its words and can no longer read it.": "It counts and still reads it.\n"
     f'Another page, "{of_other["base"]}", it reads as "{of_other["second"]}".',
 }.items():
@@ -318,7 +318,7 @@ assert "still reads" in ModelCard.load("me/reader").text
 
 # %% [markdown]
 """
-Mended for the page of the lesson, and not for others: 25 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
+Mended for the page of the lesson, and not for others: 40 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
 
 ## A fine-tune of the fine-tune
 
