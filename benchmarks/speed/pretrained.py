@@ -132,11 +132,10 @@ def record(path: Path, rounds: int, tokens_per_tile: list[int]) -> dict:
     results = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "blocks": []}
     done = [Block(*(each[name] for name in Block.__dataclass_fields__)) for each in results["blocks"]]
     todo = [block for block in blocks(tokens_per_tile) if block not in done]
-    uncounted = [each for each in results["blocks"] if "operations" not in each]
+    uncounted = [number for number, each in enumerate(results["blocks"]) if "operations" not in each]
     causal_lm = load()[0] if todo or uncounted else None
-    for each in uncounted:
-        block = Block(*(each[name] for name in Block.__dataclass_fields__))
-        each["operations"] = count(block, causal_lm)
+    for number in uncounted:
+        results["blocks"][number]["operations"] = count(done[number], causal_lm)
         path.write_text(json.dumps(results, indent=1) + "\n")
     for block in tqdm(todo):
         # Once is enough: the same weights and functions are called in every block.

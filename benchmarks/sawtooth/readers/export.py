@@ -1,6 +1,6 @@
 """Packs a trained model into checkpoints/minimonkey-tiny: bfloat16 weights, processor, code, training log, card.
 
-python -m benchmarks.sawtooth.readers.export runs/6m/drawn runs/6m/drawn_again  # the last one; the logs of these
+python -m benchmarks.sawtooth.readers.export runs/6m/drawn_again runs/6m/looks_up  # the last one; the logs of these
 python -m benchmarks.sawtooth.readers.export --code  # only the code, after a change to it
 python -m benchmarks.sawtooth.readers.export --card  # only the card, after evaluate.py
 """

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import InternVLVisionModel, PreTrainedTokenizerFast
 
-from benchmarks.sawtooth.cutting import DETAILED, Ranges, grid_view, plan_grids, tokens_on
+from benchmarks.sawtooth.cutting import DETAILED, grid_view, tokens_on
 from benchmarks.sawtooth.readers.documents import render
 from benchmarks.sawtooth.readers.recipe import SIZES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page
@@ -138,11 +138,10 @@ class Collator:
 
     def asked_tokens(self, pages: list[Page], input_ids: torch.Tensor) -> torch.Tensor:
         """Bool, of the shape of `input_ids`: the detailed tokens on what is asked for."""
-        images = self.processor.image_processor
-        ranges = Ranges(images.detailed_tiles, images.adaptive_tiles)
         asked = torch.zeros_like(input_ids, dtype=torch.bool)
         for row, page in enumerate(pages):
-            grid, _ = plan_grids(*page.image.size, TILE_SIZE, ranges, images.complementarity)
+            width, height = page.image.size
+            grid = self.processor.image_processor.get_pyramid_plan(height, width, self.images_kwargs).detailed
             if page.asked and grid != (1, 1):
                 on = torch.from_numpy(tokens_on(grid_view(DETAILED, grid, TILE_SIZE), page.image.size, page.asked))
                 tokens = (input_ids[row] == self.processor.image_token_id).nonzero()[: len(on), 0]

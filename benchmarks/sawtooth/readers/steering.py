@@ -27,6 +27,14 @@ def looked_at(weights: torch.Tensor, tokens: torch.Tensor, detailed: torch.Tenso
     return seen / seen.sum(dim=1, keepdim=True).clamp(min=1e-9)
 
 
+def looking_loss(
+    weights: torch.Tensor, detailed: torch.Tensor, question: torch.Tensor, target: torch.Tensor, rows: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of where the question looks against the shares `target`, (rows, length); the mean of `rows`."""
+    entropy = -(target * looked_at(weights, question, detailed).clamp(min=1e-9).log()).sum(dim=1)
+    return entropy[rows].mean()
+
+
 def steering_loss(
     attentions: tuple[torch.Tensor, ...],
     layer: int,
@@ -48,8 +56,7 @@ def steering_loss(
         return attentions[layer].new_zeros(())
     with torch.no_grad():
         target = torch.stack([looked_at(weights, answer, detailed) for weights in attentions[layer:]]).mean(dim=0)
-    entropy = -(target * looked_at(attentions[layer], question, detailed).clamp(min=1e-9).log()).sum(dim=1)
-    return entropy[rows].mean()
+    return looking_loss(attentions[layer], detailed, question, target, rows)
 
 
 def pointing_loss(
@@ -67,8 +74,7 @@ def pointing_loss(
     if not rows.any():
         return weights.new_zeros(())
     target = asked / asked.sum(dim=1, keepdim=True).clamp(min=1)
-    entropy = -(target * looked_at(weights, question, detailed).clamp(min=1e-9).log()).sum(dim=1)
-    return entropy[rows].mean()
+    return looking_loss(weights, detailed, question, target, rows)
 
 
 class SteeringTrainer(Trainer):

@@ -1,5 +1,7 @@
 """The loss by which a question learns to look where the answer is read."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 from transformers import Trainer, TrainingArguments
@@ -124,21 +126,14 @@ def test_the_trainer_points_where_it_is_shown(checkpoint, tmp_path):
     unknown = batch | {"asked": torch.zeros_like(batch["asked"])}
     arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[])
     trainer = SteeringTrainer(model=model, args=arguments)
-    losses = []
-
-    def recorded(function):
-        def call(*args):
-            losses.append((function, args))
-            return function(*args)
-
-        return call
-
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        for each in (steering_loss, pointing_loss):
-            patch.setattr(f"benchmarks.sawtooth.readers.steering.{each.__name__}", recorded(each))
+        steering, pointing = (Mock(wraps=each) for each in (steering_loss, pointing_loss))
+        patch.setattr("benchmarks.sawtooth.readers.steering.steering_loss", steering)
+        patch.setattr("benchmarks.sawtooth.readers.steering.pointing_loss", pointing)
         model.train()
         plain, pointed = (trainer.compute_loss(model, dict(each)) for each in (unknown, batch))
-        (_, before), (_, nothing), (_, after), (_, shown) = losses
+        (before, _), (after, _) = steering.call_args_list
+        (nothing, _), (shown, _) = pointing.call_args_list
         assert (after[2].any(dim=1) == torch.tensor([False, True, False]) & before[2].any(dim=1)).all()
         own = steering_loss(*after) - steering_loss(*before)
         difference = WEIGHT * own + POINTING_WEIGHT * pointing_loss(*shown)
