@@ -329,7 +329,7 @@ for each, given in both.items():
 
 # %% [markdown]
 """
-Here the question rules what stays, and both words are read from 15% of the detailed tokens. Before the last two stages of training this page was a counterexample: asked for the upper word, the rule dropped its "m" and kept nearly all of the lower one.
+Here the question rules what stays, and 15% of the detailed tokens give the answers that all of them give (a k of the lower word is missing in both). Before the last three stages of training this page was a counterexample: asked for the upper word, the rule dropped its "m" and kept nearly all of the lower one.
 
 One page is no measure. Over more pages, by the checkpoint as it is, at `keep_ratio` 0.25, and beside it a third way: the attention of the prompt's last token alone.
 
