@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
+from tqdm import trange
 
 from benchmarks.sawtooth.cutting import DETAILED, METHODS, PUBLISHED_RANGES, Grid, grid_view, is_cut, plan_grids
-from benchmarks.sawtooth.measurements.reading import Reader
+from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator, load_font
 from benchmarks.sawtooth.readers.scores import character_accuracy
-from benchmarks.sawtooth.readers.sequences import Collate, Cutting, Sheets
 from benchmarks.sawtooth.readers.sheets import Box, Cell, Question, Sheet, draw_sheet
-from benchmarks.sawtooth.readers.tower import normalized
 from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
 from benchmarks.sawtooth.runner import Measurement
 
@@ -147,19 +145,13 @@ def answers(
     reader: Reader, sheets: Sequence[Sheet], method: str, batch_size: int, max_new_tokens: int, **generate_kwargs
 ) -> list[str]:
     """The greedy answers to the first question of each page, its image cut by one method."""
-    processor = reader.processor
-    data = Sheets(processor, "", "", len(sheets), (Cutting(method),), page=sheets.__getitem__, with_answers=False)
-    loader = torch.utils.data.DataLoader(
-        data,
-        batch_size,
-        collate_fn=Collate(processor.tokenizer.pad_token_id, "left"),
-        num_workers=4 if reader.model.device.type == "cuda" else 0,
-    )
     texts: list[str] = []
-    for batch in loader:
-        del batch["labels"]
-        batch["pixel_values"] = normalized(batch["pixel_values"])
-        texts += reader.generate(batch, max_new_tokens, **generate_kwargs)
+    for start in trange(0, len(sheets), batch_size, desc=method, leave=False):
+        batch = sheets[start : start + batch_size]
+        views = [METHODS[method](*sheet.gray.size, TILE_SIZE, None, PUBLISHED_RANGES) for sheet in batch]
+        images, questions = [sheet.image for sheet in batch], [sheet.questions[0].text for sheet in batch]
+        inputs = make_inputs(reader.processor, images, views, questions)
+        texts += reader.generate(inputs, max_new_tokens, **generate_kwargs)
     return texts
 
 
@@ -190,7 +182,7 @@ class CutWords(Measurement):
     def _reading(self, page: int, sort: str, sheet: Sheet, method: str, answer: str) -> CutWordReading:
         (question,) = sheet.questions
         (word,) = sheet.words[question.line]
-        size = sheet.image.size
+        size = sheet.gray.size
         views = METHODS[method](*size, TILE_SIZE, None, PUBLISHED_RANGES)
         grids = [view for view in views if view.grid != (1, 1)] or [grid_view(DETAILED, (1, 1), TILE_SIZE)]
         return CutWordReading(

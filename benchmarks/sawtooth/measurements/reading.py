@@ -124,7 +124,7 @@ def make_inputs(
     processor: MiniMonkeyProcessor,
     images: Sequence[Image.Image],
     views: Sequence[Sequence[View]],
-    question: str = QUESTION,
+    question: str | Sequence[str] = QUESTION,
 ) -> dict:
     """
     Model inputs of a batch, one image and the question per row: what the processor gives, of any tiles.
@@ -132,16 +132,17 @@ def make_inputs(
     Args:
         images: One per row.
         views: The views of each image, in the order of their tiles.
-        question: The same for all.
+        question: The same for all, or one for each.
     """
     image_processor, tokenizer = processor.image_processor, processor.tokenizer
     tiles = [tile for image, each in zip(images, views, strict=True) for view in each for tile in view.cut(image)]
     levels = [view.level for each in views for view in each for _ in view.boxes]
     mean, std = (np.asarray(each, np.float32) for each in (image_processor.image_mean, image_processor.image_std))
     pixels = np.stack([np.asarray(tile, np.float32) / 255 for tile in tiles])
-    prompt = processor.apply_chat_template(messages(question), add_generation_prompt=True)
+    questions = [question] * len(images) if isinstance(question, str) else question
+    prompts = processor.apply_chat_template([messages(each) for each in questions], add_generation_prompt=True)
     texts = []
-    for each in views:
+    for prompt, each in zip(prompts, views, strict=True):
         tokens = processor.image_token * (processor.image_seq_length * sum(len(view.boxes) for view in each))
         image_text = f"{tokenizer.start_image_token}{tokens}{tokenizer.end_image_token}"
         texts.append(prompt.replace(processor.image_token, image_text))

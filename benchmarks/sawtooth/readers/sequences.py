@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ import torch
 
 from benchmarks.sawtooth.cutting import METHODS, PUBLISHED_RANGES, Ranges, View
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
-from benchmarks.sawtooth.readers.sheets import KINDS, Question, Sheet, one_question, render, some_questions
+from benchmarks.sawtooth.readers.sheets import INK, KINDS, PAPER, Question, Sheet, one_question, render, some_questions
+from benchmarks.sawtooth.readers.tower import normalized
 from processing_minimonkey import MiniMonkeyProcessor
 
 
@@ -36,16 +37,18 @@ class Sample:
     One page and its questions.
 
     Args:
-        input_ids: Tokens, with the answers if there are labels to learn.
+        input_ids: Tokens, with the answers.
         labels: As many, -100 but for the answers and the tokens that end them.
-        tiles: uint8 of shape (tiles, height, width, 3).
+        tiles: Gray, uint8 of shape (tiles, height, width).
         levels: Of each tile: 0 detailed, 1 second grid, 2 global.
+        colors: Of paper and ink, as `sheets.Sheet` has them.
     """
 
     input_ids: list[int]
     labels: list[int]
     tiles: np.ndarray
     levels: list[int]
+    colors: np.ndarray
 
 
 class Encoder:
@@ -77,13 +80,11 @@ class Encoder:
         """The tokens of a part of a conversation."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def __call__(self, questions: Sequence[Question], tiles: int, with_answers: bool) -> tuple[list[int], list[int]]:
-        """Tokens and labels of a conversation about an image of so many tiles; without answers up to the first one."""
+    def __call__(self, questions: Sequence[Question], tiles: int) -> tuple[list[int], list[int]]:
+        """Tokens and labels of a conversation about an image of so many tiles."""
         image = [self.begin_image, *[self.image] * (tiles * self.tokens_per_tile), self.end_image]
         input_ids = [*self.before, *image, *self.after, *self.ids(questions[0].text), *self.asked]
         labels = [IGNORED] * len(input_ids)
-        if not with_answers:
-            return input_ids, labels
         for number, question in enumerate(questions):
             if number:
                 asked = [*self.between[1:], *self.ids(question.text), *self.asked]
@@ -96,8 +97,8 @@ class Encoder:
 
 
 def cut(sheet: Sheet, views: Sequence[View]) -> tuple[np.ndarray, list[int]]:
-    """The tiles, uint8 of shape (tiles, height, width, 3), and the level of each."""
-    tiles = [np.asarray(tile) for view in views for tile in view.cut(sheet.image)]
+    """The gray tiles, uint8 of shape (tiles, height, width), and the level of each."""
+    tiles = [np.asarray(tile) for view in views for tile in view.cut(sheet.gray)]
     return np.stack(tiles), [view.level for view in views for _ in view.boxes]
 
 
@@ -111,8 +112,6 @@ class Sheets(torch.utils.data.Dataset):
         samples: How many there are.
         cuttings: Ways to cut, of which one is drawn for each sample.
         questions: Most of a sample in one sequence; one: as a model is asked, half of them for all of the text.
-        page: Gives the page of an index, with its questions, in place of one drawn by `split`.
-        with_answers: Whether the answers are there to learn.
         batch: Samples of a batch. Above one, the samples of `WINDOW` batches in a row are sorted by their length, so
             that those of a batch need little padding; the batches come in any order.
         kinds: Of the pages; see `sheets.render`.
@@ -126,14 +125,12 @@ class Sheets(torch.utils.data.Dataset):
         samples: int,
         cuttings: Sequence[Cutting],
         questions: int = 1,
-        page: Callable[[int], Sheet] | None = None,
-        with_answers: bool = True,
         batch: int = 1,
         kinds: Mapping[str, float] = KINDS,
     ):
         self.encoder, self.world, self.split, self.samples = Encoder(processor), world, split, samples
         self.cuttings, self.questions = tuple(cuttings), questions
-        self.page, self.with_answers, self.batch, self.kinds = page, with_answers, batch, kinds
+        self.batch, self.kinds = batch, kinds
         self.window: tuple[int, list[Sample]] = (-1, [])  # its number and its samples, drawn once
 
     def __len__(self) -> int:
@@ -163,16 +160,14 @@ class Sheets(torch.utils.data.Dataset):
         weights = np.array([cutting.weight for cutting in self.cuttings])
         cutting = self.cuttings[rng.choice(len(weights), p=weights / weights.sum())]
         rng = generator(f"ask-{self.split}", index)
-        sheet = self.page(index) if self.page else render(self.world, self.split, index, self.kinds)
-        if self.page:
-            questions = sheet.questions
-        elif self.questions == 1:
+        sheet = render(self.world, self.split, index, self.kinds)
+        if self.questions == 1:
             questions = one_question(sheet, rng)
         else:
             questions = some_questions(sheet, rng, self.questions)
-        views = METHODS[cutting.method](*sheet.image.size, TILE_SIZE, rng, cutting.ranges)
+        views = METHODS[cutting.method](*sheet.gray.size, TILE_SIZE, rng, cutting.ranges)
         tiles, levels = cut(sheet, views)
-        return Sample(*self.encoder(questions, len(tiles), self.with_answers), tiles, levels)
+        return Sample(*self.encoder(questions, len(tiles)), tiles, levels, sheet.colors)
 
 
 class Echoed(torch.utils.data.Dataset):
@@ -197,15 +192,12 @@ class Echoed(torch.utils.data.Dataset):
 
 class Collate:
     """
-    Samples as model inputs; pixels stay uint8 (tiles, 3, height, width): a quarter to carry.
-
-    Args:
-        pad_token_id: Of the tokenizer.
-        padding_side: `"left"` to generate, `"right"` to learn.
+    Samples as model inputs, padded on the right with `pad_token_id`. `painted` makes pixels of `gray`, uint8 of shape
+    (tiles, height, width), and `colors`, uint8 of shape (tiles, 2, 3), where the model is.
     """
 
-    def __init__(self, pad_token_id: int, padding_side: str = "right"):
-        self.pad_token_id, self.padding_side = pad_token_id, padding_side
+    def __init__(self, pad_token_id: int):
+        self.pad_token_id = pad_token_id
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         length = max(len(sample.input_ids) for sample in samples)
@@ -213,15 +205,22 @@ class Collate:
         labels, mask = torch.full_like(input_ids, IGNORED), torch.zeros_like(input_ids)
         for row, sample in enumerate(samples):
             tokens = len(sample.input_ids)
-            place = slice(length - tokens, length) if self.padding_side == "left" else slice(tokens)
-            input_ids[row, place] = torch.tensor(sample.input_ids)
-            labels[row, place] = torch.tensor(sample.labels)
-            mask[row, place] = 1
-        tiles = torch.from_numpy(np.concatenate([sample.tiles for sample in samples]))
+            input_ids[row, :tokens] = torch.tensor(sample.input_ids)
+            labels[row, :tokens] = torch.tensor(sample.labels)
+            mask[row, :tokens] = 1
+        colors = [sample.colors[None].repeat(len(sample.tiles), axis=0) for sample in samples]
         return {
             "input_ids": input_ids,
             "attention_mask": mask,
-            "pixel_values": tiles.permute(0, 3, 1, 2).contiguous(),
+            "gray": torch.from_numpy(np.concatenate([sample.tiles for sample in samples])),
+            "colors": torch.from_numpy(np.concatenate(colors)),
             "tile_levels": torch.tensor([level for sample in samples for level in sample.levels]),
             "labels": labels,
         }
+
+
+def painted(gray: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
+    """Gray tiles as the processor would give them in color, float32 of shape (tiles, 3, height, width), -1 to 1."""
+    paper, ink = colors.float()[..., None, None].unbind(1)  # (tiles, 3, 1, 1)
+    shares = (gray[:, None].float() - PAPER) / (INK - PAPER)
+    return normalized((paper + (ink - paper) * shares).clamp(0, 255))

@@ -17,9 +17,9 @@ import torch
 from transformers import Trainer
 
 from benchmarks.sawtooth.cutting import PUBLISHED_RANGES
-from benchmarks.sawtooth.readers import reader, tower
+from benchmarks.sawtooth.readers import reader
 from benchmarks.sawtooth.readers.drawn_compression import DrawnCompression, configure
-from benchmarks.sawtooth.readers.sequences import Collate, Echoed, Sheets
+from benchmarks.sawtooth.readers.sequences import Collate, Echoed, Sheets, painted
 from benchmarks.sawtooth.readers.sheet_recipe import STAGES, Effort, SheetStage
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from benchmarks.sawtooth.readers.train import train
@@ -30,11 +30,11 @@ WORLD = "ascii"
 
 
 class PixelTrainer(Trainer):
-    """Takes pixels as `Collate` gives them."""
+    """Takes tiles as `Collate` gives them."""
 
     def compute_loss(self, model, inputs, *args, **kwargs):
-        pixel_values = tower.normalized(inputs["pixel_values"])
-        return super().compute_loss(model, inputs | {"pixel_values": pixel_values}, *args, **kwargs)
+        gray, colors = inputs.pop("gray"), inputs.pop("colors")
+        return super().compute_loss(model, inputs | {"pixel_values": painted(gray, colors)}, *args, **kwargs)
 
 
 class SteeringPixelTrainer(PixelTrainer, SteeringTrainer):

@@ -77,17 +77,19 @@ class Writer:
             if self.rng.random() < share:
                 word = lexicon()[self.rng.integers(len(lexicon()))].lower()
             else:
-                word = "".join(self.rng.choice(list(string.ascii_lowercase), size=self.rng.integers(2, 9)))
+                letters = self.rng.integers(26, size=self.rng.integers(2, 9))
+                word = "".join(string.ascii_lowercase[letter] for letter in letters)
             if len(word) <= longest and is_held_out(word) == self.held_out:
                 break
         if self.world.is_plain:
             return word
-        return (word, word.capitalize(), word.upper())[self.rng.choice(3, p=(0.6, 0.25, 0.15))]
+        chance = self.rng.random()
+        return word if chance < 0.6 else word.capitalize() if chance < 0.85 else word.upper()
 
     def number(self) -> str:
         """A count; in a world that isn't plain also a price, a time, a date or a percentage."""
         while True:
-            whole = "".join(self.rng.choice(list(string.digits), size=self.rng.integers(1, 5)))
+            whole = "".join(map(str, self.rng.integers(10, size=self.rng.integers(1, 5))))
             number = whole if self.world.is_plain else self._noted(whole)
             if is_held_out(number) == self.held_out:
                 return number
