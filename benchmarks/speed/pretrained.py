@@ -1,6 +1,6 @@
 """`make bench-smollm`: time to the first token around a pretrained Llama; writes PRETRAINED.md, a figure, results.
 
-    python -m benchmarks.speed.pretrained [--rounds 7] [--tokens_per_tile 64 121 225] [--output FOLDER]
+    python -m benchmarks.speed.pretrained [--rounds 7] [--pairs 40] [--tokens_per_tile 64 121 225] [--output FOLDER]
 
 Mini-Monkey and Transformers' InternVL share SmolLM2-135M's weights (`make smollm` fetches them) and get the same image
 features; the published procedure (`published.py`) gets the same embeddings. All run in turns, round by round, in
@@ -24,7 +24,7 @@ from benchmarks.speed.model import TEXT_AFTER
 from benchmarks.speed.operations import count_operations
 from benchmarks.speed.pretrained_model import IMAGE_TOKEN_ID, load, make_prompt, wrap
 from benchmarks.speed.published import PublishedPrefill, cache_bytes
-from benchmarks.speed.timing import compare
+from benchmarks.speed.timing import compare, time_in_turns
 from modeling_minimonkey.scale_compression import detailed_images, kept_count
 from processing_minimonkey.complementary_image_pyramid import plan_pyramid
 
@@ -112,7 +112,8 @@ def measure(block: Block, causal_lm, rounds: int, warm_up: bool) -> dict:
     """Times, bytes of keys and values, and what the counts predict, of one block."""
     kv_bytes = {}
     # On one thread, time is that of the process: another machine on the same processor can take the core
-    result = compare(functions(block, causal_lm, kv_bytes), rounds, warm_up, clock=time.process_time)
+    called = functions(block, causal_lm, kv_bytes)
+    result = compare(called, rounds, warm_up=warm_up, clock=time.process_time)
     detailed, adaptive, whole = block.tiles
     prompt = make_prompt(block.tiles, block.tokens_per_tile, 1, causal_lm.get_input_embeddings())
     tokens = prompt["input_ids"].shape[1]
@@ -127,13 +128,22 @@ def count(block: Block, causal_lm) -> dict[str, dict[str, int]]:
     return {name: count_operations(called[name]) for name in (STOCK, name_of(1.0))}
 
 
-def record(path: Path, rounds: int, tokens_per_tile: list[int]) -> dict:
+def time_pairs(block: Block, causal_lm, pairs: int) -> dict[str, list[float]]:
+    """Seconds of stock and of ours with all tokens, in turns: what lies between them takes more rounds to see."""
+    called = functions(block, causal_lm, {})
+    both = {name: called[name] for name in (STOCK, name_of(1.0))}
+    seconds = time_in_turns(both, pairs, clock=time.process_time)
+    return {name: [round(each, 4) for each in times] for name, times in seconds.items()}
+
+
+def record(path: Path, rounds: int, pairs: int, tokens_per_tile: list[int]) -> dict:
     """The results in the file, after the blocks that it lacks are measured; every finished block is in it for good."""
     results = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "blocks": []}
     done = [Block(*(each[name] for name in Block.__dataclass_fields__)) for each in results["blocks"]]
     todo = [block for block in blocks(tokens_per_tile) if block not in done]
     uncounted = [number for number, each in enumerate(results["blocks"]) if "operations" not in each]
-    causal_lm = load()[0] if todo or uncounted else None
+    unpaired = [number for number, each in enumerate(results["blocks"]) if "pairs" not in each]
+    causal_lm = load()[0] if todo or uncounted or unpaired else None
     for number in uncounted:
         results["blocks"][number]["operations"] = count(done[number], causal_lm)
         path.write_text(json.dumps(results, indent=1) + "\n")
@@ -142,19 +152,24 @@ def record(path: Path, rounds: int, tokens_per_tile: list[int]) -> dict:
         found = measure(block, causal_lm, rounds, warm_up=block is todo[0])
         results["blocks"].append(found | {"operations": count(block, causal_lm)})
         path.write_text(json.dumps(results, indent=1) + "\n")
+        unpaired.append(len(results["blocks"]) - 1)
+    for number in tqdm(unpaired, desc="pairs"):
+        results["blocks"][number]["pairs"] = time_pairs((done + todo)[number], causal_lm, pairs)
+        path.write_text(json.dumps(results, indent=1) + "\n")
     return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="of the timings, at least 2")
+    parser.add_argument("--pairs", type=int, default=40, help="rounds of stock and keep_ratio 1.0 alone")
     parser.add_argument("--tokens_per_tile", type=int, nargs="+", default=[64, 121, 225], help="square numbers")
     parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the files written")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / "pretrained.json"
-    results = record(path, arguments.rounds, sorted(arguments.tokens_per_tile))
+    results = record(path, arguments.rounds, arguments.pairs, sorted(arguments.tokens_per_tile))
     facts = arguments.output / "asked_facts.csv"
     text = pretrained_report.report(results, facts if facts.exists() else None)
     (arguments.output / "PRETRAINED.md").write_text(text)

@@ -32,6 +32,12 @@ def deviation(block: dict, keep_ratio: float = 0.5) -> float:
     return found[name] / found["keep_ratio 1.0"] / block["predicted"][name] - 1
 
 
+def all_tokens(block: dict) -> tuple[float, float, float]:
+    """Time with all tokens as a share of stock's, of both in turns, and its 95% interval by bootstrap over rounds."""
+    pairs = block["pairs"]
+    return bootstrap(np.arange(len(pairs["stock"])), ratio(pairs["keep_ratio 1.0"], pairs["stock"]))
+
+
 def time_rows(results: dict) -> list[list[str]]:
     rows = []
     for block in results["blocks"]:
@@ -51,20 +57,30 @@ def count_rows(results: dict) -> list[list[str]]:
             f"{block['predicted'][f'keep_ratio {each}']:.2f} ({deviation(block, each):+.1%})"
             for each in (0.75, 0.5, 0.25)
         ]
-        first = medians(block)["keep_ratio 1.0"]
+        first, low, high = all_tokens(block)
         met = "yes" if first <= STOCK_LIMIT and abs(deviation(block)) <= DEVIATION_LIMIT else "**no**"
         counted = [
             f"{block['operations']['keep_ratio 1.0'][each] / block['operations']['stock'][each]:.4f}"
             for each in ("flops", "calls")
         ]
-        rows.append([title(block), f"{whole / 2**20:.0f} MiB", *sizes, *predicted, f"{first:.3f}", met, *counted])
+        rows.append(
+            [
+                title(block),
+                f"{whole / 2**20:.0f} MiB",
+                *sizes,
+                *predicted,
+                f"{first:.3f} [{low:.3f}, {high:.3f}]",
+                met,
+                *counted,
+            ]
+        )
     return rows
 
 
 def speed_part(results: dict) -> list:
     """Paragraphs and tables about time and memory."""
     measured = results["blocks"]
-    first = [medians(block)["keep_ratio 1.0"] for block in measured]
+    first = [all_tokens(block)[0] for block in measured]
     halves = [medians(block)["keep_ratio 0.5"] for block in measured]
     off = max((deviation(block) for block in measured), key=abs)
     names, per_tile = list(measured[0]["ratio"]), sorted({block["tokens_per_tile"] for block in measured})
@@ -86,8 +102,10 @@ def speed_part(results: dict) -> list:
         "## Bytes of keys and values, and what counts predict",
         f"Limits: `keep_ratio` 1.0 takes at most {STOCK_LIMIT} of stock's time; 0.5 is within {DEVIATION_LIMIT:.0%} "
         "of what its counts predict (`costs.py`), as a share of the time with all tokens. In brackets: measured "
-        "against predicted. Times vary by several percent on this machine; FLOPs and calls of PyTorch's operators "
-        "don't, so 1.0 / stock stands there for both as well (`operations.py`).",
+        "against predicted. 1.0 / stock is that of the sums of "
+        f"{len(measured[0]['pairs']['stock'])} more rounds of both alone, with its 95% interval by bootstrap over "
+        "rounds: times vary by several percent on this machine. FLOPs and calls of PyTorch's operators don't "
+        "(`operations.py`).",
         markdown_table(
             [
                 "prompts",

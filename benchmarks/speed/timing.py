@@ -6,24 +6,23 @@ import time
 from collections.abc import Callable
 
 
-def compare(
+def time_in_turns(
     functions: dict[str, Callable[[], object]],
     rounds: int,
     warm_up: bool = True,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict:
+) -> dict[str, list[float]]:
     """
     Call every function once per round, in turns.
 
     Args:
-        functions (`dict[str, Callable]`): what to time, by name; the first one is the base of the ratios.
-        rounds (`int`): how often, at least 2.
+        functions (`dict[str, Callable]`): what to time, by name.
+        rounds (`int`): how often.
         warm_up (`bool`, *optional*, defaults to `True`): one round more, before the others, that does not count.
         clock (`Callable`, *optional*): in seconds; `time.process_time` leaves out when other processes had the core.
 
     Returns:
-        `dict`: for each name the median in `seconds`, and in `ratio` the median and the quartiles of its time divided
-        by that of the base in the same round.
+        `dict[str, list[float]]`: the seconds of every round, by name.
     """
     seconds = {name: [] for name in functions}
     for round_number in range(0 if warm_up else 1, rounds + 1):
@@ -36,6 +35,18 @@ def compare(
             elapsed = clock() - start
             if round_number:
                 seconds[name].append(elapsed)
+    return seconds
+
+
+def compare(functions: dict[str, Callable[[], object]], rounds: int, **settings) -> dict:
+    """
+    Time functions in turns, see `time_in_turns`; the first one is the base, and there are at least 2 rounds.
+
+    Returns:
+        `dict`: for each name the median in `seconds`, and in `ratio` the median and the quartiles of its time divided
+        by that of the base in the same round.
+    """
+    seconds = time_in_turns(functions, rounds, **settings)
     base = next(iter(functions))
     ratios = {name: [a / b for a, b in zip(times, seconds[base], strict=True)] for name, times in seconds.items()}
     return {

@@ -31,6 +31,7 @@ def block(**changes) -> dict:
         "kv_bytes": sizes,
         "predicted": {each: times[each] for each in NAMES},
         "operations": {"stock": {"flops": 200, "calls": 100}, "keep_ratio 1.0": {"flops": 200, "calls": 101}},
+        "pairs": {"stock": [1.0, 3.0], "keep_ratio 1.0": [1.0, 3.0]},
     } | changes
 
 
@@ -74,13 +75,15 @@ def test_finished_blocks_are_not_measured_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pretrained, "measure", measure)
     monkeypatch.setattr(pretrained, "count", lambda each, causal_lm: {"stock": {"flops": each.rows}})
+    monkeypatch.setattr(pretrained, "time_pairs", lambda each, causal_lm, pairs: {"stock": [each.rows] * pairs})
     path = tmp_path / "pretrained.json"
     with pytest.raises(KeyboardInterrupt):
-        pretrained.record(path, 2, [4, 9])
-    found = pretrained.record(path, 2, [4, 9])
+        pretrained.record(path, 2, 3, [4, 9])
+    found = pretrained.record(path, 2, 3, [4, 9])
     assert len(found["blocks"]) == len(pretrained.blocks([4, 9]))
     assert measured.count(measured[0]) == measured.count(measured[1]) == 1
     assert [each["operations"]["stock"]["flops"] for each in found["blocks"][-2:]] == [2, 1]
+    assert [each["pairs"]["stock"] for each in found["blocks"][-2:]] == [[2, 2, 2], [1, 1, 1]]
 
 
 def test_finished_blocks_of_before_are_counted(tmp_path, monkeypatch):
@@ -91,10 +94,13 @@ def test_finished_blocks_of_before_are_counted(tmp_path, monkeypatch):
     ]
     for each in older:
         del each["operations"]
+    del older[1]["pairs"]
+    monkeypatch.setattr(pretrained, "time_pairs", lambda each, causal_lm, pairs: {"stock": [each.rows] * pairs})
     path = tmp_path / "pretrained.json"
     path.write_text(json.dumps(results(*older)))
-    found = pretrained.record(path, 2, [4])
+    found = pretrained.record(path, 2, 3, [4])
     assert [each["operations"]["stock"]["flops"] for each in found["blocks"]] == [1, 2, 1]
+    assert [each["pairs"]["stock"] for each in found["blocks"]] == [[1.0, 3.0], [2, 2, 2], [1.0, 3.0]]
     assert json.loads(path.read_text()) == found
 
 
@@ -105,7 +111,7 @@ def test_finished_blocks_of_before_are_counted(tmp_path, monkeypatch):
 def test_limits(changes, met):
     made = block()
     if (slow := changes.pop("slow", None)) is not None:
-        made["ratio"]["keep_ratio 1.0"]["median"] = slow
+        made["pairs"]["keep_ratio 1.0"] = [slow * each for each in made["pairs"]["stock"]]
     text = pretrained_report.report(results(made | changes))
     assert ("| yes |" in text) == met
     assert ("| **no** |" in text) != met
