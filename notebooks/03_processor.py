@@ -43,7 +43,36 @@ course.setup()
 Models see no files and no words, only tensors. A `MiniMonkeyProcessor` makes them: its image processor cuts images into
 tiles, its tokenizer cuts text into tokens, and the processor writes as many places into the text as the tiles need. Here it is
 that of `minimonkey-tiny`, a small reader of rendered lower-case text with tiles of 112 pixels and 16 tokens per tile. The
-published model, which this is not, has tiles of 448 pixels and 256 tokens per tile; the steps are the same.
+published model, which this is not, has tiles of 448 pixels and 256 tokens per tile; the steps are the same. This is all of it:
+"""
+
+# %%
+import figures
+import numpy
+from PIL import Image
+from tiles import grid_jumps, plot_enlarged, plot_way_to_tokens
+from transformers import AutoProcessor
+
+processor = AutoProcessor.from_pretrained(course.CHECKPOINT, trust_remote_code=True)
+image_processor = processor.image_processor
+page = Image.open(course.PAGE)
+plan = image_processor.get_pyramid_plan(page.height, page.width)
+pixels = image_processor(page, return_tensors="np")
+tiles, levels = pixels["pixel_values"], pixels["tile_levels"]
+as_drawn = tiles.transpose(0, 2, 3, 1) / 2 + 0.5  # 0 to 1, channels last
+course.show(
+    plot_way_to_tokens(page, plan, as_drawn, levels, text=(18, 39), per_tile=16),
+    alt="From top to bottom: the page; three arrows to its canvases with cut lines; "
+    "eleven tiles, each under 4 x 4 squares; and a bar of tokens, 18 text, 96 detailed, "
+    "64 adaptive, 16 global and 39 text, each tile above its 16 tokens.",
+    caption="From pixels to tokens. The page is resized to three canvases, which are "
+    "cut into 11 tiles. Each tile takes 16 places in the prompt, between the text "
+    "before it and the question behind it: 233 tokens.",
+)
+
+# %% [markdown]
+"""
+The sections below go down this picture, step by step.
 
 ## Pixels
 
@@ -51,17 +80,6 @@ published model, which this is not, has tiles of 448 pixels and 256 tokens per t
 """
 
 # %%
-import figures
-import numpy
-from PIL import Image
-from transformers import AutoProcessor
-
-processor = AutoProcessor.from_pretrained(course.CHECKPOINT, trust_remote_code=True)
-image_processor = processor.image_processor
-page = Image.open(course.PAGE)
-
-pixels = image_processor(page, return_tensors="np")
-tiles, levels = pixels["pixel_values"], pixels["tile_levels"]
 print("pixel_values", tiles.shape, tiles.dtype)
 print("tile_levels ", levels)
 print("num_patches ", pixels["num_patches"])
@@ -83,10 +101,8 @@ the end of the last letter.
 lines?
 """
 
+
 # %%
-plan = image_processor.get_pyramid_plan(page.height, page.width)
-
-
 def to_bytes(tiles):
     """(tiles, 3, size, size) normalized to (tiles, size, size, 3) bytes."""
     mean, deviation = (
@@ -105,12 +121,14 @@ def reassemble(tiles, columns, rows):
 
 
 # %%
-by_level = {}
-for level, group in enumerate(("detailed", "adaptive", "global")):
+by_level, canvases = {}, {}
+for level, group in enumerate(course.LEVELS):
     by_level[group] = to_bytes(tiles[levels == level])
     mosaic = reassemble(by_level[group], *plan.grid(group))
     resized = page.resize(plan.canvas_size(group), Image.Resampling.BICUBIC)
+    canvases[group] = resized
     print(group, "equal to the resized page:", numpy.array_equal(mosaic, resized))
+    assert numpy.array_equal(mosaic, resized)
 
 # %%
 detailed = by_level["detailed"]
@@ -125,15 +143,32 @@ course.show(
     "an empty image. Right four tiles stand in wrong places, and the difference shows "
     "parts of words where they are and where they should be.",
     caption="The six detailed tiles side by side (top), and what differs from the page "
-    "(bottom). See that the left one below is empty; the right order matters.",
+    "(bottom). Lower left: no difference. Lower right: tiles in the wrong order. Most of "
+    "the 63.0% are the paper's noise, too faint to see here.",
 )
 
 # %% [markdown]
 r"""
-Equal to the last bit, for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image
+Equal byte by byte (the values are rounded back to 0 to 255), for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image
 resized by Pillow, with bicubic interpolation. The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized.
 What is lost is lost before the cut, when an image shrinks: the global canvas has 12,544 of the page's 75,264 pixels, and a large
-photo has more pixels than all of its canvases together.
+photo has more pixels than all of its canvases together. One word, in each of the three:
+"""
+
+# %%
+sunday = (130, 70, 232, 110)  # left, top, right, bottom in px of the page
+course.show(
+    plot_enlarged(canvases, page.size, sunday),
+    alt="The word sunday three times, enlarged: sharp, somewhat softer, and in coarse "
+    "squares in which single letters are hard to tell.",
+    caption="What each canvas keeps of a word; all enlarged to one size, a square per "
+    "pixel. Cut lines are left out.",
+)
+
+# %% [markdown]
+r"""
+The adaptive canvas has two thirds of the width and all of the height. The global one has a third of the width and half of the height, a sixth of
+the pixels: strokes melt together. No later step brings back what is lost here.
 
 ## Normalization
 
@@ -157,7 +192,7 @@ assert numpy.array_equal(by_hand, tiles[0])
 
 # %% [markdown]
 """
-From -1 to 1. Converted checkpoints have ImageNet's mean and deviation, as the published code does. Never normalize an image
+Between -1 and 1; this page has no black, so its darkest value is -0.522. Converted checkpoints have ImageNet's mean and deviation, as the published code does. Never normalize an image
 before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats, and anything below zero is refused.
 
 ## Text
@@ -239,6 +274,9 @@ runs = [len(list(run)) for image, run in groupby(is_image) if image]
 count = image_processor.get_number_of_image_patches
 numbers = [count(each.height, each.width) for each in (page, square, wide)]
 print("tokens of the images:", runs, " tiles:", numbers)
+for each in (square, wide):
+    own = image_processor.get_pyramid_plan(each.height, each.width)
+    print(each.size, "px: detailed", own.detailed, " adaptive", own.adaptive)
 print("tensor:", tuple(several["pixel_values"].shape))
 assert runs == [16 * number for number in numbers]
 apart = image_processor([page, square, wide], return_tensors="pt")
@@ -246,8 +284,8 @@ assert several["pixel_values"].equal(apart["pixel_values"])
 
 # %% [markdown]
 """
-Three runs, one per image, each as long as its own tiles need: 11, 8 and 8 tiles. The square and the strip cost the same, since each
-gets grids of its own shape.
+Three runs, one per image, each as long as its own tiles need: 11, 8 and 8 tiles. That the square and the strip cost
+the same is chance: 4 + 3 + 1 and 3 + 4 + 1 tiles.
 
 ## Batches
 
@@ -350,20 +388,26 @@ course.show(
 
 # %% [markdown]
 """
-The *shape* of an image comes first, since a grid is chosen for its ratio of columns to rows; hence the rays. Size counts where the range
-has several grids that fit equally well. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$
-wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$.
+The *shape* of an image comes first, since a grid is chosen for its ratio of columns to rows; hence the rays.
 
-- The ranges of this checkpoint have only one pair of one shape, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on
-  (634 px with tiles of 448). Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain;
-  that is the dark lozenge on the left.
-- A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all,
-  and 2 x 2 from 195 x 130 on, with 11. Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail.
-- `docvqa` has 1 x 1, 2 x 2, 3 x 3 and 4 x 4, and 2 x 3 and 4 x 6, and 1 x 2, 2 x 4 and 3 x 6. Images of these shapes jump with their size: the
-  A4 page gets 4 x 6 in place of 2 x 3 detailed tiles at 300 dpi. Shapes between them, such as 4:3, don't.
+Size counts where the range has several grids of one shape. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$
+wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain
+width. These are all such shapes of `docvqa` that are not wider than high:
+"""
 
-The right map has a size about every 30 px, hence its ragged rays near the axes. To give small print more tiles,
-choose a wider range or a larger minimum.
+# %%
+rows = grid_jumps(image_processor, docvqa, most=24)
+course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
+
+# %% [markdown]
+"""
+TODO
+
+- This checkpoint's ranges have only one such pair, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on. Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain: the dark lozenge on the left.
+- A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all, and 2 x 2 from 195 x 130 on, with 11.
+- Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
+
+The right map has a size about every 30 px, hence its ragged rays near the axes.
 
 ## Change the budget
 
@@ -557,7 +601,7 @@ assert (published == -1).all()  # black: alpha is dropped
 ## Conclusion
 
 Pixels become tokens in two steps. The image processor resizes an image to the canvas of each grid, where detail may be lost, and
-cuts it, without a gap, into tiles of one size; the processor writes the same number of places, 16 or 256, for every tile into the text. So
+cuts it, without a gap, into tiles of one size (figure 1); the processor writes the same number of places, 16 or 256, for every tile into the text. So
 the image's part of a prompt can be counted from its size alone, and its shape comes first: size counts only where the range of
 tiles has several grids of that shape, as it has under `docvqa`. The rest is text.
 

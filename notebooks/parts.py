@@ -1,5 +1,6 @@
 """The parts of the model, for 04: their names, the shapes between them, and one layer of attention by hand."""
 
+import numpy as np
 import torch
 
 
@@ -53,9 +54,13 @@ def run_and_watch(model, inputs):
         "head": model.lm_head,
     }
     arriving = {"pixel shuffle": whole.multi_modal_projector, "scatter": language_model}
-    hooks = [module.register_forward_hook(note(name)) for name, module in watched.items()]
+    hooks = [
+        module.register_forward_hook(note(name)) for name, module in watched.items()
+    ]
     for name, module in arriving.items():  # neither is a module: see what they hand on
-        hooks.append(module.register_forward_pre_hook(note_before(name), with_kwargs=True))
+        hooks.append(
+            module.register_forward_pre_hook(note_before(name), with_kwargs=True)
+        )
     logits = model(**inputs).logits
     for hook in hooks:
         hook.remove()
@@ -80,3 +85,24 @@ def without_ink(tiles, paper, side: int = 8):
     inked = dark.reshape(number, side, patch, side, patch).any(dim=4).any(dim=2)
     covered = inked.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
     return torch.where(covered[:, None], paper, tiles), ~inked.flatten(1)
+
+
+def distance_rows(page, maps: dict) -> list:
+    """
+    Mean distances where there is ink, and on blank paper in the upper and the lower half of the page.
+
+    Args:
+        page: A PIL image whose upper half alone has ink.
+        maps: From a title to distances, laid out like the page.
+    """
+    ink, rows = np.asarray(page.convert("L")) < 160, []
+    for title, values in maps.items():
+        high, wide = values.shape
+        block = page.height // high
+        inked = ink.reshape(high, block, wide, block).any(axis=(1, 3))
+        upper = (np.arange(high) < high // 2)[:, None]
+        means = (
+            values[chosen].mean() for chosen in (inked, ~inked & upper, ~inked & ~upper)
+        )
+        rows.append([title, *(f"{mean:.1f}" for mean in means)])
+    return rows

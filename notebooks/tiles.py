@@ -1,5 +1,7 @@
 """Pictures of one idea each, for 00 to 04: what a line cuts, and how pixels become tiles, tokens and attention."""
 
+import math
+
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
@@ -24,7 +26,9 @@ def plot_one_word(image, views, notes: list[str]):
         views: Of the benchmark, one per level.
         notes: Below the views.
     """
-    figure, axes = pyplot.subplots(1, len(views), figsize=(9, 4.2), layout="constrained")
+    figure, axes = pyplot.subplots(
+        1, len(views), figsize=(9, 4.2), layout="constrained"
+    )
     tall = max(view.canvas[1] for view in views)
     for axis, view, note in zip(axes, views, notes, strict=True):
         group, color = list(LEVELS.items())[view.level]
@@ -141,10 +145,15 @@ def plot_way_to_tokens(page, plan, tiles, levels, text: tuple[int, int], per_til
         for parts, ends in cuts:
             for line in np.linspace(*ends, parts + 1)[1:-1]:
                 pair = ([line] * 2, (low, high))
-                axis.plot(*(pair if ends == (left, right) else ((left, right), pair[0])), color=color)
+                axis.plot(
+                    *(pair if ends == (left, right) else ((left, right), pair[0])),
+                    color=color,
+                )
         label = "{}, {} x {} px".format(group, *canvas.size)
         axis.text(center, low - 3, label, color=color, **place)
-        axis.annotate("", (center, high + 0.5), (middle, bottom - 0.5), arrowprops=ARROW)
+        axis.annotate(
+            "", (center, high + 0.5), (middle, bottom - 0.5), arrowprops=ARROW
+        )
         axis.annotate("", (center, 36), (center, low - 5.5), arrowprops=ARROW)
     for number, (tile, level) in enumerate(zip(tiles, levels, strict=True)):
         left, color = text[0] + per_tile * number + 0.5, groups[level][1]
@@ -154,13 +163,24 @@ def plot_way_to_tokens(page, plan, tiles, levels, text: tuple[int, int], per_til
             at, style = line * width / side, {"color": color, "linewidth": 0.8}
             axis.plot([left + at] * 2, [20, 20 + width], **style)
             axis.plot([left, left + width], [20 + at] * 2, **style)
-        axis.annotate("", (left + width / 2, 9), (left + width / 2, 19), arrowprops=ARROW)
-    starts = np.cumsum([0, text[0], *(per_tile * (levels == each).sum() for each in range(3))])
+        axis.annotate(
+            "", (left + width / 2, 9), (left + width / 2, 19), arrowprops=ARROW
+        )
+    starts = np.cumsum(
+        [0, text[0], *(per_tile * (levels == each).sum() for each in range(3))]
+    )
     names = ["text", *LEVELS, "text"]
     for start, end, name in zip(starts, [*starts[1:], length], names, strict=True):
         color = LEVELS.get(name, GRAY)
         axis.add_patch(Rectangle((start, 2), end - start, 6, color=color, linewidth=0))
-        axis.text((start + end) / 2, 5, str(end - start), color="white", weight="bold", **place)
+        axis.text(
+            (start + end) / 2,
+            5,
+            str(end - start),
+            color="white",
+            weight="bold",
+            **place,
+        )
         axis.text((start + end) / 2, -1, name, color=color, **place)
     for place_of in range(1, length):
         axis.plot([place_of] * 2, [2, 8], color="white", linewidth=0.25)
@@ -169,23 +189,54 @@ def plot_way_to_tokens(page, plan, tiles, levels, text: tuple[int, int], per_til
     return figure
 
 
-def plot_enlarged(crops: dict, page_height: float):
+def plot_enlarged(canvases: dict, size: tuple[int, int], box: tuple):
     """
-    One place of the page as each canvas has it, all enlarged to one height, a square per pixel.
+    One place of a page as each canvas has it, all enlarged to one size, a square per pixel.
 
     Args:
-        crops: From a level to a PIL image.
-        page_height: Of the place on the page in px.
+        canvases: From a level to a PIL image.
+        size: Width and height of the page in px.
+        box: The place, left, top, right, bottom in px of the page.
     """
-    figure, axes = pyplot.subplots(1, len(crops), figsize=(10, 1.9), layout="constrained")
-    for axis, (group, crop) in zip(axes, crops.items(), strict=True):
-        extent = (0, crops["detailed"].width, page_height, 0)
+    figure, axes = pyplot.subplots(
+        1, len(canvases), figsize=(10, 1.9), layout="constrained"
+    )
+    for axis, (group, canvas) in zip(axes, canvases.items(), strict=True):
+        scale = [side / own for side, own in zip(canvas.size, size, strict=True)] * 2
+        ends = (round(end * by) for end, by in zip(box, scale, strict=True))
+        crop = canvas.crop(tuple(ends))
+        extent = (0, box[2] - box[0], box[3] - box[1], 0)
         axis.imshow(crop, extent=extent, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set(visible=True, color=LEVELS[group], linewidth=2)
         title = f"{group}: {crop.width} x {crop.height} px"
         axis.set_title(title, color=LEVELS[group])
     return figure
+
+
+def grid_jumps(image_processor, settings: dict, most: int) -> list:
+    """
+    Where an image that keeps its shape gets a larger detailed grid, for the shapes of grids of up to `most` tiles that
+    are not wider than high: rows of the shape, both grids, and the least size of the image that gets the larger one.
+    """
+    rows = []
+    for columns in range(1, most + 1):
+        for lines in range(columns, most // columns + 1):
+            if math.gcd(columns, lines) > 1:
+                continue
+            before = None
+            for step in range(20, 4000 // lines):
+                width, height = step * columns, step * lines
+                plan = image_processor.get_pyramid_plan(height, width, settings)
+                if before and plan.detailed != before:
+                    grids = (
+                        "{} x {}".format(*each) for each in (before, plan.detailed)
+                    )
+                    rows.append(
+                        [f"{columns}:{lines}", *grids, f"{width} x {height} px"]
+                    )
+                before = plan.detailed
+    return rows
 
 
 def plot_shuffle(tile, numbers, tokens):
