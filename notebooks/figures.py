@@ -168,9 +168,11 @@ def distortion(size, grid) -> float:
 def plot_grid_shapes(aspects, plans):
     """Both grids, and how they distort an image, over its width / height; one `PyramidPlan` per aspect ratio."""
     figure, axes = pyplot.subplots(
-        2, 1, figsize=(10, 5.4), sharex=True, sharey=True, layout="constrained"
+        2, 1, figsize=(10, 5), sharex=True, height_ratios=(1, 2.4), layout="constrained"
     )
-    for axis, group in zip(axes, ("detailed", "adaptive"), strict=True):
+    for axis, group, most in zip(
+        axes, ("detailed", "adaptive"), (1.55, 4.2), strict=True
+    ):
         grids, begin = [plan.grid(group) for plan in plans], 0
         for end in range(1, len(grids) + 1):
             if end < len(grids) and grids[end] == grids[begin]:
@@ -184,8 +186,9 @@ def plot_grid_shapes(aspects, plans):
             axis.axvline(part[0], color=GRAY, linewidth=0.5)
             begin = end
         axis.set_ylabel(f"distortion by\nthe {group} grid")
+        axis.set_ylim(0.95, most)
     ticks = [0.25, 0.5, 1, 2, 4]
-    axes[1].set(xscale="log", ylim=(0.95, 4.2), xlim=(aspects[0], aspects[-1]))
+    axes[1].set(xscale="log", xlim=(aspects[0], aspects[-1]))
     axes[1].set_xticks(ticks, ticks), axes[1].minorticks_off()
     axes[1].set_xlabel("width / height of the image")
     return figure

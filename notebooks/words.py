@@ -1,5 +1,7 @@
 """What 01 and 02 count of words: which are cut, which are read, and what was stored of both."""
 
+import csv
+
 import numpy as np
 
 import course
@@ -13,11 +15,23 @@ from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 
 BASELINE, ANY = "detailed + global", "CIP any"
 READERS = (  # reader, what it reads, its score
-    ("PP-OCRv4", "1,800 words on 100 large pages, of which it is told the place", "words read exactly"),
-    ("`3m-long-pyramid`, `3m-long-control`", "500 pages, 1,880 words", "words in the answer"),
+    (
+        "PP-OCRv4",
+        "1,800 words on 100 large pages, of which it is told the place",
+        "words read exactly",
+    ),
+    (
+        "`3m-long-pyramid`, `3m-long-control`",
+        "500 pages, 1,880 words",
+        "words in the answer",
+    ),
     ("`3m-pyramid`, `3m-control`", "the same pages", "words in the answer"),
     ("`6m-pyramid`, `6m-control`", "160 documents, 590 words", "words in the answer"),
-    ("`6m-plain`, `6m-pyramid`, `6m-control`", "24 words at 70 places", "character accuracy"),
+    (
+        "`6m-plain`, `6m-pyramid`, `6m-control`",
+        "24 words at 70 places",
+        "character accuracy",
+    ),
     ("the small checkpoint", "24 words at 12 places", "character accuracy"),
 )
 
@@ -54,8 +68,12 @@ def closer(readings) -> list:
         some = halved[(halved["depth"] >= low) & (halved["depth"] < high)]
         shares = (course.percent(scoring.share_read(some, way)) for way in ways)
         more = course.percent(scoring.gain(some, ANY, BASELINE), points=True)
-        rows.append([f"between rows, by {name} of their height", len(some), *shares, more])
-    shares = (course.percent(scoring.share_read_anywhere(readings, way)) for way in ways)
+        rows.append(
+            [f"between rows, by {name} of their height", len(some), *shares, more]
+        )
+    shares = (
+        course.percent(scoring.share_read_anywhere(readings, way)) for way in ways
+    )
     more = course.percent(scoring.gain_anywhere(readings, ANY, BASELINE), points=True)
     return [*rows, ["at random places, cut or not", len(readings), *shares, more]]
 
@@ -91,7 +109,7 @@ def same_as_stored(stored, answers: dict, words: list[str], grids: dict) -> list
 
 
 def cuts(pages: list, method: str, tile: int):
-    """A row per word on pages of the benchmark: its page, whether the detailed grid cuts it, whether every grid does."""
+    """A row per word on pages of the benchmark: its page, whether the detailed grid cuts it, whether all grids do."""
     found = []
     for number, each in enumerate(pages):
         size = each.image.size
@@ -118,7 +136,33 @@ def stored_rows(counted: dict, model: str) -> list:
         read, pages = of_method["read"].to_numpy(float), found[:, 0]
         more = bootstrap(pages, mean(read - of_any["read"].to_numpy()))
         read = course.percent(bootstrap(pages, mean(read)))
-        cells = [int(of_method[name].sum()) for name in ("cut_detailed", "cut_everywhere")]
+        cells = [
+            int(of_method[name].sum()) for name in ("cut_detailed", "cut_everywhere")
+        ]
         name = method.replace("pyramid", "CIP")
         rows.append([name, *cells, read, course.percent(more, points=True)])
     return rows
+
+
+def geometry() -> dict:
+    """Cuts and distortion of the geometry without a model: from (ranges, rule) to a dict of numbers."""
+    path = course.ROOT / "benchmarks" / "sawtooth" / "geometry.csv"
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (row.pop("setting"), row.pop("rule")): {
+            name: float(each) for name, each in row.items()
+        }
+        for row in rows
+    }
+
+
+def against_any(geometry: dict, rule: str) -> tuple[int, int, int]:
+    """Of how many ranges; in how many a rule leaves fewer words cut than `any`, and in how many more, where the intervals are apart."""
+    pairs = [
+        (geometry[name, rule], geometry[name, "any"])
+        for name in dict.fromkeys(name for name, _ in geometry)
+    ]
+    fewer = sum(ours["cut_high"] < other["cut_low"] for ours, other in pairs)
+    more = sum(ours["cut_low"] > other["cut_high"] for ours, other in pairs)
+    return len(pairs), fewer, more
