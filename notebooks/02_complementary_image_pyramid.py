@@ -127,8 +127,7 @@ import json
 
 evaluation = json.loads((course.CHECKPOINT / "evaluation.json").read_text())
 for views in ("pyramid", "detailed + global", "global only"):
-    read = 100 * evaluation[f"page: {views}"]["words_read"]
-    print(f"{views:18} {read:.1f} % of the words")
+    print(f"{views:18} {evaluation[f'page: {views}']['words_read']:.1%} of the words")
 
 # %% [markdown]
 r"""
@@ -223,7 +222,7 @@ print("100 px, rule any :", published.detailed, published.adaptive)
 
 # %% [markdown]
 r"""
-One pixel decides: with 159 px the tiles of 2 x 2 have fewer than twice the image's pixels, with 158 px they don't. An image of 100 px is too small for more than one detailed tile. With the rule `none` it has no second grid either, and only the global tile remains. The published rule takes a second grid of 2 x 2 nevertheless, since 1 x 1 is left out beside 1 x 1, and enlarges the image for it.
+One pixel decides: with 159 px the tiles of 2 x 2 have fewer than twice the image's pixels, with 158 px they don't. An image of 100 px is too small for more than one detailed tile. With the rule `none` it has no second grid either, and only the global tile remains. The published rule takes a second grid of 2 x 2 nevertheless, since it doesn't allow 1 x 1 beside 1 x 1, and enlarges the image for it.
 
 ## Five rules for the second grid
 
@@ -283,10 +282,10 @@ course.show(
 Pink words are what the second grid doesn't mend:
 
 - `none` cuts twice in the same places, and mends nothing. (It needn't be so: where the second range can't hold the detailed grid, `none`, too, takes another one.)
-- `any` leaves one common line, in the middle of the page, and with it most of the words that it should mend.
+- `any` leaves one common line, in the middle of the page, and with it 14 of the 18 words that it should mend.
 - `all` has no common line, but stretches the page 2.12 times. What is still pink lies on two different lines.
 - `disjoint` avoids the common line by four tiles in a column, which stretch the page 2.83 times, the most of all.
-- `joint` takes a larger detailed grid instead: no common line and hardly any distortion, for 19 tiles instead of 11. The finer grid cuts more words, and the second one mends most of them.
+- `joint` takes a larger detailed grid instead: no common line and hardly any distortion, for 19 tiles instead of 11. The finer grid cuts more words, 35 instead of 18, and the second one mends 31 of them.
 
 One page shows what the rules do, and not how often. Try the small page: where this notebook runs and ipywidgets is installed, sliders choose the largest number of detailed tiles and the rule. Without them there is one example.
 """
@@ -302,15 +301,14 @@ def draw(tiles, rule):
 
 course.show(
     draw(12, "joint"),
-    alt="The small page under the cut lines of its grids, with up to 12 detailed tiles "
-    "and the rule joint.",
+    alt="The small page three times: under a grid of 3 x 2, under one of 2 x 1, whole.",
     caption="The small page with up to 12 detailed tiles, by `joint`.",
 )
 course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
 
 # %% [markdown]
 """
-TODO
+`joint` keeps 3 x 2 detailed tiles and takes 2 x 1 beside them: no common line. "bread" is whole in the second grid; "sunday" is still cut in both, on two different lines.
 
 ## Which words are cut by no, one, or every grid?
 
@@ -475,7 +473,7 @@ Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% w
 - The median hides a tail: under ChartQA's ranges `any` stretches a tenth of the pages 3.32 times or more.
 - `joint` changes the detailed grid, too: that alone cuts 42.6% of the words instead of 39.0%, and stretches a tenth of the pages 1.24 times or more instead of 1.12.
 
-One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, about as few as with `any` (1.1%; the intervals overlap), with no distortion by a second grid and 9.9 tiles instead of 14.5. `joint` leaves fewer (0.4, 0.4 to 0.5), for 15.6 tiles. By grids alone *overlap + global* cuts 17.6% and `any` 15.2%. What overlap costs is size: the same tiles cover a smaller canvas, so letters are smaller. Over the eight ranges more words stay cut than with `any` in two, and fewer in none. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
+One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, about as few as with `any` (1.1%; the intervals overlap), with no distortion by a second grid and 9.9 tiles instead of 14.5. `disjoint` and `joint` leave fewer (0.4, 0.4 to 0.5), for 14.2 and 15.6 tiles. By grids alone *overlap + global* cuts 17.6% and `any` 15.2%. What overlap costs is size: the same tiles cover a smaller canvas, so letters are smaller. Over the eight ranges more words stay cut than with `any` in two, and fewer in none. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
 
 Moving the grid by half a tile (`shifted`) keeps letters in shape but needs nearly twice the tiles. And geometry is not reading: which of this helps a model is the question of [10](10_measure.ipynb).
 

@@ -158,7 +158,7 @@ def geometry() -> dict:
 
 
 def against_any(geometry: dict, rule: str) -> tuple[int, int, int]:
-    """Of how many ranges; in how many a rule leaves fewer words cut than `any`, and in how many more, where the intervals are apart."""
+    """Ranges; in how many a rule leaves fewer words cut than `any`, and in how many more, by intervals apart."""
     pairs = [
         (geometry[name, rule], geometry[name, "any"])
         for name in dict.fromkeys(name for name, _ in geometry)
