@@ -6,8 +6,7 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/01_semantic_sawtooth.ipynb) [Source of this notebook](01_semantic_sawtooth.py)
 
-> **You will learn**: how a model that looks at tiles sees a word on a cut line, how much of it is read, where a second
-> grid helps in our measurements, and where it doesn't.
+> **You will learn**: how a model that looks at tiles sees a word on a cut line, how much of it is read, where a second grid helps in our measurements, and where it doesn't.
 >
 > **You need**: Python and some Transformers. **Time**: about 20 min to read, 2 min to run.
 > **Hardware**: two CPU cores, 2 GB of memory.
@@ -582,7 +581,10 @@ assert cut == [True, False]  # the second grid shows it whole
 
 ## Conclusion
 
-A line between rows halves every letter and costs our small readers 7 to 15 points of character accuracy, within a few pixels; a line between columns costs them little (0.7 to 1.7 points, not certain). A second grid shows the word whole. A pretrained recognizer, which is told where the words are, then reads nearly all of those that a line cuts, between rows or columns. As few words are cut, that is worth 1.4 points of all words at random places. A small reader that was trained with CIP reads more words with the second grid than without. Against its control, trained for as many steps (but less time) with one grid, there is little or nothing to win: 2.7 points (0.1 to 5.4) with `joint`, after the longest training, from one seed. And switched on without training, CIP makes small readers read worse, on the lines and elsewhere.
+- **The damage.** A line between rows halves every letter and costs our small readers 7 to 15 points of character accuracy, within a few pixels. A line between columns costs them little (0.0 to 1.7 points, not certain).
+- **The remedy, at best.** A second grid shows the word whole. A pretrained recognizer, which is told where the words are, then reads nearly all of those that a line cuts, between rows or columns. As few words are cut, that is worth 1.4 points of all words at random places.
+- **In a model that was trained with it.** It reads more words with the second grid than without. Against its control, trained for as many steps (but less time) with one grid, there is little or nothing to win: 2.7 points (0.1 to 5.4) with `joint`, after the longest training, from one seed.
+- **Without training.** Switched on, CIP makes small readers read worse, on the lines and elsewhere.
 
 Read next: [02](02_complementary_image_pyramid.ipynb) explains how the second grid is chosen, [10](10_measure.ipynb) how to measure what it gives.
 

@@ -6,8 +6,7 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/02_complementary_image_pyramid.ipynb) [Source of this notebook](02_complementary_image_pyramid.py)
 
-> **You will learn**: how both grids of the Complementary Image Pyramid (CIP) are chosen, which words stay cut under each
-> rule, what the published settings are, and what a second grid costs in tiles and in distortion.
+> **You will learn**: how both grids of the Complementary Image Pyramid (CIP) are chosen, which words stay cut under each rule, what the published settings are, and what a second grid costs in tiles and in distortion.
 >
 > **You need**: Python and what a tile is ([01](01_semantic_sawtooth.ipynb)). **Time**: about 20 min to read, 1 min to run.
 > **Hardware**: two CPU cores, 2 GB of memory.
@@ -84,14 +83,11 @@ A plan is a list of boxes and nothing else. Each group has a canvas, which the i
 """
 
 # %%
-for group in ("detailed", "adaptive", "global"):
-    tiles = plan.group_tiles(group)
-    print(
-        f"{group:9} canvas {plan.canvas_size(group)}, level {tiles[0].level}, first "
-        "and last box",
-        end=" ",
-    )
-    print(tiles[0].box, tiles[-1].box)
+rows = []
+for group in course.LEVELS:
+    first, *_, last = 2 * plan.group_tiles(group)  # twice, since global has one
+    rows.append([group, plan.canvas_size(group), first.level, first.box, last.box])
+course.table(["group", "canvas", "level", "first box", "last box"], rows)
 
 # %% [markdown]
 """
@@ -585,7 +581,10 @@ assert max(allowed) == 11 and np.mean(needed[11]) < 13
 
 ## Conclusion
 
-A second grid shows whole what the first one cuts because its cut lines lie elsewhere. Under the small ranges 160 of 590 words on the benchmark's pages are cut by the detailed grid and 52 by both grids of the published rule. Under the demo's ranges, on other pages, these are 39.0% and 15.2%; and 5.1% and 1.1% if a word in the global view counts, too, and has to be legible. The price there is 14.5 tiles a page instead of 9.9, and distortion: 1.29 in the median, for a square page under small ranges 3. One grid of 9.9 tiles that overlap leaves 0.9% there, with smaller letters. And the grids aren't always complementary: a common line may remain, and small grids may find no partner. Whether a model reads better for it is a question to measure, not to plan.
+- **What it does.** A second grid shows whole what the first one cuts because its cut lines lie elsewhere. Under the small ranges 160 of 590 words on the benchmark's pages are cut by the detailed grid and 52 by both grids of the published rule. Under the demo's ranges, on other pages, these are 39.0% and 15.2%; and 5.1% and 1.1% if a word in the global view counts, too, and has to be legible.
+- **What it costs.** There 14.5 tiles a page instead of 9.9, and distortion: 1.29 in the median, for a square page under small ranges 3.
+- **What else would do.** One grid of 9.9 tiles that overlap leaves 0.9% there, with smaller letters.
+- **Where it fails.** A common line may remain, and small grids may find no partner. Whether a model reads better for it is a question to measure, not to plan.
 
 Read next: [03 The processor](03_processor.ipynb) turns a plan into model inputs; `benchmarks/sawtooth/GEOMETRY.md` has all rules and ranges.
 

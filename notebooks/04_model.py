@@ -42,10 +42,7 @@ course.setup()
 """
 ## Four parts
 
-A **vision tower** looks at each tile, a **projector** turns what it saw into embeddings, a **language model** reads these between
-the embeddings of the text, and a **head** says which token comes next. Here is `minimonkey-tiny`, a small reader of rendered
-lower-case text that was trained for this repository. The published model has the same parts in a larger size; its language model
-is an InternLM2, whose weights are converted to the Llama used here ([06](06_published_weights.ipynb)).
+A **vision tower** looks at each tile, a **projector** turns what it saw into embeddings, a **language model** reads these between the embeddings of the text, and a **head** says which token comes next. Here is `minimonkey-tiny`, a small reader of rendered lower-case text that was trained for this repository. The published model has the same parts in a larger size; its language model is an InternLM2, whose weights are converted to the Llama used here ([06](06_published_weights.ipynb)).
 
 **Predict**: which part has the most parameters in the small model? And in the published one, of two billion?
 """
@@ -94,8 +91,7 @@ assert sum(counts["published size"].values()) == published.num_parameters()
 
 # %% [markdown]
 """
-The layers of the language model, in both. The published one has a vocabulary of 92,553 tokens, so its embeddings and its head
-matter, too; the small one has 261 tokens, one per byte and five special ones.
+The layers of the language model, in both. The published one has a vocabulary of 92,553 tokens, so its embeddings and its head matter, too; the small one has 261 tokens, one per byte and five special ones.
 
 ## A map
 
@@ -132,14 +128,11 @@ course.show(
 
 # %% [markdown]
 r"""
-Until the projector the first number is 11: the tower sees tiles, and knows nothing of pages or of questions. From the language model
-on it is 1 row of 233 tokens. In between, the 176 image tokens of the row are overwritten. Now by hand, part by part.
+Until the projector the first number is 11: the tower sees tiles, and knows nothing of pages or of questions. From the language model on it is 1 row of 233 tokens. In between, the 176 image tokens of the row are overwritten. Now by hand, part by part.
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned
-**position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the
-patches of *one* tile.
+Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile.
 
 With tiles of $S$ px and patches of $P$ px that is
 
@@ -169,14 +162,11 @@ assert changes[1] > 0.1
 
 # %% [markdown]
 r"""
-8 x 8 patches and the class token. Tile 0 does not change with its neighbor: it ends with "fresh b", and nobody tells it that "read" goes
-on next door. Only the language model, much later, can put both together. That is the origin of the semantic sawtooth
-([01](01_semantic_sawtooth.ipynb)).
+8 x 8 patches and the class token. Tile 0 does not change with its neighbor: it ends with "fresh b", and nobody tells it that "read" goes on next door. Only the language model, much later, can put both together. That is the origin of the semantic sawtooth ([01](01_semantic_sawtooth.ipynb)).
 
 ## Pixel shuffle
 
-64 patches per tile are many tokens. Pixel shuffle makes one long vector out of each block of 2 x 2 patches: a quarter of the tokens, four
-times as wide, and nothing is lost. With the ratio $f = 1/2$ (`downsample_ratio`) a tile becomes
+64 patches per tile are many tokens. Pixel shuffle makes one long vector out of each block of 2 x 2 patches: a quarter of the tokens, four times as wide, and nothing is lost. With the ratio $f = 1/2$ (`downsample_ratio`) a tile becomes
 
 $$\left(f\,\frac{S}{P}\right)^2 \text{ tokens of } \frac{d}{f^2} \text{ numbers.}$$
 
@@ -206,8 +196,7 @@ assert tokens.sort().values.equal(blocks)  # every token is a block of 2 x 2
 
 # %% [markdown]
 r"""
-0, 1, 8 and 9: neighbors, two in the first row of patches and two in the second. 112 / 14 / 2 = 4, so a tile has 4 x 4 = 16 tokens;
-with 448-pixel tiles it is 16 x 16 = 256.
+0, 1, 8 and 9: neighbors, two in the first row of patches and two in the second. 112 / 14 / 2 = 4, so a tile has 4 x 4 = 16 tokens; with 448-pixel tiles it is 16 x 16 = 256.
 
 ## The projector
 
@@ -232,8 +221,7 @@ torch.testing.assert_close(features, reference, atol=1e-4, rtol=0)
 
 # %% [markdown]
 """
-They do. What is in these vectors? A number per place is easier to look at: how far its vector is from that of a typical place, the
-median, which is blank paper. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
+They do. What is in these vectors? A number per place is easier to look at: how far its vector is from that of a typical place, the median, which is blank paper. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
 
 **Predict**: will the words be visible?
 """
@@ -307,8 +295,7 @@ Left and right only, and a flat tile has the same stripes. All its patches are e
 
 ## Into the text
 
-The prompt's ids become embeddings from a table. The 176 image tokens are all looked up as the same vector, which is now
-overwritten by the features, in order.
+The prompt's ids become embeddings from a table. The 176 image tokens are all looked up as the same vector, which is now overwritten by the features, in order.
 
 **Predict**: what happens to the embeddings of the question?
 """
@@ -431,8 +418,7 @@ torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
 
 # %% [markdown]
 """
-The same, up to rounding (1e-4 is the tolerance, since other CPUs add in another order). The first character is the "f" of
-"fresh".
+The same, up to rounding (1e-4 is the tolerance, since other CPUs add in another order). The first character is the "f" of "fresh".
 
 ## Word by word
 
@@ -480,9 +466,7 @@ print(f'the most in "sunday": {max(doubts[-7:-1]):.2g}')
 """
 It is sure of nearly every letter, and least of the "a" of "bread": a doubt of 0.19, with "e" as second choice. "bread" is a word that the detailed grid cuts, behind its "b", and that the adaptive grid shows whole. One might have expected the doubt in "sunday", which both grids cut, the adaptive one in its "n" and the detailed one at the end of its "y". There it stays below 0.01. So on this page a cut alone doesn't say where the model is unsure, and one page proves no rule; [01](01_semantic_sawtooth.ipynb) has more words.
 
-The loop and `generate` agree, token by token. `generate` is faster: it reads the whole prompt once, the **prefill**, and keeps the keys
-and values of every layer in a **cache**, so that each later step computes only the newest token. With `keep_ratio` below 1 it also drops
-image tokens before the first step ([05](05_scale_compression.ipynb)).
+The loop and `generate` agree, token by token. `generate` is faster: it reads the whole prompt once, the **prefill**, and keeps the keys and values of every layer in a **cache**, so that each later step computes only the newest token. With `keep_ratio` below 1 it also drops image tokens before the first step ([05](05_scale_compression.ipynb)).
 
 ## Common errors
 
