@@ -40,10 +40,36 @@ course.setup()
 
 # %% [markdown]
 """
-Models see no files and no words, only tensors. A `MiniMonkeyProcessor` makes them: its image processor cuts images into
-tiles, its tokenizer cuts text into tokens, and the processor writes as many places into the text as the tiles need. Here it is
-that of `minimonkey-tiny`, a small reader of rendered lower-case text with tiles of 112 pixels and 16 tokens per tile. The
-published model, which this is not, has tiles of 448 pixels and 256 tokens per tile; the steps are the same.
+Models see no files and no words, only tensors. A `MiniMonkeyProcessor` makes them: its image processor cuts images into tiles, its tokenizer cuts text into tokens, and the processor writes as many places into the text as the tiles need. Here it is that of `minimonkey-tiny`, a small reader of rendered lower-case text with tiles of 112 pixels and 16 tokens per tile. The published model, which this is not, has tiles of 448 pixels and 256 tokens per tile; the steps are the same. This is all of it:
+"""
+
+# %%
+import figures
+import numpy
+from PIL import Image
+from tiles import grid_jumps, plot_enlarged, plot_way_to_tokens
+from transformers import AutoProcessor
+
+processor = AutoProcessor.from_pretrained(course.CHECKPOINT, trust_remote_code=True)
+image_processor = processor.image_processor
+page = Image.open(course.PAGE)
+plan = image_processor.get_pyramid_plan(page.height, page.width)
+pixels = image_processor(page, return_tensors="np")
+tiles, levels = pixels["pixel_values"], pixels["tile_levels"]
+as_drawn = tiles.transpose(0, 2, 3, 1) / 2 + 0.5  # 0 to 1, channels last
+course.show(
+    plot_way_to_tokens(page, plan, as_drawn, levels, text=(18, 39), per_tile=16),
+    alt="From top to bottom: the page; three arrows to its canvases with cut lines; "
+    "eleven tiles, each under 4 x 4 squares; and a bar of tokens, 18 text, 96 detailed, "
+    "64 adaptive, 16 global and 39 text, each tile above its 16 tokens.",
+    caption="From pixels to tokens. The page is resized to three canvases, which are "
+    "cut into 11 tiles. Each tile takes 16 places in the prompt, between the text "
+    "before it and the question behind it: 233 tokens.",
+)
+
+# %% [markdown]
+"""
+The sections below go down this picture, step by step.
 
 ## Pixels
 
@@ -51,17 +77,6 @@ published model, which this is not, has tiles of 448 pixels and 256 tokens per t
 """
 
 # %%
-import figures
-import numpy
-from PIL import Image
-from transformers import AutoProcessor
-
-processor = AutoProcessor.from_pretrained(course.CHECKPOINT, trust_remote_code=True)
-image_processor = processor.image_processor
-page = Image.open(course.PAGE)
-
-pixels = image_processor(page, return_tensors="np")
-tiles, levels = pixels["pixel_values"], pixels["tile_levels"]
 print("pixel_values", tiles.shape, tiles.dtype)
 print("tile_levels ", levels)
 print("num_patches ", pixels["num_patches"])
@@ -69,24 +84,17 @@ assert tiles.shape == (11, 3, 112, 112)
 
 # %% [markdown]
 """
-(tiles, channels, height, width): 3 x 2 detailed tiles, then 2 x 2 adaptive ones, then the global one. `tile_levels` says
-which is which: the pixels alone would not, and scale compression ([05](05_scale_compression.ipynb)) needs to know.
-The tiles themselves are figure 2 of [02](02_complementary_image_pyramid.ipynb).
+(tiles, channels, height, width): 3 x 2 detailed tiles, then 2 x 2 adaptive ones, then the global one. `tile_levels` says which is which: the pixels alone would not, and scale compression ([05](05_scale_compression.ipynb)) needs to know. The tiles themselves are figure 2 of [02](02_complementary_image_pyramid.ipynb).
 
-The detailed grid cuts "bread" and "open" between tiles 0 and 1. In tile 6 both are whole, but narrower: the adaptive grid has only
-two columns for the same page, so the page was squeezed to 224 x 224 pixels. In return it cuts "sunday", of which tile 1 had all but
-the end of the last letter.
+The detailed grid cuts "bread" and "open" between tiles 0 and 1. In tile 6 both are whole, but narrower: the adaptive grid has only two columns for the same page, so the page was squeezed to 224 x 224 pixels. In return it cuts "sunday", of which tile 1 had all but the end of the last letter.
 
 ## A cut loses no pixel
 
-**Predict**: put the six detailed tiles together again. Is the result the page, or does it miss or repeat pixels at the cut
-lines?
+**Predict**: put the six detailed tiles together again. Is the result the page, or does it miss or repeat pixels at the cut lines?
 """
 
+
 # %%
-plan = image_processor.get_pyramid_plan(page.height, page.width)
-
-
 def to_bytes(tiles):
     """(tiles, 3, size, size) normalized to (tiles, size, size, 3) bytes."""
     mean, deviation = (
@@ -105,12 +113,14 @@ def reassemble(tiles, columns, rows):
 
 
 # %%
-by_level = {}
-for level, group in enumerate(("detailed", "adaptive", "global")):
+by_level, canvases = {}, {}
+for level, group in enumerate(course.LEVELS):
     by_level[group] = to_bytes(tiles[levels == level])
     mosaic = reassemble(by_level[group], *plan.grid(group))
     resized = page.resize(plan.canvas_size(group), Image.Resampling.BICUBIC)
+    canvases[group] = resized
     print(group, "equal to the resized page:", numpy.array_equal(mosaic, resized))
+    assert numpy.array_equal(mosaic, resized)
 
 # %%
 detailed = by_level["detailed"]
@@ -125,15 +135,28 @@ course.show(
     "an empty image. Right four tiles stand in wrong places, and the difference shows "
     "parts of words where they are and where they should be.",
     caption="The six detailed tiles side by side (top), and what differs from the page "
-    "(bottom). See that the left one below is empty; the right order matters.",
+    "(bottom). Lower left: no difference. Lower right: tiles in the wrong order. Most of "
+    "the 63.0% are the paper's noise, too faint to see here.",
 )
 
 # %% [markdown]
 r"""
-Equal to the last bit, for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image
-resized by Pillow, with bicubic interpolation. The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized.
-What is lost is lost before the cut, when an image shrinks: the global canvas has 12,544 of the page's 75,264 pixels, and a large
-photo has more pixels than all of its canvases together.
+Equal byte by byte (the values are rounded back to 0 to 255), for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image resized by Pillow, with bicubic interpolation. The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized. What is lost is lost before the cut, when an image shrinks: the global canvas has 12,544 of the page's 75,264 pixels, and a large photo has more pixels than all of its canvases together. One word, in each of the three:
+"""
+
+# %%
+sunday = (130, 70, 232, 110)  # left, top, right, bottom in px of the page
+course.show(
+    plot_enlarged(canvases, page.size, sunday),
+    alt="The word sunday three times, enlarged: sharp, somewhat softer, and in coarse "
+    "squares in which single letters are hard to tell.",
+    caption="What each canvas keeps of a word; all enlarged to one size, a square per "
+    "pixel. Cut lines are left out.",
+)
+
+# %% [markdown]
+r"""
+The adaptive canvas has two thirds of the width and all of the height. The global one has a third of the width and half of the height, a sixth of the pixels: strokes melt together. No later step brings back what is lost here.
 
 ## Normalization
 
@@ -157,14 +180,11 @@ assert numpy.array_equal(by_hand, tiles[0])
 
 # %% [markdown]
 """
-From -1 to 1. Converted checkpoints have ImageNet's mean and deviation, as the published code does. Never normalize an image
-before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats, and anything below zero is refused.
+Between -1 and 1; this page has no black, so its darkest value is -0.522. Converted checkpoints have ImageNet's mean and deviation, as the published code does. Never normalize an image before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats, and anything below zero is refused.
 
 ## Text
 
-A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor
-replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `prepare_chat` does all
-of it, `apply_chat_template` the first step alone.
+A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `prepare_chat` does all of it, `apply_chat_template` the first step alone.
 
 **Predict**: how often does `<IMG_CONTEXT>` stand in the string of the template, and how often in the ids?
 """
@@ -197,8 +217,7 @@ assert expanded.count("<IMG_CONTEXT>") == 11 * processor.image_seq_length
 
 # %% [markdown]
 """
-Once, and then 176 times: 11 tiles of 16 tokens. All these ids are the same number. They are places only; the model puts the
-features of the tiles there, in the order of the tiles ([04](04_model.ipynb)). The other 57 tokens are these:
+Once, and then 176 times: 11 tiles of 16 tokens. All these ids are the same number. They are places only; the model puts the features of the tiles there, in the order of the tiles ([04](04_model.ipynb)). The other 57 tokens are these:
 """
 
 # %%
@@ -213,13 +232,11 @@ assert sum(lengths) == 176 + 57 == len(inputs["input_ids"][0])
 
 # %% [markdown]
 """
-This tokenizer knows single bytes and five special tokens, so text costs a token per letter. The published tokenizers
-know pieces of words and need fewer.
+This tokenizer knows single bytes and five special tokens, so text costs a token per letter. The published tokenizers know pieces of words and need fewer.
 
 ## Several images, several turns
 
-Images may stand anywhere in the chat, in any number, and their tiles follow each other in one tensor, in the order in which
-they are mentioned.
+Images may stand anywhere in the chat, in any number, and their tiles follow each other in one tensor, in the order in which they are mentioned.
 
 **Predict**: there are two images in the first message and one in the third. How many runs of `<IMG_CONTEXT>` do they make?
 """
@@ -239,6 +256,9 @@ runs = [len(list(run)) for image, run in groupby(is_image) if image]
 count = image_processor.get_number_of_image_patches
 numbers = [count(each.height, each.width) for each in (page, square, wide)]
 print("tokens of the images:", runs, " tiles:", numbers)
+for each in (square, wide):
+    own = image_processor.get_pyramid_plan(each.height, each.width)
+    print(each.size, "px: detailed", own.detailed, " adaptive", own.adaptive)
 print("tensor:", tuple(several["pixel_values"].shape))
 assert runs == [16 * number for number in numbers]
 apart = image_processor([page, square, wide], return_tensors="pt")
@@ -246,13 +266,11 @@ assert several["pixel_values"].equal(apart["pixel_values"])
 
 # %% [markdown]
 """
-Three runs, one per image, each as long as its own tiles need: 11, 8 and 8 tiles. The square and the strip cost the same, since each
-gets grids of its own shape.
+Three runs, one per image, each as long as its own tiles need: 11, 8 and 8 tiles. That the square and the strip cost the same is chance: 4 + 3 + 1 and 3 + 4 + 1 tiles.
 
 ## Batches
 
-All rows of a batch must have the same length, so short ones are filled with a padding token, which `attention_mask` marks with 0.
-Tiles are not padded: `pixel_values` has no row dimension, the tiles of all rows stand one below the other.
+All rows of a batch must have the same length, so short ones are filled with a padding token, which `attention_mask` marks with 0. Tiles are not padded: `pixel_values` has no row dimension, the tiles of all rows stand one below the other.
 
 **Predict**: on which side is the padding, and why there?
 """
@@ -282,13 +300,11 @@ for row, single in enumerate(chats.values()):
 
 # %% [markdown]
 """
-On the left: `generate` writes on at the right end, and there the text must be. Without its padding each row is exactly the
-prompt that it would be alone. (The assistant's turn begins after the last token of each row.)
+On the left: `generate` writes on at the right end, and there the text must be. Without its padding each row is exactly the prompt that it would be alone. (The assistant's turn begins after the last token of each row.)
 
 ## Count before you cut
 
-Servers plan memory before they see pixels. The size of an image is enough to know its tiles, since the grids are chosen from
-integers: `get_number_of_image_patches(height, width)` calls the function that also cuts.
+Servers plan memory before they see pixels. The size of an image is enough to know its tiles, since the grids are chosen from integers: `get_number_of_image_patches(height, width)` calls the function that also cuts.
 
 **Predict**: does a photo of 3360 x 2240 pixels cost more tokens than the page of 336 x 224?
 """
@@ -306,8 +322,7 @@ for height, width in ((2240, 3360), (224, 336), (130, 195), (128, 192)):
 
 # %% [markdown]
 """
-No more tokens for a hundred times the pixels. Its ranges are small, up to 6 detailed and up to 4 adaptive tiles. The published settings
-for documents have wider ones: `docvqa` up to 24 and up to 8.
+No more tokens for a hundred times the pixels. Its ranges are small, up to 6 detailed and up to 4 adaptive tiles. The published settings for documents have wider ones: `docvqa` up to 24 and up to 8.
 
 **Predict**: does an A4 page cost more tokens at 300 dpi than at 150 under `docvqa`?
 """
@@ -350,29 +365,30 @@ course.show(
 
 # %% [markdown]
 """
-The *shape* of an image comes first, since a grid is chosen for its ratio of columns to rows; hence the rays. Size counts where the range
-has several grids that fit equally well. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$
-wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$.
+The *shape* of an image comes first, since a grid is chosen for its ratio of columns to rows; hence the rays.
 
-- The ranges of this checkpoint have only one pair of one shape, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on
-  (634 px with tiles of 448). Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain;
-  that is the dark lozenge on the left.
-- A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all,
-  and 2 x 2 from 195 x 130 on, with 11. Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail.
-- `docvqa` has 1 x 1, 2 x 2, 3 x 3 and 4 x 4, and 2 x 3 and 4 x 6, and 1 x 2, 2 x 4 and 3 x 6. Images of these shapes jump with their size: the
-  A4 page gets 4 x 6 in place of 2 x 3 detailed tiles at 300 dpi. Shapes between them, such as 4:3, don't.
+Size counts where the range has several grids of one shape. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
+"""
 
-The right map has a size about every 30 px, hence its ragged rays near the axes. To give small print more tiles,
-choose a wider range or a larger minimum.
+# %%
+rows = grid_jumps(image_processor, docvqa, most=24)
+course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
+
+# %% [markdown]
+"""
+So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
+
+- This checkpoint's ranges have only one such pair, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on. Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain: the dark lozenge on the left.
+- A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all, and 2 x 2 from 195 x 130 on, with 11.
+- Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
+
+The right map has a size about every 30 px, hence its ragged rays near the axes.
 
 ## Change the budget
 
-`detailed_tiles` and `adaptive_tiles` are (fewest, most) tiles; `adaptive_tiles=None` leaves the second grid out, which is InternVL's
-tiling. `pyramid="docvqa"` and the like set all of it as published for a benchmark. They can be given when the processor is
-loaded, or per call.
+`detailed_tiles` and `adaptive_tiles` are (fewest, most) tiles; `adaptive_tiles=None` leaves the second grid out, which is InternVL's tiling. `pyramid="docvqa"` and the like set all of it as published for a benchmark. They can be given when the processor is loaded, or per call.
 
-**Predict**: with 1 to 6 detailed tiles and 1 to 4 adaptive ones, how many tokens does a portrait page of 850 x 1100 pixels cost a
-model with 256 tokens per tile?
+**Predict**: with 1 to 6 detailed tiles and 1 to 4 adaptive ones, how many tokens does a portrait page of 850 x 1100 pixels cost a model with 256 tokens per tile?
 """
 
 
@@ -406,14 +422,11 @@ course.show(
 
 # %% [markdown]
 """
-From 1,792 tokens up to 4,864, and 2,816 for the ranges of the question. Note `"train"`: under the rule of training (`complementarity="all"`) no adaptive grid is left beside 2 x 3
-tiles, so pages of this shape got no second grid when the published model was trained.
+From 1,792 tokens up to 4,864, and 2,816 for the ranges of the question. Note `"train"`: under the rule of training (`complementarity="all"`) no adaptive grid is left beside 2 x 3 tiles, so pages of this shape got no second grid when the published model was trained.
 
 ## Text that looks like a token
 
-`<IMG_CONTEXT>` is a token that the tokenizer has added to its vocabulary, but users can also type these letters, to ask about
-this very model or to confuse it. The processor takes an added token for a token only where the template wrote it; in the chat it is
-text, unless you set `sanitize_control_tokens=False`.
+`<IMG_CONTEXT>` is a token that the tokenizer has added to its vocabulary, but users can also type these letters, to ask about this very model or to confuse it. The processor takes an added token for a token only where the template wrote it; in the chat it is text, unless you set `sanitize_control_tokens=False`.
 
 **Predict**: what happens to the prompt with it?
 """
@@ -436,8 +449,7 @@ for sane in (False, True):
 
 # %% [markdown]
 """
-One image token too many raises an error, so you notice. One more end of a turn doesn't: without sanitizing, the user has ended
-the turn. Sanitized, it is spelled in other pieces, which are single bytes here and the pieces of ordinary text in a published tokenizer.
+One image token too many raises an error, so you notice. One more end of a turn doesn't: without sanitizing, the user has ended the turn. Sanitized, it is spelled in other pieces, which are single bytes here and the pieces of ordinary text in a published tokenizer.
 
 That protects added tokens, and nothing else. Which ones has this tokenizer?
 """
@@ -454,10 +466,7 @@ assert number == 2
 
 # %% [markdown]
 """
-The *start* of a turn isn't among them: the template spells it in bytes, and a user who types it gets the same bytes. In the
-small checkpoint, then, a user can't end a turn or add an image, but can write what looks like the beginning of the assistant's. Published
-tokenizers, InternLM2's and Qwen2's, have `<|im_start|>` among their added tokens, and there it is protected like the others. No sanitizing
-keeps a model from believing what a text says.
+The *start* of a turn isn't among them: the template spells it in bytes, and a user who types it gets the same bytes. In the small checkpoint, then, a user can't end a turn or add an image, but can write what looks like the beginning of the assistant's. Published tokenizers, InternLM2's and Qwen2's, have `<|im_start|>` among their added tokens, and there it is protected like the others. No sanitizing keeps a model from believing what a text says.
 
 ## Common errors
 
@@ -495,8 +504,7 @@ with course.expected(ValueError):
 
 ### Exercise 1
 
-How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels? Work it out from tiles and the 57 tokens of
-text and marks, then check with the processor. It may not be what you expect.
+How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels? Work it out from tiles and the 57 tokens of text and marks, then check with the processor. It may not be what you expect.
 
 <details>
 <summary>Solution</summary>
@@ -535,8 +543,7 @@ for level in range(3):
 
 ### Exercise 3
 
-Transparent PNGs are common in real folders, and so are 16-bit scans and photos with an EXIF orientation, which the processor
-handles, too. Take a fully transparent image of 50 x 50 pixels. What color does the model see, and what does it see with `published_preprocessing=True`?
+Transparent PNGs are common in real folders, and so are 16-bit scans and photos with an EXIF orientation, which the processor handles, too. Take a fully transparent image of 50 x 50 pixels. What color does the model see, and what does it see with `published_preprocessing=True`?
 
 <details>
 <summary>Solution</summary>
@@ -556,13 +563,9 @@ assert (published == -1).all()  # black: alpha is dropped
 
 ## Conclusion
 
-Pixels become tokens in two steps. The image processor resizes an image to the canvas of each grid, where detail may be lost, and
-cuts it, without a gap, into tiles of one size; the processor writes the same number of places, 16 or 256, for every tile into the text. So
-the image's part of a prompt can be counted from its size alone, and its shape comes first: size counts only where the range of
-tiles has several grids of that shape, as it has under `docvqa`. The rest is text.
+Pixels become tokens in two steps. The image processor resizes an image to the canvas of each grid, where detail may be lost, and cuts it, without a gap, into tiles of one size (figure 1); the processor writes the same number of places, 16 or 256, for every tile into the text. So the image's part of a prompt can be counted from its size alone, and its shape comes first: size counts only where the range of tiles has several grids of that shape, as it has under `docvqa`. The rest is text.
 
-**Read next**: [04](04_model.ipynb) follows the tensors through the model. [02](02_complementary_image_pyramid.ipynb) says how the grids are
-chosen.
+**Read next**: [04](04_model.ipynb) follows the tensors through the model. [02](02_complementary_image_pyramid.ipynb) says how the grids are chosen.
 
 ## References and further reading
 

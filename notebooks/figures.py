@@ -131,22 +131,6 @@ def draw_tiles(axis, image, grid, color=None, gap: float = 0.15) -> None:
     axis.set_axis_off()
 
 
-def plot_views(image, plan):
-    """
-    The three views of an image, with gaps where its tiles end.
-
-    Args:
-        image: A PIL image.
-        plan: Its `PyramidPlan`.
-    """
-    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
-    for axis, (group, color) in zip(axes, LEVELS.items(), strict=True):
-        columns, rows = plan.grid(group)
-        draw_tiles(axis, image, (columns, rows), color)
-        axis.set_title(f"{group}: {columns} x {rows}", color=color)
-    return figure
-
-
 def plot_strip(tiles, levels, columns: int = 6):
     """
     Tiles in the order in which the model gets them.
@@ -184,9 +168,11 @@ def distortion(size, grid) -> float:
 def plot_grid_shapes(aspects, plans):
     """Both grids, and how they distort an image, over its width / height; one `PyramidPlan` per aspect ratio."""
     figure, axes = pyplot.subplots(
-        2, 1, figsize=(10, 5.4), sharex=True, sharey=True, layout="constrained"
+        2, 1, figsize=(10, 5), sharex=True, height_ratios=(1, 2.4), layout="constrained"
     )
-    for axis, group in zip(axes, ("detailed", "adaptive"), strict=True):
+    for axis, group, most in zip(
+        axes, ("detailed", "adaptive"), (1.55, 4.2), strict=True
+    ):
         grids, begin = [plan.grid(group) for plan in plans], 0
         for end in range(1, len(grids) + 1):
             if end < len(grids) and grids[end] == grids[begin]:
@@ -200,29 +186,11 @@ def plot_grid_shapes(aspects, plans):
             axis.axvline(part[0], color=GRAY, linewidth=0.5)
             begin = end
         axis.set_ylabel(f"distortion by\nthe {group} grid")
+        axis.set_ylim(0.95, most)
     ticks = [0.25, 0.5, 1, 2, 4]
-    axes[1].set(xscale="log", ylim=(0.95, 4.2), xlim=(aspects[0], aspects[-1]))
+    axes[1].set(xscale="log", xlim=(aspects[0], aspects[-1]))
     axes[1].set_xticks(ticks, ticks), axes[1].minorticks_off()
     axes[1].set_xlabel("width / height of the image")
-    return figure
-
-
-def plot_rules(size, plans: dict):
-    """The cut lines of both grids on a page of `size` (width, height), from a rule to its `PyramidPlan`."""
-    width, height = size
-    figure, axes = pyplot.subplots(
-        1, len(plans), figsize=(11, 3.6), layout="constrained"
-    )
-    for axis, (rule, plan) in zip(axes, plans.items(), strict=True):
-        axis.set(
-            xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[]
-        )
-        axis.spines[:].set_visible(True)
-        for group, style in (("detailed", "-"), ("adaptive", "--")):
-            line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2.5}
-            draw_lines(axis, size, plan.grid(group), **line)
-        grids = " and ".join(f"{x} x {y}" for x, y in (plan.detailed, plan.adaptive))
-        axis.set_title(f"{rule}\n{grids}")
     return figure
 
 

@@ -1,0 +1,108 @@
+"""The parts of the model, for 04: their names, the shapes between them, and one layer of attention by hand."""
+
+import numpy as np
+import torch
+
+
+def parts_of(model) -> dict:
+    """Four parts by name, in the order of the data; of the language model, its table of embeddings apart."""
+    whole, language = model.model, model.model.language_model
+    return {
+        "vision tower": whole.vision_tower,
+        "projector": whole.multi_modal_projector,
+        "language: embeddings": language.embed_tokens,
+        "language: layers": torch.nn.ModuleList([language.layers, language.norm]),
+        "head": model.lm_head,
+    }
+
+
+def run_and_watch(model, inputs):
+    """
+    Run a model once, and note what leaves its parts.
+
+    Args:
+        model: A `MiniMonkeyForConditionalGeneration`.
+        inputs: What the processor returned.
+
+    Returns:
+        A dict from the name of a step to a shape; the logits.
+    """
+    whole, language_model = model.model, model.model.language_model
+    shapes = {
+        "tiles": tuple(inputs["pixel_values"].shape),
+        "token ids": tuple(inputs["input_ids"].shape),
+    }
+
+    def note(name):
+        def hook(module, arguments, output):
+            shapes[name] = tuple(getattr(output, "last_hidden_state", output).shape)
+
+        return hook
+
+    def note_before(name):
+        def hook(module, arguments, named):
+            shapes[name] = tuple([*arguments, named.get("inputs_embeds")][0].shape)
+
+        return hook
+
+    watched = {
+        "patch embedding": whole.vision_tower.embeddings,
+        "vision tower": whole.vision_tower.encoder,
+        "projector": whole.multi_modal_projector,
+        "token embeddings": language_model.embed_tokens,
+        "language model": language_model.norm,
+        "head": model.lm_head,
+    }
+    arriving = {"pixel shuffle": whole.multi_modal_projector, "scatter": language_model}
+    hooks = [
+        module.register_forward_hook(note(name)) for name, module in watched.items()
+    ]
+    for name, module in arriving.items():  # neither is a module: see what they hand on
+        hooks.append(
+            module.register_forward_pre_hook(note_before(name), with_kwargs=True)
+        )
+    logits = model(**inputs).logits
+    for hook in hooks:
+        hook.remove()
+    return shapes, logits
+
+
+def without_ink(tiles, paper, side: int = 8):
+    """
+    Tiles with blank paper in place of every patch that has ink on it.
+
+    Args:
+        tiles: (tiles, 3, size, size), with ink.
+        paper: As many tiles without.
+        side: Patches along the side of a tile.
+
+    Returns:
+        The tiles without ink, and which patches had none, (tiles, patches).
+    """
+    number, _, size, _ = tiles.shape
+    patch = size // side
+    dark = tiles.mean(dim=1) < paper.mean(dim=1).min()  # darker than any paper
+    inked = dark.reshape(number, side, patch, side, patch).any(dim=4).any(dim=2)
+    covered = inked.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
+    return torch.where(covered[:, None], paper, tiles), ~inked.flatten(1)
+
+
+def distance_rows(page, maps: dict) -> list:
+    """
+    Mean distances where there is ink, and on blank paper in the upper and the lower half of the page.
+
+    Args:
+        page: A PIL image whose upper half alone has ink.
+        maps: From a title to distances, laid out like the page.
+    """
+    ink, rows = np.asarray(page.convert("L")) < 160, []
+    for title, values in maps.items():
+        high, wide = values.shape
+        block = page.height // high
+        inked = ink.reshape(high, block, wide, block).any(axis=(1, 3))
+        upper = (np.arange(high) < high // 2)[:, None]
+        means = (
+            values[chosen].mean() for chosen in (inked, ~inked & upper, ~inked & ~upper)
+        )
+        rows.append([title, *(f"{mean:.1f}" for mean in means)])
+    return rows

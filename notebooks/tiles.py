@@ -1,0 +1,315 @@
+"""Pictures of one idea each, for 00 to 04: what a line cuts, and how pixels become tiles, tokens and attention."""
+
+import math
+
+import numpy as np
+from matplotlib import pyplot
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.patches import Rectangle
+from PIL import Image, ImageDraw
+
+from benchmarks.sawtooth.cutting import grid_view, is_cut
+from benchmarks.sawtooth.readers.rendering import generator, load_font, random_word
+from course import BLACK, BLUE, GRAY, LEVELS, PURPLE, SKY
+from figures import draw_lines, draw_tiles
+
+
+ARROW = {"arrowstyle": "-|>", "color": BLACK, "mutation_scale": 14}
+
+
+def plot_one_word(image, views, notes: list[str]):
+    """
+    The idea: an image on the canvas of each view, in tiles with gaps, and a note below each.
+
+    Args:
+        image: A PIL image with one word.
+        views: Of the benchmark, one per level.
+        notes: Below the views.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(views), figsize=(9, 4.2), layout="constrained"
+    )
+    tall = max(view.canvas[1] for view in views)
+    for axis, view, note in zip(axes, views, notes, strict=True):
+        group, color = list(LEVELS.items())[view.level]
+        draw_tiles(axis, image.resize(view.canvas), view.grid, color)
+        axis.set_ylim(1.17 * tall, -20)  # one scale for all
+        axis.set_anchor("N")
+        title = "{}: {} x {}".format(group, *view.grid)
+        axis.set_title(f"{title}\n{note}", color=color, fontsize=11)
+    return figure
+
+
+def text_page(size: tuple[int, int], letters: int = 50) -> tuple:
+    """
+    A page of lines of held-out words.
+
+    Args:
+        size: Width and height in px.
+        letters: Their size in px.
+
+    Returns:
+        A PIL image; the boxes of its words in px, (words, 4).
+    """
+    rng, font = generator("notebook text page", 0), load_font("DejaVuSans", letters)
+    image, boxes = Image.new("RGB", size, "white"), []
+    draw, margin = ImageDraw.Draw(image), 2 * letters
+    for top in range(margin, size[1] - margin - letters, round(1.8 * letters)):
+        left = margin
+        while True:
+            word = random_word(rng, held_out=True).lower()
+            box = draw.textbbox((left, top), word, font=font)
+            if box[2] > size[0] - margin:
+                break
+            draw.text((left, top), word, fill="black", font=font)
+            boxes.append(box)
+            left = box[2] + letters / 2
+    return image, np.array(boxes)
+
+
+def cut_by_both(boxes, size, plan) -> tuple:
+    """Which boxes on a page of `size` are cut by the detailed grid of a plan, and which by both of its grids."""
+    views = (
+        grid_view(level, grid, plan.tile_size)
+        for level, grid in enumerate((plan.detailed, plan.adaptive))
+    )
+    first, second = (is_cut(view, size, boxes) for view in views)
+    return first, first & second
+
+
+def plot_rules(page, boxes, plans: dict):
+    """
+    A page of words under the cut lines of both grids: framed are words that the detailed grid cuts.
+
+    Args:
+        page: A PIL image.
+        boxes: Of its words in px, (words, 4).
+        plans: From a rule to its `PyramidPlan`.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(plans), figsize=(12.5, 4.2), layout="constrained"
+    )
+    for axis, (rule, plan) in zip(axes, plans.items(), strict=True):
+        first, both = cut_by_both(boxes, page.size, plan)
+        axis.imshow(np.asarray(page) // 2 + 127)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)
+        for group, style in (("detailed", "-"), ("adaptive", "--")):
+            line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2}
+            draw_lines(axis, page.size, plan.grid(group), **line)
+        for chosen, color in ((first & ~both, SKY), (both, PURPLE)):
+            for left, top, right, bottom in boxes[chosen]:
+                style = {"facecolor": color, "edgecolor": color, "alpha": 0.55}
+                size = (right - left, bottom - top)
+                axis.add_patch(Rectangle((left, top), *size, **style))
+        grids = " and ".join(f"{x} x {y}" for x, y in (plan.detailed, plan.adaptive))
+        axis.set_title(f"{rule}\n{grids}")
+        axis.set_xlabel(f"cut by both: {both.sum()}\nmended: {(first & ~both).sum()}")
+    return figure
+
+
+def plot_way_to_tokens(page, plan, tiles, levels, text: tuple[int, int], per_tile: int):
+    """
+    From a page to its prompt, from top to bottom: canvases, tiles, tokens. A token is one unit wide.
+
+    Args:
+        page: A PIL image.
+        plan: Its `PyramidPlan`.
+        tiles: (tiles, height, width, 3), as matplotlib draws them.
+        levels: Of each tile, 0 to 2.
+        text: Tokens before the image and behind it.
+        per_tile: Tokens of a tile.
+    """
+    side, scale, groups = round(per_tile**0.5), 0.15, list(LEVELS.items())
+    length = sum(text) + per_tile * len(tiles)
+    figure, axis = pyplot.subplots(figsize=(12, 7.2), layout="constrained")
+    place = {"ha": "center", "va": "center"}
+
+    def draw(image, center, top, scale=scale):
+        width, height = image.width * scale, image.height * scale
+        extent = (center - width / 2, center + width / 2, top - height, top)
+        axis.imshow(image, extent=extent, interpolation="antialiased")
+        return extent
+
+    middle = text[0] + per_tile * len(tiles) / 2
+    _, _, bottom, top = draw(page, middle, 130)
+    axis.text(middle, top + 3, f"the page, {page.width} x {page.height} px", **place)
+    for level, (group, color) in enumerate(groups):
+        mine = np.flatnonzero(levels == level)
+        center = text[0] + per_tile * (mine[0] + mine[-1] + 1) / 2
+        canvas = page.resize(plan.canvas_size(group))
+        left, right, low, high = draw(canvas, center, 84)
+        frame = {"fill": False, "edgecolor": color, "linewidth": 2}
+        axis.add_patch(Rectangle((left, low), right - left, high - low, **frame))
+        cuts = zip(plan.grid(group), ((left, right), (low, high)), strict=True)
+        for parts, ends in cuts:
+            for line in np.linspace(*ends, parts + 1)[1:-1]:
+                pair = ([line] * 2, (low, high))
+                axis.plot(
+                    *(pair if ends == (left, right) else ((left, right), pair[0])),
+                    color=color,
+                )
+        label = "{}, {} x {} px".format(group, *canvas.size)
+        axis.text(center, low - 3, label, color=color, **place)
+        axis.annotate(
+            "", (center, high + 0.5), (middle, bottom - 0.5), arrowprops=ARROW
+        )
+        axis.annotate("", (center, 36), (center, low - 5.5), arrowprops=ARROW)
+    for number, (tile, level) in enumerate(zip(tiles, levels, strict=True)):
+        left, color = text[0] + per_tile * number + 0.5, groups[level][1]
+        width = per_tile - 1
+        axis.imshow(tile, extent=(left, left + width, 20, 20 + width))
+        for line in range(side + 1):
+            at, style = line * width / side, {"color": color, "linewidth": 0.8}
+            axis.plot([left + at] * 2, [20, 20 + width], **style)
+            axis.plot([left, left + width], [20 + at] * 2, **style)
+        axis.annotate(
+            "", (left + width / 2, 9), (left + width / 2, 19), arrowprops=ARROW
+        )
+    starts = np.cumsum(
+        [0, text[0], *(per_tile * (levels == each).sum() for each in range(3))]
+    )
+    names = ["text", *LEVELS, "text"]
+    for start, end, name in zip(starts, [*starts[1:], length], names, strict=True):
+        color = LEVELS.get(name, GRAY)
+        axis.add_patch(Rectangle((start, 2), end - start, 6, color=color, linewidth=0))
+        axis.text(
+            (start + end) / 2,
+            5,
+            str(end - start),
+            color="white",
+            weight="bold",
+            **place,
+        )
+        axis.text((start + end) / 2, -1, name, color=color, **place)
+    for place_of in range(1, length):
+        axis.plot([place_of] * 2, [2, 8], color="white", linewidth=0.25)
+    axis.set(xlim=(0, length), ylim=(-4, 136), aspect="equal")
+    axis.set_axis_off()
+    return figure
+
+
+def plot_enlarged(canvases: dict, size: tuple[int, int], box: tuple):
+    """
+    One place of a page as each canvas has it, all enlarged to one size, a square per pixel.
+
+    Args:
+        canvases: From a level to a PIL image.
+        size: Width and height of the page in px.
+        box: The place, left, top, right, bottom in px of the page.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(canvases), figsize=(10, 1.9), layout="constrained"
+    )
+    for axis, (group, canvas) in zip(axes, canvases.items(), strict=True):
+        scale = [side / own for side, own in zip(canvas.size, size, strict=True)] * 2
+        ends = (round(end * by) for end, by in zip(box, scale, strict=True))
+        crop = canvas.crop(tuple(ends))
+        extent = (0, box[2] - box[0], box[3] - box[1], 0)
+        axis.imshow(crop, extent=extent, interpolation="nearest")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color=LEVELS[group], linewidth=2)
+        title = f"{group}: {crop.width} x {crop.height} px"
+        axis.set_title(title, color=LEVELS[group])
+    return figure
+
+
+def grid_jumps(image_processor, settings: dict, most: int) -> list:
+    """
+    Where an image that keeps its shape gets a larger detailed grid, for the shapes of grids of up to `most` tiles that
+    are not wider than high: rows of the shape, both grids, and the least size of the image that gets the larger one.
+    """
+    rows = []
+    for columns in range(1, most + 1):
+        for lines in range(columns, most // columns + 1):
+            if math.gcd(columns, lines) > 1:
+                continue
+            before = None
+            for step in range(20, 4000 // lines):
+                width, height = step * columns, step * lines
+                plan = image_processor.get_pyramid_plan(height, width, settings)
+                if before and plan.detailed != before:
+                    grids = (
+                        "{} x {}".format(*each) for each in (before, plan.detailed)
+                    )
+                    rows.append(
+                        [f"{columns}:{lines}", *grids, f"{width} x {height} px"]
+                    )
+                before = plan.detailed
+    return rows
+
+
+def plot_shuffle(tile, numbers, tokens):
+    """
+    A tile in patches, their numbers, and the tokens that blocks of 2 x 2 become.
+
+    Args:
+        tile: (height, width, 3), as matplotlib draws it.
+        numbers: (side, side), of the patches.
+        tokens: (side / 2, side / 2, 4), the numbers in each token.
+    """
+    figure, axes = pyplot.subplots(1, 3, figsize=(11, 4), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.08)
+    side, half = len(numbers), len(tokens)
+    axes[0].imshow(tile, extent=(0, side, side, 0))
+    for line in range(side + 1):
+        axes[0].axhline(line, color=BLUE, linewidth=0.8)
+        axes[0].axvline(line, color=BLUE, linewidth=0.8)
+    style = {"ha": "center", "va": "center"}
+    colors = ("#DDDDDD", "#F4DCE8")
+    for row in range(half):
+        for column in range(half):
+            color = PURPLE if row == column == 0 else colors[(row + column) % 2]
+            for axis, size in zip(axes[1:], (2, 1), strict=True):
+                corner = (size * column, size * row)
+                edge = {"facecolor": color, "edgecolor": BLACK, "linewidth": 1.5}
+                axis.add_patch(Rectangle(corner, size, size, **edge))
+            held = [f"{int(each)}" for each in tokens[row, column]]
+            label = f"{', '.join(held[:2])},\n{', '.join(held[2:])}"
+            axes[2].text(column + 0.5, row + 0.5, label, **style)
+    for (row, column), number in np.ndenumerate(np.asarray(numbers)):
+        axes[1].text(column + 0.5, row + 0.5, f"{int(number)}", fontsize=10, **style)
+    titles = (
+        f"tile 0: {side} x {side} patches",
+        "their numbers, in blocks of 2 x 2",
+        f"{half} x {half} tokens, each with 4 patches",
+    )
+    for axis, title, size in zip(axes, titles, (side, side, half), strict=True):
+        axis.set(xlim=(0, size), ylim=(size, 0), aspect="equal", title=title)
+        axis.set_axis_off()
+    return figure
+
+
+def plot_attention(maps: dict, parts: dict):
+    """
+    Which token attends to which: rows are queries, columns keys, with lines where a part of the prompt ends.
+
+    Args:
+        maps: From a title to weights, (tokens, tokens), whose rows sum up to 1.
+        parts: From the name of a part to its number of tokens, in order.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(maps), figsize=(11, 5.4), layout="constrained", sharey=True
+    )
+    colors = LinearSegmentedColormap.from_list("weights", ["white", PURPLE, BLACK])
+    colors.set_bad("#DDDDDD")  # what the mask hides
+    ends = np.cumsum([0, *parts.values()])
+    middles = (ends[:-1] + ends[1:]) / 2
+    for axis, (title, weights) in zip(axes, maps.items(), strict=True):
+        hidden = np.triu(np.ones_like(weights, dtype=bool), 1)
+        shown = np.ma.masked_where(hidden, np.maximum(weights, 1e-4))
+        style = {"cmap": colors, "norm": LogNorm(1e-4, 1), "interpolation": "nearest"}
+        drawn = axis.imshow(shown, **style)
+        for end in ends[1:-1]:
+            axis.axhline(end - 0.5, color=BLACK, linewidth=0.7)
+            axis.axvline(end - 0.5, color=BLACK, linewidth=0.7)
+        axis.set_xticks(middles, parts, rotation=45, ha="right")
+        axis.set_yticks(middles, parts)
+        for label in (*axis.get_xticklabels(), *axis.get_yticklabels()):
+            label.set_color(LEVELS.get(label.get_text(), BLACK))
+        axis.tick_params(length=0)
+        axis.set(title=title, xlabel="token that is attended to (key)")
+    axes[0].set_ylabel("token that attends (query)")
+    label = "share of the row's attention"
+    figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
+    return figure

@@ -1,0 +1,168 @@
+"""What 01 and 02 count of words: which are cut, which are read, and what was stored of both."""
+
+import csv
+
+import numpy as np
+
+import course
+from benchmarks.recognizer import scoring
+from benchmarks.sawtooth.cutting import METHODS, is_cut
+from benchmarks.sawtooth.measurements.pages import word_boxes
+from benchmarks.sawtooth.report import comparisons
+from benchmarks.sawtooth.report.statistics import bootstrap, mean
+from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
+
+
+BASELINE, ANY = "detailed + global", "CIP any"
+READERS = (  # reader, what it reads, its score
+    (
+        "PP-OCRv4",
+        "1,800 words on 100 large pages, of which it is told the place",
+        "words read exactly",
+    ),
+    (
+        "`3m-long-pyramid`, `3m-long-control`",
+        "500 pages, 1,880 words",
+        "words in the answer",
+    ),
+    ("`3m-pyramid`, `3m-control`", "the same pages", "words in the answer"),
+    ("`6m-pyramid`, `6m-control`", "160 documents, 590 words", "words in the answer"),
+    (
+        "`6m-plain`, `6m-pyramid`, `6m-control`",
+        "24 words at 70 places",
+        "character accuracy",
+    ),
+    ("the small checkpoint", "24 words at 12 places", "character accuracy"),
+)
+
+
+def stored_as(method: str) -> str:
+    """How the stored readings of our readers call a method."""
+    return method.replace("CIP", "pyramid")
+
+
+def of_pages(model: str, method: str):
+    """Readings of every word of the pages, in one order for all models and methods."""
+    table = course.result(f"page-{model}")
+    return table[table["method"] == stored_as(method)].reset_index(drop=True)
+
+
+def gained(more, less, cut) -> list[str]:
+    """How much more of all words, of the cut and of the uncut ones is read in one way."""
+    difference = more["read"].astype(float) - less["read"]
+    found = [
+        bootstrap(more["page"][chosen], mean(difference[chosen]))
+        for chosen in (cut | ~cut, cut, ~cut)
+    ]
+    return [course.percent(each, points=True) for each in found]
+
+
+def closer(readings) -> list:
+    """
+    What the recognizer reads without and with CIP and the difference, by how much a line between rows cuts off, and of
+    words at random places.
+    """
+    ways, rows = (BASELINE, ANY), []
+    halved = readings[readings["kind"] == "row"]
+    for name, low, high in (("less than 15%", 0, 0.15), ("30 to 50%", 0.3, 0.51)):
+        some = halved[(halved["depth"] >= low) & (halved["depth"] < high)]
+        shares = (course.percent(scoring.share_read(some, way)) for way in ways)
+        more = course.percent(scoring.gain(some, ANY, BASELINE), points=True)
+        rows.append(
+            [f"between rows, by {name} of their height", len(some), *shares, more]
+        )
+    shares = (
+        course.percent(scoring.share_read_anywhere(readings, way)) for way in ways
+    )
+    more = course.percent(scoring.gain_anywhere(readings, ANY, BASELINE), points=True)
+    return [*rows, ["at random places, cut or not", len(readings), *shares, more]]
+
+
+def measure(table, axis: str, size: int, method: str = ANY) -> list:
+    """Depth without and with CIP of a stored sweep; what CIP gains on the lines and everywhere."""
+    part = table[(table["axis"] == axis) & (table["size"] == size)]
+    ways = stored_as(method), BASELINE
+    gains = (comparisons.gain(part, *ways, at_lines=at) for at in (True, False))
+    return [*(comparisons.depth(part, way) for way in ways[::-1]), *gains]
+
+
+def same_as_stored(stored, answers: dict, words: list[str], grids: dict) -> list[bool]:
+    """
+    Whether answers are those of a stored sweep.
+
+    Args:
+        stored: Its readings of letters of this size.
+        answers: From (axis, method, offset from the line in tiles) to an answer per word.
+        words: In the order of the answers.
+        grids: From an axis to columns and rows.
+    """
+    names = ("method", "columns", "rows", "axis", "position", "word", "answer")
+    columns = zip(*(stored[name] for name in names), strict=True)
+    known = {key[:-1]: key[-1] for key in columns}
+    same = []
+    for (axis, method, offset), given in answers.items():
+        for word, answer in zip(words, given, strict=True):
+            key = (stored_as(method), *grids[axis], axis, 1 + offset, word)
+            if key in known:  # 1/16 isn't among its steps
+                same.append(known[key] == answer)
+    return same
+
+
+def cuts(pages: list, method: str, tile: int):
+    """A row per word on pages of the benchmark: its page, whether the detailed grid cuts it, whether all grids do."""
+    found = []
+    for number, each in enumerate(pages):
+        size = each.image.size
+        views = METHODS[method](*size, tile, None)
+        views = [view for view in views if view.level != GLOBAL_LEVEL]
+        for _, box in word_boxes(each):
+            cut = [is_cut(view, size, box) for view in views]
+            found.append((number, cut[:1] == [True], cut != [] and all(cut)))
+    return np.array(found)
+
+
+def stored_rows(counted: dict, model: str) -> list:
+    """
+    What a model read of the counted words, by method, and minus what it read by CIP any, word by word.
+
+    Args:
+        counted: From a method to what `cuts` found, which has to be what was stored.
+        model: Whose readings.
+    """
+    of_any, rows = of_pages(model, ANY), []
+    for method, found in counted.items():
+        of_method = of_pages(model, method)
+        assert (found[:, 2] == of_method["cut_everywhere"]).all()
+        read, pages = of_method["read"].to_numpy(float), found[:, 0]
+        more = bootstrap(pages, mean(read - of_any["read"].to_numpy()))
+        read = course.percent(bootstrap(pages, mean(read)))
+        cells = [
+            int(of_method[name].sum()) for name in ("cut_detailed", "cut_everywhere")
+        ]
+        name = method.replace("pyramid", "CIP")
+        rows.append([name, *cells, read, course.percent(more, points=True)])
+    return rows
+
+
+def geometry() -> dict:
+    """Cuts and distortion of the geometry without a model: from (ranges, rule) to a dict of numbers."""
+    path = course.ROOT / "benchmarks" / "sawtooth" / "geometry.csv"
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (row.pop("setting"), row.pop("rule")): {
+            name: float(each) for name, each in row.items()
+        }
+        for row in rows
+    }
+
+
+def against_any(geometry: dict, rule: str) -> tuple[int, int, int]:
+    """Ranges; in how many a rule leaves fewer words cut than `any`, and in how many more, by intervals apart."""
+    pairs = [
+        (geometry[name, rule], geometry[name, "any"])
+        for name in dict.fromkeys(name for name, _ in geometry)
+    ]
+    fewer = sum(ours["cut_high"] < other["cut_low"] for ours, other in pairs)
+    more = sum(ours["cut_low"] > other["cut_high"] for ours, other in pairs)
+    return len(pairs), fewer, more
