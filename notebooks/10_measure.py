@@ -231,6 +231,7 @@ Each `-pyramid` model can be read by either rule, but was trained with one. So t
 # %%
 from itertools import product
 
+import tables
 from compared import AGAINST, MODELS, RULES
 
 
@@ -250,7 +251,7 @@ for name, (training, tiling) in AGAINST.items():
 
 # %%
 trained = compared.trained_with()
-course.table(*compared.comparison_rows(found, trained))
+tables.texts(*compared.comparison_rows(found, trained))
 course.show(
     compared.plot_comparisons(found, trained),
     alt="Differences with intervals in three panels: with the same weights and against "
@@ -269,7 +270,7 @@ They don't.
 - *Control*: read as they were trained, 6m (`any`) shows no difference, 3m (`any`) reads less, and 3m-long (`joint`) reads barely more: 2.7 points, in an interval that begins at 0.1. The other rows read a model by a rule that it wasn't trained with.
 - *Finer grid*: CIP reads far more. But the controls were trained on up to six detailed tiles, and a grid with as many tiles as the whole pyramid often has more than six: no control was trained on it.
 
-Two things these intervals don't hold. They are drawn over pages, so they say how far other pages would move a figure, not how far another training would: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
+Two limits. The intervals are drawn over pages, so they say how far other pages would move a figure, not how far another training would: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
 So the answer to "does training with CIP pay?" is, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely.
 
@@ -402,8 +403,6 @@ The paper that ANLS comes from (Biten et al., below) gives zero at exactly one h
 """
 
 # %%
-import tables
-
 from benchmarks.sawtooth.readers.scores import edit_distance
 
 
@@ -485,7 +484,7 @@ for task, setting in by_task.items():
     tiles = plan_pyramid(1240, 1754, **ranges).num_tiles
     ranges = ranges["detailed_tiles"], ranges["adaptive_tiles"]
     cells.append([task, setting, *ranges, tiles])
-course.table(["task", "setting", "detailed", "adaptive", "tiles of an A4 page"], cells)
+tables.texts(["task", "setting", "detailed", "adaptive", "tiles of an A4 page"], cells)
 
 # %% [markdown]
 """

@@ -225,7 +225,7 @@ for tokens, name in ((1, "first token"), (24, "24 tokens")):
 
 # %% [markdown]
 """
-No: in the run above the first token takes more time than without compression. Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part. (In a run of your own, look at the quartiles first: where they lie on both sides of 1, as they may if other work is running, the median says nothing.)
+No: in the run above the median is above 1, so no gain is seen. (Look at the quartiles, too. Where they lie on both sides of 1, as they may while other work runs, not even a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
 
 The benchmark measured a model of 8 layers on a prompt of 4,944 tokens:
 
@@ -431,7 +431,7 @@ An engine numbers what stays without gaps. Up to the stage `6m-compressed` the s
 # %%
 models = speeds.models()
 head = ["model", "who scores", "positions", "keep_ratio 0.5, %", "keep_ratio 0.25, %"]
-course.table(head, measured.serving_prices(models))
+tables.texts(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
