@@ -40,6 +40,22 @@ hub = course.setup(hub=True)
 
 # %% [markdown]
 """
+The way of a model from one machine to another, in one picture:
+"""
+
+# %%
+import drawings
+
+course.show(
+    drawings.plot_flow(drawings.SHARING, drawings.WAY, (11, 3.4)),
+    alt="Boxes in a row: training folder, push, Hub repository, from_pretrained, fresh "
+    "process. Below: what stays at home, what is refused, where the code is put.",
+    caption="From a folder to somebody else's process. Look at the lower row: what "
+    "never leaves, what stops a push, and where the code goes.",
+)
+
+# %% [markdown]
+"""
 Everything below goes to a small Hub that the setup has started on this machine, for a user called `me`. With the real one, the lines
 are the same: log in with `hf auth login`, and write your own name for `me`.
 
@@ -62,7 +78,7 @@ other = Image.open(course.ROOT / "examples" / "pages" / "border.png")
 trusted = {"trust_remote_code": True}
 processor = AutoProcessor.from_pretrained(base, **trusted)
 model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
-READ, COUNT = "Read the text.", "How many words?"
+READ, COUNT, COLOR = "Read the text.", "How many words?", "Which color?"
 
 
 def inputs_of(question, answer=None, image=page):
@@ -118,7 +134,7 @@ assert (
 
 # %% [markdown]
 """
-It has learned one page by heart, which is no training worth the name, and it has forgotten how to read: asked for the text, it gives the new answer and a few letters more. Whoever trains on one question
+It has learned one page by heart, which is no training worth the name, and it has forgotten how to read: asked for the text, it gives the new answer. Whoever trains on one question
 alone gets a model that knows little else. We share it all the same, to see how a mistake is mended once it is public.
 
 ## What belongs on the Hub
@@ -167,8 +183,27 @@ course.show(
 
 # %% [markdown]
 """
-The optimizer's state is larger than the weights, even with a frozen tower; nobody needs it; and it is a pickle, which can run code
-when it is opened. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
+The optimizer's state is larger than the weights, even with a frozen tower; nobody needs it; and it is a pickle. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
+
+Why no pickles? Because a pickle doesn't hold data, but says which functions to call to make it.
+
+**Predict**: this object has no data. What happens when its pickle is opened?
+"""
+
+# %%
+import pickle
+
+
+class Harmless:
+    def __reduce__(self):  # what to call, and with what, to make it again
+        return print, ("This ran because a file was opened.",)
+
+
+opened = pickle.loads(pickle.dumps(Harmless()))
+
+# %% [markdown]
+"""
+`print` ran, and it could have been any function. Weights in safetensors are numbers and their shapes, and nothing in them is called.
 
 ## The card
 
@@ -252,7 +287,7 @@ for name, revision in arguments["wanted"]:
         ids = sequences[0, inputs["input_ids"].shape[1]:]
         answer = processor.decode(ids, skip_special_tokens=True)
         result.setdefault(f"{name} {revision}", {})[question] = answer
-print(json.dumps({"answers": result, "code": type(model).__module__.split(".")[0]}))
+print(json.dumps({"answers": result, "code": type(model).__module__}))
 """
 
 
@@ -260,7 +295,7 @@ print(json.dumps({"answers": result, "code": type(model).__module__.split(".")[0
 def elsewhere(*wanted):
     """What (repository, revision) pairs answer in a fresh process, and its cache then."""
     home = mkdtemp(prefix="elsewhere-")
-    arguments = {"wanted": wanted, "questions": [READ, COUNT]}
+    arguments = {"wanted": wanted, "questions": [READ, COUNT, COLOR]}
     arguments["image"] = str(course.PAGE)
     command = [sys.executable, "-P", "-W", "ignore", "-c", PRELUDE + ELSEWHERE]
     command.append(json.dumps(arguments))
@@ -274,14 +309,28 @@ def elsewhere(*wanted):
 
 
 found = elsewhere(("me/reader", "main"))
-print(found["answers"], found["code"])
+said = found["answers"]["me/reader main"]
+print(said, "by", found["code"], sep="\n")
 print("not downloaded:", landed - set(found["files"]))
-assert found["answers"]["me/reader main"] == answers["first"]
-assert found["code"] == "transformers_modules"
+assert {question: said[question] for question in (READ, COUNT)} == answers["first"]
+assert found["code"].startswith("transformers_modules.") and first in found["code"]
 
 # %% [markdown]
 """
-The same answers, from code that was downloaded with the weights; all but the card was needed. What works in your notebook, where everything is installed, proves
+The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the only answer that this model knows.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so:
+"""
+
+# %%
+for name in ("config.json", "processor_config.json"):
+    print(
+        name, json.dumps(json.loads((folder / name).read_text())["auto_map"], indent=2)
+    )
+
+# %% [markdown]
+"""
+With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run.
+
+What works in your notebook, where everything is installed, proves
 little; a process like this one is the test to make before you tell others.
 
 ## A second version, and a pinned first one
@@ -332,7 +381,6 @@ repository and its `push`. Transformers' `push_to_hub` of model and processor do
 tagged = trusted | {"revision": "v2"}
 theirs = AutoModelForImageTextToText.from_pretrained("me/reader", **tagged)
 their_processor = AutoProcessor.from_pretrained("me/reader", **tagged)
-COLOR = "Which color?"
 train(theirs, [*both, (COLOR, "light blue")], steps=25)
 theirs.push_to_hub("me/reader-of-colors")
 their_processor.push_to_hub("me/reader-of-colors")
@@ -351,6 +399,7 @@ They are: a model that was loaded from the Hub saves its code again. And now all
 
 # %%
 wanted = {
+    "base": (base, "main"),
     "first": ("me/reader", first),
     "second": ("me/reader", "v2"),
     "color": ("me/reader-of-colors", "main"),
@@ -358,8 +407,18 @@ wanted = {
 found = elsewhere(*wanted.values())["answers"]
 for version, (name, revision) in wanted.items():
     said = found[f"{name} {revision}"]
-    print(f"{name} {revision[:8]:<8}", said)
-    assert said == {question: answers[version][question] for question in said}
+    print(f"{version:<6} is {name} at {revision[:8]}")
+    assert answers[version].items() <= said.items()
+course.table(
+    ["version", READ, COUNT, COLOR],
+    [
+        [
+            version,
+            *(" / ".join(said.splitlines()) for said in found[" ".join(at)].values()),
+        ]
+        for version, at in wanted.items()
+    ],
+)
 
 # %%
 rows = ["minimonkey/minimonkey-tiny", "me/reader", "me/reader-of-colors"]
@@ -369,7 +428,7 @@ for name in rows:
     history[name] = [commit.commit_id for commit in commits]
 origin, child = history[rows[0]][-1], history[rows[2]][1]
 trained_from = [(origin, first), (origin, second), (second, child)]
-labels = {first: "pinned", second: "v2, main"}
+labels = {origin: "main", first: "pinned", second: "v2, main"}
 labels |= {child: "no processor", history[rows[2]][2]: "main"}
 course.show(
     course_plots.plot_history(history, [0, 2, 5], trained_from, labels),
@@ -379,19 +438,10 @@ course.show(
     "repositories from left to right; each begins empty (gray). Arrows: trained from.",
 )
 
-# %%
-course.table(
-    ["version", READ, COUNT],
-    [
-        [version, *(" / ".join(said[asked].splitlines()) for asked in (READ, COUNT))]
-        for version, said in answers.items()
-    ],
-)
-
 # %% [markdown]
 """
 Anyone who pinned the first version still gets the model that can't read: exactly that, no better and no worse, is what a pin is for. A tag such
-as `v2` reads better, but it can be moved; a hash can't.
+as `v2` is easier for people to read, but it can be moved; a hash can't.
 
 ## Private repositories
 

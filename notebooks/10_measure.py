@@ -6,7 +6,7 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/10_measure.ipynb) [Source of this notebook](10_measure.py)
 
-> **You will learn**: how the sawtooth benchmark takes a reading, what an interval says and how it is easily made too narrow, why three fair comparisons answer "does training with CIP pay?" differently, and how harnesses (programs that ask a model the questions of a benchmark and score its answers) score, and where their rules surprise.
+> **You will learn**: how the sawtooth benchmark takes a reading, what an interval says and how it is easily made too narrow, why three fair comparisons answer "does training with CIP pay?" differently, and where the rules surprise by which *harnesses* score, the programs that ask a model a benchmark's questions.
 >
 > **You need**: [01 The semantic sawtooth](01_semantic_sawtooth.ipynb), [02 The complementary image pyramid](02_complementary_image_pyramid.ipynb).
 > **Time**: 20 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
@@ -41,7 +41,7 @@ course.setup()
 """
 ## One block of the sawtooth benchmark
 
-`benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid, with all words at all places along both axes. The file of results has a row per reading, so every figure can be recomputed later, even one that nobody thought of at the time.
+`benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid, with all words at all places along both axes. The file of results has a row per reading. So every figure can be recomputed later, even one that nobody thought of at the time.
 
 The words of 02 in short: *plain tiling* is one grid of tiles (the *detailed grid*) and the whole image in one tile, here called `detailed + global`. CIP, the complementary image *pyramid*, adds the tiles of a *second grid*. By the published rule, `any`, the second grid is chosen after the first; by `joint`, our own, both are chosen together.
 
@@ -51,6 +51,7 @@ The model is the small checkpoint of this repository, a reader of rendered lower
 """
 
 # %%
+import compared
 import course_plots
 import numpy as np
 
@@ -86,15 +87,15 @@ same_block = (table["method"] == "detailed + global") & (table["size"] == 24)
 same_block &= (table["columns"] == 2) & (table["rows"] == 2)
 stored = table[same_block]
 panels = {
-    "rows": course_plots.block_curves(block, stored, "y"),
-    "columns": course_plots.block_curves(block, stored, "x"),
+    "rows": compared.block_curves(block, stored, "y"),
+    "columns": compared.block_curves(block, stored, "x"),
 }
 course.show(
-    course_plots.plot_block(panels),
+    compared.plot_block(panels),
     alt="Accuracy over the position for a few words read live and for all stored "
-    "words; the stored curve drops at the line between rows.",
-    caption="One block. Look at the black curve on the line between rows. The "
-    "other has few words: one wrong letter is a dip, on the line or elsewhere.",
+    "words with a band; the stored curve drops at the line between rows.",
+    caption="One block. Look at the black curve on the line between rows, and at its "
+    "band. The other has few words: one wrong letter is a dip, anywhere.",
 )
 
 # %% [markdown]
@@ -105,19 +106,15 @@ The depth of the sawtooth is the accuracy in the centers of tiles minus that exa
 
 $$\text{depth} = \frac{1}{|C|} \sum_{i \in C} a_i - \frac{1}{|L|} \sum_{i \in L} a_i,$$
 
-where $a_i$ is the character accuracy of reading $i$, $C$ are the readings in centers and $L$ those on lines. In square brackets stands a 95% interval, how far the figure would move with other words; the next section says how it is made.
+where $a_i$ is the character accuracy of reading $i$: one minus the edits from the answer to the word, divided by the word's letters, and at least zero. $C$ are the readings in centers, at least 3/8 of a tile from the nearest line, and $L$ those on lines. In square brackets stands a 95% interval, how far the figure would move with other words; the next section says how it is made.
 
 **Predict**: what becomes of the depth if "on a line" includes the readings an eighth of a tile (14 px) beside it?
 """
 
 # %%
-from benchmarks.sawtooth.report.comparisons import depth, gain
+from benchmarks.sawtooth.report.comparisons import BUDGET, PLAIN, depth, gain
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, verdict
-
-
-def points(estimate):
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
-
+from compared import points
 
 both = table[(table["axis"] == "y") & (table["size"] == 24)]
 rows = both[both["method"] == "detailed + global"]
@@ -132,7 +129,7 @@ print("depth on the line", points(sharp), " within 1/8 tile", points(wide))
 
 # %% [markdown]
 """
-Less than half is left, 5.1 of 13.7 points. The damage is on the line itself: 14 px beside it there is almost nothing left to see. Our first report averaged over that range and called the sawtooth shallow. What is averaged decides what is found, so a figure needs its definition beside it.
+Less than half is left, 5.1 of 13.7 points. (13.7 and not 97.0 − 83.0: the two lines for 0.375 and 0.5 tiles together are the centers.) The damage is on the line itself: 14 px beside it there is almost nothing left to see. Our first report averaged over that range and called the sawtooth shallow. What is averaged decides what is found, so a figure needs its definition beside it.
 
 The report's figures have to come out of the stored readings again. This is its row for this model, lines between rows, 24 px:
 """
@@ -166,7 +163,11 @@ assert all(same == "yes" for *_, same in cells)
 """
 ## Why the interval is drawn over words
 
-840 readings are not 840 independent facts: the same 24 words come back at each place, and a word that is hard is hard everywhere. The bootstrap asks what other words would have given: it draws 24 words with replacement, each with all its readings, and computes the statistic again, 2,000 times. The interval holds the middle 95% of the 2,000 results.
+840 readings are not 840 independent facts. The same 24 words come back at each place, and a word that is hard is hard everywhere. The *bootstrap* asks what other words would have given:
+
+1. Draw 24 words with replacement, each with all its readings.
+2. Compute the statistic of these.
+3. Do it 2,000 times. The interval holds the middle 95% of the results.
 
 **Predict**: how much narrower does the interval get if every reading is drawn by itself?
 """
@@ -204,7 +205,13 @@ course.show(
 """
 8.2 points wide instead of 12.5 for the depth, 1.6 instead of 5.8 for the accuracy. The depth suffers less, since it is a difference within words: a word that is hard everywhere lowers both of its terms, and much of its difficulty cancels.
 
-Every interval in `RESULTS.md` is drawn over words, or over pages. "Yes" there means that the interval is above zero, "reversed" that it is below, "not shown" that it holds zero, which is not the same as "no effect". And with many rows, one interval in twenty misses the truth by chance.
+Every interval in `RESULTS.md` is drawn over words, or over pages. Its tables say
+
+- "yes" where the interval is above zero,
+- "reversed" where it is below,
+- "not shown" where it holds zero. That is not the same as "no effect".
+
+With many rows, one interval in twenty misses the truth by chance.
 
 ## Does training with CIP pay? The comparison decides
 
@@ -216,66 +223,58 @@ Three comparisons are possible on pages of words, and all of them are honest:
 
 Three pairs of models were trained: `6m`, `3m` with half as many weights, and `3m-long`, trained three times as long, with `joint` in the pyramid. Each pair is `-pyramid` and `-control`.
 
+Each `-pyramid` model can be read by either rule, but was trained with one. So the table says both, and first come those that are read as they were trained.
+
 **Predict**: do the comparisons say the same?
 """
 
 # %%
 from itertools import product
 
-from benchmarks.sawtooth.report.comparisons import BUDGET, CIP, JOINT, PLAIN
-
-MODELS, RULES = ("6m", "3m", "3m-long"), {"any": CIP, "joint": JOINT}
-AGAINST = {  # which of the two models, and how it is read
-    "same weights, one grid": ("pyramid", PLAIN),
-    "control, one grid": ("control", PLAIN),
-    "control, one finer grid": ("control", PLAIN + BUDGET),
-}
-
-
-def words_read(model, method):
-    """Page and success of every word that one model reads in one way."""
-    table = load(RESULTS / f"page-{model}.csv")
-    found = table[table["method"] == method]
-    return found["page"].to_numpy(), found["read"].to_numpy().astype(float)
+import tables
+from compared import AGAINST, MODELS, RULES
 
 
 def compare(first, second):
     """Words read in the one minus those read in the other, by bootstrap over pages."""
-    (pages, read), (_, read_by_other) = words_read(*first), words_read(*second)
+    pages, read = compared.words_read(RESULTS, *first)
+    _, read_by_other = compared.words_read(RESULTS, *second)
     return bootstrap(pages, mean(read - read_by_other))
 
 
-# %%
 found = {name: {} for name in AGAINST}
 for name, (training, tiling) in AGAINST.items():
     for model, (rule, way) in product(MODELS, RULES.items()):
         if (model, tiling) != ("6m", PLAIN + BUDGET):  # which was not read
             second = f"{model}-{training}", tiling
             found[name][model, rule] = compare((f"{model}-pyramid", way), second)
-cells = []
-for key in product(MODELS, RULES):
-    estimates = [found[name].get(key) for name in AGAINST]
-    texts = [f"{points(each)} {verdict(each)}" if each else "–" for each in estimates]
-    cells.append([*key, *texts])
-head = ["model", "rule", *(f"words read, minus {name}" for name in AGAINST)]
-course.table(head, cells)
+
+# %%
+trained = compared.trained_with()
+tables.texts(*compared.comparison_rows(found, trained))
 course.show(
-    course_plots.plot_comparisons(found, "words read, points"),
+    compared.plot_comparisons(found, trained),
     alt="Differences with intervals in three panels: with the same weights and against "
-    "a finer grid all are above zero, against the control they lie around zero.",
+    "a finer grid all are above zero; against the control they lie around zero. One "
+    "marker of each model is filled.",
     caption="Words on pages read with CIP, minus what is named above each panel: "
-    "compare the middle panel with the others. 590 words for 6m, 1,880 for the others.",
+    "compare the filled markers of the middle panel with the others. 590 words for 6m, "
+    "1,880 for the others.",
 )
 
 # %% [markdown]
 """
 They don't.
 
-- *Same weights*: both rules gain, in all three. A model that was trained with CIP needs its second grid: without it, it reads less. A report with this comparison alone would be true and would mislead.
-- *Control*: with `joint` no gain is shown in two of three models, and barely in one, where the interval begins at 0.1 points. The published `any` is worse in two of three.
-- *Finer grid*: both rules read far more. But these readers were trained on up to six detailed tiles, and a grid of as many tiles as the pyramid often has more: no control was trained on it.
+- *Same weights*: the second grid gains, by both rules, in all three. A model that was trained with CIP needs its second grid: without it, it reads less. A report with this comparison alone would be true and would mislead.
+- *Control*: read as they were trained, 6m (`any`) shows no difference, 3m (`any`) reads less, and 3m-long (`joint`) reads barely more: 2.7 points, in an interval that begins at 0.1. The other rows read a model by a rule that it wasn't trained with.
+- *Finer grid*: CIP reads far more. But the controls were trained on up to six detailed tiles, and a grid with as many tiles as the whole pyramid often has more than six: no control was trained on it.
 
-The intervals are drawn over pages: they say how far other pages would move a figure, not how far another training would. Every model was trained once, from one seed, and how much two trainings differ was not measured. Nor are as many steps as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`). So the answer to "does training with CIP pay?" is, for these small readers: with `joint` not shown in two and barely in one, with `any` no. And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
+Two limits. The intervals are drawn over pages, so they say how far other pages would move a figure, not how far another training would: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
+
+So the answer to "does training with CIP pay?" is, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely.
+
+And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
 """
 
 # %%
@@ -306,34 +305,35 @@ Small readers that were trained on rendered text are one witness. Another is a p
 from benchmarks.recognizer import scoring
 
 readings = scoring.load_readings(course.ROOT / "benchmarks/recognizer/readings.csv")
-kinds = {"cut between rows": "row", "not cut": "uncut"}
-parts = {label: readings[readings["kind"] == kind] for label, kind in kinds.items()}
 pages = readings["page"].nunique()
-tiles = scoring.mean_tiles(set(readings["page"]))
-cells, shares = [], {}
-for way in scoring.METHODS:
-    shares[way] = {name: scoring.share_read(part, way) for name, part in parts.items()}
-    cells.append([way, f"{tiles[way]:.1f}", *map(points, shares[way].values())])
-course.table(["what it sees", "tiles a page", *kinds], cells)
-share = 100 * scoring.occurrence(readings)["row"]
-print(f"Of words at random places {share:.1f} % are cut between rows.")
-for way in ("detailed + global", "CIP any"):
-    missed = 100 - 100 * scoring.share_read_anywhere(readings, way)[0]
-    print(f"Of all words {missed:.1f} % are not read by {way}")
+shares, rows_of_ways = compared.recognizer(readings)
+course.table(["what it sees", "tiles", *compared.KINDS, "all words"], rows_of_ways)
 
 # %%
 course.show(
-    course_plots.plot_kinds(shares),
+    compared.plot_kinds(shares),
     alt="Words read by seven ways to cut a page: words that are not cut are nearly "
     "all read, cut ones much less from one grid alone.",
     caption="Compare the colored points: what a cut costs in each way. "
-    f"{len(parts['not cut'])} words of each kind on {pages} pages, 95% intervals over "
-    "pages.",
+    f"{len(readings) // len(compared.KINDS)} words of each kind on {pages} pages, 95% "
+    "intervals over pages.",
 )
 
 # %% [markdown]
 """
-82.8% from one grid, 96.8% with the second one. Seeing the first grid twice adds nothing, by construction, as the recognizer answers the same: the row is there to show that more tiles alone are not the reason. A finer grid mends some of these words and cuts others. So the idea of the paper holds for what the tiles *show*. The same figures show its limits: tiles that *overlap* by a quarter do as well with fewer tiles, and few words are concerned, so that of all words the second grid saves 1.4 points. What it doesn't show is how a language model finds the word and chooses between the views ([benchmarks/recognizer/RESULTS.md](../benchmarks/recognizer/RESULTS.md)).
+82.8% from one grid, 96.8% with the second one. Seeing the first grid twice adds nothing, by construction, as the recognizer answers the same: the row is there to show that more tiles alone are not the reason. A finer grid mends some of these words and cuts others. So the idea of the paper holds for what the tiles *show*. Tiles that *overlap* by a quarter do at least as well, and are cheaper: 98.8% from 10.2 tiles a page, where `any` shows 96.8% from 14.9.
+
+**Predict**: the second grid gains 14.0 points on the words cut between rows. How much is that of all words?
+"""
+
+# %%
+head = ["words", "how often", "`any` minus one grid, points", "of all words, points"]
+saved = compared.saved_rows(readings, "CIP any", "detailed + global")
+course.table(head, saved)
+
+# %% [markdown]
+"""
+0.26 points, as only 2.1% of the words at random places are cut between rows. (Not exactly 2.1% of 14.0: of all words, those count more that are cut more often.) Over all words the second grid gains 1.4 points, from 97.9% to 99.3%, and most of it, 1.15, comes from words that are cut between columns only, which are four times as frequent. What none of this shows is how a language model finds the word and chooses between the views ([benchmarks/recognizer/RESULTS.md](../benchmarks/recognizer/RESULTS.md)).
 
 ## What the paper claims, and what was measured here
 """
@@ -343,8 +343,8 @@ import claims
 
 cut = {way: points(read["cut between rows"]) for way, read in shares.items()}
 depths = points(sharp), points(depth(both, "pyramid any"))
-to_control = found["control, one grid"]
-course.claims(*claims.of_measurement(depths, points(on_lines), cut, to_control))
+to_control = found["control, one grid"], trained
+course.claims(*claims.of_measurement(depths, points(on_lines), cut, *to_control))
 
 # %% [markdown]
 """
@@ -386,16 +386,18 @@ for better, worse in ((24, 6), (50, 32), (100, 82)):
 
 # %% [markdown]
 r"""
-The same 18 questions can be next to certain or nothing. The test needs the single answers, which a table doesn't give. That is why our benchmark stores every reading.
+The same 18 questions can be strong evidence or none. The test needs the single answers, which a table doesn't give. That is why our benchmark stores every reading.
 
 ## How harnesses score
 
 Here are two rules as short functions, made to be read; what counts in a report are the harness's own, in a named version.
 
 - **Containment** (OCRBench): a point if the reference stands somewhere in the answer, both in lower case. (Handwritten formulas: without any spaces, and case counts.)
-- **ANLS** (average normalized Levenshtein similarity; DocVQA, questions about scanned documents, and InfoVQA, about infographics): one minus the edit distance $d$ divided by the longer length; below a half it is zero; the best reference $r$ counts:
+- **ANLS**, average normalized Levenshtein similarity (DocVQA, with questions about scanned documents, and InfoVQA, about infographics): one minus the edit distance $d$ per character of the longer text. Below one half it is zero. The best reference $r$ counts:
 
 $$\text{ANLS}(a) = \max_r \; s\Big(1 - \frac{d(a, r)}{\max(|a|, |r|)}\Big), \qquad s(x) = x \text{ if } x \ge 1/2 \text{, else } 0.$$
+
+The paper that ANLS comes from (Biten et al., below) gives zero at exactly one half, too; `lmms-eval` keeps it, and so does the function here.
 
 **Predict**, for each answer in the table below: is it right? The third column is what a person would say; compare it with the last two.
 """
@@ -436,11 +438,13 @@ for references, answer, person in examples:
     point = "1" if containment(references, answer) else "0"
     score = f"{anls(references, answer):.2f}"
     cells.append([f"`{references}`", f"`{answer!r}`", person, point, score])
-course.table(["references", "answer", "a person says", "containment", "ANLS"], cells)
+tables.texts(["references", "answer", "a person says", "containment", "ANLS"], cells)
 
 # %% [markdown]
 """
-Containment rewards long answers, ANLS punishes them: a sentence around the right word is a point for the one and nothing for the other. So the prompt decides ("using a single word or phrase"), and numbers from two harnesses or two prompts don't belong in one table. A number inside another number is a point, so is "no" inside "know", and an empty reference is in everything. The last two lines show a quirk: the distance is of the cleaned texts, the length of the raw ones, so spaces behind an answer lower the penalty.
+Containment rewards long answers, ANLS punishes them: a sentence around the right word is a point for the one and nothing for the other. So the prompt decides ("using a single word or phrase"), and numbers from two harnesses or two prompts don't belong in one table.
+
+By containment a number inside another number is a point, so is "no" inside "know", and an empty reference is in everything. The last two lines show a quirk of ANLS as `lmms-eval` computes it: the distance is that of the cleaned texts, the length that of the raw ones. So spaces behind an answer lower the penalty.
 """
 
 # %%
@@ -465,7 +469,7 @@ course.show(
 """
 ## What a harness asks of a model
 
-`lmms-eval` finds Mini-Monkey by an entry point of this package, a name in its metadata that other programs can look up (`--model minimonkey`). It hands over *requests* (the messages of a question, with images, and how to generate) and wants a list of texts back, in the same order; questions and scores are its own. It is not installed here (52 dependencies). Which tiles the authors used for which task is in a module of its own, which needs no harness.
+`lmms-eval` finds Mini-Monkey by an entry point of this package, a name in its metadata that other programs can look up (`--model minimonkey`). It hands over *requests*: the messages of a question, with images, and how to generate. It wants a list of texts back, in the same order. Questions and scores are its own. It is not installed here (52 dependencies). Which tiles the authors used for which task is in a module of its own, which needs no harness.
 
 **Predict**: which setting does a task get that nobody published tiles for?
 """
@@ -480,7 +484,7 @@ for task, setting in by_task.items():
     tiles = plan_pyramid(1240, 1754, **ranges).num_tiles
     ranges = ranges["detailed_tiles"], ranges["adaptive_tiles"]
     cells.append([task, setting, *ranges, tiles])
-course.table(["task", "setting", "detailed", "adaptive", "tiles of an A4 page"], cells)
+tables.texts(["task", "setting", "detailed", "adaptive", "tiles of an A4 page"], cells)
 
 # %% [markdown]
 """
@@ -567,9 +571,10 @@ print(len(answer), "characters, a point for every number: report the mean length
 A number means something together with what was averaged, over how many independent observations, against what, and by whose rule.
 
 - The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in.
-- A model that is trained with a second grid reads less without it. Against a control that was trained as long, `joint` shows no gain in two of three models and barely one in the third; the published `any` is worse in two of three. Each was trained once.
-- The second grid mends the cut words for a pretrained recognizer that is told where they are; overlapping tiles do as well there. For the small reader above, a gain on the lines is not shown.
-- Against one finer grid, of about as many tiles, the second grid reads more words on pages, and fewer of the words that the first grid cuts. No reader was trained on the finer grid.
+- A model that is trained with a second grid reads less without it. Against a control that was trained as long, and read as they were trained, of two models with `any` one reads less and the other shows no difference; one with `joint`, trained three times as long, reads barely more. Each was trained once.
+- The second grid mends the cut words for a pretrained recognizer that is told where they are; overlapping tiles do at least as well there, with fewer tiles. For the small reader above, a gain on the lines is not shown.
+- On pages, the second grid reads more words than a *control* does with one finer grid of about as many tiles. No reader was trained on the finer grid.
+- Of moved words on the lines between rows, the *same weights* read fewer with the second grid than with one finer grid, and more of the words that the first grid doesn't cut.
 - The published scores are the authors', and were not measured here.
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.

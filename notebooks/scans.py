@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, BLUE, GRAY, ORANGE, SKY, whiskers
+from course import BLACK, BLUE, ORANGE, PURPLE, SKY, whiskers, wilson
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -88,41 +88,119 @@ def random_receipts(
 
 
 def shop() -> list[str]:
-    """What the shop of `random_receipts` sells: held-out words of three to six letters."""
-    words = {word.lower() for word in lexicon()}
+    """What the shop of `random_receipts` sells: held-out words of three to six letters, but not a "total"."""
+    words = {word.lower() for word in lexicon()} - {"total"}
     return sorted(
         w for w in words if w.isalpha() and 3 <= len(w) <= 6 and is_held_out(w)
     )
 
 
 def plot_scans(images: dict):
-    """Scans side by side, each with its name and size."""
-    widths = [image.width / image.height for image in images.values()]
+    """Scans side by side at one scale, each with its name and size."""
+    widths = [image.width for image in images.values()]
+    tallest = max(image.height for image in images.values())
     figure, axes = pyplot.subplots(
         1, len(images), figsize=(10, 2.9), layout="constrained", width_ratios=widths
     )
     for axis, (name, image) in zip(axes, images.items(), strict=True):
         axis.imshow(image)
+        axis.set_ylim(tallest, 0)
         axis.set_title(f"{name}, {image.width} x {image.height}")
         axis.axis("off")
     return figure
 
 
-def plot_stages(counts: dict):
-    """Stacked bars of records that are right, wrong, and left to a person, after each of the named stages."""
-    figure, axis = pyplot.subplots(figsize=(10, 2.6), layout="constrained")
-    left = np.zeros(len(counts))
-    labels = ("right", "wrong", "left to a person")
-    for part, (label, color) in enumerate(zip(labels, (SKY, BLACK, GRAY), strict=True)):
-        values = np.array([each[part] for each in counts.values()])
-        bars = axis.barh(list(counts), values, left=left, color=color, label=label)
-        texts = [str(value) if value else "" for value in values]
-        ink = "white" if color == BLACK else BLACK
-        axis.bar_label(bars, texts, label_type="center", color=ink)
-        left += values
-    axis.invert_yaxis()
-    axis.set(xlabel="receipts", xlim=(0, left.max()))
-    axis.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+def plot_damaged(pages: dict, answers: list[str], text: str):
+    """
+    One page, damaged in several ways, and below each what was read of it.
+
+    Args:
+        pages: From a title to an image.
+        answers: What was read of each.
+        text: What is on it, in the upper half; lines that differ are bold.
+    """
+    figure, axes = pyplot.subplots(2, 3, figsize=(10, 6.6), layout="constrained")
+    lines = text.splitlines()
+    for axis, (title, image), answer in zip(
+        axes.flat, pages.items(), answers, strict=True
+    ):
+        axis.imshow(image)
+        axis.set(xticks=[], yticks=[], title=title, ylim=(0.6 * image.height, 0))
+        right = answer.splitlines() == lines
+        axis.title.set_color(BLACK if right else PURPLE)
+        read = answer.splitlines()
+        for number, line in enumerate(read):
+            same = number < len(lines) and line == lines[number]
+            style = {"weight": "normal" if same else "bold"}
+            style["color"] = BLACK if same else PURPLE
+            place = (0.02, -0.06 - 0.13 * number)
+            axis.text(*place, line, transform=axis.transAxes, va="top", **style)
+        # Room for the lines below, which the layout doesn't see
+        axis.set_xlabel("\n" * (1 + max(3, len(read))))
+    return figure
+
+
+def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts):
+    """
+    The gray levels of the rows of a page as it lies and turned level, and how much neighbors differ, by angle.
+
+    Args:
+        pages: From a title to an image, two of them.
+        sums: Of the gray levels in the rows of each.
+        answers: What was read of each.
+        angles, contrasts: By which the first page is turned, and the sum of squared differences then.
+    """
+    figure, axes = pyplot.subplots(
+        1, 5, figsize=(11, 3.1), layout="constrained", width_ratios=(3, 2, 3, 2, 4)
+    )
+    for (left, right), (title, image), levels, answer in zip(
+        (axes[:2], axes[2:4]), pages.items(), sums, answers, strict=True
+    ):
+        left.imshow(image)
+        left.set(xticks=[], yticks=[], title=title, xlabel=answer)
+        means = levels / image.width
+        right.plot(means, np.arange(len(means)), color=BLACK, linewidth=1)
+        right.set(ylim=(image.height, 0), yticks=[], xlabel="mean gray level")
+        right.set_title("its rows")
+    ends = [axis.get_xlim() for axis in (axes[1], axes[3])]
+    for axis in (axes[1], axes[3]):
+        axis.set_xlim(min(end[0] for end in ends), max(end[1] for end in ends))
+    best = int(np.argmax(contrasts))
+    share = np.array(contrasts) / contrasts[best]
+    axes[4].plot(angles, share, "o-", color=SKY, markersize=3)
+    axes[4].plot(angles[best], 1, "o", color=PURPLE)
+    style = {"color": PURPLE, "va": "center"}
+    axes[4].text(angles[best] + 0.6, 1, f"{angles[best]:+g} degrees", **style)
+    axes[4].set(xlabel="turned by, degrees", title="differences of neighbors")
+    axes[4].set(ylabel="share of the largest", ylim=(0, 1.1))
+    return figure
+
+
+def plot_stages(panels: dict):
+    """
+    Stacked bars of records that are right, wrong and given all the same, and refused, after each of several stages.
+
+    Args:
+        panels: From a title to a dict from a stage to the three numbers.
+    """
+    figure, axes = pyplot.subplots(
+        len(panels), 1, figsize=(10, 1.2 + 1.5 * len(panels)), layout="constrained"
+    )
+    colors = {"right": SKY, "wrong, and nobody notices": PURPLE, "refused": "#DDDDDD"}
+    for axis, (title, counts) in zip(axes, panels.items(), strict=True):
+        left = np.zeros(len(counts))
+        for part, (label, color) in enumerate(colors.items()):
+            values = np.array([each[part] for each in counts.values()])
+            bars = axis.barh(list(counts), values, left=left, color=color, label=label)
+            texts = [str(value) if value else "" for value in values]
+            axis.bar_label(bars, texts, label_type="center", color=BLACK)
+            left += values
+        axis.invert_yaxis()
+        axis.set(xlim=(0, left.max()))
+        axis.set_title(title, loc="left")
+    axes[-1].set_xlabel("receipts")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
     return figure
 
 
@@ -131,19 +209,22 @@ def plot_damage(panels: dict):
     Shares of records that are right, with intervals, against what was done to the scans.
 
     Args:
-        panels: From a label of the axis to {a name: {value: (share, low, high)}}; the first name is what was scanned.
+        panels: From a label of the axis to {a name: {value: of each record whether it is right}}; the first name is
+            what was scanned.
     """
     size = {"figsize": (10, 3.6), "layout": "constrained", "sharey": True}
+    size["width_ratios"] = [max(map(len, lines.values())) for lines in panels.values()]
     figure, axes = pyplot.subplots(1, len(panels), **size)
     for axis, (label, lines) in zip(axes, panels.items(), strict=True):
         styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"))
-        apart = 0.015 * max(max(found) for found in lines.values()) * (len(lines) - 1)
+        apart = 0.012 * max(max(found) for found in lines.values()) * (len(lines) - 1)
         shifts = (-apart, apart)  # or intervals lie on each other
         for (name, found), style, shift in zip(
             lines.items(), styles, shifts, strict=False
         ):
             color, marker, line = style
-            values, low, high = np.array(list(found.values())).T
+            shares = [wilson(sum(right), len(right)) for right in found.values()]
+            values, low, high = np.array(shares).T
             axis.errorbar(
                 np.array(list(found)) + shift,
                 values,
@@ -155,7 +236,8 @@ def plot_damage(panels: dict):
                 label=name,
             )
         axis.set(xlabel=label, ylim=(0, 1.02), xticks=list(found))
+        axis.set_xticklabels(f"{value:g}" for value in found)
         if len(lines) > 1:
-            axis.legend(frameon=False)
+            axis.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.36))
     axes[0].set_ylabel("records without an error")
     return figure

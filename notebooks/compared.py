@@ -1,0 +1,234 @@
+"""What 10 compares: curves of one block, trainings with and without CIP, a recognizer; figures are matplotlib's."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot
+
+from benchmarks.recognizer import scoring
+from benchmarks.sawtooth.readers.recipe import LONGER, SMALL
+from benchmarks.sawtooth.readers.scores import character_accuracy
+from benchmarks.sawtooth.report.comparisons import BUDGET, CIP, JOINT, PLAIN
+from benchmarks.sawtooth.report.readings import load
+from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
+from course import BLACK, GRAY, PURPLE, SKY, cell, whiskers
+
+
+MODELS, RULES = ("6m", "3m", "3m-long"), {"any": CIP, "joint": JOINT}
+AGAINST = {  # which of the two models, and how it is read
+    "same weights, one grid": ("pyramid", PLAIN),
+    "control, one grid": ("control", PLAIN),
+    "control, one finer grid": ("control", PLAIN + BUDGET),
+}
+KINDS = {
+    "cut between rows": "row",
+    "cut between columns only": "column",
+    "not cut": "uncut",
+}
+
+
+def points(estimate) -> str:
+    """An estimate and its interval, shares, in points."""
+    return cell([100 * value for value in estimate])
+
+
+def trained_with() -> dict[str, str]:
+    """By which rule the second grid of each `-pyramid` model was chosen in training, from the recipe."""
+    stages = {stage.output: stage for stage in (*SMALL, *LONGER)}
+    names = {name: "{size}/pyramid" for name in MODELS} | {"3m-long": "{size}/joint"}
+    return {
+        name: stages[output].tiles.get("complementarity", "any")
+        for name, output in names.items()
+    }
+
+
+def words_read(folder: Path, model: str, method: str):
+    """Page and success of every word that one model reads in one way."""
+    table = load(folder / f"page-{model}.csv")
+    found = table[table["method"] == method]
+    return found["page"].to_numpy(), found["read"].to_numpy().astype(float)
+
+
+def comparison_rows(found: dict, trained: dict) -> tuple[list, list]:
+    """
+    Head and rows of a table, first the models that are read as they were trained.
+
+    Args:
+        found: From a name of `AGAINST` to a dict from (model, rule of the reading) to a difference and its interval.
+        trained: From a model to the rule of its training.
+    """
+    keys = sorted(found["control, one grid"], key=lambda key: trained[key[0]] != key[1])
+    rows = []
+    for model, rule in keys:
+        same = trained[model] == rule
+        row = [model, trained[model], rule, "yes" if same else "no"]
+        for estimates in found.values():
+            estimate = estimates.get((model, rule))
+            text = f"{points(estimate)} {verdict(estimate)}" if estimate else "not read"
+            row.append(f"**{text}**" if same and estimate else text)
+        rows.append(row)
+    head = ["model", "trained with", "read with", "as trained?"]
+    return [*head, *(f"words, minus {name}" for name in found)], rows
+
+
+def plot_comparisons(found: dict, trained: dict):
+    """
+    Differences with their intervals, a panel for each comparison, a line for each model, a color for each rule.
+
+    Args:
+        found: From a name of `AGAINST` to a dict from (model, rule of the reading) to a difference and its interval.
+        trained: From a model to the rule of its training; markers are filled where it is that of the reading, too.
+    """
+    size = {"figsize": (11, 3.9), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(found), sharex=True, sharey=True, **size)
+    styles = {"any": (PURPLE, "o", -0.14), "joint": (BLACK, "s", 0.14)}
+    for axis, (name, estimates) in zip(axes, found.items(), strict=True):
+        for place, model in enumerate(MODELS):
+            for rule, (color, marker, shift) in styles.items():
+                if (model, rule) not in estimates:
+                    style = {"ha": "left", "va": "center", "color": GRAY}
+                    axis.text(1, place, "not read", **style)
+                    continue
+                middle, low, high = (100 * each for each in estimates[model, rule])
+                filled = trained[model] == rule
+                style = {"fmt": marker, "color": color, "capsize": 4, "markersize": 8}
+                style["markerfacecolor"] = color if filled else "white"
+                spread = whiskers(middle, low, high)
+                axis.errorbar(middle, place + shift, xerr=spread, **style)
+        axis.axvline(0, color=BLACK, linewidth=1)
+        axis.set(title=f"CIP minus\n{name}", xlabel="words read, points")
+    labels = [f"{model}\n(trained: {trained[model]})" for model in MODELS]
+    axes[0].set(yticks=range(len(MODELS)), yticklabels=labels)
+    axes[0].set_ylim(len(MODELS) - 0.5, -0.5)
+    handles = [
+        pyplot.Line2D([], [], color=color, marker=marker, label=f"read with {rule}")
+        for rule, (color, marker, _) in styles.items()
+    ]
+    for fill, text in ((GRAY, "as it was trained"), ("white", "by the other rule")):
+        style = {"marker": "o", "linestyle": "", "color": GRAY}
+        handles.append(pyplot.Line2D([], [], markerfacecolor=fill, label=text, **style))
+    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=4)
+    return figure
+
+
+def block_curves(block: list, stored, axis: str) -> dict:
+    """
+    Places along an axis, and mean accuracies there with their intervals, for `plot_block`.
+
+    Args:
+        block: Readings of `minimonkey-tiny`, made just now (`WordReading`).
+        stored: The table of the stored readings of the same block by `6m-pyramid`.
+        axis: "x" or "y".
+    """
+    found = {}
+    for reading in block:
+        if reading.axis == axis:
+            score = character_accuracy(reading.word, reading.answer)
+            found.setdefault(reading.position, []).append(score)
+    places = sorted(found)
+    along = stored[stored["axis"] == axis]
+    estimates = {
+        place: bootstrap(part["word"], mean(part["accuracy"]))
+        for place, part in along.groupby("position")
+    }
+    live = [(np.mean(found[place]),) for place in places]
+    read = len({each.word for each in block})
+    return {
+        f"read just now: minimonkey-tiny, {read} words": (places, live),
+        f"stored: 6m-pyramid, {stored['word'].nunique()} words, with 95% band": (
+            list(estimates),
+            list(estimates.values()),
+        ),
+    }
+
+
+def plot_block(panels: dict):
+    """
+    Accuracy over the place of a word, one panel per direction of the cut lines.
+
+    Args:
+        panels: From "rows" and "columns" to a dict from a label to places (tiles) and accuracies (0 to 1), each alone
+            or with both ends of its interval, which are drawn as a band.
+    """
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 3.8), sharey=True, layout="constrained"
+    )
+    for axis, (lines, curves) in zip(axes, panels.items(), strict=True):
+        styles = zip(curves.items(), ("s-", "o-"), (PURPLE, BLACK), strict=True)
+        for (label, (places, estimates)), style, color in styles:
+            values, *ends = 100 * np.array(estimates).T
+            axis.plot(places, values, style, color=color, label=label)
+            if ends:
+                axis.fill_between(places, *ends, color=color, alpha=0.15, linewidth=0)
+        axis.axvline(1, color=GRAY, linestyle=":", label="cut line")
+        axis.set(title=f"line between {lines}", xlabel="center of the word, tiles")
+    axes[0].set_ylabel("character accuracy, %")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3)
+    return figure
+
+
+def recognizer(readings) -> tuple[dict, list]:
+    """
+    Words that the recognizer reads by way to cut a page and kind of word.
+
+    Returns:
+        From a way to a dict from a kind to a share with its interval; and rows of a table, with the tiles a page and
+        the share of all words, each kind as often as it occurs.
+    """
+    parts = {name: readings[readings["kind"] == kind] for name, kind in KINDS.items()}
+    tiles = scoring.mean_tiles(set(readings["page"]))
+    shares, rows = {}, []
+    for way in scoring.METHODS:
+        shares[way] = {
+            name: scoring.share_read(part, way) for name, part in parts.items()
+        }
+        everywhere = scoring.share_read_anywhere(readings, way)
+        cells = map(points, (*shares[way].values(), everywhere))
+        rows.append([way, f"{tiles[way]:.1f}", *cells])
+    return shares, rows
+
+
+def saved_rows(readings, way: str, than: str) -> list[list]:
+    """Rows of a table: how often each kind occurs, what a way gains on it, and how much that is of all words."""
+    occurs, rows, total = scoring.occurrence(readings), [], 0
+    for name, kind in KINDS.items():
+        part = readings[readings["kind"] == kind]
+        gained = scoring.gain(part, way, than)
+        of_all = scoring.gain_anywhere(
+            readings.assign(share=readings["share"].where(readings["kind"] == kind, 0)),
+            way,
+            than,
+        )[0]
+        of_all *= occurs[kind]
+        total += of_all
+        rows.append(
+            [name, f"{100 * occurs[kind]:.1f}%", points(gained), f"{100 * of_all:.2f}"]
+        )
+    rows.append(["all words", "100%", "", f"{100 * total:.2f}"])
+    return rows
+
+
+def plot_kinds(methods: dict):
+    """
+    Words read by several methods, by how they are cut, with their intervals.
+
+    Args:
+        methods: From a method to a dict from a kind of word to a share and both ends of its interval.
+    """
+    size = {"figsize": (9.5, 0.8 + 0.6 * len(methods)), "layout": "constrained"}
+    figure, axis = pyplot.subplots(**size)
+    styles = ((PURPLE, "o", -0.2), (SKY, "s", 0), (GRAY, "^", 0.2))
+    for kind, (color, marker, shift) in zip(KINDS, styles, strict=True):
+        for place, shares in enumerate(methods.values()):
+            middle, low, high = (100 * value for value in shares[kind])
+            style = {"fmt": marker, "color": color, "capsize": 3}
+            style["label"] = kind if place == 0 else None
+            spread = whiskers(middle, low, high)
+            axis.errorbar(middle, place + shift, xerr=spread, **style)
+    for place in range(len(methods) - 1):
+        axis.axhline(place + 0.5, color="#DDDDDD", linewidth=1)
+    axis.set(yticks=range(len(methods)), yticklabels=list(methods))
+    axis.set(xlabel="words read, %", ylim=(len(methods) - 0.5, -0.5))
+    axis.legend(frameon=False, loc="lower left")
+    return figure

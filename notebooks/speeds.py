@@ -1,0 +1,303 @@
+"""What 11 draws and tabulates: caches, memory, times, and what compression cost; figures are matplotlib's."""
+
+import json
+
+import numpy as np
+from matplotlib import pyplot
+
+import course
+from benchmarks.memory.prefill import TEXT_AFTER, TEXT_BEFORE
+from benchmarks.memory.scale import CARDS, FAST, KEEP_RATIOS, PAGES, SLOW, find
+from benchmarks.speed.costs import Sizes, predicted_ratio
+from benchmarks.speed.timing import with_quartiles
+from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
+from drawings import Box
+from measured import NO_QUESTION, OWN
+
+
+REQUEST = {  # of an engine
+    "request": Box(0, 0, "request", "JSON, the image\nas a data URL", GRAY),
+    "count": Box(
+        1, 0, "processor counts", "size of the image,\ntiles, tokens that stay"
+    ),
+    "reserve": Box(2, 0, "scheduler", "reserves blocks\nfor so many tokens"),
+    "cut": Box(1, 1, "processor cuts", "the pixels of the tiles,\non the CPU"),
+    "tower": Box(2, 1, "vision tower", "features of all tiles"),
+    "choose": Box(3, 1, "choice", "the longest features\nstay, renumbered", PURPLE),
+    "read": Box(4, 1, "language model", "reads them and the\nquestion, writes"),
+}
+ORDER = [
+    ("request", "count", ""),
+    ("count", "reserve", "number"),
+    ("count", "cut", ""),
+    ("cut", "tower", "pixels"),
+    ("reserve", "tower", ""),
+    ("tower", "choose", ""),
+    ("choose", "read", ""),
+]
+WAYS = {  # to compress, as `course.of_way` takes them
+    "question": OWN,
+    "vLLM": {**NO_QUESTION, "positions": "repack"},
+}
+
+
+def stored(name: str) -> dict:
+    """A result of the benchmarks, a JSON file."""
+    return json.loads((course.ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
+
+
+def plot_prompts(pyramids):
+    """What the prompts of pyramids consist of, with the half of the detailed tokens that compression takes out."""
+    figure, axis = pyplot.subplots(figsize=(9, 4.4), layout="constrained")
+    tokens = {"text": [TEXT_BEFORE + TEXT_AFTER] * len(pyramids)}
+    for level in ("global", "adaptive", "detailed"):
+        tokens[level] = [256 * len(each.plan.group_tiles(level)) for each in pyramids]
+    places, top = np.arange(len(pyramids)), np.zeros(len(pyramids))
+    for kind, counts in tokens.items():
+        style = {"bottom": top, "color": LEVELS.get(kind, GRAY), "label": kind}
+        axis.bar(places, counts, 0.6, **style)
+        top += counts
+    half = np.array(tokens["detailed"]) // 2
+    hatched = {"color": LEVELS["detailed"], "edgecolor": "white", "hatch": "//"}
+    hatched["label"] = "detailed, dropped with keep_ratio 0.5"
+    axis.bar(places, half, 0.6, bottom=top - half, **hatched)
+    axis.axhline(8192, color=BLACK, linestyle="--", label="8k context")
+    axis.set(xlabel="tiles, size of the image in px, setting")
+    axis.set(ylabel="tokens of the prompt", ylim=(0, 9500))
+    names = [f"{p.tiles}\n{p.width} x {p.height}\n{p.setting}" for p in pyramids]
+    axis.set_xticks(places, names)
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return figure
+
+
+def plot_turns(caches: dict, levels: dict):
+    """
+    What is in the cache after each turn of a chat about one image, with all tokens and without the dropped ones.
+
+    Args:
+        caches: From a `keep_ratio`, 1 first, to the tokens in the cache, one number per turn.
+        levels: From a level to its tokens; the detailed ones last.
+    """
+    figure, axis = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
+    ratios, turns = list(caches), len(next(iter(caches.values())))
+    places = np.arange(turns)
+    for number, (ratio, slots) in enumerate(caches.items()):
+        gone = caches[ratios[0]][0] - slots[0]
+        parts = {**levels, "detailed": levels["detailed"] - gone}
+        parts["text"] = np.array(slots) - sum(parts.values())
+        top, left = np.zeros(turns), places + 0.4 * (number - 0.5)
+        for kind, tokens in parts.items():
+            style = {"color": LEVELS.get(kind, GRAY), "label": kind}
+            bars = axis.bar(left, tokens, 0.36, bottom=top, **style)
+            ink = BLACK if kind == "text" else "white"
+            axis.bar_label(bars, label_type="center", color=ink, fmt="%d", fontsize=9.5)
+            top = top + tokens
+        if gone:
+            style = {"color": "white", "edgecolor": LEVELS["detailed"], "hatch": "//"}
+            bars = axis.bar(
+                left, gone, 0.36, bottom=top, label="detailed, dropped", **style
+            )
+        for place, height in zip(left, top + gone, strict=True):
+            style = {"ha": "center", "va": "bottom", "fontsize": 9.5}
+            axis.text(place, height + 4, f"keep_ratio {ratio}", **style)
+    handles, labels = axis.get_legend_handles_labels()
+    handles = dict(zip(labels, handles, strict=True))
+    axis.set(ylabel="tokens", xticks=places, ylim=(0, 1.12 * max(caches[ratios[0]])))
+    axis.set_xticklabels(f"after turn {turn + 1}" for turn in places)
+    figure.legend(
+        handles.values(), handles, frameon=False, ncols=5, loc="outside lower center"
+    )
+    return figure
+
+
+def plot_shares(shares: dict, quartiles: tuple[float, float]):
+    """Bars below 1; the last one has a line for its quartiles."""
+    figure, axis = pyplot.subplots(figsize=(9, 3), layout="constrained")
+    names, values = list(shares)[::-1], list(shares.values())[::-1]
+    drawn = axis.barh(names, values, color=[YELLOW, SKY, GRAY])
+    spread = course.whiskers(values[0], *quartiles)
+    axis.errorbar([values[0]], [0], xerr=spread, color=BLACK, capsize=5)
+    axis.bar_label(drawn, fmt="%.2f", padding=12)
+    axis.axvline(1, color=BLACK, linestyle="--")
+    axis.set(xlim=(0, 1.1), xlabel="share of what all tokens take (dashed: 1)")
+    return figure
+
+
+def growth(points: list[dict]) -> tuple[list, dict]:
+    """Tokens of the measured prompts, and bytes by what takes them."""
+    return [point["tokens"] for point in points], {
+        "compression adds (measured)": [point["bytes"] for point in points],
+        "attention matrices of one layer": [
+            point["bytes_of_attention_matrices"] for point in points
+        ],
+    }
+
+
+def plot_growth(tokens: list[int], lines: dict):
+    """Bytes over the length of the prompt on logarithmic scales; `lines` are from a label to bytes."""
+    figure, axis = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
+    styles = ((PURPLE, "o", (0, -17)), (BLACK, "s", (0, 8)))
+    for (label, sizes), (color, marker, shift) in zip(
+        lines.items(), styles, strict=True
+    ):
+        mib = np.array(sizes) / 2**20
+        axis.loglog(tokens, mib, color=color, marker=marker, label=label)
+        for place, value in zip(tokens, mib, strict=True):
+            text = {"textcoords": "offset points", "color": color, "ha": "center"}
+            axis.annotate(f"{value:,.0f}", (place, value), shift, **text)
+        slope = np.log(sizes[-1] / sizes[0]) / np.log(tokens[-1] / tokens[0])
+        times = f"{sizes[-1] / sizes[0]:.1f} times as much at the end"
+        axis.lines[-1].set_label(f"{label}: {times}, slope {slope:.2f}")
+    axis.set(xlabel="tokens of the prompt", ylabel="MiB", xticks=tokens)
+    axis.set(xticklabels=[f"{each:,}" for each in tokens], ylim=(12, 6000))
+    axis.minorticks_off()
+    axis.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def plot_pages(cells: list[dict]):
+    """
+    Two engines with all tokens and half of the detailed ones (`pages.json`) by batch size: pages a minute, and the
+    share of the time of `generate` with all tokens in the same round, with quartiles.
+    """
+    figure, (speeds, shares) = pyplot.subplots(
+        1, 2, figsize=(11, 4.4), layout="constrained"
+    )
+    styles = {
+        "transformers 1.0": ("generate, all tokens", BLACK, "o", "-"),
+        "transformers 0.5": ("generate, keep_ratio 0.5", GRAY, "o", "--"),
+        "vllm 1.0": ("vLLM, all tokens", PURPLE, "s", "-"),
+        "vllm 0.5": ("vLLM, keep_ratio 0.5", SKY, "s", "--"),
+    }
+    places = np.arange(len(cells))
+    sizes = [cell["batch_size"] for cell in cells]
+    for number, (name, (label, color, marker, line)) in enumerate(styles.items()):
+        style = {"color": color, "marker": marker, "label": label}
+        pages = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
+        speeds.plot(places, pages, linestyle=line, **style)
+        if number:  # the others against the first one
+            found = [cell["ratio"][name] for cell in cells]
+            middle, low, high = (
+                np.array([each[key] for each in found])
+                for key in ("median", "lower_quartile", "upper_quartile")
+            )
+            spread = course.whiskers(middle, low, high)
+            shift = 0.22 * (number - 2)
+            style |= {"linestyle": "", "capsize": 4}
+            shares.errorbar(places + shift, middle, spread, **style)
+    for place in places[:-1]:
+        shares.axvline(place + 0.5, color="#DDDDDD", linewidth=1)
+    shares.axhline(1, color=BLACK, linewidth=1)
+    speeds.set(title="pages a minute: more is better", ylim=(0, None))
+    shares.set_title("share of the time of generate\nwith all tokens: less is better")
+    for axis in (speeds, shares):
+        axis.set(xlabel="pages at once", xticks=places, xticklabels=sizes)
+    handles, labels = speeds.get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=4, loc="outside lower center")
+    return figure
+
+
+def page_rows(cells: list[dict]) -> tuple[list, list]:
+    """Head and rows of a table: pages a minute by batch size, and shares of `generate`'s time, with quartiles."""
+    head = ["pages at once", "`generate`", "`generate`, half", "vLLM"]
+    head += [f"{name}, share of the time" for name in head[2:]]
+    rows = []
+    for cell in cells:
+        speeds = (
+            f"{60 * cell['pages'] / cell['seconds'][name]:.0f}"
+            for name in ("transformers 1.0", "transformers 0.5", "vllm 1.0")
+        )
+        ratios = (
+            with_quartiles(cell["ratio"][name])
+            for name in ("transformers 0.5", "vllm 1.0")
+        )
+        rows.append([cell["batch_size"], *speeds, *ratios])
+    return head, rows
+
+
+def models() -> dict:
+    """Readings under compression (`scoring`) of the small checkpoint, and of what it was before its last stages."""
+    stages = {"before its last stages": "compressed", "the small checkpoint": "drawn"}
+    return {name: course.result(f"scoring-6m-{end}") for name, end in stages.items()}
+
+
+def work_left(rows: list, config) -> dict[str, float]:
+    """
+    What half of the detailed tokens leave of the work before the first token, 33 tiles with a 2B model.
+
+    Args:
+        rows: Of `benchmarks.memory.scale.cases`.
+        config: Of its language model.
+    """
+    whole, half = (find(rows, "InternVL2-2B", 33, each).load for each in (1.0, 0.5))
+    queries = 9 * 256 + TEXT_AFTER  # of the second grid, the global tile and the text
+    left = predicted_ratio(Sizes.of(config), whole.tokens, half.tokens, queries)
+    before = whole.tower + whole.prefill
+    return {
+        "language model, scored by attention": left,
+        "with the tower": (whole.tower + left * whole.prefill) / before,
+        "with the tower, no scoring (vLLM)": (half.tower + half.prefill) / before,
+    }
+
+
+def hour_rows(rows: list) -> tuple[list, list]:
+    """
+    Head and rows of a table: hours that a million pages of 33 tiles take a 2B model on each card, computed.
+
+    Args:
+        rows: Of `benchmarks.memory.scale.cases`.
+    """
+    table = []
+    for card in CARDS:
+        cells = []
+        for ratio in KEEP_RATIOS:
+            case = find(rows, "InternVL2-2B", 33, ratio)
+            seconds = [case.seconds(card, way).total for way in (FAST, SLOW)]
+            cells.append(
+                "{:.0f} to {:.0f}".format(*(PAGES * s / 3600 for s in seconds))
+            )
+        table.append([card.name, *cells])
+    return ["card", *(f"keep_ratio {ratio}" for ratio in KEEP_RATIOS)], table
+
+
+def lost(table, way: str) -> str:
+    """Words lost with half of the detailed tokens, in % of those that all tokens read, with the interval."""
+    kept, low, high = course.words_read(
+        table, **WAYS[way], keep_ratio=0.5, of_those_of_all_tokens=True
+    )
+    return course.cell((100 - kept, 100 - high, 100 - low))
+
+
+def advice_rows(models: dict) -> tuple[list, list]:
+    """Head and rows of a table: settings by bottleneck, and what they cost each of the models (of `scoring`)."""
+    head = ["your bottleneck", "engine", "settings", "what it cost the small reader"]
+    question, engine = (
+        "; ".join(f"{name}: {lost(table, way)}" for name, table in models.items())
+        for way in WAYS
+    )
+    return head, [
+        [
+            "none, or a small model on a CPU",
+            "any",
+            "`keep_ratio` 1",
+            "nothing; compression saved `generate` no time here",
+        ],
+        [
+            "caches of long chats, or a deep model's prefill, one prompt or a small batch",
+            "`generate`, `examples/serve.py`",
+            '`keep_ratio` 0.5, `queries="question"`, `positions="keep"`, trained so',
+            question,
+        ],
+        [
+            "caches of many prompts at once on a GPU",
+            "vLLM",
+            '`keep_ratio` 0.5, `queries="none"`, `positions="repack"`',
+            engine,
+        ],
+        [
+            "the vision tower, or the threads that cut tiles",
+            "any",
+            "fewer tiles",
+            "not measured here",
+        ],
+    ]
