@@ -1,8 +1,8 @@
 """How the reader of `sheets.py` is trained, stage by stage; `sheet_training.py` goes through it.
 
-Folders are below `runs/`. It begins with what `make train` has learned before it saw a second grid. The last stages
-are several, each from the same `base`, which never saw an image cut in two ways: with the second grid of CIP, with the
-same grid twice (as much to compute, nothing complementary), with one grid.
+Folders are below `runs/`. It begins with what `make train` has learned of words, before it saw a second grid. The last
+stages are several, each from the same `base`, which never saw an image cut in two ways: with the second grid of CIP,
+with the same grid twice (as much to compute, nothing complementary), with one grid.
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ WAYS = {
 SEEDS = (0, 1, 2)
 SHIPPED = "joint"  # goes on under compression
 
-# "again" of `recipe.py` reads pages in lower case, and has never seen an image cut in two ways. From random weights
-# the way to all of ASCII is much longer (benchmarks/LOG.md)
+# "words" of `recipe.py` reads words in lower case in one or two tiles, and has never seen an image cut in two ways.
+# From random weights the way to all of ASCII is much longer (benchmarks/LOG.md)
 BEGINNING = SheetStage(
     "reader/beginning",
     "train beginning",
     (Cutting("detailed + global", SMALL_RANGES, 4), Cutting("detailed", SMALL_RANGES)),
     Effort(1200, 16),
-    Effort(4000, 64),
-    learning_rate=5e-4,
-    begins_from="6m/again",
+    Effort(2000, 128),
+    learning_rate=8e-4,
+    begins_from="6m/words",
     kinds=(("full", 0.5), *((kind, 0.5 * share) for kind, share in KINDS.items())),  # many words, few tiles first
 )
 BASE = SheetStage(
@@ -97,8 +97,8 @@ BASE = SheetStage(
     "train base",
     ONE_CUTTING,
     Effort(1000, 16),
-    Effort(3000, 64),
-    learning_rate=5e-4,
+    Effort(2500, 128),
+    learning_rate=8e-4,
     begins_from="reader/beginning",
     kinds=(("full", 0.25), *((kind, 0.75 * share) for kind, share in KINDS.items())),
 )

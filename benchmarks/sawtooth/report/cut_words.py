@@ -87,7 +87,7 @@ def comparisons(tables: Tables) -> list[tuple[Readings, Readings]]:
     return found
 
 
-LABELS = {"base": "never trained with it", "plain": "trained as long without it"}
+NAMES = {"base": "reader-base", "plain": "reader-plain"}  # who never saw two different grids; else reader-pyramid
 
 
 def asked_gains(tables: Tables) -> list[SortGain]:
@@ -95,10 +95,10 @@ def asked_gains(tables: Tables) -> list[SortGain]:
     found = []
     for first, second in comparisons(tables):
         if second.method == REPEATED:
-            name = LABELS.get(first.trained, "trained with it")
+            name = NAMES.get(first.trained, "reader-pyramid")
             numbers = numbers_by_sort(*_beside(first, second))
             gains, besides = compared(first, second), compared(first, second, "accuracy")[BEYOND]
-            trained = first.trained not in LABELS
+            trained = first.trained not in NAMES
             found.append(SortGain(name, first.method, second.method, ASKED, numbers, gains, besides, trained))
     return found
 
