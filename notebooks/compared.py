@@ -9,7 +9,9 @@ from benchmarks.recognizer import scoring
 from benchmarks.sawtooth.readers.recipe import LONGER, SMALL
 from benchmarks.sawtooth.readers.scores import character_accuracy
 from benchmarks.sawtooth.report.comparisons import BUDGET, CIP, JOINT, PLAIN
-from benchmarks.sawtooth.report.readings import load
+from benchmarks.sawtooth.report.cut_words import OWN, by_seed, compared, readings_of
+from benchmarks.sawtooth.report.readings import load, load_all
+from benchmarks.sawtooth.report.sorts import BEYOND, moved_gains
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
 from course import BLACK, GRAY, PURPLE, SKY, cell, whiskers
 
@@ -232,3 +234,64 @@ def plot_kinds(methods: dict):
     axis.set(xlabel="words read, %", ylim=(len(methods) - 0.5, -0.5))
     axis.legend(frameon=False, loc="lower left")
     return figure
+
+
+def moved_rows(results: Path) -> tuple[list, list]:
+    """Head and rows of a table: CIP minus one finer grid, same weights, on moved words by what cuts them."""
+    sweeps = {
+        name: load(results / f"sweep-{name}.csv")
+        for name in ("6m-pyramid", "3m-pyramid")
+    }
+    rows = []
+    for each in moved_gains(sweeps):
+        if each.than == PLAIN + BUDGET:
+            gains = [points(each.gains[sort]) for sort in ("row", "uncut")]
+            rows.append([f"{each.model}, {each.rule.removeprefix('pyramid ')}", *gains])
+    return [
+        "characters, points",
+        "on lines between rows",
+        "not cut by the first grid",
+    ], rows
+
+
+TRAINED = {
+    "plain": "one grid",
+    "repeated": "the same grid twice",
+    "any": "CIP, `any`",
+    "joint": "CIP, `joint`",
+}
+
+
+def asked(results: Path) -> dict:
+    """What the readers that were trained for each way to cut read by it, of words that were asked for."""
+    tables = load_all(results, "cut-words")
+    return {
+        name: found
+        for name, way in OWN.items()
+        if (found := readings_of(tables, name, way))
+    }
+
+
+def asked_rows(results: Path) -> tuple[list, list]:
+    """Head and rows of a table: words read, in %, by their sort."""
+    rows = []
+    for name, each in asked(results).items():
+        shares = [points(each.share(sort)) for sort in KINDS.values()]
+        cut = each.table["cut_by_all"][each.table["sort"] == "row"].mean()
+        tiles = f"{each.table['tiles'].mean():.1f}"
+        rows.append([TRAINED[name], tiles, *shares, f"{100 * cut:.0f} %"])
+    head = ["trained and read with", "tiles", *(f"{kind}, %" for kind in KINDS)]
+    return [*head, "row-cut words that every grid cuts"], rows
+
+
+def asked_gain_rows(results: Path) -> tuple[list, list]:
+    """Head and rows of a table: gains over the same grid twice, in points, and what is due to the cut, by seed."""
+    readings, rows = asked(results), []
+    for name in ("plain", "any", "joint"):
+        pair = readings[name], readings["repeated"]
+        gains = compared(*pair)
+        seeds = ", ".join(f"{100 * gain:.1f}" for gain in by_seed(*pair).values())
+        sorts = [points(gains[sort]) for sort in ("row", "uncut", BEYOND)]
+        rows.append([TRAINED[name], *sorts, verdict(gains[BEYOND]), seeds])
+    head = ["minus the same grid twice", "cut between rows", "not cut"]
+    return [*head, "rows minus not cut", "more?", "by seed"], rows
