@@ -157,29 +157,29 @@ def plot_families(families: dict):
     Args:
         families: From a name to groups (level, columns and rows, tiles), each tile (height, width, 3), in order.
     """
-    gap, between, margin = 8, 60, 34
+    gap, between, margin = 17, 50, 34
     figure, axis = pyplot.subplots(figsize=(10.5, 9.6), layout="constrained")
     top, right = 0, 0
     for name, groups in families.items():
         left, number, deepest = 0, 0, 0
-        axis.text(0, top - 44, name, fontsize=13, fontweight="bold", va="bottom")
+        axis.text(0, top - 48, name, fontsize=13, fontweight="bold", va="bottom")
         for level, (columns, rows), tiles in groups:
             group, color = list(LEVELS.items())[level]
             height, width = tiles[0].shape[:2]
-            axis.text(left, top - 8, f"{group}, {columns} x {rows}", color=color)
+            title = f"{group}, {columns} x {rows}"
+            axis.text(left, top - 22, title, color=color)
             for place, tile in enumerate(tiles):
                 row, column = divmod(place, columns)
                 x, y = left + column * (width + gap), top + row * (height + gap)
                 axis.imshow(tile, extent=(x, x + width, y + height, y))
                 style = {"fill": False, "edgecolor": color, "linewidth": 2}
                 axis.add_patch(Rectangle((x, y), width, height, **style))
-                label = {"facecolor": color, "edgecolor": "none", "pad": 1.5}
-                style = {"color": "white", "fontsize": 9, "va": "top", "bbox": label}
-                axis.text(x + 5, y + 5, str(number), **style)
+                style = {"color": color, "fontsize": 9, "va": "bottom"}
+                axis.text(x, y - 2, str(number), **style)
                 number += 1
             left += columns * (width + gap) + between
             deepest = max(deepest, rows * (height + gap))
-        top, right = top + deepest + 2.4 * margin, max(right, left)
-    axis.set(xlim=(-4, right - between), ylim=(top - 2 * margin, -80), aspect="equal")
+        top, right = top + deepest + 2.2 * margin, max(right, left)
+    axis.set(xlim=(-4, right - between), ylim=(top - 2 * margin, -75), aspect="equal")
     axis.set_axis_off()
     return figure
