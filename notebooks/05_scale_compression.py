@@ -234,7 +234,7 @@ course.show(
 
 # %% [markdown]
 """
-A model that learned "4 later is one below" is misled by the right tile. By the table above, all queries in layer 1 read 32.8% of the words with kept numbers and 27.7% with new ones; the figure before it shows that every rule reads less.
+All 104, since the first detailed token leaves. A model that learned "4 later is one below" can be misled by the right tile. By the table above, all queries in layer 1 read 32.8% of the words with kept numbers and 27.7% with new ones; the figure before it shows that every rule reads less.
 
 ## What stays now
 
@@ -245,7 +245,7 @@ The small checkpoint is set to `queries="question"`, `layer=2`, `positions="keep
 
 # %%
 settings = model.config.scale_compression_config
-print(settings.queries, settings.layer, settings.positions, settings.keep_ratio)
+print({name: getattr(settings, name) for name in ("queries", "layer", "positions")})
 course.show(
     figures.plot_tokens(page, (3, 2), maps_of(0.15), "attention"),
     alt="Scores are high on words; nearly all tokens that stay are on the two lines.",
@@ -436,15 +436,15 @@ The checkpoint went through three states, whose readings are stored:
 | --- | --- | --- | ---: |
 | before | `6m-pyramid` | to read with two grids; never saw a compressed prompt | 0 |
 | with gaps | `6m-compressed` | a random `keep_ratio` from 0.2 to 0.9, positions kept; in the last 400 steps the question learns to steer | 900 |
-| after | `6m-drawn` | the same, with renumbered positions in half of the steps and no question in a third; in the last 1,200 shown where what is asked for stands | 3,300 |
+| after | `6m-drawn` | the same, with renumbered positions in half of the steps and no question in a third; in the last 1,200 trained with the true place of the asked word | 3,300 |
 
 A quarter of the steps keeps all tokens (`benchmarks/sawtooth/readers/recipe.py`; `examples/finetune.py` does the same for yours).
 
-**To steer is taught.** Dropping tokens has no gradient, so answers alone don't teach a model to choose them. A loss that needs no labels of places does:
+**To steer is taught.** Dropping tokens has no gradient, so answers alone don't teach a model to choose them. A loss that needs no labels of places can:
 
 $$L = -\sum_j a_j \log q_j$$
 
-Both $a$ and $q$ are attention to the detailed tokens $j$, as shares that add up to 1, means over the heads. $q$ is that of the text after the image in the scoring layer $\ell$, and learns. $a$ is that of the answer's tokens, the mean over layer $\ell$ and all later ones, and is taken as given, without gradient. $L$ has a weight of 0.3 beside the loss of the answer (`benchmarks/sawtooth/readers/steering.py`). In the last stage $a$ was another one for these pages: the tokens on which what is asked for was drawn, with a weight of 1. Then the weights were averaged, 3/5 new and 2/5 old, since what was learned before had got worse.
+Both $a$ and $q$ are attention to the detailed tokens $j$, as shares that add up to 1, means over the heads. $q$ is that of the text after the image in the scoring layer $\ell$, and learns. $a$ is that of the answer's tokens, the mean over layer $\ell$ and all later ones, and is taken as given, without gradient. $L$ has a weight of 0.3 beside the loss of the answer (`benchmarks/sawtooth/readers/steering.py`). In the last stage $a$ was another one on pages of two words and receipts with such a question: the tokens on which the true answer is drawn, with a weight of 1. Then the weights were averaged, 3/5 new and 2/5 old, since what was learned before had got worse.
 
 **Predict**: by how much does the question in layer 2 steer without that loss? Here is how much more of the word asked for stays, at 0.25, with its 95% interval where it was noted (copied from `benchmarks/LOG.md`):
 """
@@ -583,7 +583,7 @@ Which half can go? Of a prompt, only detailed tokens, since the other views show
 
 - The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays. On this small reader both cost words, and both are settings of the configuration.
 - Beyond that, no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words.
-- With a loss for it, the question came to steer what stays of two words, from 1.3 to 18.3 points, and shown where that stands to 67.7. That makes more answers right where room is short. On receipts compression at 0.25 costs 12 points of answers all the same.
+- With a loss for it, the question came to steer what stays of two words, from 1.3 to 18.3 points, and with the true place of the asked word in training to 67.7. That makes more answers right where room is short. On receipts compression at 0.25 costs 12 points of answers all the same.
 - After training under compression all rules lose less, those that renumber only since training renumbered, too. How much of that is compression in training, a control would have to show.
 
 Measure it on your own pages before you turn it on. Read next: [06 The published weights](06_published_weights.ipynb); [11 Speed, memory, serving](11_speed_memory_serving.ipynb) has what it saves; `benchmarks/LOG.md` has the failures.

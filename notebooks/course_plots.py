@@ -151,55 +151,34 @@ def plot_samples(rows: list[list]):
     return figure
 
 
-def plot_losses(runs: dict):
+def plot_losses(losses: list[tuple], read: dict):
     """
-    Training losses, smoothed over five entries, with the single entries behind.
+    Training losses, smoothed over five entries, with the single entries behind; and what the model reads on the way.
 
     Args:
-        runs: From a label to pairs of step and loss.
+        losses: Pairs of step and loss.
+        read: From a label to a dict from a step to a share of held-out words and both ends of its interval.
     """
-    figure, axis = _panel(9, 4)
-    for (label, losses), color in zip(runs.items(), (PURPLE, SKY), strict=False):
-        steps, values = zip(*losses, strict=True)
-        axis.plot(steps, values, ".", color=GRAY)
-        smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
-        axis.plot(steps[4:], smooth, color=color, linewidth=2.5, label=label)
-    axis.set(
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(10.5, 4), layout="constrained"
+    )
+    steps, values = zip(*losses, strict=True)
+    left.plot(steps, values, ".", color=GRAY, label="mean of two steps")
+    smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
+    left.plot(steps[4:], smooth, color=PURPLE, linewidth=2.5, label="of ten steps")
+    left.set(
         xlabel="step", ylabel="loss per token of the answers, nats", ylim=(0, None)
     )
-    axis.legend(frameon=False)
-    return figure
-
-
-def plot_words_read(models: dict, groups: dict):
-    """
-    Words read by several models, with 95% intervals.
-
-    Args:
-        models: From a label to a dict from each of `groups` to a share and both ends of its interval.
-        groups: From a name to its label.
-    """
-    figure, axis = _panel(9, 4)
-    width = 0.8 / len(models)
-    styles = zip(models.items(), (GRAY, PURPLE, SKY), strict=False)
-    for number, ((label, shares), color) in enumerate(styles):
-        values, low, high = 100 * np.array([shares[name] for name in groups]).T
-        places = np.arange(len(groups)) + width * (number - (len(models) - 1) / 2)
-        bars = axis.bar(
-            places,
-            values,
-            0.94 * width,
-            yerr=whiskers(values, low, high),
-            color=color,
-            capsize=5,
-            label=label,
-        )
-        for place, bar in zip(places, bars, strict=True):
-            text = f"{bar.get_height():.0f}"
-            axis.text(place, 2, text, ha="center", color=BLACK)  # clear of the interval
-    axis.set(ylabel="words to the letter, %", ylim=(0, 118), xticks=range(len(groups)))
-    axis.set_xticklabels(groups.values())
-    axis.legend(frameon=False, loc="upper left", ncols=len(models))
+    styles = zip(read.items(), (PURPLE, BLACK), "os", strict=True)
+    for place, ((label, shares), color, marker) in enumerate(styles):
+        middle, low, high = 100 * np.array(list(shares.values())).T
+        places = np.array(list(shares)) + 0.012 * max(shares) * (place - 0.5)
+        style = {"color": color, "marker": marker, "capsize": 4, "label": label}
+        right.errorbar(places, middle, whiskers(middle, low, high), **style)
+    right.set(xlabel="step", ylabel="held-out words to the letter, %", ylim=(0, 100))
+    right.set_xticks(list(shares))
+    for axis in (left, right):
+        axis.legend(frameon=False)
     return figure
 
 

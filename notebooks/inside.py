@@ -37,7 +37,7 @@ STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training u
     ("after 500 steps with gaps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
     ("after 400 more, with the loss", "+8.9 [6.7, 11.2]", "+21.1"),
     ("after 1,200 more, with the loss", "+18.3 [16.1, 20.7]", "–"),
-    ("after 1,200 more, shown where it stands", "+67.7 [63.0, 72.0]", "–"),
+    ("after 1,200 more, with the true place of the word", "+67.7 [63.0, 72.0]", "–"),
 )
 ASKERS = {  # names in the benchmark's steering
     "published": "published rule",

@@ -183,3 +183,116 @@ def plot_families(families: dict):
     axis.set(xlim=(-4, right - between), ylim=(top - 2 * margin, -75), aspect="equal")
     axis.set_axis_off()
     return figure
+
+
+def label_cells(processor, ids: list[int], labels: list[int], levels, per_tile: int):
+    """What `plot_labels` draws of a prompt of one image; `levels` are those of its tiles, `per_tile` their tokens."""
+    cells = []
+    for token, label in zip(ids, labels, strict=True):
+        if token != processor.image_token_id:
+            text = processor.decode([token]).replace("\n", "↵").replace(" ", "·")
+            cells.append((text, label >= 0, None))
+        elif not cells or cells[-1][2] is None:  # all of the image at once
+            for level, name in enumerate(LEVELS):
+                number = per_tile * list(levels).count(level)
+                if number:
+                    cells.append((f"{number} {name} tokens", False, level))
+    return cells
+
+
+def plot_labels(tokens: list[tuple], columns: int = 22):
+    """
+    The tokens of a chat and, below each, its label: what the loss compares the model's next token with.
+
+    Args:
+        tokens: (text, whether it has a label, level) of each; a run of image tokens is one, others have no level.
+        columns: Letters in a row; a run of image tokens takes six.
+    """
+    rows, left = [[]], 0
+    for token in tokens:
+        width = 6 if token[2] is not None else (2.4 if len(token[0]) > 3 else 1)
+        if left + width > columns:
+            rows, left = [*rows, []], 0
+        rows[-1].append((left, width, token))
+        left += width
+    size = 10.5, 1.15 * len(rows)
+    figure, axis = _canvas(*size, (-2.6, columns), (-2.6 * len(rows) + 0.6, 1.1))
+    for number, row in enumerate(rows):
+        top = -2.6 * number
+        for height, name in ((top + 0.5, "token"), (top - 0.5, "label")):
+            axis.text(-0.3, height, name, ha="right", va="center", fontsize=10)
+        for left, width, (text, is_answer, level) in row:
+            color = PURPLE if is_answer else PALE
+            if level is not None:
+                color = list(LEVELS.values())[level]
+            ink = BLACK if color == PALE else "white"
+            _box(axis, left, top, width, 1, text, color, ink=ink, size=9)
+            style = {"color": "white", "ink": "#777777", "size": 8}
+            if is_answer:
+                style |= {"color": PURPLE, "ink": "white"}
+            label = text if is_answer else "-100"
+            _box(axis, left, top - 0.95, width, 0.85, label, **style)
+    return figure
+
+
+def plot_lora(rows: int, columns: int, rank: int):
+    """A matrix W beside the product of two narrow ones, drawn to scale."""
+    unit = 4 / max(rows, columns)
+    height, width, thin = rows * unit, columns * unit, rank * unit
+    figure, axis = _canvas(10.5, 4, (0, 1), (-1.4, height + 0.2))
+    parts = (
+        (width, height, f"W\n{rows} x {columns}\nfrozen", PALE, BLACK, "+ 2 ·"),
+        (thin, height, "", PURPLE, "white", "·"),
+        (width, thin, "", PURPLE, "white", "="),
+        (width, height, f"merged\n{rows} x {columns}", SKY, BLACK, ""),
+    )
+    left = 0
+    labels = (
+        "",
+        f"B: {rows} x {rank}\n{rows * rank:,} numbers\nlearn, from zero",
+        f"A: {rank} x {columns}\n{rank * columns:,} numbers learn",
+        "",
+    )
+    for (wide, high, text, color, ink, sign), label in zip(parts, labels, strict=True):
+        bottom = (height - high) / 2
+        _box(axis, left, bottom, wide, high, text, color, ink=ink, size=12)
+        style = {"ha": "left", "va": "top", "color": "#8A4A75", "fontsize": 10}
+        axis.text(left, bottom - 0.15, label, **style)
+        gap = 1.2 if wide > thin else 2.0
+        middle = left + wide + gap / 2, height / 2
+        axis.text(*middle, sign, ha="center", va="center", size=16)
+        left += wide + gap
+    axis.set(xlim=(-0.2, left), aspect="equal")
+    return figure
+
+
+def plot_paired(comparisons: dict, groups: dict):
+    """
+    Of the same words, how many the second model of each comparison gains and loses; p of a sign test at the end.
+
+    Args:
+        comparisons: From a label to a dict from each of `groups` to (gained, lost, p).
+        groups: From a name to its title, a panel each.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(groups), figsize=(10.5, 2.9), layout="constrained", sharey=True
+    )
+    counts = [each[name][:2] for each in comparisons.values() for name in groups]
+    most = max(max(pair) for pair in counts) + 3
+    for axis, (name, title) in zip(axes, groups.items(), strict=True):
+        for place, found in enumerate(comparisons.values()):
+            gained, lost, p = found[name]
+            axis.barh(place, gained, color=PURPLE, height=0.55)
+            axis.barh(place, -lost, color=GRAY, height=0.55)
+            for count, side, align in ((gained, 1, "left"), (lost, -1, "right")):
+                where = side * (count + 0.3), place
+                axis.text(*where, str(count), ha=align, va="center")
+            style = {"ha": "right", "va": "center", "fontsize": 10}
+            axis.text(1.7 * most, place, f"p = {p:.2g}", **style)
+        axis.axvline(0, color=BLACK, linewidth=1)
+        axis.set(title=title, xlim=(-most, 1.75 * most), xlabel="words lost | gained")
+        axis.set_yticks(range(len(comparisons)), list(comparisons))
+        ticks = range(-(most // 5) * 5, most + 1, 5)
+        axis.set_xticks(list(ticks), [str(abs(tick)) for tick in ticks])
+    axes[0].invert_yaxis()
+    return figure
