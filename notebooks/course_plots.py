@@ -26,55 +26,34 @@ def plot_samples(rows: list[list]):
     return figure
 
 
-def plot_losses(runs: dict):
+def plot_losses(losses: list[tuple], read: dict):
     """
-    Training losses, smoothed over five entries, with the single entries behind.
+    Training losses, smoothed over five entries, with the single entries behind; and what the model reads on the way.
 
     Args:
-        runs: From a label to pairs of step and loss.
+        losses: Pairs of step and loss.
+        read: From a label to a dict from a step to a share of held-out words and both ends of its interval.
     """
-    figure, axis = _panel(9, 4)
-    for (label, losses), color in zip(runs.items(), (PURPLE, SKY), strict=False):
-        steps, values = zip(*losses, strict=True)
-        axis.plot(steps, values, ".", color=GRAY)
-        smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
-        axis.plot(steps[4:], smooth, color=color, linewidth=2.5, label=label)
-    axis.set(
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(10.5, 4), layout="constrained"
+    )
+    steps, values = zip(*losses, strict=True)
+    left.plot(steps, values, ".", color=GRAY, label="mean of two steps")
+    smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
+    left.plot(steps[4:], smooth, color=PURPLE, linewidth=2.5, label="of ten steps")
+    left.set(
         xlabel="step", ylabel="loss per token of the answers, nats", ylim=(0, None)
     )
-    axis.legend(frameon=False)
-    return figure
-
-
-def plot_words_read(models: dict, groups: dict):
-    """
-    Words read by several models, with 95% intervals.
-
-    Args:
-        models: From a label to a dict from each of `groups` to a share and both ends of its interval.
-        groups: From a name to its label.
-    """
-    figure, axis = _panel(9, 4)
-    width = 0.8 / len(models)
-    styles = zip(models.items(), (GRAY, PURPLE, SKY), strict=False)
-    for number, ((label, shares), color) in enumerate(styles):
-        values, low, high = 100 * np.array([shares[name] for name in groups]).T
-        places = np.arange(len(groups)) + width * (number - (len(models) - 1) / 2)
-        bars = axis.bar(
-            places,
-            values,
-            0.94 * width,
-            yerr=whiskers(values, low, high),
-            color=color,
-            capsize=5,
-            label=label,
-        )
-        for place, bar in zip(places, bars, strict=True):
-            text = f"{bar.get_height():.0f}"
-            axis.text(place, 2, text, ha="center", color=BLACK)  # clear of the interval
-    axis.set(ylabel="words to the letter, %", ylim=(0, 118), xticks=range(len(groups)))
-    axis.set_xticklabels(groups.values())
-    axis.legend(frameon=False, loc="upper left", ncols=len(models))
+    styles = zip(read.items(), (PURPLE, BLACK), "os", strict=True)
+    for place, ((label, shares), color, marker) in enumerate(styles):
+        middle, low, high = 100 * np.array(list(shares.values())).T
+        places = np.array(list(shares)) + 0.012 * max(shares) * (place - 0.5)
+        style = {"color": color, "marker": marker, "capsize": 4, "label": label}
+        right.errorbar(places, middle, whiskers(middle, low, high), **style)
+    right.set(xlabel="step", ylabel="held-out words to the letter, %", ylim=(0, 100))
+    right.set_xticks(list(shares))
+    for axis in (left, right):
+        axis.legend(frameon=False)
     return figure
 
 
@@ -240,31 +219,39 @@ def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
 
 def plot_heads(fused: list[str], rows: int):
     """
-    Heads of one matrix, and below them the three matrices that they are sorted into, each with its own row numbers.
+    Heads of one matrix, the three matrices that they are sorted into, each with its own row numbers, and the three
+    plain blocks that whoever doesn't know the order would cut, with the heads that are in the wrong one framed.
 
     Args:
         fused: Names of heads such as "q0", "k0" and "v0", in the order of the one matrix.
         rows: Of a head.
     """
-    figure, axis = _panel(9, 3.2)
+    figure, axis = _panel(9, 4.4)
     colors = {"q": SKY, "k": YELLOW, "v": PURPLE}
 
-    def draw(heads, left, height, title):
+    def draw(heads, left, height, title, kind=None):
         for number, head in enumerate(heads):
             style = {"height": 0.45, "color": colors[head[0]], "edgecolor": "white"}
             axis.barh(height, 1, left=left + number, **style)
             text = f"{head}\n{number * rows}-{(number + 1) * rows - 1}"
             place = left + number + 0.5, height
             axis.text(*place, text, ha="center", va="center", fontsize=10.5)
-        axis.text(left, height + 0.29, title, fontsize=12)
+            if kind and head[0] != kind:
+                place = left + number + 0.04, height - 0.225
+                frame = {"fill": False, "edgecolor": "#B00020", "linewidth": 2.5}
+                axis.add_patch(pyplot.Rectangle(place, 0.92, 0.45, **frame))
+        color = "#B00020" if kind else BLACK
+        axis.text(left, height + 0.29, title, fontsize=12, color=color)
 
     draw(fused, 0.7, 1, "wqkv, one matrix")
-    left = 0
+    left, begin = 0, 0
     for kind in "qkv":
         heads = sorted(head for head in fused if head[0] == kind)
         draw(heads, left, 0, f"{kind}_proj")
-        left += len(heads) + 0.7
-    axis.set(ylim=(-0.3, 1.5), xlim=(-0.1, left))
+        plain = fused[begin : begin + len(heads)]
+        draw(plain, left, -1, f"plain cut: {kind}_proj?", kind)
+        left, begin = left + len(heads) + 0.7, begin + len(heads)
+    axis.set(ylim=(-1.3, 1.5), xlim=(-0.1, left))
     axis.set_axis_off()
     return figure
 
@@ -282,7 +269,7 @@ def plot_added_memory(ways: dict, checkpoint: float):
     return figure
 
 
-def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
+def plot_cards(weights: dict, work: list, names: list[str], card: int, reserve: int):
     """
     What checkpoints take, stacked: weights, and cache and work on top of them; the large ones in a panel of their own.
 
@@ -291,6 +278,7 @@ def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
         work: GiB of cache and work, one per checkpoint.
         names: Of the checkpoints, by size.
         card: GiB, a dashed line.
+        reserve: GiB below it that should stay free, a gray band.
     """
     figure, axes = pyplot.subplots(
         1, 2, figsize=(10, 4.2), layout="constrained", width_ratios=(4, 3)
@@ -305,6 +293,8 @@ def plot_cards(weights: dict, work: list[float], names: list[str], card: int):
             rest = axis.bar(left, work[part], 0.25, bottom=sizes[part], color=GRAY)
         rest.set_label("cache and work")
         axis.axhline(card, color=BLACK, linestyle="--", label=f"{card} GiB")
+        band = {"color": GRAY, "alpha": 0.4, "linewidth": 0}
+        axis.axhspan(card - reserve, card, label=f"{reserve} GiB left over", **band)
         axis.set(xticks=places, xticklabels=names[part], ylabel="GiB")
     axes[1].legend(frameon=False, loc="upper left")
     return figure

@@ -79,7 +79,7 @@ def plot_askers(names: list[str], estimates: list, is_question):
     axis.axhline(0, color=BLACK, linewidth=1)
     axis.set_xticks(range(len(names)), names)
     axis.set(
-        title="after: whose attention tells the two words apart",
+        title="whose attention tells the two words apart",
         xlabel="token after the image",
         ylabel="attention to the word asked for\nminus the other, points",
     )

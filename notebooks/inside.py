@@ -5,11 +5,17 @@ import torch
 
 from benchmarks.sawtooth.cutting import tokens_on
 from benchmarks.sawtooth.measurements.reading import make_inputs
+from benchmarks.sawtooth.measurements.scoring import scoring
 from benchmarks.sawtooth.measurements.steering import make_page, questions
-from benchmarks.sawtooth.report.statistics import bootstrap, mean
-from course import cell
+from benchmarks.sawtooth.readers.rendering import word_boxes
+from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean
+from course import cell, result
 from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
-from modeling_minimonkey.scale_compression import DETAILED_LEVEL, kept_count
+from modeling_minimonkey.scale_compression import (
+    DETAILED_LEVEL,
+    compressed_position_ids,
+    kept_count,
+)
 
 
 _SHARES = [
@@ -18,15 +24,27 @@ _SHARES = [
     "difference, points",
 ]
 HEADERS = ["who scores", *_SHARES, "questions"]
-STORED = ["model, page, who scores", *_SHARES, "exact answers, %", "minus all queries"]
+STORED = [
+    "stays on the one asked for, %",
+    "on the other, %",
+    "exact answers, %",
+    "minus published rule",
+    "minus all queries",
+]
 RATIOS = (0.5, 0.25, 0.15, 0.1)
-OF_STAGES = ["model", "question, layer 2", "last token"]
+OF_STAGES = ["model", "question, layer 2, points", "last token, points"]
 STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training under compression
     ("after 500 steps with gaps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
-    ("after 400 more, with the loss", "+8.9", "+21.1"),
+    ("after 400 more, with the loss", "+8.9 [6.7, 11.2]", "+21.1"),
     ("after 1,200 more, with the loss", "+18.3 [16.1, 20.7]", "–"),
-    ("after 1,200 more, shown where it stands", "+67.7 [63.0, 72.0]", "–"),
+    ("after 1,200 more, with the true place of the word", "+67.7 [63.0, 72.0]", "–"),
 )
+ASKERS = {  # names in the benchmark's steering
+    "published": "published rule",
+    "all": "all queries, layer 2",
+    "question": "question, layer 2",
+}
+OTHERS = ("published", "all")
 RULES = ("published rule", "checkpoint's own", "last token alone")
 
 
@@ -78,27 +96,33 @@ def perfect_row(ink) -> list:
     return ["a rule that knows the ink", *most]
 
 
-def neighbors_apart(kept, renumbered, side: int = 4) -> tuple:
+def neighbors_apart(kept, is_detailed, renumbered, side: int = 4) -> tuple:
     """
-    The first two tokens, one below the other in its tile, that stay when one between them leaves.
+    The first tile in which two detailed tokens, one below the other, stay and one between them leaves.
 
     Args:
         kept: Whether each token stays, of the whole prompt.
-        renumbered: Its new positions.
+        is_detailed: Whether it is a detailed one.
+        renumbered: Its new position.
+        side: Tokens along a tile.
 
     Returns:
-        Both old positions and both new ones.
+        Old and new positions of the tile's tokens, None where one leaves, and which two they are, counted in it.
     """
-    for upper in range(len(kept) - side):
-        span = kept[upper : upper + side + 1]
-        if span[0] and span[-1] and not span.all():
-            lower = upper + side
-            return (upper, lower), (int(renumbered[upper]), int(renumbered[lower]))
+    tiles = is_detailed.nonzero().ravel().reshape(-1, side * side)
+    for tile in tiles.tolist():
+        stays = [bool(kept[place]) for place in tile]
+        old = [place if stay else None for place, stay in zip(tile, stays, strict=True)]
+        new = [None if place is None else int(renumbered[place]) for place in old]
+        for upper in range(side * side - side):
+            span = stays[upper : upper + side + 1]
+            if span[0] and span[-1] and not all(span):
+                return old, new, (upper, upper + side)
     raise ValueError("No token between two others leaves.")
 
 
-def stored_row(label: str, table, kind: str, queries: str, keep_ratio=0.25) -> list:
-    """A row below `STORED` from a result of the benchmark's steering; `kind` of pages: "pair" or "keyed"."""
+def stored_row(table, kind: str, queries: str, keep_ratio: float) -> list:
+    """A row below `STORED`, but for its label, from a result of the benchmark's steering (see `stored_rows`)."""
 
     def of(queries):
         chosen = (table["kind"] == kind) & (table["keep_ratio"] == keep_ratio)
@@ -106,14 +130,35 @@ def stored_row(label: str, table, kind: str, queries: str, keep_ratio=0.25) -> l
             ["page", "asked"]
         )
 
-    found, pages = of(queries), of(queries)["page"].to_numpy()
+    found, gained = of(queries), ["–", "–"]
     exact = 100 * found["exact"].to_numpy(float)
-    row = row_of(label, found["kept_asked"], found["kept_other"], pages)[:-1]
-    gained = "–"
-    if queries != "all":
-        more = bootstrap(pages, mean(exact - 100 * of("all")["exact"].to_numpy(float)))
-        gained = cell(more, "+")
-    return [*row, f"{exact.mean():.1f}", gained]
+    if queries == "question":
+        pages = found["page"].to_numpy()
+        more = (exact - 100 * of(other)["exact"].to_numpy(float) for other in OTHERS)
+        gained = [cell(bootstrap(pages, mean(each)), "+") for each in more]
+    shares = [f"{100 * found[f'kept_{of}'].mean():.1f}" for of in ("asked", "other")]
+    return [*shares, f"{exact.mean():.1f}", *gained]
+
+
+def stored_rows(table, kind: str) -> list:
+    """
+    Rows below `STORED`, in %: what of both words stays, the answers that are right, and of the question what it
+    gains by the published rule and by all queries in its layer; at the end the model before, where it was asked.
+
+    Args:
+        table: A result of the benchmark's steering.
+        kind: Of pages: "pair" or "keyed".
+    """
+    rows = [["all tokens", *stored_row(table, kind, "all", 1.0)]]
+    for keep_ratio in (0.25, 0.1):
+        for queries, label in ASKERS.items():
+            row = stored_row(table, kind, queries, keep_ratio)
+            rows.append([f"{keep_ratio}: {label}", *row])
+    before = result("steering-6m-pyramid")  # whose own rule was the published one
+    if kind in set(before["kind"]):
+        for share, label in ((1.0, "all tokens"), (0.25, "0.25: published rule")):
+            rows.append([f"before, {label}", *stored_row(before, kind, "all", share)])
+    return rows
 
 
 def kept_by(model, given, seen) -> dict:
@@ -124,21 +169,6 @@ def kept_by(model, given, seen) -> dict:
     own = kept_detailed_tokens(model, given, 0.25).ravel()
     kept = (published, own, np.isin(np.arange(tokens), best_of_last))
     return dict(zip(RULES, kept, strict=True))
-
-
-def stored_rows(before, after) -> list:
-    """Rows below `STORED` of both models, by kind of page and who scores."""
-    cases = {
-        "before, two words, published rule": (before, "pair", "all"),
-        "before, two words, all tokens stay": (before, "pair", "all", 1.0),
-        "after, two words, all queries, layer 2": (after, "pair", "all"),
-        "after, two words, question, layer 2": (after, "pair", "question"),
-        "after, two words, all tokens stay": (after, "pair", "all", 1.0),
-        "after, receipts, all queries, layer 2": (after, "keyed", "all"),
-        "after, receipts, question, layer 2": (after, "keyed", "question"),
-        "after, receipts, all tokens stay": (after, "keyed", "all", 1.0),
-    }
-    return [stored_row(label, *case) for label, case in cases.items()]
 
 
 def answer(model, processor, inputs, keep_ratio: float) -> tuple:
@@ -185,6 +215,112 @@ def over_pages(reader, number: int):
     return rows, np.array(more), pages, ids[:2]
 
 
+def beside_numbers(reader, stored) -> list:
+    """
+    What of a receipt's number stays at 0.25, and of the word beside it that says which number is meant.
+
+    Args:
+        reader: The model and its processor.
+        stored: The benchmark's steering by the same model, which has the answers.
+
+    Returns:
+        Rows of what questions these are, how many, and both shares in %; the last row has the difference of the
+        questions that are still right minus those that no longer are.
+    """
+    table = stored[(stored["kind"] == "keyed") & (stored["queries"] == "question")]
+    exact = table.pivot(
+        index=["page", "asked"], columns="keep_ratio", values="exact"
+    ).astype(bool)
+    shares = []
+    for page, asked in exact.index:
+        receipt, views = make_page("keyed", page, reader)
+        question = questions("keyed", receipt)[asked].text
+        given = make_inputs(reader.processor, [receipt.image], [views], question)
+        kept = kept_detailed_tokens(reader.model, given, 0.25).ravel()
+        boxes = [box for _, box in word_boxes(receipt)]  # word, number, word, number
+        pair = boxes[2 * asked : 2 * asked + 2]
+        on = [tokens_on(views[0], receipt.image.size, box) for box in pair]
+        shares.append([100 * kept[tokens].mean() for tokens in on])
+    word, value = np.array(shares).T
+    still, lost = ((exact[1.0] & (exact[0.25] == right)).values for right in (1, 0))
+    groups = {
+        "all questions": np.ones(len(exact), bool),
+        "right with all tokens, still right": still,
+        "right with all tokens, now wrong": lost,
+    }
+    rows = [
+        [label, some.sum(), f"{value[some].mean():.1f}", f"{word[some].mean():.1f}"]
+        for label, some in groups.items()
+    ]
+    pages = exact.index.get_level_values("page")
+    apart = [bootstrap(pages, difference(each, still, lost)) for each in (value, word)]
+    return [*rows, ["still right minus now wrong", "–", *(cell(e, "+") for e in apart)]]
+
+
+def split_scores(attention, after, is_detailed, is_image) -> tuple:
+    """
+    The published score by who asks.
+
+    Args:
+        attention: Of the layer that scores, (heads, queries, tokens).
+        after: Which tokens ask: those after the detailed ones.
+        is_detailed, is_image: Which tokens are.
+
+    Returns:
+        Maps of scores, (tiles, tokens per tile), from a title: of image tokens, of all, of text; which share of the
+        queries are image tokens; which share of the scores is theirs.
+    """
+
+    def scores(queries):
+        return attention[:, queries][:, :, is_detailed].mean(dim=(0, 1))
+
+    share = float(is_image[after].float().mean())
+    of_image, of_text = scores(after & is_image), scores(after & ~is_image)
+    both = scores(after)
+    # The formula
+    torch.testing.assert_close(share * of_image + (1 - share) * of_text, both)
+    titles = ("image tokens alone", "all (published)", "text alone")
+    maps = {
+        title: each.numpy().reshape(-1, 16)
+        for title, each in zip(titles, (of_image, both, of_text), strict=True)
+    }
+    return maps, share, float(share * of_image.sum() / both.sum())
+
+
+@torch.no_grad()
+def masked_and_dropped(model, processor, inputs, positions: str) -> tuple:
+    """
+    The next token's logits from `forward`, which masks tokens, and from `generate`, which drops them.
+
+    Args:
+        positions: "keep" or "repack".
+
+    Returns:
+        The largest difference, and the token.
+    """
+    options = {"return_dict_in_generate": True, "output_logits": True}
+    with scoring(model, positions=positions):  # only in this block
+        masked = model(**inputs, keep_ratio=0.5, logits_to_keep=1).logits[0, -1]
+        dropped = model.generate(
+            **inputs, keep_ratio=0.5, max_new_tokens=1, **options
+        ).logits[0][0]
+    said = processor.decode([int(masked.argmax())])
+    return float((masked - dropped).abs().max()), said
+
+
+def renumbered_tile(model, inputs, is_detailed, is_image, keep_ratio: float) -> tuple:
+    """
+    What renumbering changes: how many image tokens that stay get another number, and how many stay; then the old and
+    new positions of a tile, and two of its tokens, as in `neighbors_apart`.
+    """
+    positions = torch.arange(inputs["input_ids"].shape[1])[None]
+    stays = model.model.select_tokens(**inputs, keep_ratio=keep_ratio).kept
+    renumbered = compressed_position_ids(positions, ~stays, "repack")
+    moved = (positions - renumbered)[0, stays[0] & is_image]
+    tile = neighbors_apart(stays[0], is_detailed, renumbered[0])
+    return int((moved > 0).sum()), len(moved), *tile
+
+
 def by_token(more, pages) -> list:
     """Of each token the mean of `more`, (questions, tokens), with its interval over the pages."""
     return [bootstrap(pages, mean(token)) for token in more.T]
@@ -192,6 +328,8 @@ def by_token(more, pages) -> list:
 
 def before_and_after_it(more, says_which: int) -> str:
     """What the token that says which word is asked for divides: the mean of `more` before it and from there on."""
+    # A causal model can't know it yet
+    assert abs(more[:, :says_which].mean(0)).max() < 1e-3
     before, since = more[:, :says_which].mean(), more[:, says_which:].mean()
     return (
         "attention to the word asked for, minus the other, in points a token:\n"

@@ -11,7 +11,7 @@ from benchmarks.recognizer.scoring import share_read
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.readers.documents import make_page
-from benchmarks.sawtooth.report.statistics import bootstrap, ratio
+from benchmarks.sawtooth.report.statistics import bootstrap, mean, ratio
 from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_cost
 from course import (
     BLACK,
@@ -57,6 +57,15 @@ def ways_at(keep_ratio: float) -> dict:
         "question, layer 1, positions kept": {**own, "layer": 1},
         "question, layer 2, positions kept": own,
     }
+
+
+def rows_of_ways(table, keep_ratio: float) -> list:
+    """Words read by each of `ways_at`, and what the question gains from layer 1 to layer 2 on the same pages."""
+    ways = ways_at(keep_ratio)
+    rows = [[name, words(table, **way)] for name, way in ways.items()]
+    layer_1, layer_2 = list(ways.values())[-2:]
+    gained = paired(table, layer_2, layer_1)
+    return [*rows, ["question, layer 2 minus layer 1, points", gained]]
 
 
 def words(table, **way) -> str:
@@ -138,11 +147,12 @@ def training_rows(before, with_gaps, after) -> list:
         "most ink, kept": BY_INK,
         "at random, kept": AT_RANDOM,
     }
-    rows = []
+    three = before, with_gaps, after
+    every = [words(table, **ALL_TOKENS) for table in three]
+    rows = [["all tokens, % of all words", *every, "–"]]
     for share in SHARES:
         for label, rule in rules.items():
             way = {**rule, "keep_ratio": share}
-            three = before, with_gaps, after
             cells = [of_all_tokens(each, **way) for each in three]
             rows.append([f"{share}: {label}", *cells, change(before, after, **way)])
     return rows
@@ -206,6 +216,37 @@ def plot_training(before, after):
     axes[0].set(title="before and after: positions kept")
     axes[1].set(title="before and after: renumbered")
     axes[0].set_ylabel("words, % of those of all tokens")
+    return figure
+
+
+def plot_answers(table, kinds: dict, askers: dict):
+    """
+    Exact answers over the share of tokens that stays, a panel for each kind of page, a line for each rule.
+
+    Args:
+        table: A result of the benchmark's steering.
+        kinds: From a kind of page to its title.
+        askers: From a rule there to its label.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(kinds), figsize=(10, 4), layout="constrained", sharey=True
+    )
+    styles = list(zip(askers.items(), (YELLOW, GRAY, PURPLE), "sxo", strict=True))
+    for axis, (kind, title) in zip(axes, kinds.items(), strict=True):
+        for place, ((queries, label), color, marker) in enumerate(styles):
+            chosen = (table["kind"] == kind) & (table["queries"] == queries)
+            shares = sorted(table[chosen]["keep_ratio"].unique())
+            found = []
+            for share in shares:
+                some = table[chosen & (table["keep_ratio"] == share)]
+                pages, exact = some["page"].to_numpy(), some["exact"].to_numpy(float)
+                found.append([100 * end for end in bootstrap(pages, mean(exact))])
+            places = np.array(shares) + 0.008 * (place - 1)
+            style = {"color": color, "marker": marker, "label": label}
+            _estimates(axis, places, found, **style)
+        axis.set(title=title, xlabel="keep_ratio", xticks=shares, ylim=(0, 100))
+    axes[0].set_ylabel("exact answers, %")
+    axes[0].legend(frameon=False, loc="lower right")
     return figure
 
 
