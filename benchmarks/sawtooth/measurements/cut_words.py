@@ -119,13 +119,15 @@ def _asked_word(writer: Writer) -> str:
 @dataclass(frozen=True)
 class CutWordReading:
     """
-    One word that was asked for. `sort`: in `SORTS`, by the detailed grid of `any`. `accuracy`: of its characters, in
-    their order. `cut_by_all`: whether every grid of the method cuts the word, the global view aside.
+    One word that was asked for. `sort`: in `SORTS`, by the detailed grid of `any`; `own_sort`: by the detailed grid of
+    the method, which may be another one, `"other"` if none. `accuracy`: of its characters, in their order.
+    `cut_by_all`: whether every grid of the method cuts the word, the global view aside.
     """
 
     method: str
     page: int
     sort: str
+    own_sort: str
     font_size: float
     word: str
     answer: str
@@ -189,6 +191,7 @@ class CutWords(Measurement):
             method,
             page,
             sort,
+            sort_of(word.box, size, grids[0].grid) or "other",
             round(sheet.font.size / detailed_grid(size)[1], 1),
             word.text,
             answer,

@@ -1,7 +1,8 @@
 """Words by what the detailed grid does to them: cut between its rows, between its columns only, or not at all.
 
 What a second grid gains on words that are cut between rows, beyond what it gains on those that aren't, is due to the
-cut: seeing more tiles helps, or harms, both alike.
+cut: seeing more tiles helps, or harms, both alike. `joint` may choose another detailed grid, too, and what that one
+leaves whole is no question for a second grid: words count whose sort is the same in both.
 """
 
 from __future__ import annotations
@@ -71,20 +72,28 @@ def sorts_of_moved(table: pd.DataFrame) -> np.ndarray:
     return np.select([halved & between_rows, halved & ~between_rows, cut == 0], SORTS, "")
 
 
+def cut_alike(table: pd.DataFrame, rule: str) -> pd.Series:
+    """Which moved words the detailed grids of `rule` and of plain tiling cut both, or neither."""
+    both = table[table["method"].isin([rule, PLAIN])]
+    numbers = both.groupby(PLACE)["cut_detailed"].nunique().rename("numbers").reset_index()
+    return pd.Series(table[PLACE].merge(numbers, how="left", on=PLACE)["numbers"].to_numpy() == 1, table.index)
+
+
 @cache
-def sorts_on_page(index: int) -> tuple[str, ...]:
-    """The sort of every word of a page by the detailed grid of `any`; row: whatever columns do."""
+def sorts_on_page(index: int, complementarity: str = "any") -> tuple[str, ...]:
+    """The sort of every word of a page by the detailed grid of a rule; row: whatever columns do."""
     page = make_page(index, TILE_SIZE)
     size = page.image.size
-    detailed, _ = plan_grids(*size, TILE_SIZE, SMALL_RANGES)
+    detailed, _ = plan_grids(*size, TILE_SIZE, SMALL_RANGES, complementarity)
     cuts = [crossings(box, size, detailed) for _, box in word_boxes(page)]
     return tuple("row" if rows else "column" if columns else "uncut" for rows, columns in cuts)
 
 
-def sorts_on_pages(table: pd.DataFrame) -> list[str]:
+def sorts_on_pages(table: pd.DataFrame, complementarity: str = "any") -> list[str]:
     """The sort of every word on pages, which are drawn anew to see where their words stand."""
     numbers = table.groupby(["method", "page"]).cumcount()
-    return [sorts_on_page(page)[number] for page, number in zip(table["page"], numbers, strict=True)]
+    places = zip(table["page"], numbers, strict=True)
+    return [sorts_on_page(page, complementarity)[number] for page, number in places]
 
 
 def gains_by_sort(
@@ -122,7 +131,7 @@ def moved_gains(sweeps: Tables) -> list[SortGain]:
     sorted_ = {name: each.assign(sort=sorts_of_moved(each)) for name, each in with_and_without_cip(sweeps).items()}
     for name, table, rule, than in pairs(sorted_):
         sizes = [set(table["size"][table["method"] == each]) for each in (rule, than)]
-        both = table[table["size"].isin(set.intersection(*sizes))]
+        both = table[table["size"].isin(set.intersection(*sizes)) & cut_alike(table, rule)]
         first, second = both["method"] == rule, both["method"] == than
         gains, whole = (gains_by_sort(both, "word", values, first, second) for values in ("accuracy", "exact"))
         numbers = numbers_by_sort(both, first)
@@ -137,9 +146,10 @@ def page_gains(pages: Tables) -> list[SortGain]:
         {name: each.assign(sort=sorts_on_pages(each)) for name, each in pages.items()}
     ):
         first, second = table["method"] == rule, table["method"] == than
-        gains = gains_by_sort(table, "page", "read", first, second)
+        alike = table["sort"] == sorts_on_pages(table, rule.removeprefix("pyramid "))
+        gains = gains_by_sort(table, "page", "read", first & alike, second & alike)
         whole = table.drop_duplicates(["method", "page"])
         characters = difference(whole["page_accuracy"], whole["method"] == rule, whole["method"] == than)
-        besides, numbers = bootstrap(whole["page"], characters), numbers_by_sort(table, first)
+        besides, numbers = bootstrap(whole["page"], characters), numbers_by_sort(table, first & alike)
         found.append(SortGain(name, rule, than, PAGES, numbers, gains, besides, saw_cip(name)))
     return found

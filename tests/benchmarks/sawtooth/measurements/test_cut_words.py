@@ -1,5 +1,7 @@
 """Words that are cut, by their sort: against what the tiles show, and what is asked for them."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -53,5 +55,20 @@ def test_readings_of_the_small_model(trained_model, trained_processor):
     pages = asked_pages(2, WORLDS["plain"])
     assert [reading.word for reading in readings] == [sheet.questions[0].answer for sheet in pages]
     assert all(reading.read == (reading.answer == reading.word) for reading in readings)
+    assert all(reading.own_sort == reading.sort for reading in readings), "its detailed grid is that of `any`"
     assert all(reading.answer for reading in readings) and len({reading.answer for reading in readings}) > 1
     assert not readings[2].cut_by_all and readings[0].tiles == readings[2].tiles > 5
+
+
+def test_another_detailed_grid_may_leave_a_word_whole(trained_model, trained_processor):
+    measurement = CutWords(world="plain", pages=8, methods=("pyramid joint",))
+    reader = Mock(processor=trained_processor, generate=lambda inputs, *_: [""] * len(inputs["input_ids"]))
+    readings = measurement.measure(reader, "pyramid joint")
+    expected = []
+    for index in range(8):
+        sheet = make_page(index, WORLDS["plain"])
+        grids = [plan_grids(*sheet.image.size, TILE_SIZE, PUBLISHED_RANGES, rule)[0] for rule in ("any", "joint")]
+        boxes = [sheet.words[question.line][0].box for question in sheet.questions]
+        expected += [sort_of(box, sheet.image.size, grids[1]) or "other" for box in boxes]
+    assert [reading.own_sort for reading in readings] == expected
+    assert any(reading.own_sort != reading.sort for reading in readings)

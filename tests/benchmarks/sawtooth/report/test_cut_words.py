@@ -11,6 +11,7 @@ from benchmarks.sawtooth.report.cut_words import (
     all_readings,
     asked_gains,
     asked_section,
+    compared,
     gate_sentence,
     readings_of,
 )
@@ -37,7 +38,7 @@ READ = {
 
 def rows(method: str, read: tuple[int, ...], more: int = 0) -> list[CutWordReading]:
     return [
-        CutWordReading(method, page, sort, 20.0, "w", "w", page < number + more, 1.0, sort == "row", 9)
+        CutWordReading(method, page, sort, sort, 20.0, "w", "w", page < number + more, 1.0, sort == "row", 9)
         for sort, number in zip(SORTS, read, strict=True)
         for page in range(PAGES)
     ]
@@ -72,12 +73,29 @@ def test_gains_are_a_mean_over_the_seeds_that_both_have(tables):
     assert (joint[0], base[0]) == pytest.approx((0.4, 0.4))
 
 
+def test_words_that_another_detailed_grid_leaves_whole_do_not_count(tables):
+    """Ten of the 18 row-cut words that `joint` reads are uncut by its own grid, and the control reads those, too."""
+    for name in ("reader-joint-0", "reader-joint-1"):
+        table = tables[name]
+        table.loc[(table["sort"] == "row") & (table["page"] < 10), "own_sort"] = "uncut"
+    readings = [readings_of(tables, trained, OWN[trained]) for trained in ("joint", "repeated")]
+    # Pages 10 to 19: 8 and 10 of 10 against 0 and 2; of all of them 18 and 20 of 20 against 10 and 12
+    assert compared(*readings)["row"][0] == pytest.approx(0.8)
+    assert compared(*readings, every=True)["row"][0] == pytest.approx(0.4)
+    assert compared(*readings)["uncut"] == compared(*readings, every=True)["uncut"]
+    (row,) = [line for line in asked_section(tables) if line.startswith("| joint | pyramid joint | repeated")]
+    cells = row[2:-2].split(" | ")
+    assert cells[4] == "20" and cells[5].startswith("80.0 [") and cells[-1].startswith("40.0 [")
+    (row,) = [line for line in asked_section(tables) if line.startswith("| joint | pyramid joint | 2 |")]
+    assert "| 50 | 9.0 |" in row
+
+
 def test_the_section_has_every_seed_and_the_gate(tables):
     text = "\n".join(asked_section(tables))
     (row,) = [line for line in text.splitlines() if line.startswith("| any | pyramid any | repeated, second grid rep")]
     cells = row[2:-2].split(" | ")
-    assert cells[3] == "2" and cells[4].startswith("20.0 [") and cells[7].startswith("25.0 [")
-    assert cells[8] == "yes" and cells[10] == "30.0, 20.0"  # the first seed misses two uncut words, the second none
+    assert cells[3:5] == ["2", "40"] and cells[5].startswith("20.0 [") and cells[8].startswith("25.0 [")
+    assert cells[9] == "yes" and cells[11] == "30.0, 20.0"  # the first seed misses two uncut words, the second none
     (row,) = [line for line in text.splitlines() if line.startswith("| base | pyramid any | 1 |")]
     assert row.endswith("| 100 | 9.0 | no |") and "| 50.0 [" in row
     failed = "Not by: base (second grid repeated), base (pyramid any), repeated (second grid repeated)."
