@@ -70,3 +70,9 @@ def mean_tiles(pages: Iterable[int]) -> dict[str, float]:
     return {
         method: float(np.mean([sum(page[v] for v in views) for page in tiles])) for method, views in METHODS.items()
     }
+
+
+def keeps_detailed_grid(pages: Iterable[int]) -> dict[int, bool]:
+    """Whether `joint` has the detailed grid of `any`, page by page."""
+    views = {page: views_of(page_size(page)) for page in pages}
+    return {page: each["detailed"].grid == each["joint_detailed"].grid for page, each in views.items()}
