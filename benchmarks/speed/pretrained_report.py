@@ -102,10 +102,9 @@ def speed_part(results: dict) -> list:
         "## Bytes of keys and values, and what counts predict",
         f"Limits: `keep_ratio` 1.0 takes at most {STOCK_LIMIT} of stock's time; 0.5 is within {DEVIATION_LIMIT:.0%} "
         "of what its counts predict (`costs.py`), as a share of the time with all tokens. In brackets: measured "
-        "against predicted. 1.0 / stock is that of the sums of "
-        f"{len(measured[0]['pairs']['stock'])} more rounds of both alone, with its 95% interval by bootstrap over "
-        "rounds: times vary by several percent on this machine. FLOPs and calls of PyTorch's operators don't "
-        "(`operations.py`).",
+        "against predicted. 1.0 / stock is that of the sums over more rounds of both alone, with its 95% interval by "
+        "bootstrap over rounds and their number: times vary by several percent on this machine. FLOPs and calls of "
+        "PyTorch's operators don't (`operations.py`).",
         markdown_table(
             [
                 "prompts",
