@@ -69,7 +69,7 @@ def count_rows(results: dict) -> list[list[str]]:
                 f"{whole / 2**20:.0f} MiB",
                 *sizes,
                 *predicted,
-                f"{first:.3f} [{low:.3f}, {high:.3f}]",
+                f"{first:.3f} [{low:.3f}, {high:.3f}] ({len(block['pairs']['stock'])})",
                 met,
                 *counted,
             ]
