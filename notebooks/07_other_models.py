@@ -74,7 +74,7 @@ lines = (
     "ask for more inside",
 )
 style = {"fill": "black", "font": load_font("DejaVuSans", 27), "anchor": "mm"}
-for line, height in zip(lines, (30, 84, 140, 194), strict=True):
+for line, height in zip(lines, (26, 69, 112, 190), strict=True):
     ImageDraw.Draw(page).text((168, height), line, **style)
 
 # %%
@@ -107,7 +107,26 @@ course.table(["", "own", "with CIP"], cells)
 Only InternVL. There are three layouts: InternVL stacks tiles, here 3 x 2 and the whole page, and with CIP 2 x 2 more; LLaVA-OneVision has a row of tiles per image, padded to the longest; MiniCPM-V joins the patches of all slices side by side, with
 their sizes in `target_sizes`, since its slices needn't be square. Each `CIPProcessor` is an instance of its family's class.
 
-These are the two grids that all three families have on this page:
+Below, *detailed* is the family's own grid and *adaptive* the second one; *global*, thumbnail and overview all are the whole page in one tile.
+
+That is all that CIP does in InternVL: it squeezes the page to the second grid, cuts it, and inserts the tiles before the thumbnail, with more image tokens in the prompt. By hand:
+"""
+
+# %%
+squeezed = page.resize((224, 224), resample=Image.Resampling.BICUBIC)
+corners = [(x, y) for y in (0, 112) for x in (0, 112)]
+tiles = [squeezed.crop((x, y, x + 112, y + 112)) for x, y in corners]
+alone = [make_inputs(own["internvl"], tile)["pixel_values"] for tile in tiles]
+detailed, thumbnail = before["internvl"]["pixel_values"].split((6, 1))
+by_hand = torch.cat([detailed, *alone, thumbnail])
+print(
+    "farthest pixel:", float((by_hand - after["internvl"]["pixel_values"]).abs().max())
+)
+assert torch.equal(by_hand, after["internvl"]["pixel_values"])
+
+# %% [markdown]
+"""
+The same, to the last pixel. These are the two grids that all three families have on this page:
 """
 
 # %%
@@ -119,12 +138,12 @@ course.show(
     alt="The page under a grid of 3 x 2 tiles in blue, under one of 2 x 2 in orange, "
     "and both: their vertical lines differ, the horizontal one is the same.",
     caption="Look at the right panel: the vertical lines differ, but both grids have "
-    "the line at half height.",
+    "the line at half height, and it runs through the third line of text.",
 )
 
 # %% [markdown]
 """
-A word on that line would be cut by both. The published rule, `any`, allows one common line; `complementarity="joint"` avoids it (exercise 2).
+The words on that line are cut by both grids. The published rule, `any`, allows one common line; `complementarity="joint"` avoids it (exercise 2).
 
 ## Switched off, nothing has changed
 
@@ -364,6 +383,8 @@ course.show(
 
 # %% [markdown]
 """
+In one of six rows of letters of 24 px a gain on the cut lines is shown. Everywhere in the image two of the six gain, three lose, and for one neither is shown.
+
 - **InternVL**: worse without training; after training with CIP no difference is shown.
 - **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. That model reads only half of the letters. Trained on with CIP, it reads *less* with the second grid: 2.3 points at 24 px; at 32 px the interval holds zero.
 - **MiniCPM-V**: far worse without training, as the next cell explains. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7: both above zero, and too near to each other to be told apart. It is the one family that gains after training, and then still the weakest of the three readers.

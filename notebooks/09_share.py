@@ -328,7 +328,7 @@ for name in ("config.json", "processor_config.json"):
 
 # %% [markdown]
 """
-With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run.
+With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there.
 
 What works in your notebook, where everything is installed, proves
 little; a process like this one is the test to make before you tell others.
@@ -440,6 +440,8 @@ course.show(
 
 # %% [markdown]
 """
+*second* was never taught the question about a color, and answers with a mixture of its lessons: it doesn't know that it doesn't know. *color* was.
+
 Anyone who pinned the first version still gets the model that can't read: exactly that, no better and no worse, is what a pin is for. A tag such
 as `v2` is easier for people to read, but it can be moved; a hash can't.
 

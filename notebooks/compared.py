@@ -1,19 +1,25 @@
 """What 10 compares: curves of one block, trainings with and without CIP, a recognizer; figures are matplotlib's."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot
 
 from benchmarks.recognizer import scoring
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, plan_grids
+from benchmarks.sawtooth.measurements.cut_words import make_page
 from benchmarks.sawtooth.readers.recipe import LONGER, SMALL
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE
 from benchmarks.sawtooth.readers.scores import character_accuracy
+from benchmarks.sawtooth.readers.writing import WORLDS
 from benchmarks.sawtooth.report.comparisons import BUDGET, CIP, JOINT, PLAIN
 from benchmarks.sawtooth.report.cut_words import OWN, by_seed, compared, readings_of
 from benchmarks.sawtooth.report.readings import load, load_all
 from benchmarks.sawtooth.report.sorts import BEYOND, moved_gains
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
-from course import BLACK, GRAY, PURPLE, SKY, cell, whiskers
+from course import BLACK, GRAY, LEVELS, PURPLE, ROOT, SKY, YELLOW, cell, whiskers
+from figures import draw_lines
 
 
 MODELS, RULES = ("6m", "3m", "3m-long"), {"any": CIP, "joint": JOINT}
@@ -57,6 +63,18 @@ def words_read(folder: Path, model: str, method: str):
     table = load(folder / f"page-{model}.csv")
     found = table[table["method"] == method]
     return found["page"].to_numpy(), found["read"].to_numpy().astype(float)
+
+
+def comparisons(results: Path) -> dict:
+    """By name of `AGAINST` and (model, rule of the reading): words that CIP reads minus words read so, over pages."""
+    found = {name: {} for name in AGAINST}
+    for name, (training, tiling) in AGAINST.items():
+        for model, (rule, way) in product(MODELS, RULES.items()):
+            if (model, tiling) != ("6m", PLAIN + BUDGET):  # which was not read
+                pages, read = words_read(results, f"{model}-pyramid", way)
+                _, other = words_read(results, f"{model}-{training}", tiling)
+                found[name][model, rule] = bootstrap(pages, mean(read - other))
+    return found
 
 
 def comparison_rows(found: dict, trained: dict) -> tuple[list, list]:
@@ -240,7 +258,7 @@ def plot_kinds(methods: dict):
         axis.axhline(place + 0.5, color="#DDDDDD", linewidth=1)
     axis.set(yticks=range(len(methods)), yticklabels=list(methods))
     axis.set(xlabel="words read, %", ylim=(len(methods) - 0.5, -0.5))
-    axis.legend(frameon=False, loc="lower left")
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -262,6 +280,7 @@ def moved_rows(results: Path) -> tuple[list, list]:
     ], rows
 
 
+ASKED_COLORS = (PURPLE, SKY, GRAY)  # of the frames around words, by `KINDS`
 TRAINED = {
     "plain": "one grid",
     "repeated": "the same grid twice",
@@ -285,23 +304,141 @@ def asked_rows(results: Path) -> tuple[list, list]:
     rows = []
     for name, each in asked(results).items():
         shares = [points(each.share(sort)) for sort in KINDS.values()]
-        table = each.table[each.table["own_sort"] != "unknown"]
-        own = (table["own_sort"] == "row")[table["sort"] == "row"].mean()
+        table = each.table[each.table["sort"] == "row"]
+        own = table["own_sort"][table["own_sort"] != "unknown"] == "row"
+        known = f"{100 * own.mean():.0f}% of {len(own):,}"
         tiles = f"{each.table['tiles'].mean():.1f}"
-        rows.append([TRAINED[name], tiles, *shares, f"{100 * own:.0f} %"])
+        rows.append([TRAINED[name], tiles, *shares, known])
     head = ["trained and read with", "tiles", *(f"{kind}, %" for kind in KINDS)]
-    return [*head, "of the first, by its own detailed grid, too"], rows
+    return [*head, "row-cut words that its own detailed grid cuts so, too"], rows
+
+
+def asked_gains(results: Path) -> dict:
+    """By reader the gains over the same grid twice: by sort and due to the cut, by seed, of all words, and numbers."""
+    readings, found = asked(results), {}
+    for name in ("plain", "any", "joint"):
+        pair = readings[name], readings["repeated"]
+        table = pair[0].table
+        alike = table[table["own_sort"] == table["sort"]]
+        found[TRAINED[name]] = {
+            "gains": compared(*pair),
+            "seeds": list(by_seed(*pair).values()),
+            "every": compared(*pair, every=True)[BEYOND],
+            "words": alike["sort"].value_counts(),
+        }
+    return found
 
 
 def asked_gain_rows(results: Path) -> tuple[list, list]:
     """Head and rows of a table: gains over the same grid twice, in points, and what is due to the cut, by seed."""
-    readings, rows = asked(results), []
-    for name in ("plain", "any", "joint"):
-        pair = readings[name], readings["repeated"]
-        gains = compared(*pair)
-        seeds = ", ".join(f"{100 * gain:.1f}" for gain in by_seed(*pair).values())
-        sorts = [points(gains[sort]) for sort in ("row", "uncut", BEYOND)]
-        every = points(compared(*pair, every=True)[BEYOND])
-        rows.append([TRAINED[name], *sorts, verdict(gains[BEYOND]), seeds, every])
-    head = ["minus the same grid twice", "cut between rows", "not cut"]
-    return [*head, "rows minus not cut", "more?", "by seed", "of all words"], rows
+    rows = []
+    for name, each in asked_gains(results).items():
+        gains = each["gains"]
+        sorts = [points(gains[sort]) for sort in KINDS.values()]
+        due = f"{points(gains[BEYOND])} {verdict(gains[BEYOND])}"
+        seeds = ", ".join(f"{100 * gain:.1f}" for gain in each["seeds"])
+        number = f"{each['words']['row']:,}"
+        rows.append([name, number, *sorts, due, seeds, points(each["every"])])
+    head = ["gain over the same grid twice, points", "row-cut words", *KINDS]
+    head += ["due to the cut: rows minus not cut", "that, by seed"]
+    return [*head, "that, if all words counted"], rows
+
+
+def published_rows() -> tuple[list, list]:
+    """Head and rows of a table: the authors' figures, from the model card."""
+    card = (ROOT / "model_card.md").read_text(encoding="utf-8")
+    evaluation = card.split("## Evaluation")[1]
+    lines = [line for line in evaluation.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines[:4]]
+    names, _, *both_models = cells
+    rows = [list(row) for row in zip(names, *both_models, strict=True)]
+    return ["", "InternVL2-2B", "Mini-Monkey 2B"], rows
+
+
+def plot_asked_gains(results: Path):
+    """What readers gain over one that has the same grid twice: by sort of word, and due to the cut."""
+    found = asked_gains(results)
+    size = {"figsize": (11, 3.9), "layout": "constrained"}
+    figure, (by_sort, due) = pyplot.subplots(1, 2, sharex=True, sharey=True, **size)
+    styles = ((PURPLE, "o", -0.2), (SKY, "s", 0), (GRAY, "^", 0.2))
+
+    def draw(axis, place, estimate, label, color, marker, **style):
+        middle, low, high = (100 * value for value in estimate)
+        style |= {"fmt": marker, "color": color, "capsize": 3}
+        style["label"] = label if round(place) == 0 else None
+        axis.errorbar(middle, place, xerr=whiskers(middle, low, high), **style)
+
+    for place, each in enumerate(found.values()):
+        for (kind, sort), (color, marker, shift) in zip(
+            KINDS.items(), styles, strict=True
+        ):
+            draw(by_sort, place + shift, each["gains"][sort], kind, color, marker)
+        label = "words of the same sort in both"
+        draw(due, place - 0.15, each["gains"][BEYOND], label, BLACK, "o")
+        seeds = [100 * gain for gain in each["seeds"]]
+        label = "the same, each seed" if place == 0 else None
+        due.plot(
+            seeds, [place - 0.15] * len(seeds), "|", color=BLACK, ms=13, label=label
+        )
+        every = {"markerfacecolor": "white", "linestyle": "--"}
+        draw(due, place + 0.2, each["every"], "all words", YELLOW, "D", **every)
+    for axis in (by_sort, due):
+        axis.axvline(0, color=BLACK, linewidth=1)
+        for line in range(len(found) - 1):
+            axis.axhline(line + 0.5, color="#DDDDDD", linewidth=1)
+        style = {"frameon": False, "loc": "upper center", "ncols": 2, "fontsize": 10}
+        axis.legend(bbox_to_anchor=(0.5, -0.2), **style)
+        axis.set_xlabel("points over the same grid twice")
+    names = [name.replace("`", "") for name in found]
+    by_sort.set(yticks=range(len(found)), yticklabels=names)
+    by_sort.set(ylim=(len(found) - 0.5, -0.5), title="words read, by sort of word")
+    due.set_title("due to the cut: rows minus not cut")
+    return figure
+
+
+def asked_page(index: int):
+    """A page whose three words are asked for, and its detailed and second grid by rule."""
+    page = make_page(index, WORLDS["ascii"])
+    size = page.gray.size
+    return page, {
+        rule: plan_grids(*size, TILE_SIZE, PUBLISHED_RANGES, rule) for rule in RULES
+    }
+
+
+def plot_asked(page, grids: dict):
+    """
+    The page once for each rule, under the lines of its two grids, with a frame around each word that is asked for.
+
+    Args:
+        page: A `Sheet` with three questions, in the order of `KINDS`.
+        grids: From a rule to the detailed and the second grid.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(grids), figsize=(10, 5.4), layout="constrained"
+    )
+    (width, height), levels = page.gray.size, ("detailed", "adaptive")
+    for axis, (rule, pair) in zip(axes, grids.items(), strict=True):
+        axis.imshow(page.image, extent=(0, width, height, 0))
+        names = " and ".join(f"{columns} x {rows}" for columns, rows in pair)
+        axis.set(xticks=[], yticks=[], title=f"{rule}: {names}")
+        for level, grid, thick in zip(levels, pair, (4, 2), strict=True):
+            draw_lines(axis, (width, height), grid, color=LEVELS[level], lw=thick)
+        for question, color in zip(page.questions, ASKED_COLORS, strict=True):
+            (word,) = page.words[question.line]
+            left, top, right, bottom = word.box
+            corner, size = (left - 4, top - 4), (right - left + 8, bottom - top + 8)
+            frame = {"fill": False, "edgecolor": color, "linewidth": 3}
+            axis.add_patch(pyplot.Rectangle(corner, *size, zorder=3, **frame))
+    handles = [
+        pyplot.Line2D([], [], color=color, lw=3, label=f'{kind}: "{question.text}"')
+        for kind, color, question in zip(
+            KINDS, ASKED_COLORS, page.questions, strict=True
+        )
+    ]
+    names = {"detailed": "detailed grid", "adaptive": "second grid"}
+    handles += [
+        pyplot.Line2D([], [], color=LEVELS[level], lw=thick, label=names[level])
+        for level, thick in zip(levels, (4, 2), strict=True)
+    ]
+    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=3)
+    return figure

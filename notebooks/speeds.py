@@ -197,22 +197,36 @@ def plot_pages(cells: list[dict]):
     return figure
 
 
+ENGINES = {  # of `pages.json`
+    "`generate`": "transformers 1.0",
+    "`generate`, half": "transformers 0.5",
+    "vLLM": "vllm 1.0",
+    "vLLM, half": "vllm 0.5",
+}
+
+
 def page_rows(cells: list[dict]) -> tuple[list, list]:
-    """Head and rows of a table: pages a minute by batch size, and shares of `generate`'s time, with quartiles."""
-    head = ["pages at once", "`generate`", "`generate`, half", "vLLM"]
-    head += [f"{name}, share of the time" for name in head[2:]]
+    """Head and rows of a table: pages a minute by batch size, and how long the answers are."""
     rows = []
     for cell in cells:
-        speeds = (
-            f"{60 * cell['pages'] / cell['seconds'][name]:.0f}"
-            for name in ("transformers 1.0", "transformers 0.5", "vllm 1.0")
+        times = (cell["seconds"][name] for name in ENGINES.values())
+        rows.append(
+            [cell["batch_size"], *(f"{60 * cell['pages'] / t:.0f}" for t in times)]
         )
-        ratios = (
-            with_quartiles(cell["ratio"][name])
-            for name in ("transformers 0.5", "vllm 1.0")
-        )
-        rows.append([cell["batch_size"], *speeds, *ratios])
-    return head, rows
+    lengths = (f"{cells[0]['tokens'][name]:.1f}" for name in ENGINES.values())
+    rows.append(["tokens an answer", *lengths])
+    return ["pages a minute, by pages at once", *ENGINES], rows
+
+
+def share_rows(cells: list[dict]) -> tuple[list, list]:
+    """Head and rows of a table: shares of `generate`'s time with quartiles, and of vLLM's by the median times."""
+    rows, names = [], list(ENGINES)[1:]
+    for cell in cells:
+        ratios = (with_quartiles(cell["ratio"][ENGINES[name]]) for name in names)
+        half = cell["seconds"]["vllm 0.5"] / cell["seconds"]["vllm 1.0"]
+        rows.append([cell["batch_size"], *ratios, f"{half:.2f}"])
+    head = ["share of the time of `generate`, by pages at once", *names]
+    return [*head, "vLLM, half, against vLLM"], rows
 
 
 def models() -> dict:
@@ -257,7 +271,10 @@ def hour_rows(rows: list) -> tuple[list, list]:
                 "{:.0f} to {:.0f}".format(*(PAGES * s / 3600 for s in seconds))
             )
         table.append([card.name, *cells])
-    return ["card", *(f"keep_ratio {ratio}" for ratio in KEEP_RATIOS)], table
+    return [
+        "hours for a million pages, computed",
+        *(f"keep_ratio {ratio}" for ratio in KEEP_RATIOS),
+    ], table
 
 
 def lost(table, way: str) -> str:
