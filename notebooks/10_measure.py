@@ -309,7 +309,7 @@ At first `joint` seemed to win (yellow). Over all words it gained 14.8 points on
 
 Of words cut between columns only, `joint` reads 3.5 points more than the same grid twice, in an interval above zero. This was not the question, it is one look of several, and it isn't set against the uncut words: something to test anew, not a result.
 
-So what the tiles show (the next section) and what a model makes of it are two questions. These readers had learned from half a million pages that a second group of tiles says nothing new; 300 steps didn't teach them otherwise. The gate is missed by everybody, too: the steps of this last stage were too large, and it made its readers worse than their base. Twelve points had been predicted for `any`, fourteen for `joint`. Both predictions failed.
+So what the tiles show (the next section) and what a model makes of it are two questions. These readers had learned from half a million pages that a second group of tiles says nothing new; 300 steps didn't teach them otherwise. The gate is missed by everybody, too: the steps of this last stage were too large, and it made its readers worse than their base. Twelve points had been predicted for `any`, fourteen for `joint`. Both predictions failed. One fear failed as well: the base, read by a rule that it never saw, loses nothing that can be shown (the last two rows of the first table). It had seen many numbers of tiles; the readers of 01, which lose much without training, knew few.
 
 ## And a real recognizer?
 

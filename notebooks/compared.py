@@ -300,15 +300,19 @@ def asked(results: Path) -> dict:
 
 
 def asked_rows(results: Path) -> tuple[list, list]:
-    """Head and rows of a table: words read, in %, by their sort."""
+    """Head and rows of a table: words read, in %, by their sort; last by the base, which saw no second grid."""
+    named = {TRAINED[name]: each for name, each in asked(results).items()}
+    tables = load_all(results, "cut-words")
+    for way in ("plain", "any"):
+        named[f"the base, by {TRAINED[way]}"] = readings_of(tables, "base", OWN[way])
     rows = []
-    for name, each in asked(results).items():
+    for name, each in named.items():
         shares = [points(each.share(sort)) for sort in KINDS.values()]
         table = each.table[each.table["sort"] == "row"]
         own = table["own_sort"][table["own_sort"] != "unknown"] == "row"
         known = f"{100 * own.mean():.0f}% of {len(own):,}"
         tiles = f"{each.table['tiles'].mean():.1f}"
-        rows.append([TRAINED[name], tiles, *shares, known])
+        rows.append([name, tiles, *shares, known])
     head = ["trained and read with", "tiles", *(f"{kind}, %" for kind in KINDS)]
     return [*head, "row-cut words that its own detailed grid cuts so, too"], rows
 
