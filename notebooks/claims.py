@@ -114,7 +114,7 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             f"with positions kept, {trained} % after it.",
         ),
         (
-            "The second layer of the language model knows which tokens matter.",
+            "The second layer of the language model (layer 1, counted from 0) knows which tokens matter.",
             "Not the best layer here. Without training, with the question as queries and positions kept, layer 2 "
             f"minus layer 1 on the same pages is {gained} points of all words.",
         ),
