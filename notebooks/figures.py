@@ -121,14 +121,20 @@ def draw_tiles(axis, image, grid, color=None, gap: float = 0.15) -> None:
             axis.imshow(
                 piece, extent=(left, left + width, top + height, top), cmap="gray"
             )
-            style = {"fill": False, "edgecolor": color or BLUE, "linewidth": 2}
-            axis.add_patch(Rectangle((left, top), width, height, **style))
+            _frame(axis, left, top, width, height, 0.1 * gap, color or BLUE)
     axis.set(
         xlim=(-gap, columns * (width + gap)),
         ylim=(rows * (height + gap), -gap),
         aspect="equal",
     )
     axis.set_axis_off()
+
+
+def _frame(axis, left, top, width, height, margin: float, color) -> None:
+    """A frame around pixels, `margin` of the axis' units outside them, so that it covers none."""
+    size = width + 2 * margin, height + 2 * margin
+    style = {"fill": False, "edgecolor": color, "linewidth": 2, "clip_on": False}
+    axis.add_patch(Rectangle((left - margin, top - margin), *size, **style))
 
 
 def plot_strip(tiles, levels, columns: int = 6):
@@ -151,10 +157,9 @@ def plot_strip(tiles, levels, columns: int = 6):
         zip(axes.flat, tiles, levels, strict=False)
     ):
         group, color = list(LEVELS.items())[level]
-        axis.imshow(tile)
-        axis.set_axis_on()
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set(visible=True, color=color, linewidth=2)
+        height, width = tile.shape[:2]
+        axis.imshow(tile, extent=(0, width, height, 0))
+        _frame(axis, 0, 0, width, height, 0.015 * width, color)
         axis.set_title(f"{number}: {group}", color=color, fontsize=10)
     return figure
 
@@ -285,8 +290,7 @@ def _draw_word(axis, page, box, view, color, margin: int = 6, gap: int = 8) -> N
         width, height = piece[2] - piece[0], piece[3] - piece[1]
         extent = (start, start + width, up + height, up)
         axis.imshow(canvas.crop(piece), extent=extent, interpolation="nearest")
-        frame = {"fill": False, "edgecolor": color, "linewidth": 2, "clip_on": False}
-        axis.add_patch(Rectangle((start, up), width, height, **frame))
+        _frame(axis, start, up, width, height, 0.05 * gap, color)
     axis.autoscale(tight=True)
     axis.set_aspect("equal")
     axis.set_axis_off()

@@ -266,24 +266,43 @@ def plot_cut_words(estimates: dict, of: str):
     names = [method.replace("pyramid", "CIP") for method in estimates]
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 62))
-    axis.legend(frameon=False, loc="center right")
+    axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 46))
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
     return figure
 
 
 def plot_distortion(rows: dict):
-    """Words that stay cut over the distortion of the second grid, from a rule to its row of `geometry.csv`."""
-    figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
-    for rule, row in rows.items():
-        x, cut = row["distortion_median"], 100 * row["cut"]
-        error = [[cut - 100 * row["cut_low"]], [100 * row["cut_high"] - cut]]
-        marker = "s" if rule in ("disjoint", "joint") else "o"
-        marker = "^" if "global" in rule else marker  # one grid
-        axis.errorbar(x, cut, yerr=error, fmt=marker, color=BLACK)
-        place = x + 0.012, cut + (0.35 if "overlap" in rule else 0.12)
-        axis.annotate(f"{rule} ({row['tiles']:.1f} tiles)", place)
-    axis.set(xlabel="median distortion of the second grid, 1 is none")
-    axis.set(ylabel="words that stay cut, %", xlim=(0.97, 1.6), ylim=(0, 5.7))
+    """
+    Words that stay cut over the distortion of the second grid, in the median and of the page that is worse than 90%,
+    from a rule to its row of `geometry.csv`.
+    """
+    figure, axes = pyplot.subplots(
+        1,
+        2,
+        figsize=(11.5, 4.2),
+        sharey=True,
+        width_ratios=(3, 2),
+        layout="constrained",
+    )
+    columns = ("distortion_median", "distortion_90")
+    for axis, column, fill, step in zip(
+        axes, columns, (BLACK, "white"), (0.012, 0.05), strict=True
+    ):
+        for rule, row in rows.items():
+            x, cut = row[column], 100 * row["cut"]
+            error = whiskers(cut, 100 * row["cut_low"], 100 * row["cut_high"])
+            marker = "s" if rule in ("disjoint", "joint") else "o"
+            marker = "^" if "global" in rule else marker  # one grid
+            style = {"color": BLACK, "markerfacecolor": fill, "fmt": marker}
+            axis.errorbar(x, cut, yerr=error, **style)
+            place = x + step, cut + (0.35 if "overlap" in rule else 0.12)
+            if fill == "white" and "overlap" in rule:
+                place = x + step, 0.1
+            tiles = f" ({row['tiles']:.1f} tiles)" if fill == BLACK else ""
+            axis.annotate(f"{rule}{tiles}", place, fontsize=9)
+    axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
+    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65), ylim=(0, 5.7))
+    axes[1].set(xlabel="the same, of the worst tenth at least", xlim=(0.9, 4.2))
     return figure
 
 

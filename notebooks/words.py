@@ -157,6 +157,19 @@ def geometry() -> dict:
     }
 
 
+def distortion_rows(rows: dict, rules: tuple) -> list:
+    """Of some of the `rows` of the geometry by rule: words cut in three ways, distortion and tiles."""
+    stretch = ("distortion_median", "distortion_90", "detailed_distortion_90")
+    cells = []
+    for rule in rules:
+        row = rows[rule]
+        shares = (f"{100 * row[name]:.1f}" for name in ("cut_detailed", "cut_both"))
+        cut = course.cell([100 * row[name] for name in ("cut", "cut_low", "cut_high")])
+        stretched = (f"{row[name]:.2f}" for name in stretch)
+        cells.append([rule, *shares, cut, *stretched, row["tiles"]])
+    return cells
+
+
 def against_any(geometry: dict, rule: str) -> tuple[int, int, int]:
     """Ranges; in how many a rule leaves fewer words cut than `any`, and in how many more, by intervals apart."""
     pairs = [
