@@ -24,6 +24,10 @@ def of_sawtooth(readings, to_control: dict) -> tuple:
         course.percent(share_read(of_rows, method))
         for method in ("detailed + global", "CIP any", "finer grid + global")
     )
+    to_control = {
+        size: [course.percent(each, points=True) for each in found]
+        for size, found in to_control.items()
+    }
     everywhere, cut, _ = to_control["3m-long"]
     return (
         (

@@ -271,6 +271,37 @@ def plot_cut_words(estimates: dict, of: str):
     return figure
 
 
+def plot_pairs(pairs: dict, groups: list[str]):
+    """
+    Words that models read more than their controls, a panel for each group of words.
+
+    Args:
+        pairs: From the name of a pair to an estimate (value, low, high) for each group.
+        groups: Names of the groups.
+    """
+    figure, axes = pyplot.subplots(
+        1,
+        len(groups),
+        figsize=(10.5, 2.4),
+        layout="constrained",
+        sharey=True,
+        sharex=True,
+    )
+    for axis, group, found in zip(
+        axes, groups, zip(*pairs.values(), strict=True), strict=True
+    ):
+        for place, each in enumerate(found):
+            value, low, high = (100 * end for end in each)
+            color = BLACK if low <= 0 <= high else PURPLE
+            spread = whiskers(value, low, high)
+            axis.errorbar(value, place, xerr=spread, fmt="o", color=color, capsize=4)
+        axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
+        axis.set(title=group, xlabel="points")
+        axis.set_yticks(range(len(pairs)), list(pairs))
+    axes[0].set_ylim(len(pairs) - 0.5, -0.5)
+    return figure
+
+
 def plot_distortion(rows: dict):
     """
     Words that stay cut over the distortion of the second grid, in the median and of the page that is worse than 90%,
