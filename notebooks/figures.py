@@ -463,28 +463,31 @@ def plot_rows_of_tokens(kinds, names: list[str]):
     return figure
 
 
-def plot_token_maps(maps: dict, rays: dict):
+def plot_token_maps(maps: dict, rays: dict, lines: dict):
     """
-    Image tokens over width and height.
+    Image tokens over width and height, and below over the width of some shapes.
 
     Args:
         maps: From a title to sides in px, both widths and heights, and an array (heights, widths) over them.
         rays: From a label to a width / height, which is drawn as a ray.
+        lines: From a title of `maps` to a dict from a shape to widths and tokens.
     """
-    figure, axes = pyplot.subplots(
-        1, len(maps), figsize=(11, 4.8), layout="constrained"
-    )
-    for axis, (title, (sides, tokens)) in zip(axes, maps.items(), strict=True):
+    size = {"figsize": (11, 7.4), "height_ratios": (2, 1), "layout": "constrained"}
+    figure, axes = pyplot.subplots(2, len(maps), **size)
+    for below, found in zip(axes[1], lines.values(), strict=True):
+        for (label, (widths, tokens)), style in zip(
+            found.items(), ((PURPLE, "-"), (BLACK, "--")), strict=True
+        ):
+            color, line = style
+            below.step(widths, tokens, color=color, linestyle=line, label=label)
+        below.set(xlabel="width of the image (px)", ylabel="image tokens")
+        below.set_ylim(0, 1.15 * max(max(each) for _, each in found.values()))
+        below.legend(frameon=False, loc="lower right")
+    for axis, (title, (sides, tokens)) in zip(axes[0], maps.items(), strict=True):
         ends = (sides[0], sides[-1])
-        ticks = sorted(set(tokens.flat))
-        if len(ticks) > 9:
-            step = 256 * 5
-            edges = ticks = list(range(0, int(tokens.max()) + step, step))
-        else:
-            between = [
-                (low + high) / 2 for low, high in zip(ticks, ticks[1:], strict=False)
-            ]
-            edges = [ticks[0] - 8, *between, ticks[-1] + 8]
+        step = 1280 if tokens.max() > 1000 else 16
+        least, most = (int(end) // step * step for end in (tokens.min(), tokens.max()))
+        edges = list(range(least, most + 2 * step, step))  # a color begins at its edge
         colors = pyplot.get_cmap("cividis", len(edges) - 1)
         style = {"norm": BoundaryNorm(edges, colors.N), "cmap": colors}
         drawn = axis.imshow(tokens, origin="lower", extent=(*ends, *ends), **style)
@@ -497,8 +500,10 @@ def plot_token_maps(maps: dict, rays: dict):
             place = (0.86 * x, 0.86 * x / ratio)
             axis.text(*place, label, ha="center", va="center", fontsize=9, bbox=box)
         axis.set(xlim=ends, ylim=ends)
-        bar = figure.colorbar(drawn, ax=axis, label="image tokens", shrink=0.8)
-        bar.set_ticks(ticks)
+        bar = figure.colorbar(
+            drawn, ax=axis, label="image tokens, at least", shrink=0.8
+        )
+        bar.set_ticks(edges)
     return figure
 
 
