@@ -40,7 +40,7 @@ hub = course.setup(hub=True)
 
 # %% [markdown]
 """
-The model is `minimonkey-tiny`: 6 million parameters, trained from scratch on rendered lower-case words and digits. It is not the published
+The model is `minimonkey-tiny`: 6.6 million parameters, trained from scratch on rendered lower-case words and digits. It is not the published
 Mini-Monkey, which has two billion, but it has the same parts and the same code, so the same calls serve a
 large one. The setup has started a Hub on this machine and put the model there as `minimonkey/minimonkey-tiny`; with the
 real Hub the lines are the same.
@@ -198,7 +198,8 @@ course.show(
     alt="The page three times, all tiles squares of one size with gaps between them: "
     "3 x 2 tiles, the page squeezed to 2 x 2 tiles, and the page in one tile.",
     caption="Three views of the page, as the model gets them: squares of 112 px. The "
-    "gaps are where one tile ends and the next begins.",
+    'gaps are where one tile ends and the next begins. In the adaptive view "bread" '
+    "ends just before the orange border: it is whole.",
 )
 image_tokens = int((inputs["input_ids"] == processor.image_token_id).sum())
 length = inputs["input_ids"].shape[1]
@@ -211,7 +212,7 @@ assert image_tokens == plan.num_tiles * processor.image_seq_length
 token per byte. Images are most of the prompt, in a large model even more so.
 
 The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps that
-half of the *detailed* tokens to which the question attends most ([05](05_scale_compression.ipynb)).
+half of the *detailed* tokens to which the question attends most ([05](05_scale_compression.ipynb)). The code below measures the prompt by the model's *cache*: there it stores what it computed of each token that it has read, so the cache is as long as the prompt that remains.
 
 **Predict**: how long is the prompt that remains, and what is the answer?
 """

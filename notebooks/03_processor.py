@@ -353,19 +353,31 @@ maps = {
     "this checkpoint (112 px, 16 tokens)": tokens(small, 16),
     "pyramid docvqa (448 px, 256 tokens)": tokens(large, 256, docvqa),
 }
+shapes, lines = {"square": 1, "A4": 210 / 297}, {}
+for (title, (sides, _)), per, options in zip(
+    maps.items(), (16, 256), (None, docvqa), strict=True
+):
+    widths = numpy.linspace(sides[-1] // 12, sides[-1], 500, dtype=int).tolist()
+    lines[title] = {
+        name: (widths, [per * count(round(x / shape), x, options) for x in widths])
+        for name, shape in shapes.items()
+    }
 course.show(
-    figures.plot_token_maps(maps, {"square": 1, "A4": 210 / 297, "16:9": 16 / 9}),
+    figures.plot_token_maps(maps, shapes | {"16:9": 16 / 9}, lines),
     alt="Two maps of image tokens over width and height. Left the colors form rays "
     "from the origin, but for small squares. Right many rays become brighter in steps "
-    "as images get larger.",
+    "as images get larger. Below, tokens over the width: level but for small images on "
+    "the left, steps upwards on the right.",
     caption="Tokens by size. Left, along a ray from the origin, the number stays the "
-    "same but for small squares. Right, see how it jumps along the rays of A4 and of "
-    "squares. The axes differ.",
+    "same but for small squares. Right it jumps along the rays. Below: the same along "
+    "two rays. Numbers at the bars are where a color begins. The axes differ.",
 )
 
 # %% [markdown]
 """
-The *shape* of an image comes first, since a grid is chosen for its ratio of columns to rows; hence the rays.
+Rule of thumb: the shape of an image chooses the ray, and its size the step on it.
+
+The *shape* comes first, since a grid is chosen for its ratio of columns to rows; hence the rays.
 
 Size counts where the range has several grids of one shape. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
 """
@@ -378,7 +390,7 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 """
 So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
 
-- This checkpoint's ranges have only one such pair, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on. Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain: the dark lozenge on the left.
+- This checkpoint's ranges have only one such pair, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on. Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain: the dark diamond near the origin on the left.
 - A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all, and 2 x 2 from 195 x 130 on, with 11.
 - Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
 

@@ -132,7 +132,7 @@ Until the projector the first number is 11: the tower sees tiles, and knows noth
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile.
+Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add is scaled by a learned vector each (`lambda_1`, `lambda_2`).
 
 With tiles of $S$ px and patches of $P$ px that is
 
@@ -319,7 +319,11 @@ Nothing: text stays text. No mark tells the language model which vectors came fr
 
 ## Language model and head
 
-Four layers of a Llama, and the head. In each layer the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values:
+Four layers of a Llama, and the head. Each layer adds to the state $h$ of every token twice:
+
+$$h' = h + \text{Attn}(\text{RMSNorm}(h)), \qquad h'' = h' + W_d\bigl(\text{SiLU}(W_g\, n) \odot W_u\, n\bigr), \quad n = \text{RMSNorm}(h')$$
+
+Only attention moves information between tokens; the second part, the MLP, works on each token by itself. In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values:
 
 $$\text{attention} = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt d} + M\right) V$$
 
@@ -361,11 +365,19 @@ states = language_model(inputs_embeds=filled, output_hidden_states=True).hidden_
 places, layers = torch.arange(233.0), language_model.layers
 weights, added = attend(layers[0], filled[0], places)
 after = filled[0] + added
-after = after + layers[0].mlp(layers[0].post_attention_layernorm(after))
+part, n = layers[0].mlp, layers[0].post_attention_layernorm(after)
+gated = torch.nn.functional.silu(part.gate_proj(n)) * part.up_proj(n)
+after = after + part.down_proj(gated)
 print(f"layer 0 by hand, largest difference: {(after - states[1][0]).abs().max():.0e}")
 moved, _ = attend(layers[0], filled[0], places + 1000)
 print(f"1,000 positions further, weights change by {(moved - weights).abs().max():.0e}")
 torch.testing.assert_close(after, states[1][0], atol=1e-3, rtol=0)
+pair = filled[0][-1], filled[0][18]  # the last token, and the first of the image
+course.show(
+    tiles.plot_distance(parts.scores_over_distance(layers[0], turned, *pair, places)),
+    alt="Four lines, one per head, that rise and fall with the distance, head 1 fastest.",
+    caption="One query and one key of layer 0, moved apart: RoPE alone changes the score.",
+)
 
 # %%
 of_layers = [

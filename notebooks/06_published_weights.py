@@ -7,7 +7,7 @@
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/06_published_weights.ipynb) [Source of this notebook](06_published_weights.py)
 
 > **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers
-> loads, how to see that nothing changed, how to go back bit for bit, and which of them fits on your card.
+> loads, how to see that nothing changed, how to go back with every tensor bit for bit, and which of them fits on your card.
 >
 > **You need**: Transformers' `from_pretrained`.
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
@@ -95,8 +95,8 @@ course.show(
     schemes.plot_conversion(),
     alt="Left a folder with weights, tokenizer and config.json, right one with six "
     "kinds of files. Between them: rename, split, merge. A dashed arrow leads back.",
-    caption="What becomes of each file. Blue is in both folders, yellow is new. The "
-    "dashed arrow is the way back.",
+    caption="What becomes of each file. Blue is in both folders, yellow is new, pink is "
+    "done to the weights, gray is kept for the way back, which is the dashed arrow.",
 )
 
 # %% [markdown]
@@ -198,7 +198,7 @@ print("wqkv", tuple(wqkv.shape), "-> q, k, v as drawn, bit for bit")
 
 ## Does it compute what the published code computes?
 
-For every recorded case there are the inputs, the logits of the published code, and the 16 ids that it wrote greedily, at temperature zero. The recordings are of two families of language models, InternLM2 and Qwen2. Here the *converted folders* have to give the same, so this is the check of the mapping.
+A case's name says image, settings, and order of tiles: `evalorder` is that of the published evaluation, detailed tiles first, `demoorder` that of the demo, adaptive tiles first. For every recorded case there are the inputs, the logits of the published code, and the 16 ids that it wrote greedily, at temperature zero. The recordings are of two families of language models, InternLM2 and Qwen2. Here the *converted folders* have to give the same, so this is the check of the mapping.
 
 **Predict**: with random weights, how many of the ids would agree if one layout were wrong?
 """
@@ -254,7 +254,32 @@ course.table(["recorded case", "equal ids", "largest difference of logits"], row
 
 # %% [markdown]
 """
-All of them, id by id, in three of the five recorded cases of each family (with the environment variable `FAST=0` set before the notebook starts, in all five). The logits differ by 7e-5 at most here; 2e-3 is allowed over whole models in float32. And with the plain cut of the red row above?
+All of them, id by id, in three of the five recorded cases of each family (with the environment variable `FAST=0` set before the notebook starts, in all five). The logits differ by 7e-5 at most here; 2e-3 is allowed over whole models in float32. That is the model. The recorded inputs were given to it as they are. Does our processor make the same of image and question: template, token ids and pixels?
+"""
+
+# %%
+from PIL import Image
+
+from processing_minimonkey import MiniMonkeyProcessor
+
+for family in ("internlm2", "qwen2"):
+    cases = json.loads((golden / "model" / family / "cases.json").read_text())["cases"]
+    case = next(each for each in cases if each["name"] == CASES[0])
+    there, _ = read_truth(golden / "model" / family, CASES[0])
+    ours = MiniMonkeyProcessor.from_pretrained(folder / f"recorded-{family}")
+    content = [{"type": "image", "image": Image.open(golden / case["image"])}]
+    content += [{"type": "text", "text": case["question"]}]
+    here = ours.prepare_chat([{"role": "user", "content": content}])
+    far = float((here["pixel_values"] - there["pixel_values"]).abs().max())
+    assert here["input_ids"].equal(there["input_ids"]) and far < 0.02  # a gray level
+    number = here["input_ids"].shape[1]
+    print(
+        f"{family}, {CASES[0]}: {number} equal ids, pixels differ by {far:.0e} at most"
+    )
+
+# %% [markdown]
+"""
+It does, id by id. And the plain cut of the red row above?
 """
 
 
@@ -456,14 +481,14 @@ course.show(
     course_plots.plot_cards(weights, work, list(short.values()), 24, RESERVE),
     alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line "
     "at 24 GiB, in two panels, small and large ones.",
-    caption="Which bars end below the gray band, 1 GiB under the dashed line? Weights, and cache and work for 33 "
-    "tiles without SCM; computed. Mind the two scales. InternVL2-2B is as large as "
-    "MiniMonkey.",
+    caption="A check mark: it fits, with 1 GiB left over. Weights, and cache and work "
+    "for 33 tiles without SCM; computed. Mind the two scales. InternVL2-2B is as large "
+    "as MiniMonkey.",
 )
 
 # %% [markdown]
 """
-MiniMonkey, 1B, 4B and 8B. That it fits doesn't mean that it reads well: 33 tiles are 8,528 tokens, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach, but not with 33 tiles. [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
+MiniMonkey, 1B, 4B and 8B. That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, 8,528 with 80 of text, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach, but not with 33 tiles. [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
 
 ## Common errors
 """
@@ -560,7 +585,7 @@ assert helped == ["8B"]
 
 ## Conclusion
 
-One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back bit for bit. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
+One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back: every tensor comes back bit for bit, only the file's header differs. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
 
 Read next: [07 Other models](07_other_models.ipynb); `benchmarks/conversion/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md) have the numbers.
 

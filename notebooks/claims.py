@@ -24,6 +24,10 @@ def of_sawtooth(readings, to_control: dict) -> tuple:
         course.percent(share_read(of_rows, method))
         for method in ("detailed + global", "CIP any", "finer grid + global")
     )
+    to_control = {
+        size: [course.percent(each, points=True) for each in found]
+        for size, found in to_control.items()
+    }
     everywhere, cut, _ = to_control["3m-long"]
     return (
         (
@@ -114,7 +118,7 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             f"with positions kept, {trained} % after it.",
         ),
         (
-            "The second layer of the language model knows which tokens matter.",
+            "The second layer of the language model (layer 1, counted from 0) knows which tokens matter.",
             "Not the best layer here. Without training, with the question as queries and positions kept, layer 2 "
             f"minus layer 1 on the same pages is {gained} points of all words.",
         ),

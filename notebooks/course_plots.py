@@ -291,6 +291,10 @@ def plot_cards(weights: dict, work: list, names: list[str], card: int, reserve: 
             left = places + 0.27 * shift
             axis.bar(left, sizes[part], 0.25, color=color, label=kind)
             rest = axis.bar(left, work[part], 0.25, bottom=sizes[part], color=GRAY)
+            ends = np.add(sizes[part], work[part])
+            for x, end in zip(left, ends, strict=True):
+                if end + reserve <= card:
+                    axis.text(x, end, "✓", ha="center", va="bottom", fontsize=11)
         rest.set_label("cache and work")
         axis.axhline(card, color=BLACK, linestyle="--", label=f"{card} GiB")
         band = {"color": GRAY, "alpha": 0.4, "linewidth": 0}

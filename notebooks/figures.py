@@ -121,14 +121,20 @@ def draw_tiles(axis, image, grid, color=None, gap: float = 0.15) -> None:
             axis.imshow(
                 piece, extent=(left, left + width, top + height, top), cmap="gray"
             )
-            style = {"fill": False, "edgecolor": color or BLUE, "linewidth": 2}
-            axis.add_patch(Rectangle((left, top), width, height, **style))
+            _frame(axis, left, top, width, height, 0.1 * gap, color or BLUE)
     axis.set(
         xlim=(-gap, columns * (width + gap)),
         ylim=(rows * (height + gap), -gap),
         aspect="equal",
     )
     axis.set_axis_off()
+
+
+def _frame(axis, left, top, width, height, margin: float, color) -> None:
+    """A frame around pixels, `margin` of the axis' units outside them, so that it covers none."""
+    size = width + 2 * margin, height + 2 * margin
+    style = {"fill": False, "edgecolor": color, "linewidth": 2, "clip_on": False}
+    axis.add_patch(Rectangle((left - margin, top - margin), *size, **style))
 
 
 def plot_strip(tiles, levels, columns: int = 6):
@@ -151,10 +157,9 @@ def plot_strip(tiles, levels, columns: int = 6):
         zip(axes.flat, tiles, levels, strict=False)
     ):
         group, color = list(LEVELS.items())[level]
-        axis.imshow(tile)
-        axis.set_axis_on()
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set(visible=True, color=color, linewidth=2)
+        height, width = tile.shape[:2]
+        axis.imshow(tile, extent=(0, width, height, 0))
+        _frame(axis, 0, 0, width, height, 0.015 * width, color)
         axis.set_title(f"{number}: {group}", color=color, fontsize=10)
     return figure
 
@@ -285,8 +290,7 @@ def _draw_word(axis, page, box, view, color, margin: int = 6, gap: int = 8) -> N
         width, height = piece[2] - piece[0], piece[3] - piece[1]
         extent = (start, start + width, up + height, up)
         axis.imshow(canvas.crop(piece), extent=extent, interpolation="nearest")
-        frame = {"fill": False, "edgecolor": color, "linewidth": 2, "clip_on": False}
-        axis.add_patch(Rectangle((start, up), width, height, **frame))
+        _frame(axis, start, up, width, height, 0.05 * gap, color)
     axis.autoscale(tight=True)
     axis.set_aspect("equal")
     axis.set_axis_off()
@@ -459,28 +463,31 @@ def plot_rows_of_tokens(kinds, names: list[str]):
     return figure
 
 
-def plot_token_maps(maps: dict, rays: dict):
+def plot_token_maps(maps: dict, rays: dict, lines: dict):
     """
-    Image tokens over width and height.
+    Image tokens over width and height, and below over the width of some shapes.
 
     Args:
         maps: From a title to sides in px, both widths and heights, and an array (heights, widths) over them.
         rays: From a label to a width / height, which is drawn as a ray.
+        lines: From a title of `maps` to a dict from a shape to widths and tokens.
     """
-    figure, axes = pyplot.subplots(
-        1, len(maps), figsize=(11, 4.8), layout="constrained"
-    )
-    for axis, (title, (sides, tokens)) in zip(axes, maps.items(), strict=True):
+    size = {"figsize": (11, 7.4), "height_ratios": (2, 1), "layout": "constrained"}
+    figure, axes = pyplot.subplots(2, len(maps), **size)
+    for below, found in zip(axes[1], lines.values(), strict=True):
+        for (label, (widths, tokens)), style in zip(
+            found.items(), ((PURPLE, "-"), (BLACK, "--")), strict=True
+        ):
+            color, line = style
+            below.step(widths, tokens, color=color, linestyle=line, label=label)
+        below.set(xlabel="width of the image (px)", ylabel="image tokens")
+        below.set_ylim(0, 1.15 * max(max(each) for _, each in found.values()))
+        below.legend(frameon=False, loc="lower right")
+    for axis, (title, (sides, tokens)) in zip(axes[0], maps.items(), strict=True):
         ends = (sides[0], sides[-1])
-        ticks = sorted(set(tokens.flat))
-        if len(ticks) > 9:
-            step = 256 * 5
-            edges = ticks = list(range(0, int(tokens.max()) + step, step))
-        else:
-            between = [
-                (low + high) / 2 for low, high in zip(ticks, ticks[1:], strict=False)
-            ]
-            edges = [ticks[0] - 8, *between, ticks[-1] + 8]
+        step = 1280 if tokens.max() > 1000 else 16
+        least, most = (int(end) // step * step for end in (tokens.min(), tokens.max()))
+        edges = list(range(least, most + 2 * step, step))  # a color begins at its edge
         colors = pyplot.get_cmap("cividis", len(edges) - 1)
         style = {"norm": BoundaryNorm(edges, colors.N), "cmap": colors}
         drawn = axis.imshow(tokens, origin="lower", extent=(*ends, *ends), **style)
@@ -493,8 +500,10 @@ def plot_token_maps(maps: dict, rays: dict):
             place = (0.86 * x, 0.86 * x / ratio)
             axis.text(*place, label, ha="center", va="center", fontsize=9, bbox=box)
         axis.set(xlim=ends, ylim=ends)
-        bar = figure.colorbar(drawn, ax=axis, label="image tokens", shrink=0.8)
-        bar.set_ticks(ticks)
+        bar = figure.colorbar(
+            drawn, ax=axis, label="image tokens, at least", shrink=0.8
+        )
+        bar.set_ticks(edges)
     return figure
 
 

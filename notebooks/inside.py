@@ -1,5 +1,7 @@
 """A look into the small model, for 05: where it attends, and what of two words on a page stays."""
 
+import json
+
 import numpy as np
 import torch
 
@@ -9,8 +11,11 @@ from benchmarks.sawtooth.measurements.scoring import scoring
 from benchmarks.sawtooth.measurements.steering import make_page, questions
 from benchmarks.sawtooth.readers.rendering import word_boxes
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean
-from course import cell, result
-from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
+from course import CHECKPOINT, cell, result
+from modeling_minimonkey.inspection.visualization import (
+    detailed_scores,
+    kept_detailed_tokens,
+)
 from modeling_minimonkey.scale_compression import (
     DETAILED_LEVEL,
     compressed_position_ids,
@@ -121,20 +126,21 @@ def neighbors_apart(kept, is_detailed, renumbered, side: int = 4) -> tuple:
     raise ValueError("No token between two others leaves.")
 
 
+def _of_one_way(table, kind: str, queries: str, keep_ratio: float):
+    """Readings of one kind of page by one rule, question by question."""
+    chosen = (table["kind"] == kind) & (table["keep_ratio"] == keep_ratio)
+    return table[chosen & (table["queries"] == queries)].sort_values(["page", "asked"])
+
+
 def stored_row(table, kind: str, queries: str, keep_ratio: float) -> list:
     """A row below `STORED`, but for its label, from a result of the benchmark's steering (see `stored_rows`)."""
 
-    def of(queries):
-        chosen = (table["kind"] == kind) & (table["keep_ratio"] == keep_ratio)
-        return table[chosen & (table["queries"] == queries)].sort_values(
-            ["page", "asked"]
-        )
-
-    found, gained = of(queries), ["–", "–"]
+    found, gained = _of_one_way(table, kind, queries, keep_ratio), ["–", "–"]
     exact = 100 * found["exact"].to_numpy(float)
     if queries == "question":
         pages = found["page"].to_numpy()
-        more = (exact - 100 * of(other)["exact"].to_numpy(float) for other in OTHERS)
+        others = (_of_one_way(table, kind, other, keep_ratio) for other in OTHERS)
+        more = (exact - 100 * other["exact"].to_numpy(float) for other in others)
         gained = [cell(bootstrap(pages, mean(each)), "+") for each in more]
     shares = [f"{100 * found[f'kept_{of}'].mean():.1f}" for of in ("asked", "other")]
     return [*shares, f"{exact.mean():.1f}", *gained]
@@ -157,7 +163,8 @@ def stored_rows(table, kind: str) -> list:
     before = result("steering-6m-pyramid")  # whose own rule was the published one
     if kind in set(before["kind"]):
         for share, label in ((1.0, "all tokens"), (0.25, "0.25: published rule")):
-            rows.append([f"before, {label}", *stored_row(before, kind, "all", share)])
+            label = f"before ({_of_one_way(before, kind, 'all', share).shape[0]} questions), {label}"
+            rows.append([label, *stored_row(before, kind, "all", share)])
     return rows
 
 
@@ -326,22 +333,24 @@ def by_token(more, pages) -> list:
     return [bootstrap(pages, mean(token)) for token in more.T]
 
 
-def before_and_after_it(more, says_which: int) -> str:
-    """What the token that says which word is asked for divides: the mean of `more` before it and from there on."""
+def before_and_after_it(more, names: list[str]) -> str:
+    """What the letter that says which word is asked for divides: means of `more` before it and behind it."""
+    means, says_which, stop = more.mean(0), names.index("u\nl"), names.index(".")
     # A causal model can't know it yet
-    assert abs(more[:, :says_which].mean(0)).max() < 1e-3
-    before, since = more[:, :says_which].mean(), more[:, says_which:].mean()
+    assert abs(means[:says_which]).max() < 1e-3
     return (
-        "attention to the word asked for, minus the other, in points a token:\n"
-        f"before the word that says which {before:+.2f}, from there on {since:+.2f}, "
-        f"the last token {more[:, -1].mean():+.1f}"
+        "attention to the word asked for, minus the other, in points:\n"
+        f'letters of "Read the" {means[:says_which].mean():+.1f}, from u or l to the d of '
+        f'"word" {means[says_which:stop].max():+.1f} at most,\nthe full stop {means[stop]:+.1f}, '
+        f"the tokens behind it {means[stop + 1 :].mean():+.1f} in the mean, the last one {means[-1]:+.1f}"
     )
 
 
-def token_names(processor, ids: list[list[int]]) -> list[str]:
+def token_names(processor, ids: list[list[int]], text: str) -> tuple:
     """
     A sign for each token of two prompts: its character, a dot for a space, an arrow for a line break, a star for
-    others; where the prompts differ, that of the one above that of the other.
+    others; where the prompts differ, that of the one above that of the other. And which of them are of the question
+    `text` of the first prompt.
     """
 
     def name(token: int) -> str:
@@ -349,4 +358,29 @@ def token_names(processor, ids: list[list[int]]) -> list[str]:
         return sign if len(sign) == 1 else "*"
 
     pairs = [(name(first), name(second)) for first, second in zip(*ids, strict=True)]
-    return [one if one == other else f"{one}\n{other}" for one, other in pairs]
+    names = [one if one == other else f"{one}\n{other}" for one, other in pairs]
+    return names, of_question(names, text)
+
+
+def scores_and_kept(model, both: dict, keep_ratio: float) -> dict:
+    """Maps of scores and of what stays by the checkpoint's own rule, from a title, for each of two questions."""
+    maps = {}
+    for question, given in both.items():
+        which = question.text.removeprefix("Read the ").removesuffix(".")
+        maps[f"scores: {which}"] = detailed_scores(model, given)
+        maps[f"stays: {which}"] = kept_detailed_tokens(model, given, keep_ratio)
+    return maps
+
+
+def read_by_kind() -> str:
+    """What the small checkpoint reads with all tokens, by kind of page, as stored."""
+    stored = json.loads((CHECKPOINT / "evaluation.json").read_text())
+    table = result("scoring-6m-drawn")
+    whole = table[table["keep_ratio"] == 1]
+    read = whole["words_read"].sum() / whole["words"].sum()
+    kinds = {"lines (00)": "page", "lines, receipts, tables, signs": "document"}
+    found = [
+        f"{stored[f'{kind}: pyramid']['n']} pages of {name} {stored[f'{kind}: pyramid']['words_read']:.1%}"
+        for name, kind in kinds.items()
+    ]
+    return f"words read with all tokens: {', '.join(found)}; the {len(whole)} pages below {read:.1%}"

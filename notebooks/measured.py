@@ -186,6 +186,7 @@ def after_differences(after) -> list:
 def plot_training(before, after):
     """Words read over the share of tokens that stays, of those that all tokens read, before and after training."""
     question, none = ("question, layer 2", PURPLE, "o"), ("no question", SKY, "^")
+    wide = question[0]  # lies under the next line in places, and shows on both sides
     published, random = ("all, layer 1", YELLOW, "s"), ("at random", GRAY, "x")
     kept = dict(zip((question, none, published, random), KEPT, strict=True))
     renumbered = {
@@ -197,7 +198,7 @@ def plot_training(before, after):
     for axis, rules in zip(axes, (kept, renumbered), strict=True):
         for place, ((label, color, marker), rule) in enumerate(rules.items()):
             for table, line in ((before, "--"), (after, "-")):
-                shift = 0.008 * (place - 1) + (0.003 if table is after else -0.003)
+                shift = 0.012 * (place - 1) + (0.004 if table is after else -0.004)
                 ways = [{**rule, "keep_ratio": share} for share in SHARES[::-1]]
                 ways = [way for way in ways if len(of_way(table, **way))]
                 if not ways:
@@ -210,6 +211,7 @@ def plot_training(before, after):
                 style = {"color": color, "marker": marker, "linestyle": line}
                 style["label"] = f"{label}, {'before' if table is before else 'after'}"
                 style["markerfacecolor"] = "white" if table is before else color
+                style |= {"linewidth": 5, "elinewidth": 1.5} if label == wide else {}
                 _estimates(axis, places, [*found, (100, 100, 100)], **style)
         axis.set(xlabel="keep_ratio", ylim=(0, 110), xticks=(0.25, 0.5, 1))
         axis.legend(frameon=False, loc="lower right", fontsize=9)
@@ -264,24 +266,74 @@ def plot_cut_words(estimates: dict, of: str):
     names = [method.replace("pyramid", "CIP") for method in estimates]
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 62))
-    axis.legend(frameon=False, loc="center right")
+    axis.set(xlabel=f"words that are cut, % of {of}, 95% interval", xlim=(0, 46))
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
+    return figure
+
+
+def plot_pairs(pairs: dict, groups: list[str]):
+    """
+    Words that models read more than their controls, a panel for each group of words.
+
+    Args:
+        pairs: From the name of a pair to an estimate (value, low, high) for each group.
+        groups: Names of the groups.
+    """
+    figure, axes = pyplot.subplots(
+        1,
+        len(groups),
+        figsize=(10.5, 2.4),
+        layout="constrained",
+        sharey=True,
+        sharex=True,
+    )
+    for axis, group, found in zip(
+        axes, groups, zip(*pairs.values(), strict=True), strict=True
+    ):
+        for place, each in enumerate(found):
+            value, low, high = (100 * end for end in each)
+            color = BLACK if low <= 0 <= high else PURPLE
+            spread = whiskers(value, low, high)
+            axis.errorbar(value, place, xerr=spread, fmt="o", color=color, capsize=4)
+        axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
+        axis.set(title=group, xlabel="points")
+        axis.set_yticks(range(len(pairs)), list(pairs))
+    axes[0].set_ylim(len(pairs) - 0.5, -0.5)
     return figure
 
 
 def plot_distortion(rows: dict):
-    """Words that stay cut over the distortion of the second grid, from a rule to its row of `geometry.csv`."""
-    figure, axis = pyplot.subplots(figsize=(9, 4), layout="constrained")
-    for rule, row in rows.items():
-        x, cut = row["distortion_median"], 100 * row["cut"]
-        error = [[cut - 100 * row["cut_low"]], [100 * row["cut_high"] - cut]]
-        marker = "s" if rule in ("disjoint", "joint") else "o"
-        marker = "^" if "global" in rule else marker  # one grid
-        axis.errorbar(x, cut, yerr=error, fmt=marker, color=BLACK)
-        place = x + 0.012, cut + (0.35 if "overlap" in rule else 0.12)
-        axis.annotate(f"{rule} ({row['tiles']:.1f} tiles)", place)
-    axis.set(xlabel="median distortion of the second grid, 1 is none")
-    axis.set(ylabel="words that stay cut, %", xlim=(0.97, 1.6), ylim=(0, 5.7))
+    """
+    Words that stay cut over the distortion of the second grid, in the median and of the page that is worse than 90%,
+    from a rule to its row of `geometry.csv`.
+    """
+    figure, axes = pyplot.subplots(
+        1,
+        2,
+        figsize=(11.5, 4.2),
+        sharey=True,
+        width_ratios=(3, 2),
+        layout="constrained",
+    )
+    columns = ("distortion_median", "distortion_90")
+    for axis, column, fill, step in zip(
+        axes, columns, (BLACK, "white"), (0.012, 0.05), strict=True
+    ):
+        for rule, row in rows.items():
+            x, cut = row[column], 100 * row["cut"]
+            error = whiskers(cut, 100 * row["cut_low"], 100 * row["cut_high"])
+            marker = "s" if rule in ("disjoint", "joint") else "o"
+            marker = "^" if "global" in rule else marker  # one grid
+            style = {"color": BLACK, "markerfacecolor": fill, "fmt": marker}
+            axis.errorbar(x, cut, yerr=error, **style)
+            place = x + step, cut + (0.35 if "overlap" in rule else 0.12)
+            if fill == "white" and "overlap" in rule:
+                place = x + step, 0.1
+            tiles = f" ({row['tiles']:.1f} tiles)" if fill == BLACK else ""
+            axis.annotate(f"{rule}{tiles}", place, fontsize=9)
+    axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
+    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65), ylim=(0, 5.7))
+    axes[1].set(xlabel="the same, of the worst tenth at least", xlim=(0.9, 4.2))
     return figure
 
 

@@ -87,6 +87,28 @@ def without_ink(tiles, paper, side: int = 8):
     return torch.where(covered[:, None], paper, tiles), ~inked.flatten(1)
 
 
+def scores_over_distance(layer, turned, query, key, distances):
+    """
+    What one query of a layer gives one key, by head, if it stands so many positions behind it.
+
+    Args:
+        layer: Of the language model.
+        turned: RoPE, which takes queries or keys, (heads, tokens, d), and their positions.
+        query, key: States of both tokens, (width,).
+        distances: Positions from the key to the query, at least 0.
+
+    Returns:
+        Scores before the softmax, (heads, distances).
+    """
+    part, d = layer.self_attn, layer.self_attn.head_dim
+    q, k = (
+        matrix(layer.input_layernorm(state)).view(-1, 1, d)
+        for matrix, state in ((part.q_proj, query), (part.k_proj, key))
+    )
+    q = turned(q.expand(-1, len(distances), d), distances)
+    return (q * turned(k, torch.zeros(1))).sum(dim=-1) / d**0.5
+
+
 def distance_rows(page, maps: dict) -> list:
     """
     Mean distances where there is ink, and on blank paper in the upper and the lower half of the page.

@@ -82,8 +82,8 @@ def plot_mechanism():
     for height, label in labels.items():
         axis.text(-0.3, height, label, ha="right", va="center")
     _arrow(axis, (4, 0.8), (4, -1.0), linewidth=2)
-    axis.text(4.3, -0.1, "the lower half leaves", va="center")
-    axis.text(16.4, -1.7, "gaps: 1, 3, 6, 7, 9", va="center", fontsize=10)
+    axis.text(4.3, -0.1, "the half with low scores leaves", va="center")
+    axis.text(16.4, -1.7, "missing: 2, 4, 5, 8", va="center", fontsize=10)
     axis.text(16.4, -3.1, "no gaps, as published", va="center", fontsize=10)
     return figure
 

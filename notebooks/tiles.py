@@ -280,6 +280,19 @@ def plot_shuffle(tile, numbers, tokens):
     return figure
 
 
+def plot_distance(scores):
+    """Scores of one query and one key over their distance, (heads, distances), a line per head."""
+    figure, axis = pyplot.subplots(figsize=(9.5, 3), layout="constrained")
+    colors = (BLUE, PURPLE, SKY, BLACK)
+    for head, (line, color) in enumerate(zip(np.asarray(scores), colors, strict=True)):
+        axis.plot(line, color=color, label=f"head {head}")
+    axis.axhline(0, color=GRAY, linewidth=0.8)
+    axis.set(xlabel="distance m - n, tokens", ylabel="score before the softmax")
+    axis.set_xlim(0, scores.shape[1] - 1)
+    figure.legend(frameon=False, loc="outside right center")
+    return figure
+
+
 def plot_attention(maps: dict, parts: dict):
     """
     Which token attends to which: rows are queries, columns keys, with lines where a part of the prompt ends.

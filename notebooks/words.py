@@ -13,7 +13,8 @@ from benchmarks.sawtooth.report.statistics import bootstrap, mean
 from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 
 
-BASELINE, ANY = "detailed + global", "CIP any"
+BASELINE, ANY, JOINT = "detailed + global", "CIP any", "CIP joint"
+FINER = "detailed + global, tiles of the pyramid"  # one grid of as many tiles
 READERS = (  # reader, what it reads, its score
     (
         "PP-OCRv4",
@@ -47,14 +48,46 @@ def of_pages(model: str, method: str):
     return table[table["method"] == stored_as(method)].reset_index(drop=True)
 
 
-def gained(more, less, cut) -> list[str]:
-    """How much more of all words, of the cut and of the uncut ones is read in one way."""
+def gained(more, less, cut) -> list[tuple]:
+    """How much more of all words, of the cut and of the uncut ones is read in one way, with intervals."""
     difference = more["read"].astype(float) - less["read"]
-    found = [
+    return [
         bootstrap(more["page"][chosen], mean(difference[chosen]))
         for chosen in (cut | ~cut, cut, ~cut)
     ]
-    return [course.percent(each, points=True) for each in found]
+
+
+def points(estimates: list[tuple]) -> list[str]:
+    """Cells of a table."""
+    return [course.percent(each, points=True) for each in estimates]
+
+
+def show_other_ways(heads: list[str]) -> None:
+    """
+    Display, collapsed, what the longest trained reader reads more with CIP than itself and its control in other ways.
+
+    Args:
+        heads: Of the columns of gains.
+    """
+    from IPython.display import Markdown, display
+
+    model, control, rows = "3m-long-pyramid", "3m-long-control", []
+    others = {
+        "itself, detailed + global": (model, BASELINE),
+        "itself, one grid of as many tiles": (model, FINER),
+        "its control, detailed + global": (control, BASELINE),
+        "its control, one grid of as many tiles": (control, FINER),
+    }
+    cut = of_pages(model, BASELINE)["cut_detailed"]
+    for rule in (JOINT, ANY):
+        for name, other in others.items():
+            more = gained(of_pages(model, rule), of_pages(*other), cut)
+            rows.append([f"{rule} minus {name}", *points(more)])
+    heads = [f"words read by `{model}`", *heads]
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    summary = "<summary>Eight comparisons</summary>"
+    display(Markdown(f"<details>\n{summary}\n\n{table}\n\n</details>"))
 
 
 def closer(readings) -> list:
@@ -155,6 +188,19 @@ def geometry() -> dict:
         }
         for row in rows
     }
+
+
+def distortion_rows(rows: dict, rules: tuple) -> list:
+    """Of some of the `rows` of the geometry by rule: words cut in three ways, distortion and tiles."""
+    stretch = ("distortion_median", "distortion_90", "detailed_distortion_90")
+    cells = []
+    for rule in rules:
+        row = rows[rule]
+        shares = (f"{100 * row[name]:.1f}" for name in ("cut_detailed", "cut_both"))
+        cut = course.cell([100 * row[name] for name in ("cut", "cut_low", "cut_high")])
+        stretched = (f"{row[name]:.2f}" for name in stretch)
+        cells.append([rule, *shares, cut, *stretched, row["tiles"]])
+    return cells
 
 
 def against_any(geometry: dict, rule: str) -> tuple[int, int, int]:
