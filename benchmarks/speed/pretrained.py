@@ -141,21 +141,17 @@ def record(path: Path, rounds: int, pairs: int, tokens_per_tile: list[int]) -> d
     results = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "blocks": []}
     done = [Block(*(each[name] for name in Block.__dataclass_fields__)) for each in results["blocks"]]
     todo = [block for block in blocks(tokens_per_tile) if block not in done]
-    uncounted = [number for number, each in enumerate(results["blocks"]) if "operations" not in each]
-    unpaired = [number for number, each in enumerate(results["blocks"]) if "pairs" not in each]
-    causal_lm = load()[0] if todo or uncounted or unpaired else None
-    for number in uncounted:
-        results["blocks"][number]["operations"] = count(done[number], causal_lm)
-        path.write_text(json.dumps(results, indent=1) + "\n")
+    parts = {"operations": count, "pairs": lambda block, causal_lm: time_pairs(block, causal_lm, pairs)}
+    lacking = todo or any(name not in each for each in results["blocks"] for name in parts)
+    causal_lm = load()[0] if lacking else None
     for block in tqdm(todo):
         # Once is enough: the same weights and functions are called in every block.
-        found = measure(block, causal_lm, rounds, warm_up=block is todo[0])
-        results["blocks"].append(found | {"operations": count(block, causal_lm)})
+        results["blocks"].append(measure(block, causal_lm, rounds, warm_up=block is todo[0]))
         path.write_text(json.dumps(results, indent=1) + "\n")
-        unpaired.append(len(results["blocks"]) - 1)
-    for number in tqdm(unpaired, desc="pairs"):
-        results["blocks"][number]["pairs"] = time_pairs((done + todo)[number], causal_lm, pairs)
-        path.write_text(json.dumps(results, indent=1) + "\n")
+    for block, found in tqdm(list(zip(done + todo, results["blocks"], strict=True)), desc="operations and pairs"):
+        for name in [name for name in parts if name not in found]:
+            found[name] = parts[name](block, causal_lm)
+            path.write_text(json.dumps(results, indent=1) + "\n")
     return results
 
 

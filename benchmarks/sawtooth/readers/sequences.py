@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.sawtooth.cutting import METHODS, PUBLISHED_RANGES, Ranges, View
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
-from benchmarks.sawtooth.readers.sheets import INK, KINDS, PAPER, Question, Sheet, one_question, render, some_questions
+from benchmarks.sawtooth.readers.sheets import KINDS, Question, Sheet, mix, one_question, render, some_questions
 from benchmarks.sawtooth.readers.tower import normalized
 from processing_minimonkey import MiniMonkeyProcessor
 
@@ -222,5 +222,4 @@ class Collate:
 def painted(gray: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
     """Gray tiles as the processor would give them in color, float32 of shape (tiles, 3, height, width), -1 to 1."""
     paper, ink = colors.float()[..., None, None].unbind(1)  # (tiles, 3, 1, 1)
-    shares = (gray[:, None].float() - PAPER) / (INK - PAPER)
-    return normalized((paper + (ink - paper) * shares).clamp(0, 255))
+    return normalized(mix(gray[:, None].float(), paper, ink))

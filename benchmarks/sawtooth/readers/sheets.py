@@ -284,16 +284,20 @@ def shade(rng: np.random.Generator, mask: Image.Image) -> tuple[Image.Image, np.
     return Image.fromarray(gray.clip(0, 255).astype(np.uint8), "L"), np.stack([paper, ink]).astype(np.uint8)
 
 
-def paint(gray: np.ndarray, colors: np.ndarray) -> np.ndarray:
+def mix(gray, paper, ink):
     """
-    Gray values of any shape as uint8 colors of shape (..., 3): from paper to ink and, with noise, a little beyond.
+    Gray values as colors from 0 to 255, from paper to ink and, with noise, a little beyond: floating-point arrays or
+    tensors of shapes that fit together.
 
-    Cutting gray pages and painting their tiles takes a third of the time and of the memory, and differs by rounding,
-    and where noise leaves the range of colors.
+    Cutting gray pages and mixing the colors of their tiles takes a third of the time and of the memory, and differs by
+    rounding, and where noise leaves the range of colors.
     """
-    paper, ink = colors.astype(np.float32)
-    shares = (gray[..., None].astype(np.float32) - PAPER) / (INK - PAPER)
-    return (paper + (ink - paper) * shares).clip(0, 255).astype(np.uint8)
+    return (paper + (ink - paper) * ((gray - PAPER) / (INK - PAPER))).clip(0, 255)
+
+
+def paint(gray: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Gray values of any shape as uint8 colors of shape (..., 3), of the `colors` of paper and ink."""
+    return mix(gray[..., None].astype(np.float32), *colors.astype(np.float32)).astype(np.uint8)
 
 
 def make_sheet(rng: np.random.Generator, kind: str, world: World, held_out: bool, scale: float = 1.0) -> Sheet:

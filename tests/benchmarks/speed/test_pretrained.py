@@ -71,7 +71,8 @@ def test_finished_blocks_are_not_measured_again(tmp_path, monkeypatch):
         measured.append(each)
         if len(measured) == 3:
             raise KeyboardInterrupt
-        return block(complementarity=each.complementarity, tokens_per_tile=each.tokens_per_tile, rows=each.rows)
+        made = block(complementarity=each.complementarity, tokens_per_tile=each.tokens_per_tile, rows=each.rows)
+        return {name: value for name, value in made.items() if name not in ("operations", "pairs")}
 
     monkeypatch.setattr(pretrained, "measure", measure)
     monkeypatch.setattr(pretrained, "count", lambda each, causal_lm: {"stock": {"flops": each.rows}})
