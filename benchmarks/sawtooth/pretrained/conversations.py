@@ -144,11 +144,20 @@ class Replay:
 
 
 class TrainingBatches(torch.utils.data.Dataset):
-    """Batches of conversations; each follows from its index."""
+    """
+    Batches of conversations; each follows from its index.
 
-    def __init__(self, encoder: Encoder, replay: Replay, rows: int, first: int = 0):
-        self.encoder, self.replay, self.rows, self.first = encoder, replay, rows, first
+    Args:
+        encoder, replay: what writes the rows, and the language model's part of them.
+        rows: of a batch.
+        window: batches in a row whose rows are sorted by length, so that they need little padding; they come in
+            any order. Where several processes draw batches, each would draw all of a window: one, then.
+    """
+
+    def __init__(self, encoder: Encoder, replay: Replay, rows: int, window: int = 1):
+        self.encoder, self.replay, self.rows, self.window = encoder, replay, rows, window
         self.prompts = sorted(replay.chat)
+        self.drawn: tuple[int, list[list[Conversation]]] = (-1, [])  # a window's number and its batches
 
     def __len__(self) -> int:
         return 1_000_000  # more than time allows
@@ -165,8 +174,19 @@ class TrainingBatches(torch.utils.data.Dataset):
         return self.encoder.conversation([Turn("chat", prompt, tokens=said, ended=ended)], picture)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        first = (self.first + index) * self.rows
-        return collate([self.row(first + i) for i in range(self.rows)], self.encoder.end)
+        number, place = divmod(index, self.window)
+        if self.drawn[0] != number:
+            self.drawn = number, self.draw(number)
+        return collate(self.drawn[1][place], self.encoder.end)
+
+    def draw(self, number: int) -> list[list[Conversation]]:
+        """The batches of window `number`."""
+        samples = self.window * self.rows
+        rows = [self.row(number * samples + i) for i in range(samples)]
+        if self.window > 1:
+            rows.sort(key=lambda row: len(row.ids))
+        batches = [rows[start : start + self.rows] for start in range(0, samples, self.rows)]
+        return [batches[i] for i in generator("order-pretrained", number).permutation(self.window)]
 
 
 class LetterBatches(torch.utils.data.Dataset):

@@ -7,12 +7,13 @@ import torch
 
 from benchmarks.sawtooth.pretrained.chat import Said
 from benchmarks.sawtooth.pretrained.conversations import Conversation, Encoder, collate, normalize
+from benchmarks.sawtooth.readers.precision import bfloat16_pays
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
 
 def precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """bfloat16 autocast on a GPU; nothing on a CPU, many of which are slower in it."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
+    """bfloat16 autocast on a GPU and on a CPU that is faster in it; else nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if bfloat16_pays(device.type) else contextlib.nullcontext()
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from benchmarks.sawtooth.readers.drawn_compression import DrawnCompression
 from benchmarks.sawtooth.readers.families import FAMILIES, family_model, family_processor
 from benchmarks.sawtooth.readers.family_weights import load_reader, load_tower, siglip_tower
 from benchmarks.sawtooth.readers.optimizer import make_optimizer
+from benchmarks.sawtooth.readers.precision import bfloat16_pays
 from benchmarks.sawtooth.readers.recipe import RECIPES, SIZES, CopyStage, ReaderStage, TowerStage
 from benchmarks.sawtooth.readers.steering import SteeringTrainer
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
@@ -86,7 +87,7 @@ def train(
         "output_dir": output,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 50,
-        "bf16": torch.cuda.is_available(),  # on a CPU without matrix units bfloat16 is half as fast as float32
+        "bf16": bfloat16_pays(),
         "use_cpu": not torch.cuda.is_available(),
         "dataloader_num_workers": 8 if torch.cuda.is_available() else 1,
         "remove_unused_columns": False,

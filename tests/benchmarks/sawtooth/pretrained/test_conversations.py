@@ -106,6 +106,24 @@ def test_training_mixes_chat_and_pictures(encoder):
     np.testing.assert_array_equal(batch["input_ids"], collate(rows[30:40], encoder.end)["input_ids"])
 
 
+def test_batches_of_a_window_have_rows_of_like_length(encoder):
+    replay = Replay({"Hello": (tuple(encoder.spell("hi")), True)}, {}, share=0.5)
+    one_by_one, sorted_ones = (TrainingBatches(encoder, replay, 5, window) for window in (1, 4))
+    for first in (0, 4):
+        plain, found = ([each[first + i] for i in range(4)] for each in (one_by_one, sorted_ones))
+        rows = [sorted(tuple(ids) for batch in side for ids in _without_padding(batch)) for side in (plain, found)]
+        assert rows[0] == rows[1]
+        padding = [sum((batch["attention_mask"] == 0).sum() for batch in side) for side in (plain, found)]
+        assert padding[1] < 0.7 * padding[0]
+    longest = [[sorted_ones[4 * window + i]["input_ids"].shape[1] for i in range(4)] for window in range(10)]
+    assert any(lengths != sorted(lengths) for lengths in longest)  # the batches themselves aren't sorted
+    np.testing.assert_array_equal(sorted_ones[2]["input_ids"], TrainingBatches(encoder, replay, 5, 4)[2]["input_ids"])
+
+
+def _without_padding(batch):
+    return [ids[mask > 0].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
+
+
 def test_no_chat_at_a_share_of_zero(encoder):
     batches = TrainingBatches(encoder, Replay({}, {}, share=0.0), rows=4)
     assert len(batches[0]["tiles"]) >= 4
