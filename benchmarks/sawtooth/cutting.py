@@ -181,6 +181,15 @@ def _one_grid(view: Callable = grid_view, as_many_tiles: bool = False, has_globa
     return views
 
 
+SECOND_ALONE = "second grid + global"
+
+
+def _second_alone(width, height, tile_size, rng, ranges=SMALL_RANGES) -> list[View]:
+    """The second grid in place of the detailed one: what a reader could read from it."""
+    _, second = plan_grids(width, height, tile_size, ranges)
+    return with_global(tile_size, grid_view(DETAILED, second, tile_size))
+
+
 METHODS: dict[str, Method] = {
     "global": _whole,
     "detailed": _one_grid(has_global=False),
@@ -189,6 +198,7 @@ METHODS: dict[str, Method] = {
     "detailed + global, tiles of the pyramid": _one_grid(as_many_tiles=True),
     "overlap + global": _one_grid(overlap_view),
     "overlap + global, tiles of the pyramid": _one_grid(overlap_view, as_many_tiles=True),
+    SECOND_ALONE: _second_alone,
     "second grid aligned": _beside(_aligned),
     "second grid repeated": _beside(_repeated),
     "second grid shifted": _beside(_shifted),

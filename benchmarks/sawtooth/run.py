@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.sawtooth.measurements.compression import CompressedPages
-from benchmarks.sawtooth.measurements.cut_words import CutWords
+from benchmarks.sawtooth.measurements.cut_words import CutWords, LegibleWords
 from benchmarks.sawtooth.measurements.geometry import Geometry
 from benchmarks.sawtooth.measurements.moved_word import MovedWord
 from benchmarks.sawtooth.measurements.pages import Pages
@@ -31,7 +31,8 @@ from benchmarks.sawtooth.runner import Measurement, record
 
 ROOT = Path(__file__).parents[2]
 MEASUREMENTS: dict[str, type[Measurement]] = {
-    each.name: each for each in (CutWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
+    each.name: each
+    for each in (CutWords, LegibleWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
 }
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
 # Compressed: pyramid, trained on under scale compression with positions kept; drawn: on with positions of both kinds,

@@ -8,7 +8,16 @@ import torch
 from PIL import Image
 from transformers import AutoConfig
 
-from benchmarks.sawtooth.cutting import ADAPTIVE, DETAILED, METHODS, SMALL_RANGES, View, grid_view, with_global
+from benchmarks.sawtooth.cutting import (
+    ADAPTIVE,
+    DETAILED,
+    METHODS,
+    SECOND_ALONE,
+    SMALL_RANGES,
+    View,
+    grid_view,
+    with_global,
+)
 from benchmarks.sawtooth.readers.families import FAMILIES, family_processor
 from benchmarks.sawtooth.readers.reader import messages
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
@@ -37,10 +46,13 @@ class Reader:
         self.tile_size = processor.image_processor.size["height"]
 
     def chosen(self, methods: Sequence[str]) -> tuple[str, ...]:
-        """The names in `methods`, or all; a ValueError names what this reader doesn't have."""
+        """
+        The names in `methods`, or all but the second grid alone, which is no way to read pages; a ValueError names
+        what this reader doesn't have.
+        """
         if unknown := set(methods) - set(self.methods):
             raise ValueError(f"`methods` must be among {list(self.methods)}, got {sorted(unknown)}.")
-        return tuple(methods) or self.methods
+        return tuple(methods) or tuple(name for name in self.methods if name != SECOND_ALONE)
 
     def views(self, method: str, image: Image.Image, rng: np.random.Generator | None = None) -> list[View]:
         """The groups of tiles of an image."""

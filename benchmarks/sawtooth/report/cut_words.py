@@ -5,7 +5,7 @@ from itertools import product
 
 import pandas as pd
 
-from benchmarks.sawtooth.measurements.cut_words import SORTS
+from benchmarks.sawtooth.readers.cut_pages import SORTS
 from benchmarks.sawtooth.report.comparisons import CIP, JOINT, PLAIN, Tables
 from benchmarks.sawtooth.report.sorts import ASKED, BEYOND, SortGain, gains_by_sort, numbers_by_sort
 from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, mean, percent, verdict

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.sawtooth.cutting import SMALL_RANGES, plan_grids
-from benchmarks.sawtooth.measurements.cut_words import SORTS, crossings
 from benchmarks.sawtooth.measurements.pages import word_boxes
+from benchmarks.sawtooth.readers.cut_pages import SORTS, crossings
 from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
 from benchmarks.sawtooth.report.comparisons import (

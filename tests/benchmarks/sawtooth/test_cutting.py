@@ -1,11 +1,15 @@
 """Views, methods and cuts, against pixels, boxes by hand and a loop over tiles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.sawtooth.cutting import (
     METHODS,
+    PUBLISHED_RANGES,
+    SECOND_ALONE,
     View,
     budget,
     cut_by,
@@ -65,6 +69,12 @@ def test_methods_cover_the_image_and_keep_their_budget(size):
             for left, top, right, bottom in view.boxes:
                 seen[max(top, 0) : bottom, max(left, 0) : right] = True
             assert seen.all(), (name, view)
+
+
+def test_the_second_grid_alone_stands_in_the_place_of_the_detailed_one():
+    for size in ((336, 224), (300, 450), (230, 500)):
+        alone, both = (METHODS[name](*size, TILE, None, PUBLISHED_RANGES) for name in (SECOND_ALONE, "pyramid any"))
+        assert alone == [replace(both[1], level=0), both[2]]
 
 
 def test_aligned_grids_share_all_their_lines():

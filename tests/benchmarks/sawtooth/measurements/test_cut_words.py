@@ -3,31 +3,16 @@
 from unittest.mock import Mock
 
 import numpy as np
-import pytest
 
 from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, grid_view, is_cut, plan_grids
-from benchmarks.sawtooth.measurements.cut_words import SORTS, CutWords, asked_pages, make_page, sort_of
+from benchmarks.sawtooth.measurements.cut_words import CutWords, LegibleWords, asked_pages, make_page
 from benchmarks.sawtooth.measurements.reading import Reader
+from benchmarks.sawtooth.readers.cut_pages import SORTS, sort_of
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, is_held_out
 from benchmarks.sawtooth.readers.writing import WORLDS
 
 
 PAGES = range(8)
-
-
-@pytest.mark.parametrize(
-    "box, sort",
-    [
-        ((10, 10, 40, 20), "uncut"),
-        ((10, 95, 40, 105), "row"),
-        ((85, 10, 115, 20), "column"),
-        ((10, 98, 40, 118), None),  # less than a quarter is above the line
-        ((10, 88, 40, 99), None),  # 1 px from the line
-        ((85, 95, 115, 105), None),  # both
-    ],
-)
-def test_sorts(box, sort):
-    assert sort_of(box, (200, 200), (2, 2)) == sort
 
 
 def test_a_page_asks_for_a_held_out_word_of_each_sort():
@@ -72,3 +57,10 @@ def test_another_detailed_grid_may_leave_a_word_whole(trained_model, trained_pro
         expected += [sort_of(box, sheet.image.size, grids[1]) or "other" for box in boxes]
     assert [reading.own_sort for reading in readings] == expected
     assert any(reading.own_sort != reading.sort for reading in readings)
+
+
+def test_legible_words_are_larger(trained_model, trained_processor):
+    reader = Mock(processor=trained_processor, generate=lambda inputs, *_: [""] * len(inputs["input_ids"]))
+    for measurement, smallest, largest in ((CutWords(pages=20), 16, 24), (LegibleWords(pages=20), 20, 28)):
+        sizes = [reading.font_size for reading in measurement.measure(reader, "detailed + global")]
+        assert smallest - 1 < min(sizes) < smallest + 3 and largest - 3 < max(sizes) < largest + 1
