@@ -52,10 +52,10 @@ def ways_at(keep_ratio: float) -> dict:
     published, own = ({**each, "keep_ratio": keep_ratio} for each in (PUBLISHED, OWN))
     return {
         "all tokens stay": ALL_TOKENS,
-        "published: all, layer 1, renumbered": published,
-        "all, layer 1, positions kept": {**published, "positions": "keep"},
-        "question, layer 1, positions kept": {**own, "layer": 1},
-        "question, layer 2, positions kept": own,
+        "published rule: all, layer 1, renumbered": published,
+        "all, layer 1, kept": {**published, "positions": "keep"},
+        "question, layer 1, kept": {**own, "layer": 1},
+        "own rule: question, layer 2, kept": own,
     }
 
 
@@ -139,9 +139,9 @@ def plot_layers(table, keep_ratio: float = 0.5):
 def training_rows(before, with_gaps, after) -> list:
     """Words of those that all tokens read by three models, and the change from the first to the last, by rule."""
     rules = {
-        "question, layer 2, kept": OWN,
+        "own rule": OWN,
         "question, layer 2, renumbered": {**OWN, "positions": "repack"},
-        "published": PUBLISHED,
+        "published rule": PUBLISHED,
         "all, layer 1, kept": {**PUBLISHED, "positions": "keep"},
         "no question, kept": NO_QUESTION,
         "no question, renumbered": {**NO_QUESTION, "positions": "repack"},
