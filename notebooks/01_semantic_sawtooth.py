@@ -39,7 +39,7 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: a border that runs through a word's letters costs a reader of tiles much of the word. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it. Whether a *model* is better for it is another matter: small models that were not trained with a second grid get worse, and one that was reads at best 2.7 points more than its control, a model trained for as many steps without.
+**In short**: a border that runs through a word's letters costs a reader of tiles much of the word. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it. Whether a *model* is better for it is another matter: the small models here get worse if they were not trained with a second grid. One that was trained with it reads at best 2.7 points more than its *control*, a model trained for as many steps without.
 
 *Points* are differences of percentages. [a, b] is a 95% interval, about what other words or pages could have given. One that contains 0 shows no difference.
 
@@ -118,7 +118,7 @@ The second grid shows the word whole. Whether a reader makes something of it has
 
 | name | tiles |
 | --- | --- |
-| *detailed + global* ("without CIP") | one grid and the whole image, as InternVL has it |
+| *detailed + global* ("without CIP") | one grid and the whole image, as in InternVL, the family of models that Mini-Monkey comes from |
 | *CIP any* | with a second grid, by the published rule, which chooses it after the first |
 | *CIP joint* | with a second grid, by our rule, which chooses both grids together, for more tiles ([02](02_complementary_image_pyramid.ipynb)) |
 
@@ -334,7 +334,7 @@ course.show(
     "on the lines and everywhere; about zero for 6m-pyramid.",
     caption="Above: the depth of the sawtooth, below what CIP gains. See that all "
     "depths between rows are clear of zero, with CIP, too, and that two models lose by "
-    "CIP. 24 words, 840 readings per model and way, 95% intervals over words.",
+    "CIP. 840 readings per model, way and direction, 95% intervals over words.",
 )
 heads = ["depth without CIP", "with CIP", "gain on the lines", "gain everywhere"]
 rows = [

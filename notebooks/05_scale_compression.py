@@ -10,7 +10,7 @@
 >
 > **You need**: what the detailed, adaptive and global tiles are ([02](02_complementary_image_pyramid.ipynb)), and what attention is. **Time**: about 25 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [What leaves the prompt](#What-leaves-the-prompt) · [The published rule](#The-published-rule) · [Who asks?](#Who-asks?) · [Kept or renumbered?](#Kept-or-renumbered?) · [When nobody asks](#When-nobody-asks) · [What training changes](#What-training-changes) · [Does the question steer?](#Does-the-question-steer?) · [From 1 to 0.02](#From-1-to-0.02) · [One mechanism, two ways to run it](#One-mechanism,-two-ways-to-run-it) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [What leaves the prompt](#What-leaves-the-prompt) · [The published rule](#The-published-rule) · [Who asks?](#Who-asks?) · [Kept or renumbered?](#Kept-or-renumbered?) · [When nobody asks](#When-nobody-asks) · [What training changes](#What-training-changes) · [Does the question steer?](#Does-the-question-steer?) · [How few can stay?](#How-few-can-stay?) · [One mechanism, two ways to run it](#One-mechanism,-two-ways-to-run-it) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -427,7 +427,7 @@ course.table(head, inside.beside_numbers(reader, steering))
 r"""
 The number, but not its name. At 0.25 the number keeps 99.6% of its tokens and the word beside it 36.1%. Where the answer got lost, 17.5% of the word are left; where it is still right, 44.1%, 26.6 points more (15.9 to 36.3). So a score that looks at the answer drops what the answer is found by. That fits the loss; it is no proof, since no run kept these words by force.
 
-## From 1 to 0.02
+## How few can stay?
 
 For every token the cache holds a key and a value in each of $L$ layers, for each of $H_\text{kv}$ heads, $d$ numbers of $b$ bytes. A prompt of $T$ tokens takes
 

@@ -309,7 +309,7 @@ course.show(
 )
 course.table(*compared.asked_gain_rows(RESULTS))
 tables.folded("Words read, in %", *compared.asked_rows(RESULTS))
-tables.folded("More gains", *compared.asked_more_rows(RESULTS))
+tables.folded("Gains by column cuts and by seed", *compared.asked_more_rows(RESULTS))
 
 # %% [markdown]
 """
@@ -323,7 +323,7 @@ tables.folded("More gains", *compared.asked_more_rows(RESULTS))
 - *Both predictions failed.* Twelve points had been predicted for `any`, fourteen for `joint`. One fear failed as well: the base, read by a rule that it never saw, loses nothing that can be shown. It had seen many numbers of tiles; the readers of 01, which lose much without training, knew few.
 - *Of words cut between columns only*, `joint` reads 3.5 points more than the same grid twice, in an interval above zero (second list). This was not the question, it is one look of several, and it isn't set against the uncut words: something to test anew, not a result.
 
-These readers had learned from half a million pages that a second group of tiles says nothing new; 300 steps didn't teach them otherwise.
+A likely reason, not a tested one: these readers had learned from half a million pages that a second group of tiles says nothing new, and 300 steps didn't teach them otherwise.
 
 ## A gain, of how many words?
 
