@@ -38,7 +38,7 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: of a prompt with images, the mechanism of this notebook drops those tokens that the rest of the prompt attends to least. If half of the finest tokens leave by the published rule, our small reader loses more than half of its words. Two settings repair most of that without training: let only the *question* give the scores, and *keep the position numbers* of what stays. After training under compression, half of the detailed tokens can go without a shown loss on pages. On receipts, at a quarter, 12 points of answers are lost all the same.
+**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. If half of them leave by the published rule, our small reader loses more than half of its words. Two settings repair most of that without training: let only the *question* give the scores, and *keep the position numbers* of what stays. After training under compression, half of the detailed tokens can go without a shown loss on pages. On receipts, at a quarter, 12 points of answers are lost all the same.
 
 ## What leaves the prompt
 
