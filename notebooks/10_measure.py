@@ -6,12 +6,12 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/10_measure.ipynb) [Source of this notebook](10_measure.py)
 
-> **You will learn**: how the sawtooth benchmark takes a reading, what an interval says and how it is easily made too narrow, why three fair comparisons answer "does training with CIP pay?" differently, and where the rules surprise by which *harnesses* score, the programs that ask a model a benchmark's questions.
+> **You will learn**: four questions to ask of every number about a model: what was averaged, over how many independent things, against what, and by whose rule. Each changes an answer below.
 >
 > **You need**: [01 The semantic sawtooth](01_semantic_sawtooth.ipynb), [02 The complementary image pyramid](02_complementary_image_pyramid.ipynb).
 > **Time**: 20 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [One block of the sawtooth benchmark](#One-block-of-the-sawtooth-benchmark) · [A depth and its interval](#A-depth-and-its-interval) · [Why the interval is drawn over words](#Why-the-interval-is-drawn-over-words) · [Does training with CIP pay? The comparison decides](#Does-training-with-CIP-pay?-The-comparison-decides) · [A measurement that can answer](#A-measurement-that-can-answer) · [And a real recognizer?](#And-a-real-recognizer?) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [The published numbers](#The-published-numbers) · [How harnesses score](#How-harnesses-score) · [What a harness asks of a model](#What-a-harness-asks-of-a-model) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [One block of the sawtooth benchmark](#One-block-of-the-sawtooth-benchmark) · [A depth and its interval](#A-depth-and-its-interval) · [Why the interval is drawn over words](#Why-the-interval-is-drawn-over-words) · [Does training with CIP pay? The comparison decides](#Does-training-with-CIP-pay?-The-comparison-decides) · [A measurement that can answer](#A-measurement-that-can-answer) · [A gain, of how many words?](#A-gain,-of-how-many-words?) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [The published numbers](#The-published-numbers) · [How harnesses score](#How-harnesses-score) · [What a harness asks of a model](#What-a-harness-asks-of-a-model) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -39,11 +39,26 @@ course.setup()
 
 # %% [markdown]
 """
+**In short**: the same readings can say that a small reader's sawtooth is deep or shallow, that 24 words are much or little, and that training with a second grid pays or doesn't. What decides is
+
+1. **what is averaged**: the sawtooth is 13.7 points deep on the line, and 5.1 if the places beside it count as well;
+2. **over how many independent things**: 840 readings of 24 words are 24 things;
+3. **against what**: a model with a second grid (`3m-long` below) reads 13.7 points more than *itself* without, and 2.7 more than one that was trained without;
+4. **by whose rule**: one and the same answer is right by one benchmark's score and worth nothing by another's.
+
+The sections take these in turn. A number in square brackets, as in 13.7 [7.9, 20.4], is a 95% interval.
+
 ## One block of the sawtooth benchmark
 
-`benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid, with all words at all places along both axes. The file of results has a row per reading. So every figure can be recomputed later, even one that nobody thought of at the time.
+First, where the numbers come from. `benchmarks/sawtooth/measurements/moved_word.py` moves one word over an image in steps of an eighth of a tile. A *block* is one way to cut and one grid, with all words at all places along both axes. The file of results has a row per reading, so every figure can be recomputed later, even one that nobody thought of at the time.
 
-The words of 02 in short: *plain tiling* is one grid of tiles (the *detailed grid*) and the whole image in one tile, here called `detailed + global`. CIP, the complementary image *pyramid*, adds the tiles of a *second grid*. By the published rule, `any`, the second grid is chosen after the first; by `joint`, our own, both are chosen together.
+The ways to cut, as in [01](01_semantic_sawtooth.ipynb):
+
+| name here | in the results | tiles |
+| --- | --- | --- |
+| *one grid* | `detailed + global` | one grid, the *detailed* one, and the whole image in one tile |
+| *CIP any* | `pyramid any` | with a second grid, by the published rule, which chooses it after the first |
+| *CIP joint* | `pyramid joint` | with a second grid, by our rule, which chooses both together |
 
 The model is the small checkpoint of this repository, a reader of rendered lower-case text and not the published model.
 
@@ -54,6 +69,7 @@ The model is the small checkpoint of this repository, a reader of rendered lower
 import compared
 import course_plots
 import numpy as np
+import tables
 
 from benchmarks.sawtooth.measurements import moved_word
 from benchmarks.sawtooth.measurements.reading import Reader
@@ -94,19 +110,19 @@ course.show(
     compared.plot_block(panels),
     alt="Accuracy over the position for a few words read live and for all stored "
     "words with a band; the stored curve drops at the line between rows.",
-    caption="One block. Look at the black curve on the line between rows, and at its "
-    "band. The other has few words: one wrong letter is a dip, anywhere.",
+    caption="One block. See the black curve fall on the line between rows, and its "
+    "band. The pink one has few words: one wrong letter is a dip, anywhere.",
 )
 
 # %% [markdown]
 r"""
 ## A depth and its interval
 
-The depth of the sawtooth is the accuracy in the centers of tiles minus that exactly on a line,
+**Question 1: what was averaged?** The *depth* of the sawtooth is the accuracy in the centers of tiles minus that exactly on a line,
 
 $$\text{depth} = \frac{1}{|C|} \sum_{i \in C} a_i - \frac{1}{|L|} \sum_{i \in L} a_i,$$
 
-where $a_i$ is the character accuracy of reading $i$: one minus the edits from the answer to the word, divided by the word's letters, and at least zero. $C$ are the readings in centers, at least 3/8 of a tile from the nearest line, and $L$ those on lines. In square brackets stands a 95% interval, how far the figure would move with other words; the next section says how it is made.
+where $a_i$ is the character accuracy of reading $i$: one minus the edits from the answer to the word, divided by the word's letters, and at least zero. $C$ are the readings in centers, at least 3/8 of a tile from the nearest line, and $L$ those on lines.
 
 **Predict**: what becomes of the depth if "on a line" includes the readings an eighth of a tile (14 px) beside it?
 """
@@ -129,9 +145,9 @@ print("depth on the line", points(sharp), " within 1/8 tile", points(wide))
 
 # %% [markdown]
 """
-Less than half is left, 5.1 of 13.7 points. (13.7 and not 97.0 − 83.0: the two lines for 0.375 and 0.5 tiles together are the centers.) The damage is on the line itself: 14 px beside it there is almost nothing left to see. Our first report averaged over that range and called the sawtooth shallow. What is averaged decides what is found, so a figure needs its definition beside it.
+Less than half is left, 5.1 of 13.7 points. (13.7 and not 97.0 − 83.0: the two lines for 0.375 and 0.5 tiles together are the centers.) The damage is on the line itself: 14 px beside it there is almost nothing left to see. Our first report averaged over that range and called the sawtooth shallow. So a figure needs its definition beside it.
 
-The report's figures have to come out of the stored readings again. This is its row for this model, lines between rows, 24 px:
+And the report's figures have to come out of the stored readings again. The next cell recomputes its row for this model, lines between rows, 24 px:
 """
 
 # %%
@@ -145,17 +161,16 @@ recomputed = {
     "gain on lines": (points(on_lines), row[8]),
     "does CIP help there?": (verdict(on_lines), row[9]),
 }
-cells = []
-for name, (here, there) in recomputed.items():
-    cells.append([name, here, there, "yes" if here == there else "no"])
-course.table(["", "recomputed here", "in the report", "same"], cells)
-assert all(same == "yes" for *_, same in cells)
+cells = [[name, *each] for name, each in recomputed.items()]
+headers = ["", "recomputed here", "in the report"]
+tables.folded("The report's row, recomputed", headers, cells)
+assert all(here == there for here, there in recomputed.values())
 
 # %% [markdown]
 """
 ## Why the interval is drawn over words
 
-840 readings are not 840 independent facts. The same 24 words come back at each place, and a word that is hard is hard everywhere. The *bootstrap* asks what other words would have given:
+**Question 2: over how many independent things?** 840 readings are not 840 independent facts. The same 24 words come back at each place, and a word that is hard is hard everywhere. The *bootstrap* asks what other words would have given:
 
 1. Draw 24 words with replacement, each with all its readings.
 2. Compute the statistic of these.
@@ -190,7 +205,7 @@ course.show(
     alt="Two histograms of resampled statistics; drawing single readings gives a much "
     "narrower spread than drawing words.",
     caption="The same readings, two intervals. Compare the vertical lines, the limits "
-    "of 95%: the narrow pair claims to know more than 24 words tell.",
+    "of 95%: the yellow pair claims to know more than 24 words tell.",
 )
 
 # %% [markdown]
@@ -207,70 +222,64 @@ With many rows, one interval in twenty misses the truth by chance.
 
 ## Does training with CIP pay? The comparison decides
 
-A pupil has learned to read with glasses. Do the glasses help? You can take them off and look again; you can compare with another pupil, who learned as long without; or you can hand this other one a magnifier. You get three answers.
+**Question 3: against what?** A pupil has learned to read with glasses. Do the glasses help? There are three ways to find out, and all of them are honest:
 
-So it is here. Three comparisons are possible on pages of words, and all of them are honest:
+| | the pupil with glasses reads | the model trained with CIP reads |
+| --- | --- | --- |
+| 1 | more than *itself* without them? | more than the same weights do with one grid? |
+| 2 | more than *another pupil*, who learned as long without? | more than its *control* does, a model that was trained for as many steps with one grid? |
+| 3 | more than this other pupil *with a magnifier*, never practiced with? | more than its control does with *one finer grid*, of as many tiles as the pyramid has? |
 
-1. the *same weights*, read with and without the second grid (glasses off);
-2. the model trained with CIP against a *control*: a model that was trained for as many steps with plain tiling, and is read so (the other pupil);
-3. the same control, read with *one finer grid of as many tiles* as the pyramid has (the magnifier, which this pupil never practiced with).
+Three pairs of models were trained, each a `-pyramid` and a `-control`: `6m`, `3m` with half as many weights, and `3m-long`, trained three times as long, with `joint`. Each `-pyramid` model can be read by either rule, but was trained with one. Filled markers are readings as it was trained.
 
-Three pairs of models were trained: `6m`, `3m` with half as many weights, and `3m-long`, trained three times as long, with `joint` in the pyramid. Each pair is `-pyramid` and `-control`.
-
-Each `-pyramid` model can be read by either rule, but was trained with one. So the table says both, and first come those that are read as they were trained.
-
-**Predict**: do the comparisons say the same?
+**Predict**: do the three comparisons say the same?
 """
 
 # %%
-import tables
-
 found = compared.comparisons(RESULTS)
 trained = compared.trained_with()
-tables.texts(*compared.comparison_rows(found, trained))
 course.show(
     compared.plot_comparisons(found, trained),
     alt="Differences with intervals in three panels: with the same weights and against "
-    "a finer grid all are above zero; against the control they lie around zero. One "
-    "marker of each model is filled.",
-    caption="Words on pages read with CIP, minus what is named above each panel: "
-    "compare the filled markers of the middle panel with the others. 590 words for 6m, "
-    "1,880 for the others.",
+    "a finer grid all are above zero; against the control they lie around zero.",
+    caption="Words on pages read with CIP, minus what each title names. Compare the "
+    "filled markers of the middle panel with those of the others: only there are they "
+    "near zero. 590 words for 6m, 1,880 for the others.",
 )
+summary = "As numbers, first the models that are read as they were trained"
+tables.folded(summary, *compared.comparison_rows(found, trained))
+tables.folded("Moved words: CIP minus one finer grid", *compared.moved_rows(RESULTS))
 
 # %% [markdown]
 """
 They don't.
 
-- *Same weights*: the second grid gains, by both rules, in all three. A model that was trained with CIP needs its second grid: without it, it reads less. A report with this comparison alone would be true and would mislead.
-- *Control*: read as they were trained, 6m (`any`) shows no difference, 3m (`any`) reads less, and 3m-long (`joint`) reads barely more: 2.7 points, in an interval that begins at 0.1. The other rows read a model by a rule that it wasn't trained with.
-- *Finer grid*: CIP reads far more. But the controls were trained on up to six detailed tiles, and a grid with as many tiles as the whole pyramid often has more than six: no control was trained on it.
+1. *Itself*: the second grid gains, by both rules, in all three. A model that was trained with CIP needs its second grid: without it, it reads less. A report with this comparison alone would be true and would mislead.
+2. *Control*: as they were trained, 6m (`any`) shows no difference, 3m (`any`) reads less, and 3m-long (`joint`) reads barely more: 2.7 points, in an interval that begins at 0.1.
+3. *Finer grid*: CIP reads far more. But the controls were trained on up to six detailed tiles, and a finer grid often has more: no control was trained on it.
 
-Two limits. The intervals are drawn over pages, so they say how far other pages would move a figure, not how far another training would: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
+Comparison 2 is the one that asks whether *training* with CIP pays. The answer, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely.
 
-So the answer to "does training with CIP pay?" is, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely.
+Two limits. The intervals are drawn over pages, not over trainings: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
-And a mean over words hides who gains. These are moved words, as the report sorts them, by CIP minus one finer grid, with the same weights:
-"""
+<details>
+<summary>And a mean over words hides who gains</summary>
 
-# %%
-course.table(*compared.moved_rows(RESULTS))
+The second list above has moved words, by CIP minus one finer grid, with the same weights. On words that the first grid cuts between rows the finer grid wins: its own lines run elsewhere and cut others. On words that the first grid doesn't cut the second grid is ahead. So neither is the better use of tiles for every word, and again no reader was trained on the finer grid.
 
-# %% [markdown]
-"""
-On words that the first grid cuts between rows the finer grid wins: its own lines run elsewhere and cut others. On words that the first grid doesn't cut the second grid is ahead. So neither is the better use of tiles for every word, and again no reader was trained on the finer grid.
+</details>
 
 ## A measurement that can answer
 
-All of this has a common weakness: few words on a page are cut, most of a page's words say nothing about cuts, and no control saw as many tiles. So the next one was designed backwards, from the question, and written down before it was run (`benchmarks/LOG.md`):
+All of this has a common weakness: few words on a page are cut, most say nothing about cuts, and no control saw as many tiles. So the next measurement was designed backwards, from the question, and written down before it was run (`benchmarks/LOG.md`):
 
-- Each of 600 pages has *one* word that a line between rows cuts, one that a line between columns cuts, and one that no line touches. Each is asked for by the number of its line.
-- The control sees *the same grid twice*: more tiles, the same cut lines. If more tiles alone helped, it would show here.
-- What counts is the gain on row-cut words *minus the gain on uncut words of the same pages*. What a reader gains everywhere is not due to the cut; the difference is.
-- Every reader goes on from one base for as many steps; three seeds each.
-- A gate: whoever doesn't read 90% of the uncut words can't show what a cut costs.
+- **Words.** Each of 600 pages has *one* word that a line between rows cuts ("row-cut"), one that a line between columns cuts, and one that no line touches ("uncut"). Each is asked for by the number of its line.
+- **Control.** It sees *the same grid twice*: more tiles, the same cut lines. If more tiles alone helped, it would show here.
+- **Gain due to the cut.** What counts is the gain on row-cut words *minus the gain on uncut words of the same pages*. What a reader gains everywhere is not due to the cut; the difference is.
+- **Training.** Every reader goes on from one base for as many steps, from three random seeds each.
+- **A gate.** Whoever doesn't read 90% of the uncut words can't show what a cut costs.
 
-One such page, by both rules:
+One such page. The sort of a word is that by the detailed grid on the left:
 """
 
 # %%
@@ -279,20 +288,18 @@ course.show(
     alt="A page of three words in colored frames, twice, under two grids each. On the "
     "left the line between the detailed grid's rows runs through one of them; on the "
     "right that grid leaves it whole.",
-    caption="One page, three questions. Find the pink frame: left a line of the "
-    "detailed grid (blue) cuts its word, right only the second grid (orange) does.",
+    caption="One page, three questions, by two rules. Find the pink frame: left a line "
+    "of the detailed grid (blue) cuts its word, right only the second grid (orange).",
 )
 
 # %% [markdown]
 """
-The sort of a word is that by the detailed grid on the left, of one grid and of `any`. Keep the right panel in mind.
+Keep the right panel in mind: `joint` may choose another detailed grid, by which a row-cut word is not cut.
 
 **Predict**: which rule wins, and does the same grid twice help?
 """
 
 # %%
-tables.texts(*compared.asked_rows(RESULTS))
-tables.texts(*compared.asked_gain_rows(RESULTS))
 course.show(
     compared.plot_asked_gains(RESULTS),
     alt="Two panels of gains with intervals for one grid, any and joint. On the right "
@@ -300,54 +307,55 @@ course.show(
     caption="Right: all black intervals hold zero. The yellow one of `joint` doesn't: "
     "what is different there? 95% intervals over pages, three seeds (ticks).",
 )
+course.table(*compared.asked_gain_rows(RESULTS))
+tables.folded("Words read, in %", *compared.asked_rows(RESULTS))
+tables.folded("Gains by column cuts and by seed", *compared.asked_more_rows(RESULTS))
 
 # %% [markdown]
 """
-No gain is shown for the same grid twice: one grid reads 0.7 points more of the row-cut words, in an interval around zero. And for no reader is a use of its second grid shown. Due to the cut are 0.2 points with `any` and -0.5 with `joint`. That doesn't say "no effect": the intervals reach from -3.0 to 3.3 and from -4.8 to 3.8.
+**No gain due to the cut is shown**, 0.2 points with `any` and -0.5 with `joint`. That doesn't say "no effect": the intervals reach from -3.0 to 3.3 and from -4.8 to 3.8. Nor does the same grid twice help: one grid reads 0.7 points more of the row-cut words, in an interval around zero.
 
-At first `joint` seemed to win (yellow). Over all words it gained 14.8 points on row-cut ones and 5.3 on uncut ones (5.4 from the rounded shares of the first table): 9.4 more. But a gain needs a second look before it is believed. `joint` chooses *another detailed grid* on a third of the pages, as in the right panel of the page above. Of the row-cut words it cuts 67% so, too; 258 words, whose sort by this grid is unknown, are left out. The rest are no row-cut words for it, and say nothing about a *second* grid. The second table counts only words that are of the same sort in both, 1,029 of the row-cut ones, and the gain is no longer shown.
+**At first `joint` seemed to win** (yellow). Over all words it gained 14.8 points on row-cut ones and 5.3 on uncut ones (5.4 from the rounded shares of the first list): 9.4 more. But a gain needs a second look before it is believed. `joint` chooses *another detailed grid* on a third of the pages. Of the row-cut words its own grid cuts 67% so, too. The rest are no row-cut words for it, and say nothing about a *second* grid. Black counts only words that are of the same sort in both, 1,029 of the row-cut ones (258 of unknown sort are left out), and the gain is no longer shown.
 
-Of words cut between columns only, `joint` reads 3.5 points more than the same grid twice, in an interval above zero. This was not the question, it is one look of several, and it isn't set against the uncut words: something to test anew, not a result.
+**Three more things to know:**
 
-So what the tiles show (the next section) and what a model makes of it are two questions. These readers had learned from half a million pages that a second group of tiles says nothing new; 300 steps didn't teach them otherwise. The gate is missed by everybody, too: the steps of this last stage were too large, and it made its readers worse than their base. Twelve points had been predicted for `any`, fourteen for `joint`. Both predictions failed. One fear failed as well: the base, read by a rule that it never saw, loses nothing that can be shown (the last two rows of the first table). It had seen many numbers of tiles; the readers of 01, which lose much without training, knew few.
+- *The gate is missed by everybody*: nobody reads more than 78% of the uncut words. The steps of this last stage were too large, and it made its readers worse than their base (first list).
+- *Both predictions failed.* Twelve points had been predicted for `any`, fourteen for `joint`. One fear failed as well: the base, read by a rule that it never saw, loses nothing that can be shown. It had seen many numbers of tiles; the readers of 01, which lose much without training, knew few.
+- *Of words cut between columns only*, `joint` reads 3.5 points more than the same grid twice, in an interval above zero (second list). This was not the question, it is one look of several, and it isn't set against the uncut words: something to test anew, not a result.
 
-## And a real recognizer?
+A likely reason, not a tested one: these readers had learned from half a million pages that a second group of tiles says nothing new, and 300 steps didn't teach them otherwise.
 
-Small readers that were trained on rendered text are one witness. Another is a pretrained text recognizer, PP-OCRv4's, which was told where each word is and shown what the tiles show of it (`benchmarks/recognizer`). It was trained by others for another purpose, and it knows nothing of grids. A word counts as read if any view shows it: this is an upper bound, what there is to be had.
+## A gain, of how many words?
 
-**Predict**: which share of the words that a line between rows cuts does it read from the detailed grid and the whole image? And with a second grid?
+A pretrained recognizer, which is told where the words are, does gain by a second grid ([01](01_semantic_sawtooth.ipynb#What-there-is-to-win)): 14.0 points on the words cut between rows. That is question 1 once more: of *which* words?
+
+**Predict**: how much is that of all words?
 """
 
 # %%
 from benchmarks.recognizer import scoring
 
 readings = scoring.load_readings(course.ROOT / "benchmarks/recognizer/readings.csv")
-shares, rows_of_ways = compared.recognizer(readings)
-course.table(["what it sees", "tiles", *compared.KINDS, "all words"], rows_of_ways)
-course.show(
-    compared.plot_kinds(shares),
-    alt="Words read by seven ways to cut a page: words that are not cut are nearly "
-    "all read, cut ones much less from one grid alone.",
-    caption="Compare the colored points: what a cut costs in each way. "
-    f"{len(readings) // len(compared.KINDS)} words of each kind on "
-    f"{readings['page'].nunique()} pages, 95% intervals over pages.",
-)
-
-# %% [markdown]
-"""
-82.8% from one grid, 96.8% with the second one. Seeing the first grid twice adds nothing, by construction, as the recognizer answers the same: the row is there to show that more tiles alone are not the reason. A finer grid mends some of these words and cuts others. So the idea of the paper holds for what the tiles *show*. Tiles that *overlap* by a quarter do at least as well, and are cheaper: 98.8% from 10.2 tiles a page, where `any` shows 96.8% from 14.9.
-
-**Predict**: the second grid gains 14.0 points on the words cut between rows. How much is that of all words?
-"""
-
-# %%
-head = ["words", "how often", "`any` minus one grid, points", "of all words, points"]
 saved = compared.saved_rows(readings, "CIP any", "detailed + global")
-course.table(head, saved)
+course.show(
+    compared.plot_saved(saved),
+    alt="Left, gains of about 14, 13 and 0 points on words cut between rows, between "
+    "columns only, and not cut. Right, what these are of all words: 0.26, 1.15 and 0.",
+    caption="What a second grid gains by sort of word (left), and of all words at random "
+    "places (right, another scale). See that the largest bar on the right isn't that of "
+    "the largest gain on the left.",
+)
+head = ["words", "how often", "`any` minus one grid, points", "of all words, points"]
+course.table(head, compared.texts_of(saved))
+shares, rows_of_ways = compared.recognizer(readings)
+head = ["what it sees", "tiles", *compared.KINDS, "all words"]
+tables.folded("Words read by all seven ways to cut, in %", head, rows_of_ways)
 
 # %% [markdown]
 """
-0.26 points, as only 2.1% of the words at random places are cut between rows. (Not exactly 2.1% of 14.0: of all words, those count more that are cut more often.) Over all words the second grid gains 1.4 points, from 97.9% to 99.3%, and most of it, 1.15, comes from words that are cut between columns only, which are four times as frequent. What none of this shows is how a language model finds the word and chooses between the views ([benchmarks/recognizer/RESULTS.md](../benchmarks/recognizer/RESULTS.md)).
+0.26 points, as only 2.1% of the words at random places are cut between rows. (Not exactly 2.1% of 14.0: of all words, those count more that are cut more often.) Over all words the gain is 1.4 points, and most of it, 1.15, comes from words that are cut between columns only, which are four times as frequent.
+
+The list has the rivals, too. Tiles that *overlap* by a quarter do at least as well, and are cheaper: 98.8% of the row-cut words from 10.2 tiles a page, where `any` shows 96.8% from 14.9. What none of this shows is how a language model finds the word and chooses between the views ([benchmarks/recognizer/RESULTS.md](../benchmarks/recognizer/RESULTS.md)).
 
 ## What the paper claims, and what was measured here
 """
@@ -357,7 +365,7 @@ import claims
 
 cut = {way: points(read["cut between rows"]) for way, read in shares.items()}
 depths = points(sharp), points(depth(both, "pyramid any"))
-to_control = found["control, one grid"], trained
+to_control = found["its control, one grid"], trained
 course.claims(*claims.of_measurement(depths, points(on_lines), cut, *to_control))
 
 # %% [markdown]
@@ -368,7 +376,7 @@ The model card has the authors' figures. They were measured by the authors with 
 """
 
 # %%
-course.table(*compared.published_rows())
+tables.folded("The authors' thirteen figures", *compared.published_rows())
 
 # %% [markdown]
 """
@@ -398,7 +406,7 @@ The same 18 questions can be strong evidence or none. The test needs the single 
 
 ## How harnesses score
 
-Here are two rules as short functions, made to be read; what counts in a report are the harness's own, in a named version.
+**Question 4: by whose rule?** A *harness* is a program that asks a model a benchmark's questions and scores the answers. Here are two rules as short functions, made to be read; what counts in a report are the harness's own, in a named version.
 
 - **Containment** (OCRBench): a point if the reference stands somewhere in the answer, both in lower case. (Handwritten formulas: without any spaces, and case counts.)
 - **ANLS**, average normalized Levenshtein similarity (DocVQA, with questions about scanned documents, and InfoVQA, about infographics): one minus the edit distance $d$ per character of the longer text. Below one half it is zero. The best reference $r$ counts:
@@ -483,16 +491,9 @@ course.show(
 """
 
 # %%
-from modeling_minimonkey.harnesses.published_evaluation import SETTINGS as by_task
-from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
-
-cells = []
-for task, setting in by_task.items():
-    ranges = PYRAMID_SETTINGS[setting]
-    tiles = plan_pyramid(1240, 1754, **ranges).num_tiles
-    ranges = ranges["detailed_tiles"], ranges["adaptive_tiles"]
-    cells.append([task, setting, *ranges, tiles])
-tables.texts(["task", "setting", "detailed", "adaptive", "tiles of an A4 page"], cells)
+headers, tasks = compared.task_rows()
+print(f"{min(row[-1] for row in tasks)} to {max(row[-1] for row in tasks)} tiles")
+tables.folded("Fourteen tasks, their tiles and those of an A4 page", headers, tasks)
 
 # %% [markdown]
 """
@@ -576,15 +577,14 @@ print(len(answer), "characters, a point for every number: report the mean length
 
 ## Conclusion
 
-A number means something together with what was averaged, over how many independent observations, against what, and by whose rule.
+A number means something together with four answers:
 
-- The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in.
-- A model that is trained with a second grid reads less without it. Against a control that was trained as long, and read as they were trained, of two models with `any` one reads less and the other shows no difference; one with `joint`, trained three times as long, reads barely more. Each was trained once.
-- The second grid mends the cut words for a pretrained recognizer that is told where they are; overlapping tiles do at least as well there, with fewer tiles. For the small reader above, a gain on the lines is not shown.
-- Asked for single words, with a control that sees at least as many tiles, larger readers are not shown to use a second grid after a short training with it; gains of up to three or four points are not ruled out. What `joint` seemed to gain is not shown where both detailed grids treat a word alike.
-- On pages, the second grid reads more words than a *control* does with one finer grid of about as many tiles. No reader was trained on the finer grid.
-- Of moved words on the lines between rows, the *same weights* read fewer with the second grid than with one finer grid, and more of the words that the first grid doesn't cut.
-- The published scores are the authors', and were not measured here.
+1. **What was averaged?** The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in. And 14.0 points on row-cut words are 0.26 of all words.
+2. **Over how many independent things?** 24 words, not 840 readings. And each model was trained once: no interval over words or pages says how another training would come out.
+3. **Against what?** A model that is trained with a second grid reads less without it. Against a control that was trained as long, of two models with `any` one reads less and the other shows no difference; one with `joint`, trained three times as long, reads barely more. In the measurement that was designed for the question, with a control that sees at least as many tiles, no gain due to the cut is shown; gains of up to three or four points are not ruled out. On pages CIP reads more than a control with one finer grid, on which no reader was trained; of moved words on the lines between rows the same weights read fewer with CIP than with that grid.
+4. **By whose rule?** Containment and ANLS judge the same answer in opposite ways. The published scores are the authors', and were not measured here.
+
+What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends the cut words, and overlapping tiles do so at least as well, with fewer tiles.
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.
 

@@ -20,18 +20,28 @@ from benchmarks.sawtooth.report.sorts import BEYOND, moved_gains
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
 from course import BLACK, GRAY, LEVELS, PURPLE, ROOT, SKY, YELLOW, cell, whiskers
 from figures import draw_lines
+from modeling_minimonkey.harnesses.published_evaluation import SETTINGS
+from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
 
 
 MODELS, RULES = ("6m", "3m", "3m-long"), {"any": CIP, "joint": JOINT}
 AGAINST = {  # which of the two models, and how it is read
-    "same weights, one grid": ("pyramid", PLAIN),
-    "control, one grid": ("control", PLAIN),
-    "control, one finer grid": ("control", PLAIN + BUDGET),
+    "itself, one grid": ("pyramid", PLAIN),
+    "its control, one grid": ("control", PLAIN),
+    "its control, one finer grid": ("control", PLAIN + BUDGET),
 }
 KINDS = {
     "cut between rows": "row",
     "cut between columns only": "column",
     "not cut": "uncut",
+}
+
+ASKED_COLORS = (PURPLE, SKY, GRAY)  # of the frames around words, by `KINDS`
+TRAINED = {
+    "plain": "one grid",
+    "repeated": "the same grid twice",
+    "any": "CIP, `any`",
+    "joint": "CIP, `joint`",
 }
 
 
@@ -85,7 +95,9 @@ def comparison_rows(found: dict, trained: dict) -> tuple[list, list]:
         found: From a name of `AGAINST` to a dict from (model, rule of the reading) to a difference and its interval.
         trained: From a model to the rule of its training.
     """
-    keys = sorted(found["control, one grid"], key=lambda key: trained[key[0]] != key[1])
+    keys = sorted(
+        found["its control, one grid"], key=lambda key: trained[key[0]] != key[1]
+    )
     rows = []
     for model, rule in keys:
         same = trained[model] == rule
@@ -217,48 +229,48 @@ def recognizer(readings) -> tuple[dict, list]:
     return shares, rows
 
 
-def saved_rows(readings, way: str, than: str) -> list[list]:
-    """Rows of a table: how often each kind occurs, what a way gains on it, and how much that is of all words."""
-    occurs, rows, total = scoring.occurrence(readings), [], 0
+def saved_rows(readings, way: str, than: str) -> list[tuple]:
+    """Of each kind of word: name, how often it occurs, what a way gains on it, and how much that is of all words."""
+    occurs, rows = scoring.occurrence(readings), []
     for name, kind in KINDS.items():
-        part = readings[readings["kind"] == kind]
-        gained = scoring.gain(part, way, than)
-        of_all = scoring.gain_anywhere(
-            readings.assign(share=readings["share"].where(readings["kind"] == kind, 0)),
-            way,
-            than,
-        )[0]
-        of_all *= occurs[kind]
-        total += of_all
-        rows.append(
-            [name, f"{100 * occurs[kind]:.1f}%", points(gained), f"{100 * of_all:.2f}"]
-        )
-    rows.append(["all words", "100%", "", f"{100 * total:.2f}"])
+        chosen = readings["kind"] == kind
+        share = occurs[kind]
+        weighted = readings.assign(share=readings["share"].where(chosen, 0))
+        of_all = share * scoring.gain_anywhere(weighted, way, than)[0]
+        rows.append((name, share, scoring.gain(readings[chosen], way, than), of_all))
     return rows
 
 
-def plot_kinds(methods: dict):
-    """
-    Words read by several methods, by how they are cut, with their intervals.
+def texts_of(saved: list[tuple]) -> list[list]:
+    """Rows of a table of `saved_rows`, and their sum."""
+    rows = [
+        [name, f"{100 * share:.1f}%", points(gained), f"{100 * of_all:.2f}"]
+        for name, share, gained, of_all in saved
+    ]
+    total = sum(of_all for *_, of_all in saved)
+    return [*rows, ["all words", "100%", "", f"{100 * total:.2f}"]]
 
-    Args:
-        methods: From a method to a dict from a kind of word to a share and both ends of its interval.
-    """
-    size = {"figsize": (9.5, 0.8 + 0.6 * len(methods)), "layout": "constrained"}
-    figure, axis = pyplot.subplots(**size)
-    styles = ((PURPLE, "o", -0.2), (SKY, "s", 0), (GRAY, "^", 0.2))
-    for kind, (color, marker, shift) in zip(KINDS, styles, strict=True):
-        for place, shares in enumerate(methods.values()):
-            middle, low, high = (100 * value for value in shares[kind])
-            style = {"fmt": marker, "color": color, "capsize": 3}
-            style["label"] = kind if place == 0 else None
-            spread = whiskers(middle, low, high)
-            axis.errorbar(middle, place + shift, xerr=spread, **style)
-    for place in range(len(methods) - 1):
-        axis.axhline(place + 0.5, color="#DDDDDD", linewidth=1)
-    axis.set(yticks=range(len(methods)), yticklabels=list(methods))
-    axis.set(xlabel="words read, %", ylim=(len(methods) - 0.5, -0.5))
-    figure.legend(frameon=False, loc="outside lower center", ncols=3)
+
+def plot_saved(saved: list[tuple]):
+    """What a way gains by kind of word, and how much that is of all words."""
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(10.5, 2.8), sharey=True, layout="constrained"
+    )
+    labels = []
+    for place, (color, (name, share, gained, of_all)) in enumerate(
+        zip(ASKED_COLORS, saved, strict=True)
+    ):
+        middle, low, high = (100 * each for each in gained)
+        style = {"fmt": "o", "color": color, "capsize": 4, "markersize": 8}
+        left.errorbar(middle, place, xerr=whiskers(middle, low, high), **style)
+        right.barh(place, 100 * of_all, color=color, height=0.5)
+        right.text(100 * of_all + 0.02, place, f"{100 * of_all:.2f}", va="center")
+        labels.append(f"{name}:\n{share:.1%} of all words")
+    left.axvline(0, color=BLACK, linewidth=1)
+    left.set(title="gain on words of this kind", xlabel="points, 95% interval")
+    left.set(yticks=range(len(saved)), yticklabels=labels)
+    left.set_ylim(len(saved) - 0.5, -0.5)
+    right.set(title="what that is of all words", xlabel="points", xlim=(0, 1.4))
     return figure
 
 
@@ -278,15 +290,6 @@ def moved_rows(results: Path) -> tuple[list, list]:
         "on lines between rows",
         "not cut by the first grid",
     ], rows
-
-
-ASKED_COLORS = (PURPLE, SKY, GRAY)  # of the frames around words, by `KINDS`
-TRAINED = {
-    "plain": "one grid",
-    "repeated": "the same grid twice",
-    "any": "CIP, `any`",
-    "joint": "CIP, `joint`",
-}
 
 
 def asked(results: Path) -> dict:
@@ -314,7 +317,7 @@ def asked_rows(results: Path) -> tuple[list, list]:
         tiles = f"{each.table['tiles'].mean():.1f}"
         rows.append([name, tiles, *shares, known])
     head = ["trained and read with", "tiles", *(f"{kind}, %" for kind in KINDS)]
-    return [*head, "row-cut words that its own detailed grid cuts so, too"], rows
+    return [*head, "row-cut words that its own detailed grid cuts so, too (of n)"], rows
 
 
 def asked_gains(results: Path) -> dict:
@@ -334,18 +337,38 @@ def asked_gains(results: Path) -> dict:
 
 
 def asked_gain_rows(results: Path) -> tuple[list, list]:
-    """Head and rows of a table: gains over the same grid twice, in points, and what is due to the cut, by seed."""
+    """Head and rows of a table: gains over the same grid twice, in points, and what is due to the cut."""
     rows = []
     for name, each in asked_gains(results).items():
         gains = each["gains"]
-        sorts = [points(gains[sort]) for sort in KINDS.values()]
         due = f"{points(gains[BEYOND])} {verdict(gains[BEYOND])}"
+        both = points(gains["row"]), points(gains["uncut"])
+        rows.append([name, f"{each['words']['row']:,}", *both, due])
+    head = ["points over the same grid twice", "row-cut words, n"]
+    return [*head, "gain on these", "gain on uncut", "gain due to the cut"], rows
+
+
+def asked_more_rows(results: Path) -> tuple[list, list]:
+    """Head and rows of a table: further gains over the same grid twice, in points, by seed among them."""
+    rows = []
+    for name, each in asked_gains(results).items():
         seeds = ", ".join(f"{100 * gain:.1f}" for gain in each["seeds"])
-        number = f"{each['words']['row']:,}"
-        rows.append([name, number, *sorts, due, seeds, points(each["every"])])
-    head = ["gain over the same grid twice, points", "row-cut words", *KINDS]
-    head += ["due to the cut: rows minus not cut", "that, by seed"]
-    return [*head, "that, if all words counted"], rows
+        column = points(each["gains"]["column"])
+        rows.append([name, column, seeds, points(each["every"])])
+    head = ["points over the same grid twice", "cut between columns only"]
+    head += ["gain due to the cut, by seed", "the same, if all words counted"]
+    return head, rows
+
+
+def task_rows() -> tuple[list, list]:
+    """Head and rows of a table: which tiles the authors used for which task, and how many an A4 page has."""
+    rows = []
+    for task, setting in SETTINGS.items():
+        ranges = PYRAMID_SETTINGS[setting]
+        tiles = plan_pyramid(1240, 1754, **ranges).num_tiles
+        ranges = ranges["detailed_tiles"], ranges["adaptive_tiles"]
+        rows.append([task, setting, *ranges, tiles])
+    return ["task", "setting", "detailed", "adaptive", "tiles of an A4 page"], rows
 
 
 def published_rows() -> tuple[list, list]:
@@ -395,8 +418,8 @@ def plot_asked_gains(results: Path):
         axis.set_xlabel("points over the same grid twice")
     names = [name.replace("`", "") for name in found]
     by_sort.set(yticks=range(len(found)), yticklabels=names)
-    by_sort.set(ylim=(len(found) - 0.5, -0.5), title="words read, by sort of word")
-    due.set_title("due to the cut: rows minus not cut")
+    by_sort.set(ylim=(len(found) - 0.5, -0.5), title="gain by sort of word")
+    due.set_title("gain due to the cut: row-cut minus uncut")
     return figure
 
 

@@ -6,7 +6,7 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY, whiskers
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY
 
 
 def plot_tokens(image, grid, maps: dict, label: str, form: str | None = "{x:.1%}"):
@@ -55,36 +55,6 @@ def _color_tokens(axis, image, grid, colors) -> None:
     draw_lines(axis, image.size, grid, first=-0.5, color=BLUE)
     axis.set(xticks=[], yticks=[])
     axis.spines[["top", "right"]].set_visible(True)
-
-
-def plot_askers(names: list[str], estimates: list, is_question):
-    """
-    How much more each token after the image attends to the word asked for than to the other one.
-
-    Args:
-        names: Of the tokens.
-        estimates: Of each token (value, low, high), in % of its attention.
-        is_question: Of each token whether it is one of the question; the others are the prompt's format.
-    """
-    figure, axis = pyplot.subplots(figsize=(10, 3.8), layout="constrained")
-    values, low, high = np.array(estimates).T
-    style = {"error_kw": {"linewidth": 1, "ecolor": "#777777"}}
-    for label, chosen, color in (
-        ("question", np.array(is_question), PURPLE),
-        ("format", ~np.array(is_question), SKY),
-    ):
-        spread = whiskers(values, low, high)[:, chosen]
-        places = np.flatnonzero(chosen)
-        axis.bar(places, values[chosen], yerr=spread, color=color, label=label, **style)
-    axis.axhline(0, color=BLACK, linewidth=1)
-    axis.set_xticks(range(len(names)), names)
-    axis.set(
-        title="whose attention tells the two words apart",
-        xlabel="token after the image",
-        ylabel="attention to the word asked for\nminus the other, points",
-    )
-    axis.legend(frameon=False, loc="upper left")
-    return figure
 
 
 def draw_lines(axis, size, grid, first: float = 0.0, **style) -> None:

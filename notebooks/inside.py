@@ -37,7 +37,7 @@ STORED = [
     "minus all queries",
 ]
 RATIOS = (0.5, 0.25, 0.15, 0.1)
-OF_STAGES = ["model", "question, layer 2, points", "last token, points"]
+OF_STAGES = ["model", "own rule, points", "last token alone, points"]
 STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training under compression
     ("after 500 steps with gaps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
     ("after 400 more, with the loss", "+8.9 [6.7, 11.2]", "+21.1"),
@@ -47,10 +47,10 @@ STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training u
 ASKERS = {  # names in the benchmark's steering
     "published": "published rule",
     "all": "all queries, layer 2",
-    "question": "question, layer 2",
+    "question": "own rule",
 }
 OTHERS = ("published", "all")
-RULES = ("published rule", "checkpoint's own", "last token alone")
+RULES = ("published rule", "own rule", "last token alone")
 
 
 @torch.no_grad()
@@ -189,20 +189,13 @@ def answer(model, processor, inputs, keep_ratio: float) -> tuple:
     return said, cache.get_seq_length(), nbytes
 
 
-def of_question(names: list[str], text: str) -> list[bool]:
-    """Which of the named tokens are those of the question's text; the others are the prompt's format."""
-    begins = "".join(name[0] for name in names).index(text.replace(" ", "·"))
-    return [0 <= place - begins < len(text) for place in range(len(names))]
-
-
 def over_pages(reader, number: int):
     """
     What the questions of so many pages of two words attend to in layer 2, and what of both words stays at 0.25.
 
     Returns:
         Rows below `HEADERS`, one per rule; how much more each token after the image attends to the word asked for,
-        (questions, tokens), in % of its attention; the number of the page of each question; both questions' ids of
-        these tokens.
+        (questions, tokens), in % of its attention; both questions' ids of these tokens.
     """
     more, ids, shares = [], [], {rule: [] for rule in RULES}
     for index in range(number):
@@ -219,7 +212,7 @@ def over_pages(reader, number: int):
                 shares[rule].append((kept[on_word].mean(), kept[on_other].mean()))
     pages = np.repeat(np.arange(number), 2)
     rows = [row_of(rule, *np.array(each).T, pages) for rule, each in shares.items()]
-    return rows, np.array(more), pages, ids[:2]
+    return rows, np.array(more), ids[:2]
 
 
 def beside_numbers(reader, stored) -> list:
@@ -328,11 +321,6 @@ def renumbered_tile(model, inputs, is_detailed, is_image, keep_ratio: float) -> 
     return int((moved > 0).sum()), len(moved), *tile
 
 
-def by_token(more, pages) -> list:
-    """Of each token the mean of `more`, (questions, tokens), with its interval over the pages."""
-    return [bootstrap(pages, mean(token)) for token in more.T]
-
-
 def before_and_after_it(more, names: list[str]) -> str:
     """What the letter that says which word is asked for divides: means of `more` before it and behind it."""
     means, says_which, stop = more.mean(0), names.index("u\nl"), names.index(".")
@@ -346,11 +334,10 @@ def before_and_after_it(more, names: list[str]) -> str:
     )
 
 
-def token_names(processor, ids: list[list[int]], text: str) -> tuple:
+def token_names(processor, ids: list[list[int]]) -> list[str]:
     """
     A sign for each token of two prompts: its character, a dot for a space, an arrow for a line break, a star for
-    others; where the prompts differ, that of the one above that of the other. And which of them are of the question
-    `text` of the first prompt.
+    others; where the prompts differ, that of the one above that of the other.
     """
 
     def name(token: int) -> str:
@@ -358,8 +345,7 @@ def token_names(processor, ids: list[list[int]], text: str) -> tuple:
         return sign if len(sign) == 1 else "*"
 
     pairs = [(name(first), name(second)) for first, second in zip(*ids, strict=True)]
-    names = [one if one == other else f"{one}\n{other}" for one, other in pairs]
-    return names, of_question(names, text)
+    return [one if one == other else f"{one}\n{other}" for one, other in pairs]
 
 
 def scores_and_kept(model, both: dict, keep_ratio: float) -> dict:

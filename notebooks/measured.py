@@ -52,10 +52,10 @@ def ways_at(keep_ratio: float) -> dict:
     published, own = ({**each, "keep_ratio": keep_ratio} for each in (PUBLISHED, OWN))
     return {
         "all tokens stay": ALL_TOKENS,
-        "published: all, layer 1, renumbered": published,
-        "all, layer 1, positions kept": {**published, "positions": "keep"},
-        "question, layer 1, positions kept": {**own, "layer": 1},
-        "question, layer 2, positions kept": own,
+        "published rule: all, layer 1, renumbered": published,
+        "all, layer 1, kept": {**published, "positions": "keep"},
+        "question, layer 1, kept": {**own, "layer": 1},
+        "own rule: question, layer 2, kept": own,
     }
 
 
@@ -127,7 +127,8 @@ def plot_layers(table, keep_ratio: float = 0.5):
         }
         _estimates(axis, [4.4], none, **style)
         axis.axhline(full, color=BLACK, linestyle=":", label="all tokens")
-        axis.set(title=f'before: positions="{positions}"', ylim=(0, 75))
+        numbers = "kept" if positions == "keep" else "renumbered"
+        axis.set(title=f"before training: numbers {numbers}", ylim=(0, 75))
         axis.set_xlabel("scoring layer")
         axis.set_xticks([0, 1, 2, 3, 4.4], ["0", "1", "2", "3", "none"])
     axes[0].set_ylabel("words read, %")
@@ -138,9 +139,9 @@ def plot_layers(table, keep_ratio: float = 0.5):
 def training_rows(before, with_gaps, after) -> list:
     """Words of those that all tokens read by three models, and the change from the first to the last, by rule."""
     rules = {
-        "question, layer 2, kept": OWN,
+        "own rule": OWN,
         "question, layer 2, renumbered": {**OWN, "positions": "repack"},
-        "published": PUBLISHED,
+        "published rule": PUBLISHED,
         "all, layer 1, kept": {**PUBLISHED, "positions": "keep"},
         "no question, kept": NO_QUESTION,
         "no question, renumbered": {**NO_QUESTION, "positions": "repack"},
@@ -215,7 +216,7 @@ def plot_training(before, after):
                 _estimates(axis, places, [*found, (100, 100, 100)], **style)
         axis.set(xlabel="keep_ratio", ylim=(0, 110), xticks=(0.25, 0.5, 1))
         axis.legend(frameon=False, loc="lower right", fontsize=9)
-    axes[0].set(title="before and after: positions kept")
+    axes[0].set(title="before and after: numbers kept")
     axes[1].set(title="before and after: renumbered")
     axes[0].set_ylabel("words, % of those of all tokens")
     return figure
@@ -282,7 +283,7 @@ def plot_pairs(pairs: dict, groups: list[str]):
     figure, axes = pyplot.subplots(
         1,
         len(groups),
-        figsize=(10.5, 2.4),
+        figsize=(10.5, 2.6),
         layout="constrained",
         sharey=True,
         sharex=True,
@@ -296,7 +297,7 @@ def plot_pairs(pairs: dict, groups: list[str]):
             spread = whiskers(value, low, high)
             axis.errorbar(value, place, xerr=spread, fmt="o", color=color, capsize=4)
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
-        axis.set(title=group, xlabel="points")
+        axis.set(title=group, xlabel="points over its control")
         axis.set_yticks(range(len(pairs)), list(pairs))
     axes[0].set_ylim(len(pairs) - 0.5, -0.5)
     return figure
@@ -429,12 +430,10 @@ def cut_between_rows(words, tile: int) -> list[tuple]:
 
 
 RECOGNIZER = {
-    "detailed grid alone": (GRAY, "v"),
     "detailed + global": (BLUE, "o"),
     "finer grid + global": (SKY, "^"),
     "overlap + global": (PURPLE, "D"),
     "CIP any": (ORANGE, "s"),
-    "CIP joint": (YELLOW, "P"),
 }
 
 
@@ -473,8 +472,8 @@ def plot_recognizer(readings):
                 "marker": marker,
                 "label": None if place else method,
             }
-            _estimates(axis, [place + 0.11 * (number - 2.5)], estimate, **style)
-    axis.set(ylim=(35, 102), xlim=(-0.5, 2.5), ylabel="words read, %")
+            _estimates(axis, [place + 0.13 * (number - 1.5)], estimate, **style)
+    axis.set(ylim=(58, 102), xlim=(-0.5, 2.5), ylabel="words read, %")
     axis.set_xticks(range(len(labels)), labels)
     axis.set_xlabel("the line's distance from the word's nearer edge, % of its height")
     axis.legend(frameon=False, loc="lower left")

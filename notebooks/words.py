@@ -5,6 +5,7 @@ import csv
 import numpy as np
 
 import course
+import tables
 from benchmarks.recognizer import scoring
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
@@ -15,26 +16,6 @@ from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 
 BASELINE, ANY, JOINT = "detailed + global", "CIP any", "CIP joint"
 FINER = "detailed + global, tiles of the pyramid"  # one grid of as many tiles
-READERS = (  # reader, what it reads, its score
-    (
-        "PP-OCRv4",
-        "1,800 words on 100 large pages, of which it is told the place",
-        "words read exactly",
-    ),
-    (
-        "`3m-long-pyramid`, `3m-long-control`",
-        "500 pages, 1,880 words",
-        "words in the answer",
-    ),
-    ("`3m-pyramid`, `3m-control`", "the same pages", "words in the answer"),
-    ("`6m-pyramid`, `6m-control`", "160 documents, 590 words", "words in the answer"),
-    (
-        "`6m-plain`, `6m-pyramid`, `6m-control`",
-        "24 words at 70 places",
-        "character accuracy",
-    ),
-    ("the small checkpoint", "24 words at 12 places", "character accuracy"),
-)
 
 
 def stored_as(method: str) -> str:
@@ -69,8 +50,6 @@ def show_other_ways(heads: list[str]) -> None:
     Args:
         heads: Of the columns of gains.
     """
-    from IPython.display import Markdown, display
-
     model, control, rows = "3m-long-pyramid", "3m-long-control", []
     others = {
         "itself, detailed + global": (model, BASELINE),
@@ -84,31 +63,42 @@ def show_other_ways(heads: list[str]) -> None:
             more = gained(of_pages(model, rule), of_pages(*other), cut)
             rows.append([f"{rule} minus {name}", *points(more)])
     heads = [f"words read by `{model}`", *heads]
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    summary = "<summary>Eight comparisons</summary>"
-    display(Markdown(f"<details>\n{summary}\n\n{table}\n\n</details>"))
+    tables.folded("Eight comparisons of the longest trained reader", heads, rows)
 
 
-def closer(readings) -> list:
+def with_and_without(readings) -> list:
     """
-    What the recognizer reads without and with CIP and the difference, by how much a line between rows cuts off, and of
-    words at random places.
+    What the recognizer reads without and with CIP and the difference, by how words are cut and by how much a line
+    between rows cuts off, and of words at random places; and how often such words are at random places.
     """
-    ways, rows = (BASELINE, ANY), []
-    halved = readings[readings["kind"] == "row"]
-    for name, low, high in (("less than 15%", 0, 0.15), ("30 to 50%", 0.3, 0.51)):
-        some = halved[(halved["depth"] >= low) & (halved["depth"] < high)]
-        shares = (course.percent(scoring.share_read(some, way)) for way in ways)
-        more = course.percent(scoring.gain(some, ANY, BASELINE), points=True)
-        rows.append(
-            [f"between rows, by {name} of their height", len(some), *shares, more]
-        )
-    shares = (
-        course.percent(scoring.share_read_anywhere(readings, way)) for way in ways
-    )
-    more = course.percent(scoring.gain_anywhere(readings, ANY, BASELINE), points=True)
-    return [*rows, ["at random places, cut or not", len(readings), *shares, more]]
+    often = scoring.occurrence(readings)
+    rows = readings["kind"] == "row"
+    sorts = {  # from a label to which words, and how often they occur
+        "cut between rows": (rows, often["row"]),
+        "– by less than 15% of their height": (rows & (readings["depth"] < 0.15), None),
+        "– by 30 to 50%": (rows & (readings["depth"] >= 0.3), None),
+        "cut between columns only": (readings["kind"] == "column", often["column"]),
+        "not cut": (readings["kind"] == "uncut", often["uncut"]),
+    }
+    found = []
+    for name, (which, share) in sorts.items():
+        some = readings[which]
+        read = [scoring.share_read(some, way) for way in (BASELINE, ANY)]
+        gain = scoring.gain(some, ANY, BASELINE)
+        found.append((name, share, len(some), read, gain))
+    read = [scoring.share_read_anywhere(readings, way) for way in (BASELINE, ANY)]
+    gain = scoring.gain_anywhere(readings, ANY, BASELINE)
+    found.append(("all, at random places", 1.0, len(readings), read, gain))
+    return [
+        [
+            name,
+            "" if share is None else f"{share:.1%}",
+            number,
+            *map(course.percent, read),
+            course.percent(gain, points=True),
+        ]
+        for name, share, number, read, gain in found
+    ]
 
 
 def measure(table, axis: str, size: int, method: str = ANY) -> list:
