@@ -95,17 +95,15 @@ def plot_scores(wrong: list[int], scores: dict):
     return figure
 
 
-def show_card(card) -> None:
-    """Display a model card: its head as code, its text as a quotation."""
+def show_card(card, section: str | None = None) -> None:
+    """Display a model card: its head as code, its text as a quotation; or of the text one section, up to its end."""
     from IPython.display import Markdown, display
 
-    lines = [
-        "```yaml",
-        *str(card.data).splitlines(),
-        "```",
-        "",
-        *card.text.strip().splitlines(),
-    ]
+    lines = ["```yaml", *str(card.data).splitlines(), "```", ""]
+    text = card.text.strip()
+    if section:
+        lines, text = [], text[text.index(f"## {section}") :]
+    lines += text.splitlines()
     lines = [
         f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines
     ]
