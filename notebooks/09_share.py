@@ -264,7 +264,6 @@ course_plots.show_card(card, "Evaluation")
 """
 
 # %%
-
 api = HfApi()
 first = push(folder, "me/reader", base_model=base)
 info = api.model_info("me/reader")

@@ -8,7 +8,7 @@
 
 > **You will learn**: how to get from a scanned letter, receipt or table to data that a program can use, how to notice most wrong answers without a person, and what a scanner may do to a page before they become wrong.
 >
-> **You need**: [00](00_ask_an_image.ipynb). **Time**: about 20 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: [00](00_ask_an_image.ipynb). **Time**: about 20 min to read, 3 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
 > **Contents**: [Which model reads](#Which-model-reads) · [Three scans](#Three-scans) · [From text to a record](#From-text-to-a-record) · [Who checks the answer?](#Who-checks-the-answer?) · [What the shop knows](#What-the-shop-knows) · [What a scanner may do](#What-a-scanner-may-do) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
@@ -43,8 +43,7 @@ course.setup()
 The published Mini-Monkey has two billion parameters and has learned from real documents. Its weights are 4.4 GB and are not in this repository:
 [06](06_published_weights.ipynb) converts them into a folder. Set `MINIMONKEY_MODEL` to that folder, and the cells below ask that model, on a GPU where there is one. That has not been run here.
 
-Without it the small checkpoint reads. It has only seen lower-case letters and digits of rendered fonts, and never a scan, so the documents here are written
-in those. All figures in the text are the small one's.
+Without it the small checkpoint reads. It has only seen lower-case letters and digits of rendered fonts, and never a scan, so the documents here are written in those. All figures in the text are the small one's.
 """
 
 # %%
@@ -90,9 +89,7 @@ def read(images, question="Read the text.", batch_size=16):
 """
 ## Three scans
 
-No real scan is read here. There are a letter, a receipt and a table. We drew them, and a function did to them what a scanner does: the page lies askew by 0.7 degrees, the lens blurs, the
-sensor adds noise, the lid throws a shadow, and JPEG throws away what it thinks nobody sees. `scans.py` has the code; with photographs of your own the rest is the
-same.
+No real scan is read here. There are a letter, a receipt and a table. We drew them, and a function did to them what a scanner does: the page lies askew by 0.7 degrees, the lens blurs, the sensor adds noise, the lid throws a shadow, and JPEG throws away what it thinks nobody sees. `scans.py` has the code; with photographs of your own the rest is the same.
 """
 
 # %%
@@ -256,7 +253,7 @@ print("\n".join(missed) or "none")
 
 # %% [markdown]
 """
-A *name*: "mult" for "multi", twice. Names are not in the sum. All numbers of the records that add up are right: so one redundant line on paper caught all five receipts with a wrong number here, and needs no model. It can't see two errors that cancel, which is rare, and didn't happen in these. The others go to a person, or are scanned again.
+A *name*: "mult" for "multi", twice. Names are not in the sum. All numbers of the records that add up are right: so one redundant line on paper caught all five receipts with a wrong number here, and needs no model. It can't see two errors that cancel, which is rare, and didn't happen in these. The others go to a person, or are scanned again. (Doesn't the model itself know when it is unsure? It gives every letter a probability. Exercise 4 lets that refuse as many receipts as the sum: it refuses worse ones.)
 
 ## What the shop knows
 
@@ -463,8 +460,7 @@ print(
 """
 Between two and three degrees: at 1.5 it reads as many as at 0.7, 19 of 24, at two 15, at three 2, at six none. Straightened first, 16 to 18 are right at the larger angles, and 19 at 0.7 degrees, where the page is left alone. 16 to 18 is a little less than 19, but on so few pages no difference is shown: it comes about by chance in 38 of 100 cases at three degrees, and more often at the others. (Pages that are nearly level are left alone, since each turn blurs.) A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training.
 
-The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages
-of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
+The right panel is no fault of the scanner. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
 
 ## Common errors
 
@@ -477,8 +473,7 @@ with course.expected(AttributeError):
 
 # %% [markdown]
 """
-A photograph that is turned by 90 degrees often says so in its EXIF data only. The processor turns it upright by that tag; PIL's `Image.open` alone doesn't, so what you look at may not be what the model sees. A
-page upside down without such a tag is not noticed: it is read as if it were upright.
+A photograph that is turned by 90 degrees often says so in its EXIF data only. The processor turns it upright by that tag; PIL's `Image.open` alone doesn't, so what you look at may not be what the model sees. A page upside down without such a tag is not noticed: it is read as if it were upright.
 """
 
 # %%
@@ -487,7 +482,7 @@ print(repr(answer), "for", list(wanted[0]))
 assert not is_small or record(answer) != wanted[0]
 
 # %% [markdown]
-r"""
+"""
 ## Exercises
 
 ### Exercise 1
@@ -549,10 +544,48 @@ assert table_record("name seat\nanna") is None
 
 </details>
 
+### Exercise 4
+
+Refuse by the model's own doubt in place of the sum: an answer is as sure as the mean probability of its letters. Let both refuse equally many receipts, at blur 0.6 and 1.2 px. How many wrong records are given then, and how many right ones refused?
+
+<details>
+<summary>Solution</summary>
+
+```python
+def how_sure(image):
+    content = [{"type": "image", "image": image}, {"type": "text", "text": QUESTION}]
+    inputs = processor.prepare_chat([{"role": "user", "content": content}])
+    options = {"return_dict_in_generate": True, "output_logits": True}
+    options |= {"max_new_tokens": 100, "do_sample": False}
+    result = model.generate(**inputs.to(model.device), **options)
+    return float(torch.cat(result.logits).softmax(dim=-1).amax(dim=-1).mean())
+
+
+counts = []
+for blur in (0.6, 1.2):
+    images = scans.scan_all(clean, blur=blur)
+    found = [record(answer) for answer in read(images, QUESTION)]
+    right = [a == b for a, b in zip(found, wanted, strict=True)]
+    by_sum = [not adds_up(each) for each in found]
+    sure = [how_sure(image) for image in images]
+    limit = sorted(sure)[sum(by_sum)]  # as many are below
+    print(f"blur {blur} px: {sum(by_sum)} refused; means of {min(sure):.3f} to {max(sure):.3f}")
+    for name, refused in (("sum", by_sum), ("doubt", [each < limit for each in sure])):
+        pairs = list(zip(refused, right, strict=True))
+        counts.append((pairs.count((False, False)), pairs.count((True, True))))
+        print(f"by {name}: {counts[-1][0]} wrong given, {counts[-1][1]} right refused")
+    last = max(each for each, is_right in zip(sure, right, strict=True) if not is_right)
+    print("for no wrong one, refuse", sum(each <= last for each in sure), "by doubt")
+assert not is_small or counts[0][0] < counts[1][0] and counts[2][0] < counts[3][0]
+```
+
+Of 32 receipts both refuse 5 of the clear scans. Of the rest the sum gives 2 wrong ones, the doubt 3, and it has refused a right one. At 1.2 px both refuse 13: the sum gives 6 wrong ones, the doubt 12, and it has refused 6 right ones. Nearly all means lie above 0.93, those of wrong answers, too: the model is sure of its errors. For no wrong record among the clear scans the doubt would have to refuse 14 of 32. A probability is the model's opinion of itself, the sum is a second statement of the page. The doubt isn't useless: it needs no sum, and it sees names. For a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.
+
+</details>
+
 ## Conclusion
 
-Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person. Straighten a page before you ask.
-The checks don't need a large model. What the published one reads of real scans was not measured here.
+Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person. Straighten a page before you ask. The model's own probability is a weaker check than the sum (exercise 4). The checks don't need a large model. What the published one reads of real scans was not measured here.
 
 Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](10_measure.ipynb) measures it, and `examples/read_folder.py` reads a folder of scans and goes on after a stop.
 
