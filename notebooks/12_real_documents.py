@@ -253,7 +253,7 @@ print("\n".join(missed) or "none")
 
 # %% [markdown]
 """
-A *name*: "mult" for "multi", twice. Names are not in the sum. All numbers of the records that add up are right: so one redundant line on paper caught all five receipts with a wrong number here, and needs no model. It can't see two errors that cancel, which is rare, and didn't happen in these. The others go to a person, or are scanned again. (Doesn't the model itself know when it is unsure? It gives every letter a probability. Exercise 4 lets that refuse as many receipts as the sum: it refuses worse ones.)
+A *name*: "mult" for "multi", twice. Names are not in the sum. All numbers of the records that add up are right: so one redundant line on paper caught all five receipts with a wrong number here, and needs no model. It can't see two errors that cancel, which is rare, and didn't happen in these. The others go to a person, or are scanned again. (Doesn't the model itself know when it is unsure? It gives every letter a probability. Exercise 4 lets its doubt refuse as many receipts as the sum does: of those that are given more are wrong, and right ones are refused.)
 
 ## What the shop knows
 
@@ -579,7 +579,7 @@ for blur in (0.6, 1.2):
 assert not is_small or counts[0][0] < counts[1][0] and counts[2][0] < counts[3][0]
 ```
 
-Of 32 receipts both refuse 5 of the clear scans. Of the rest the sum gives 2 wrong ones, the doubt 3, and it has refused a right one. At 1.2 px both refuse 13: the sum gives 6 wrong ones, the doubt 12, and it has refused 6 right ones. Nearly all means lie above 0.93, those of wrong answers, too: the model is sure of its errors. For no wrong record among the clear scans the doubt would have to refuse 14 of 32. A probability is the model's opinion of itself, the sum is a second statement of the page. The doubt isn't useless: it needs no sum, and it sees names. For a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.
+Of 32 receipts both refuse 5 of the clear scans. Of the rest the sum gives 2 wrong ones, the doubt 3, and it has refused a right one. At 1.2 px both refuse 13: the sum gives 6 wrong ones, the doubt 12, and it has refused 6 right ones. All means lie above 0.92, those of wrong answers, too: the model is sure of its errors. For no wrong record among the clear scans the doubt would have to refuse 14 of 32. A probability is the model's opinion of itself, the sum is a second statement of the page. The doubt isn't useless: it needs no sum, and it sees names. For a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.
 
 </details>
 
