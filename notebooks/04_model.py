@@ -400,7 +400,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. (The score over the distance is a sum of $d/2$ = 32 waves, one per pair, from fast to slow. So it has no simple trend, and each head picks the distances that it prefers.) The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
+Moved by 1,000, nothing changes but rounding: only distances count. (The score over the distance is a sum of $d/2$ = 32 waves, one per pair, from fast to slow. So it has no simple trend, and for this pair each head has its peaks elsewhere.) The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 

@@ -365,7 +365,7 @@ course.show(
 
 # %% [markdown]
 r"""
-Half of the eight wrong answers are one letter off, two are two letters off, and two are four. What is confused has like shapes: "c" for "e", "t" for "r", "v" for "w", "0" for "9". After the training "vwakro" is nearer than before. But "230", which was read, is lost, and of "9415" nothing is left: the model now takes its digits for letters. Six words show kinds of mistakes and no rates; but whoever looks at the wrong answers knows what data to add, here more digits.
+Half of the eight wrong answers are one letter off, two are two letters off, and two are four. What is confused has like shapes: "c" for "e", "t" for "r", "v" for "w", "0" for "9". After the training "vwakro" is nearer than before. But "230", which was read, is lost, and of "9415" nothing is left: the model now takes its digits for letters. Six words show kinds of mistakes and no rates; but whoever looks at the wrong answers knows what data to add, here perhaps more digits.
 
 Exercise 3 trains on the new typeface alone.
 

@@ -341,7 +341,7 @@ assert found["code"].startswith("transformers_modules.") and first in found["cod
 
 # %% [markdown]
 """
-The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the only answer that this model knows.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so:
+The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the answer of the lesson, too.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so:
 """
 
 # %%
@@ -584,7 +584,7 @@ assert "counting" in changed.tags and changed.base_model == "me/reader"
 
 ## Conclusion
 
-`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has Transformers alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: write what your model can't do.
+`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has Transformers alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: measure your model on what it never saw, beside its base, and write what it can't do.
 
 Read next: [10 Measure](10_measure.ipynb) shows how to measure a model, which is what a card should rest on.
 
