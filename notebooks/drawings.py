@@ -69,7 +69,7 @@ SHARING = {  # what 09 does; it compares the sizes with those of its files
         1,
         1,
         "refused",
-        '"hf_abc...", a token;\n"/home/me/...", a path\nof your machine',
+        '"hf_abc...", a token;\na path of your\nmachine',
         PURPLE,
     ),
     "code": Box(
