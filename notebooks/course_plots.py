@@ -26,6 +26,30 @@ def plot_samples(rows: list[list]):
     return figure
 
 
+def plot_answers(pages: list, answers: dict):
+    """
+    Small pages with their texts as titles, and below each what several models answered, in color where it is wrong.
+
+    Args:
+        pages: Of the benchmark (`image`, `text`).
+        answers: From the name of a model to an answer per page.
+    """
+    figure, axes = pyplot.subplots(
+        1, len(pages), figsize=(10.5, 3), layout="constrained"
+    )
+    for number, (axis, page) in enumerate(zip(axes, pages, strict=True)):
+        axis.imshow(page.image)
+        axis.set(title=page.text, xticks=[], yticks=[])
+        axis.set_xlabel("\n" * (1 + len(answers)))  # room for the lines below
+        for row, (name, given) in enumerate(answers.items()):
+            color = BLACK if given[number] == page.text else PURPLE
+            style = {"transform": axis.transAxes, "va": "top", "color": color}
+            style["weight"] = "normal" if color == BLACK else "bold"
+            text = f"{name}: {given[number]}"
+            axis.text(0, -0.06 - 0.17 * row, text, fontsize=10.5, **style)
+    return figure
+
+
 def plot_losses(losses: list[tuple], read: dict):
     """
     Training losses, smoothed over five entries, with the single entries behind; and what the model reads on the way.
@@ -95,17 +119,15 @@ def plot_scores(wrong: list[int], scores: dict):
     return figure
 
 
-def show_card(card) -> None:
-    """Display a model card: its head as code, its text as a quotation."""
+def show_card(card, section: str | None = None) -> None:
+    """Display a model card: its head as code, its text as a quotation; or of the text one section, up to its end."""
     from IPython.display import Markdown, display
 
-    lines = [
-        "```yaml",
-        *str(card.data).splitlines(),
-        "```",
-        "",
-        *card.text.strip().splitlines(),
-    ]
+    lines = ["```yaml", *str(card.data).splitlines(), "```", ""]
+    text = card.text.strip()
+    if section:
+        lines, text = [], text[text.index(f"## {section}") :]
+    lines += text.splitlines()
     lines = [
         f"**{line.lstrip('# ')}**" if line.startswith("#") else line for line in lines
     ]
@@ -204,8 +226,8 @@ def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
     figure, axes = pyplot.subplots(1, 3, figsize=(10, 2.9), layout="constrained")
     names = {"detailed": own, "adaptive": second}
     panels = {
-        f"own grid, {own[0]} x {own[1]}": ["detailed"],
-        f"second grid, {second[0]} x {second[1]}": ["adaptive"],
+        f"detailed, {own[0]} x {own[1]}": ["detailed"],
+        f"adaptive, {second[0]} x {second[1]}": ["adaptive"],
         "lines of both": list(names),
     }
     for axis, (title, shown) in zip(axes, panels.items(), strict=True):

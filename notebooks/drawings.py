@@ -27,15 +27,57 @@ class Box:
     color: str = SKY
 
 
-SHARING = {  # what 09 does
-    "folder": Box(0, 0, "training folder", "weights, settings,\ncode, and more"),
-    "push": Box(1, 0, "push", "checks, writes the\ncard, one commit"),
-    "hub": Box(2, 0, "Hub repository", "commits, tags,\nand main, the newest"),
-    "load": Box(3, 0, "from_pretrained", "name, and a revision\nif you want one"),
-    "process": Box(4, 0, "fresh process", "has Transformers,\nand nothing of ours"),
-    "home": Box(0, 1, "stays at home", "optimizer, pickles,\ntrainer's state", GRAY),
-    "refused": Box(1, 1, "refused", "access tokens,\npaths of your machine", PURPLE),
-    "code": Box(3, 1, "cache", "weights, and the code as\ntransformers_modules"),
+SHARING = {  # what 09 does; it compares the sizes with those of its files
+    "folder": Box(
+        0,
+        0,
+        "training folder",
+        "model.safetensors:\n26.4 MB; config.json,\ntokenizer.json, the\ncode, and more",
+    ),
+    "push": Box(
+        1,
+        0,
+        "push",
+        "checks the files,\nwrites README.md (the\ncard), and uploads all\nin one commit",
+    ),
+    "hub": Box(
+        2,
+        0,
+        "Hub: me/reader",
+        "a commit per push;\nmain is the newest,\na tag is a name, and\na hash never moves",
+    ),
+    "load": Box(
+        3,
+        0,
+        "from_pretrained",
+        '"me/reader", with\nrevision="v2" and\ntrust_remote_code',
+    ),
+    "process": Box(
+        4,
+        0,
+        "fresh process",
+        "has Transformers,\nand nothing of ours;\nanswers the same",
+    ),
+    "home": Box(
+        0,
+        1,
+        "stays at home",
+        "optimizer.pt, 30.5 MB\ntraining_args.bin\ntrainer_state.json",
+        GRAY,
+    ),
+    "refused": Box(
+        1,
+        1,
+        "refused",
+        '"hf_abc...", a token;\na path of your\nmachine',
+        PURPLE,
+    ),
+    "code": Box(
+        3,
+        1,
+        "cache",
+        "model.safetensors;\nthe code in a package,\ntransformers_modules.\nme.reader.<commit>",
+    ),
 }
 WAY = [
     ("folder", "push", ""),
@@ -70,10 +112,10 @@ def plot_flow(
         style = {"boxstyle": "round,pad=0,rounding_size=0.06", "linewidth": 2}
         style |= {"facecolor": "white", "edgecolor": box.color}
         axis.add_patch(FancyBboxPatch(corner, width, height, **style))
-        top = box.row - 0.065 * (1 + len(box.text.splitlines()))
+        top = box.row - 0.05 * (1 + len(box.text.splitlines()))
         center = {"ha": "center", "va": "top", "linespacing": 1.25}
         axis.text(box.column, top, box.title, weight="bold", fontsize=10.5, **center)
-        axis.text(box.column, top + 0.15, box.text, fontsize=9.5, **center)
+        axis.text(box.column, top + 0.13, box.text, fontsize=9.5, **center)
     style = {"arrowstyle": "-|>", "color": BLACK, "linewidth": 1.3, "shrinkA": 0}
     style |= {"shrinkB": 0, "mutation_scale": 13}
     for first, second, label in arrows:

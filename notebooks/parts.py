@@ -128,3 +128,51 @@ def distance_rows(page, maps: dict) -> list:
         )
         rows.append([title, *(f"{mean:.1f}" for mean in means)])
     return rows
+
+
+def distances(vectors):
+    """
+    How far vectors are from the median of all, in a map of the page.
+
+    Args:
+        vectors: (tiles, places, width), of 3 x 2 tiles.
+    """
+    size = int(vectors.shape[1] ** 0.5)
+    typical = vectors.reshape(-1, vectors.shape[-1]).median(dim=0).values
+    far = (vectors - typical).norm(dim=-1).reshape(2, 3, size, size)
+    return far.swapaxes(1, 2).reshape(2 * size, 3 * size).numpy()
+
+
+def attention_rows(of_layers: list, groups: dict, has_ink) -> tuple[list, list]:
+    """
+    Head and rows of a table: what share of its attention a token gives to whom, layer by layer.
+
+    Args:
+        of_layers: Weights of the token in each layer, (tokens,).
+        groups: From a name to the number of its tokens, in the order of the prompt.
+        has_ink: Which of the detailed tokens have ink.
+    """
+    rows = []
+    for number, each in enumerate(of_layers):
+        split = dict(zip(groups, each.split(list(groups.values())), strict=True))
+        shares = [float(part.sum()) for part in split.values()]
+        inked = float(split["detailed"][has_ink].sum() / split["detailed"].sum())
+        rows.append([number, *(f"{100 * share:.1f}" for share in (*shares, inked))])
+    head = ["last token, layer", *(f"{name}, %" for name in groups)]
+    return [*head, "of detailed, on ink, %"], rows
+
+
+def doubts(processor, steps: list) -> tuple[list[str], list[float], list[str]]:
+    """
+    What was written at each step, the probability of all else, and the second choice.
+
+    Args:
+        steps: Probabilities of the tokens at each step; the last one ends the answer.
+    """
+
+    def as_text(token) -> str:
+        return repr(processor.decode([int(token)]))[1:-1].replace(" ", "space")
+
+    written = [as_text(step.argmax()) for step in steps[:-1]] + ["end"]
+    seconds = [as_text(step.topk(2).indices[1]) for step in steps]
+    return written, [float(1 - step.max()) for step in steps], seconds

@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, BLUE, ORANGE, PURPLE, SKY, whiskers, wilson
+from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, sign_test, whiskers, wilson
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -174,6 +174,84 @@ def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts
     axes[4].set(xlabel="turned by, degrees", title="differences of neighbors")
     axes[4].set(ylabel="share of the largest", ylim=(0, 1.1))
     return figure
+
+
+def check_rows(
+    title: str, sure: list[float], right: list[bool], refused: list[bool]
+) -> list:
+    """
+    Rows of a table: two checks that refuse equally many records, how many wrong ones they give, and right ones refuse.
+
+    Args:
+        title: Of the scans.
+        sure: Of each record a number; the check by doubt refuses the lowest ones.
+        right: Which records have no error.
+        refused: Which ones the sum refuses.
+    """
+    limit = sorted(sure)[sum(refused)]
+    rows = []
+    for name, check in (("sum", refused), ("doubt", [each < limit for each in sure])):
+        pairs = list(zip(check, right, strict=True))
+        given, lost = pairs.count((False, False)), pairs.count((True, True))
+        rows.append([f"{name}, {title}", sum(check), given, lost])
+    return rows
+
+
+def plot_doubt(panels: dict):
+    """
+    How sure a model is of right and of wrong answers, hollow where the sum refuses them.
+
+    Args:
+        panels: From a title to what `check_rows` takes: how sure, which are right, which are refused.
+    """
+    figure, axes = pyplot.subplots(
+        1,
+        len(panels),
+        figsize=(10.5, 2.7),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+    )
+    for axis, (title, (sure, right, refused)) in zip(axes, panels.items(), strict=True):
+        apart = np.random.default_rng(0).uniform(-0.25, 0.25, len(sure))
+        for each, is_right, is_refused, shift in zip(
+            sure, right, refused, apart, strict=True
+        ):
+            color = BLACK if is_right else PURPLE
+            style = {"markerfacecolor": "white" if is_refused else color}
+            axis.plot(each, is_right + shift, "o", color=color, markersize=6, **style)
+        first, second = sorted(sure)[sum(refused) - 1 : sum(refused) + 1]
+        axis.axvline((first + second) / 2, color=GRAY, linestyle="--")
+        axis.set(
+            title=title, xlabel="mean probability of the letters", ylim=(-0.5, 1.5)
+        )
+        axis.set_yticks((0, 1), ("wrong", "right"))
+    return figure
+
+
+def angle_rows(askew: dict) -> list:
+    """
+    Rows of a table, by the angle: how many records are right, as scanned and straightened; of the latter the gained
+    and lost ones against the pages of 0.7 degrees, and how often chance parts them so.
+
+    Args:
+        askew: "as scanned" and "straightened first", from an angle to which records are right.
+    """
+    rows, flat = [], askew["as scanned"][0.7]
+    for angle, straight in askew["straightened first"].items():
+        pairs = list(zip(flat, straight, strict=True))
+        gained, lost = pairs.count((False, True)), pairs.count((True, False))
+        counts = [sum(askew["as scanned"][angle]), sum(straight)]
+        chance = f"{sign_test(gained, lost):.2f}"
+        rows.append([angle, *counts, f"{gained}, {lost}", chance])
+    return rows
+
+
+def count(records: list, wanted: list) -> tuple[int, int, int]:
+    """How many records are right, how many are wrong and given all the same, and how many are refused (`None`)."""
+    right = sum(a == b for a, b in zip(records, wanted, strict=True))
+    refused = sum(each is None for each in records)
+    return right, len(records) - right - refused, refused
 
 
 def plot_stages(panels: dict):

@@ -113,6 +113,69 @@ def plot_renumbered(positions: dict, pair: tuple, side: int = 4):
     return figure
 
 
+def plot_layer(width: int, inner: int, heads: int):
+    """
+    One layer of a Llama: three tokens, of which attention alone takes something from one to the other.
+
+    Args:
+        width: Of a state.
+        inner: Of the MLP between its matrices.
+        heads: Of the attention.
+    """
+    figure, axis = _canvas(10.5, 6.2, (-1.6, 22.4), (-4.9, 6.9))
+    center = {"ha": "center", "va": "center"}
+    tops = dict(zip(("token 1", "token 2", "token 3"), (5.2, 2.8, 0.4), strict=True))
+    for name, y in tops.items():
+        _arrow(axis, (0.3, y), (21.4, y), GRAY, linewidth=2.5, zorder=0)
+        axis.text(-1.4, y, name, ha="left", va="center")
+        for x, text, color, ink in (
+            (2, "RMSNorm", PALE, BLACK),
+            (6.6, f"attention\n{heads} heads", PURPLE, "white"),
+            (12.6, "RMSNorm", PALE, BLACK),
+            (16, "MLP", SKY, BLACK),
+        ):
+            _box(axis, x, y + 0.45, 2.4, 0.95, text, color, ink=ink, size=9)
+        for start, end in ((1.2, 2), (11.8, 12.6)):  # what leaves the stream
+            axis.plot((start, start, end), (y, y + 0.92, y + 0.92), color=BLACK)
+        _arrow(axis, (15, y + 0.92), (16, y + 0.92))
+        for end, plus in ((9, 9.8), (18.4, 19.2)):
+            axis.plot((end, plus), (y + 0.92, y + 0.92), color=BLACK)
+            _arrow(axis, (plus, y + 0.92), (plus, y + 0.15), shrinkA=0)
+            style = {"markersize": 13, "markeredgecolor": BLACK, "color": "white"}
+            axis.plot(plus, y, "o", **style)
+            axis.text(plus, y - 0.03, "+", fontsize=13, **center)
+        for x, text in ((0.6, "$h$"), (10.8, "$h'$"), (20.6, "$h''$")):
+            axis.text(x, y - 0.35, text, fontsize=13, **center)
+    for first, start in tops.items():
+        for other, end in tops.items():
+            if first <= other:  # causal
+                color = BLACK if first == other else PURPLE
+                _arrow(axis, (4.4, start + 0.92), (6.6, end + 0.92), color)
+    style = {"ha": "left", "va": "center", "fontsize": 9.5, "color": PURPLE}
+    axis.text(6, 4.65, "keys, values", **style)
+    axis.plot((-1.4, 22), (-1, -1), color=PALE)
+    axis.text(-1.4, -1.6, "the MLP, opened:", ha="left", va="center")
+    boxes = {
+        "norm": (0.6, -3.4, f"$n$\n{width}", PALE),
+        "gate": (5, -2.6, f"SiLU$(W_g n)$\n{inner}", SKY),
+        "up": (5, -4.4, f"$W_u n$\n{inner}", SKY),
+        "both": (11.4, -3.4, f"product, number\nby number: {inner}", SKY),
+        "down": (17.4, -3.4, f"$W_d$ of it\n{width}", SKY),
+    }
+    for x, y, text, color in boxes.values():
+        _box(axis, x, y - 0.4, 3.9, 1.2, text, color, size=10)
+    for first, other in (
+        ("norm", "gate"),
+        ("norm", "up"),
+        ("gate", "both"),
+        ("up", "both"),
+        ("both", "down"),
+    ):
+        ends = (boxes[first][0] + 3.9, boxes[first][1] + 0.2)
+        _arrow(axis, ends, (boxes[other][0], boxes[other][1] + 0.2))
+    return figure
+
+
 def plot_conversion():
     """What a conversion makes of an original folder, and the way back."""
     figure, axis = _canvas(10.5, 4.6, (0, 21), (-0.6, 8.6))
@@ -258,7 +321,7 @@ def plot_lora(rows: int, columns: int, rank: int):
         _box(axis, left, bottom, wide, high, text, color, ink=ink, size=12)
         style = {"ha": "left", "va": "top", "color": "#8A4A75", "fontsize": 10}
         axis.text(left, bottom - 0.15, label, **style)
-        gap = 1.2 if wide > thin else 2.0
+        gap = 1.2
         middle = left + wide + gap / 2, height / 2
         axis.text(*middle, sign, ha="center", va="center", size=16)
         left += wide + gap

@@ -41,6 +41,14 @@ WAYS = {  # to compress, as `course.of_way` takes them
 }
 
 
+ENGINES = {  # of `pages.json`
+    "`generate`": "transformers 1.0",
+    "`generate`, half": "transformers 0.5",
+    "vLLM": "vllm 1.0",
+    "vLLM, half": "vllm 0.5",
+}
+
+
 def stored(name: str) -> dict:
     """A result of the benchmarks, a JSON file."""
     return json.loads((course.ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
@@ -157,52 +165,55 @@ def plot_growth(tokens: list[int], lines: dict):
 
 def plot_pages(cells: list[dict]):
     """
-    Two engines with all tokens and half of the detailed ones (`pages.json`) by batch size: pages a minute, and the
-    share of the time of `generate` with all tokens in the same round, with quartiles.
+    Two engines with all tokens and half of the detailed ones (`pages.json`) by batch size: above the pages a minute, a
+    panel per engine; below the share of the time of `generate` with all tokens in the same round, with quartiles.
     """
-    figure, (speeds, shares) = pyplot.subplots(
-        1, 2, figsize=(11, 4.4), layout="constrained"
+    figure, axes = pyplot.subplot_mosaic(
+        [["generate"] * 3 + ["vLLM"] * 3, ["half"] * 2 + ["v1"] * 2 + ["v0.5"] * 2],
+        figsize=(10.5, 6.4),
+        layout="constrained",
+        height_ratios=(1.15, 1),
     )
-    styles = {
-        "transformers 1.0": ("generate, all tokens", BLACK, "o", "-"),
-        "transformers 0.5": ("generate, keep_ratio 0.5", GRAY, "o", "--"),
-        "vllm 1.0": ("vLLM, all tokens", PURPLE, "s", "-"),
-        "vllm 0.5": ("vLLM, keep_ratio 0.5", SKY, "s", "--"),
+    places, sizes = np.arange(len(cells)), [cell["batch_size"] for cell in cells]
+    pages = {
+        name: [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
+        for name in ENGINES.values()
     }
-    places = np.arange(len(cells))
-    sizes = [cell["batch_size"] for cell in cells]
-    for number, (name, (label, color, marker, line)) in enumerate(styles.items()):
-        style = {"color": color, "marker": marker, "label": label}
-        pages = [60 * cell["pages"] / cell["seconds"][name] for cell in cells]
-        speeds.plot(places, pages, linestyle=line, **style)
-        if number:  # the others against the first one
-            found = [cell["ratio"][name] for cell in cells]
-            middle, low, high = (
-                np.array([each[key] for each in found])
-                for key in ("median", "lower_quartile", "upper_quartile")
-            )
-            spread = course.whiskers(middle, low, high)
-            shift = 0.22 * (number - 2)
-            style |= {"linestyle": "", "capsize": 4}
-            shares.errorbar(places + shift, middle, spread, **style)
-    for place in places[:-1]:
-        shares.axvline(place + 0.5, color="#DDDDDD", linewidth=1)
-    shares.axhline(1, color=BLACK, linewidth=1)
-    speeds.set(title="pages a minute: more is better", ylim=(0, None))
-    shares.set_title("share of the time of generate\nwith all tokens: less is better")
-    for axis in (speeds, shares):
+    for panel, engine, color in (
+        ("generate", "transformers", BLACK),
+        ("vLLM", "vllm", PURPLE),
+    ):
+        axis = axes[panel]
+        if panel == "vLLM":
+            before = {"color": "#BBBBBB", "label": "generate, all tokens"}
+            axis.plot(places, pages["transformers 1.0"], "o-", **before)
+        for ratio, line, label in ((1.0, "-", "all tokens"), (0.5, "--", "half")):
+            style = {"color": color, "label": label, "marker": "o"}
+            style["markerfacecolor"] = color if ratio == 1 else "white"
+            axis.plot(places, pages[f"{engine} {ratio}"], line, **style)
+        axis.set(title=panel, ylim=(0, 560))
+        axis.legend(frameon=False, loc="upper left")
+    for panel, (name, title, color) in {
+        "half": ("transformers 0.5", "generate, half", BLACK),
+        "v1": ("vllm 1.0", "vLLM, all tokens", PURPLE),
+        "v0.5": ("vllm 0.5", "vLLM, half", PURPLE),
+    }.items():
+        found = [cell["ratio"][name] for cell in cells]
+        middle, low, high = (
+            np.array([each[key] for each in found])
+            for key in ("median", "lower_quartile", "upper_quartile")
+        )
+        style = {"color": color, "capsize": 4, "linestyle": "", "marker": "o"}
+        style["markerfacecolor"] = color if name.endswith("1.0") else "white"
+        spread = course.whiskers(middle, low, high)
+        axes[panel].errorbar(places, middle, spread, **style)
+        axes[panel].axhline(1, color=BLACK, linewidth=1)
+        axes[panel].set(title=title, ylim=(0.7, 1.3))
+    axes["half"].set_ylabel("share of the time of\ngenerate, all tokens")
+    axes["generate"].set_ylabel("pages a minute")
+    for axis in axes.values():
         axis.set(xlabel="pages at once", xticks=places, xticklabels=sizes)
-    handles, labels = speeds.get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, ncols=4, loc="outside lower center")
     return figure
-
-
-ENGINES = {  # of `pages.json`
-    "`generate`": "transformers 1.0",
-    "`generate`, half": "transformers 0.5",
-    "vLLM": "vllm 1.0",
-    "vLLM, half": "vllm 0.5",
-}
 
 
 def page_rows(cells: list[dict]) -> tuple[list, list]:
