@@ -1,7 +1,7 @@
 """Pages with a word that the detailed grid cuts between rows, one that it cuts between columns only, and one whole.
 
-Each is a line of its own, between lines that aren't asked for. For training, words can be missing in the detailed
-grid, so that there is no other place to read them than the second one.
+Each is a line of its own, between lines that are not asked for. For training, words are damaged in the detailed grid,
+so that there is no other place to read them than the second one.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ GRIDS = ((2, 2), (3, 2), (2, 3), (3, 3), (4, 2), (2, 4), (4, 3), (3, 4))
 WORD = (4, 9)  # letters
 # Cut: a line leaves a quarter of the ink at least on both sides. Uncut: all lines keep this distance in px
 SHARE, MARGIN = 0.25, 3.0
-ERASED, HALVED = 0.4, 0.3  # of the words, in training
+SCRAMBLED, HALVED = 0.35, 0.25  # of the words, in training
 
 
 class Sizes(NamedTuple):
@@ -124,26 +124,27 @@ def _asked_word(writer: Writer) -> str:
             return word
 
 
-def erased(sheet: Sheet, rng: np.random.Generator) -> Sheet:
-    """A page that lacks `ERASED` of its words, and of `HALVED` the upper or the lower part."""
+def damaged(sheet: Sheet, rng: np.random.Generator) -> Sheet:
+    """A page on which `SCRAMBLED` of the words are illegible and `HALVED` lack their upper or lower part."""
     gray = np.asarray(sheet.gray).copy()
     noise = np.median(np.abs(gray - np.median(gray).astype(np.float32))) / 0.6745  # its standard deviation on paper
     for left, top, right, bottom in (word.box for line in sheet.words for word in line):
-        chance = rng.random()
-        if chance > ERASED + HALVED:
-            continue
-        if chance > ERASED:
+        chance, columns = rng.random(), slice(max(int(left) - 2, 0), int(right) + 3)
+        if chance < SCRAMBLED:  # not erased: the ink still shows that there is a line, or they can't be counted
+            area = gray[max(int(top) - 2, 0) : int(bottom) + 3, columns]
+            area[:] = area[:, rng.permutation(area.shape[1])]
+        elif chance < SCRAMBLED + HALVED:
             middle = top + (bottom - top) * rng.uniform(0.3, 0.7)
             top, bottom = (top, middle) if rng.random() < 0.5 else (middle, bottom)
-        area = gray[max(int(top) - 2, 0) : int(bottom) + 3, max(int(left) - 2, 0) : int(right) + 3]
-        area[:] = (PAPER + noise * rng.standard_normal(area.shape)).clip(0, 255)
+            area = gray[max(int(top) - 2, 0) : int(bottom) + 3, columns]
+            area[:] = (PAPER + noise * rng.standard_normal(area.shape)).clip(0, 255)
     return replace(sheet, gray=Image.fromarray(gray, "L"))
 
 
 class CutPages(Sheets):
     """
-    As `Sheets`, of pages with words that are cut, all three of which are asked for in any order; words are missing in
-    the detailed grid.
+    As `Sheets`, of pages with words that are cut, all three of which are asked for in any order; words are damaged
+    in the detailed grid.
     """
 
     def draw(self, index: int) -> Sample:
@@ -156,7 +157,7 @@ class CutPages(Sheets):
         return Sample(*self.encoder(questions, len(tiles)), tiles, levels, sheet.colors)
 
     def _tiles(self, sheet: Sheet, views: Sequence[View], rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
-        """As `cut`, the detailed ones of a page that lacks words."""
-        lacking = erased(sheet, rng)
-        parts = [cut(lacking if view.level == DETAILED else sheet, [view]) for view in views]
+        """As `cut`, the detailed ones of the damaged page."""
+        hurt = damaged(sheet, rng)
+        parts = [cut(hurt if view.level == DETAILED else sheet, [view]) for view in views]
         return np.concatenate([tiles for tiles, _ in parts]), [level for _, levels in parts for level in levels]
