@@ -29,6 +29,7 @@ from course import (
 
 
 METHOD_COLORS = {"detailed + global": BLUE, "CIP any": ORANGE}
+RULE_STYLES = {"any": (ORANGE, "o"), "joint": (BLACK, "s")}
 # Ways to score tokens, as `course.of_way` takes them
 PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
 OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
@@ -277,7 +278,7 @@ def plot_pairs(pairs: dict, groups: list[str]):
     Words that models read more than their controls, a panel for each group of words.
 
     Args:
-        pairs: From the name of a pair to an estimate (value, low, high) for each group.
+        pairs: From the name of a pair, which ends with a rule, to an estimate (value, low, high) for each group.
         groups: Names of the groups.
     """
     figure, axes = pyplot.subplots(
@@ -293,9 +294,9 @@ def plot_pairs(pairs: dict, groups: list[str]):
     ):
         for place, each in enumerate(found):
             value, low, high = (100 * end for end in each)
-            color = BLACK if low <= 0 <= high else PURPLE
-            spread = whiskers(value, low, high)
-            axis.errorbar(value, place, xerr=spread, fmt="o", color=color, capsize=4)
+            color, marker = RULE_STYLES[list(pairs)[place].rsplit(" ", 1)[-1]]
+            style = {"fmt": marker, "color": color, "capsize": 4, "markersize": 8}
+            axis.errorbar(value, place, xerr=whiskers(value, low, high), **style)
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
         axis.set(title=group, xlabel="points over its control")
         axis.set_yticks(range(len(pairs)), list(pairs))
@@ -327,13 +328,15 @@ def plot_distortion(rows: dict):
             marker = "^" if "global" in rule else marker  # one grid
             style = {"color": BLACK, "markerfacecolor": fill, "fmt": marker}
             axis.errorbar(x, cut, yerr=error, **style)
-            place = x + step, cut + (0.35 if "overlap" in rule else 0.12)
-            if fill == "white" and "overlap" in rule:
-                place = x + step, 0.1
+            place = x + step, cut * (0.99 if "overlap" in rule else 1.04)
             tiles = f" ({row['tiles']:.1f} tiles)" if fill == BLACK else ""
             axis.annotate(f"{rule}{tiles}", place, fontsize=9)
     axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
-    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65), ylim=(0, 5.7))
+    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65))
+    axes[0].set(yscale="log", ylim=(0.33, 6.8))
+    ticks = (0.4, 0.6, 1, 2, 3, 5)
+    axes[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes[0].minorticks_off()
     axes[1].set(xlabel="the same, of the worst tenth at least", xlim=(0.9, 4.2))
     return figure
 
