@@ -80,9 +80,9 @@ def of_pyramid(demo: dict) -> tuple:
         (
             "What one grid cuts, the other shows whole.",
             f"By grids alone, of three words in five: under the demo's ranges the detailed grid cuts "
-            f"{100 * both['cut_detailed']:.1f}% of the words, and both grids {100 * both['cut_both']:.1f}%. A line can "
-            "be common to both, as on the A4 page, or two lines cut one word. Where the global view counts as well, "
-            f"{100 * plain['cut']:.1f}% stay cut without a second grid and {100 * both['cut']:.1f}% with it.",
+            f"{100 * both['cut_detailed']:.1f}% of the words, and both grids {100 * both['cut_both']:.1f}%. A line "
+            "can be common to both, as on the A4 page, or two lines cut one word. Where the global view counts as "
+            f"well, {100 * plain['cut']:.1f}% stay cut without a second grid and {100 * both['cut']:.1f}% with it.",
         ),
         (
             "CIP is plug and play: no training, no parameters.",
@@ -133,7 +133,9 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             "SCM reduces the overhead of the second grid.",
             "Prompt and cache shrink as the formula says. In another model, a language model of 8 layers of 512 with "
             "random weights and without a vision tower, prefill of 4,944 tokens took 0.79 of the time (3.52 s instead "
-            "of 4.46 s, two CPU cores; `benchmarks/speed/RESULTS.md`).",
+            "of 4.46 s, two CPU cores; `benchmarks/speed/RESULTS.md`). Around SmolLM2, with its tower, the first token "
+            "took 0.73 to 0.84 of stock's time (`PRETRAINED.md` there). The small checkpoint itself, whose prompts are "
+            "short, gains none: pages took 0.99 to 1.12 of the time with all tokens (`PAGES.md`).",
         ),
     )
 

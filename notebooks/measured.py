@@ -188,7 +188,6 @@ def after_differences(after) -> list:
 def plot_training(before, after):
     """Words read over the share of tokens that stays, of those that all tokens read, before and after training."""
     question, none = ("question, layer 2", PURPLE, "o"), ("no question", SKY, "^")
-    wide = question[0]  # lies under the next line in places, and shows on both sides
     published, random = ("all, layer 1", YELLOW, "s"), ("at random", GRAY, "x")
     kept = dict(zip((question, none, published, random), KEPT, strict=True))
     renumbered = {
@@ -200,7 +199,7 @@ def plot_training(before, after):
     for axis, rules in zip(axes, (kept, renumbered), strict=True):
         for place, ((label, color, marker), rule) in enumerate(rules.items()):
             for table, line in ((before, "--"), (after, "-")):
-                shift = 0.012 * (place - 1) + (0.004 if table is after else -0.004)
+                shift = 0.02 * (place - 1) + (0.004 if table is after else -0.004)
                 ways = [{**rule, "keep_ratio": share} for share in SHARES[::-1]]
                 ways = [way for way in ways if len(of_way(table, **way))]
                 if not ways:
@@ -213,7 +212,6 @@ def plot_training(before, after):
                 style = {"color": color, "marker": marker, "linestyle": line}
                 style["label"] = f"{label}, {'before' if table is before else 'after'}"
                 style["markerfacecolor"] = "white" if table is before else color
-                style |= {"linewidth": 5, "elinewidth": 1.5} if label == wide else {}
                 _estimates(axis, places, [*found, (100, 100, 100)], **style)
         axis.set(xlabel="keep_ratio", ylim=(0, 110), xticks=(0.25, 0.5, 1))
         axis.legend(frameon=False, loc="lower right", fontsize=9)
