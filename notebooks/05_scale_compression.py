@@ -407,8 +407,8 @@ course.show(
     alt="Exact answers over the keep ratio. The published rule falls early; the others "
     "stay level down to 0.25 on two words, and fall below 0.5 on receipts.",
     caption="200 questions a point, 95% intervals over pages. See that pink falls later "
-    "than yellow, and on receipts both fall. On two words gray and pink part at 0.1 "
-    "alone; on receipts nowhere beyond chance.",
+    "than yellow, and on receipts both fall. Beyond chance gray and pink part at 0.1 "
+    "of two words alone.",
 )
 for kind, title in kinds.items():
     rows = inside.stored_rows(steering, kind)

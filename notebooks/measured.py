@@ -326,7 +326,8 @@ def plot_distortion(rows: dict):
             marker = "^" if "global" in rule else marker  # one grid
             style = {"color": BLACK, "markerfacecolor": fill, "fmt": marker}
             axis.errorbar(x, cut, yerr=error, **style)
-            place = x + step, cut * (0.99 if "overlap" in rule else 1.04)
+            above = {"overlap + global": 1.02, "shifted": 0.88}.get(rule, 1.04)
+            place = x + step, cut * above
             tiles = f" ({row['tiles']:.1f} tiles)" if fill == BLACK else ""
             axis.annotate(f"{rule}{tiles}", place, fontsize=9)
     axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
