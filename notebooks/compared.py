@@ -18,8 +18,9 @@ from benchmarks.sawtooth.report.cut_words import OWN, by_seed, compared, reading
 from benchmarks.sawtooth.report.readings import load, load_all
 from benchmarks.sawtooth.report.sorts import BEYOND, moved_gains
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
-from course import BLACK, GRAY, LEVELS, PURPLE, ROOT, SKY, YELLOW, cell, whiskers
+from course import BLACK, BLUE, GRAY, LEVELS, PURPLE, ROOT, SKY, YELLOW, cell, whiskers
 from figures import draw_lines
+from measured import RULE_STYLES
 from modeling_minimonkey.harnesses.published_evaluation import SETTINGS
 from processing_minimonkey import PYRAMID_SETTINGS, plan_pyramid
 
@@ -121,7 +122,10 @@ def plot_comparisons(found: dict, trained: dict):
     """
     size = {"figsize": (11, 3.9), "layout": "constrained"}
     figure, axes = pyplot.subplots(1, len(found), sharex=True, sharey=True, **size)
-    styles = {"any": (PURPLE, "o", -0.14), "joint": (BLACK, "s", 0.14)}
+    styles = {
+        rule: (*style, shift)
+        for (rule, style), shift in zip(RULE_STYLES.items(), (-0.14, 0.14), strict=True)
+    }
     for axis, (name, estimates) in zip(axes, found.items(), strict=True):
         for place, model in enumerate(MODELS):
             for rule, (color, marker, shift) in styles.items():
@@ -306,7 +310,7 @@ def asked_rows(results: Path) -> tuple[list, list]:
     """Head and rows of a table: words read, in %, by their sort; last by the base, which saw no second grid."""
     named = {TRAINED[name]: each for name, each in asked(results).items()}
     tables = load_all(results, "cut-words")
-    for way in ("plain", "any"):
+    for way in ("plain", "any", "joint"):
         named[f"the base, by {TRAINED[way]}"] = readings_of(tables, "base", OWN[way])
     rows = []
     for name, each in named.items():
@@ -404,9 +408,8 @@ def plot_asked_gains(results: Path):
         draw(due, place - 0.15, each["gains"][BEYOND], label, BLACK, "o")
         seeds = [100 * gain for gain in each["seeds"]]
         label = "the same, each seed" if place == 0 else None
-        due.plot(
-            seeds, [place - 0.15] * len(seeds), "|", color=BLACK, ms=13, label=label
-        )
+        style = {"color": BLUE, "ms": 9, "mew": 2.5, "label": label, "zorder": 4}
+        due.plot(seeds, [place + 0.01] * len(seeds), "|", **style)
         every = {"markerfacecolor": "white", "linestyle": "--"}
         draw(due, place + 0.2, each["every"], "all words", YELLOW, "D", **every)
     for axis in (by_sort, due):
@@ -414,7 +417,11 @@ def plot_asked_gains(results: Path):
         for line in range(len(found) - 1):
             axis.axhline(line + 0.5, color="#DDDDDD", linewidth=1)
         style = {"frameon": False, "loc": "upper center", "ncols": 2, "fontsize": 10}
-        axis.legend(bbox_to_anchor=(0.5, -0.2), **style)
+        handles, labels = axis.get_legend_handles_labels()
+        # matplotlib puts the line of seeds before the error bars
+        order = [1, 0, 2] if axis is due else range(len(labels))
+        handles, labels = ([each[i] for i in order] for each in (handles, labels))
+        axis.legend(handles, labels, bbox_to_anchor=(0.5, -0.2), **style)
         axis.set_xlabel("points over the same grid twice")
     names = [name.replace("`", "") for name in found]
     by_sort.set(yticks=range(len(found)), yticklabels=names)

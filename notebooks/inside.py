@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas
 import torch
 
 from benchmarks.sawtooth.cutting import tokens_on
@@ -11,7 +12,7 @@ from benchmarks.sawtooth.measurements.scoring import scoring
 from benchmarks.sawtooth.measurements.steering import make_page, questions
 from benchmarks.sawtooth.readers.rendering import word_boxes
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean
-from course import CHECKPOINT, cell, result
+from course import CHECKPOINT, ROOT, cell, result
 from modeling_minimonkey.inspection.visualization import (
     detailed_scores,
     kept_detailed_tokens,
@@ -39,10 +40,14 @@ STORED = [
 RATIOS = (0.5, 0.25, 0.15, 0.1)
 OF_STAGES = ["model", "own rule, points", "last token alone, points"]
 STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training under compression
-    ("after 500 steps with gaps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
-    ("after 400 more, with the loss", "+8.9 [6.7, 11.2]", "+21.1"),
+    ("after 500 of the 900 steps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
+    ("after 400 more, with the loss: *with gaps*", "+8.9 [6.7, 11.2]", "+21.1"),
     ("after 1,200 more, with the loss", "+18.3 [16.1, 20.7]", "–"),
-    ("after 1,200 more, with the true place of the word", "+67.7 [63.0, 72.0]", "–"),
+    (
+        "after 1,200 more, with the true place of the word: *after*",
+        "+67.7 [63.0, 72.0]",
+        "–",
+    ),
 )
 ASKERS = {  # names in the benchmark's steering
     "published": "published rule",
@@ -165,6 +170,35 @@ def stored_rows(table, kind: str) -> list:
         for share, label in ((1.0, "all tokens"), (0.25, "0.25: published rule")):
             label = f"before ({_of_one_way(before, kind, 'all', share).shape[0]} questions), {label}"
             rows.append([label, *stored_row(before, kind, "all", share)])
+    return rows
+
+
+def lost_on_receipts(table) -> str:
+    """Answers right by the own rule minus those with all tokens, question by question, with intervals over pages."""
+    every = _of_one_way(table, "keyed", "question", 1.0)
+    lost = []
+    for share in (0.5, 0.25):
+        some = _of_one_way(table, "keyed", "question", share)
+        less = 100 * (some["exact"].to_numpy(float) - every["exact"].to_numpy())
+        lost.append(f"{share}: {cell(bootstrap(some['page'], mean(less)))}")
+    return f"receipts, own rule minus all tokens, points: {', '.join(lost)}"
+
+
+def asked_facts() -> list:
+    """Rows: right answers of SmolLM2, where lines of text stand in for an image, at 0.5 with positions kept, in %."""
+    table = pandas.read_csv(ROOT / "benchmarks" / "speed" / "asked_facts.csv")
+    rules = {
+        "all tokens": ("all", 0, 1.0),
+        "no question": ("none", 0, 0.5),
+        "question, layer 2": ("question", 2, 0.5),
+        "question, layer 20": ("question", 20, 0.5),
+    }
+    rows = []
+    for name, rule in rules.items():
+        chosen = (table[["queries", "layer", "keep_ratio"]] == rule).all(axis=1)
+        some = table[chosen]
+        right = bootstrap(some["prompt"], mean(100 * some["keep"]))
+        rows.append([name, len(some), cell(right)])
     return rows
 
 

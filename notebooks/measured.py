@@ -29,6 +29,7 @@ from course import (
 
 
 METHOD_COLORS = {"detailed + global": BLUE, "CIP any": ORANGE}
+RULE_STYLES = {"any": (ORANGE, "o"), "joint": (BLACK, "s")}
 # Ways to score tokens, as `course.of_way` takes them
 PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
 OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
@@ -187,7 +188,6 @@ def after_differences(after) -> list:
 def plot_training(before, after):
     """Words read over the share of tokens that stays, of those that all tokens read, before and after training."""
     question, none = ("question, layer 2", PURPLE, "o"), ("no question", SKY, "^")
-    wide = question[0]  # lies under the next line in places, and shows on both sides
     published, random = ("all, layer 1", YELLOW, "s"), ("at random", GRAY, "x")
     kept = dict(zip((question, none, published, random), KEPT, strict=True))
     renumbered = {
@@ -199,7 +199,7 @@ def plot_training(before, after):
     for axis, rules in zip(axes, (kept, renumbered), strict=True):
         for place, ((label, color, marker), rule) in enumerate(rules.items()):
             for table, line in ((before, "--"), (after, "-")):
-                shift = 0.012 * (place - 1) + (0.004 if table is after else -0.004)
+                shift = 0.02 * (place - 1) + (0.004 if table is after else -0.004)
                 ways = [{**rule, "keep_ratio": share} for share in SHARES[::-1]]
                 ways = [way for way in ways if len(of_way(table, **way))]
                 if not ways:
@@ -212,7 +212,6 @@ def plot_training(before, after):
                 style = {"color": color, "marker": marker, "linestyle": line}
                 style["label"] = f"{label}, {'before' if table is before else 'after'}"
                 style["markerfacecolor"] = "white" if table is before else color
-                style |= {"linewidth": 5, "elinewidth": 1.5} if label == wide else {}
                 _estimates(axis, places, [*found, (100, 100, 100)], **style)
         axis.set(xlabel="keep_ratio", ylim=(0, 110), xticks=(0.25, 0.5, 1))
         axis.legend(frameon=False, loc="lower right", fontsize=9)
@@ -277,7 +276,7 @@ def plot_pairs(pairs: dict, groups: list[str]):
     Words that models read more than their controls, a panel for each group of words.
 
     Args:
-        pairs: From the name of a pair to an estimate (value, low, high) for each group.
+        pairs: From the name of a pair, which ends with a rule, to an estimate (value, low, high) for each group.
         groups: Names of the groups.
     """
     figure, axes = pyplot.subplots(
@@ -293,9 +292,9 @@ def plot_pairs(pairs: dict, groups: list[str]):
     ):
         for place, each in enumerate(found):
             value, low, high = (100 * end for end in each)
-            color = BLACK if low <= 0 <= high else PURPLE
-            spread = whiskers(value, low, high)
-            axis.errorbar(value, place, xerr=spread, fmt="o", color=color, capsize=4)
+            color, marker = RULE_STYLES[list(pairs)[place].rsplit(" ", 1)[-1]]
+            style = {"fmt": marker, "color": color, "capsize": 4, "markersize": 8}
+            axis.errorbar(value, place, xerr=whiskers(value, low, high), **style)
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
         axis.set(title=group, xlabel="points over its control")
         axis.set_yticks(range(len(pairs)), list(pairs))
@@ -327,13 +326,16 @@ def plot_distortion(rows: dict):
             marker = "^" if "global" in rule else marker  # one grid
             style = {"color": BLACK, "markerfacecolor": fill, "fmt": marker}
             axis.errorbar(x, cut, yerr=error, **style)
-            place = x + step, cut + (0.35 if "overlap" in rule else 0.12)
-            if fill == "white" and "overlap" in rule:
-                place = x + step, 0.1
+            above = {"overlap + global": 1.02, "shifted": 0.88}.get(rule, 1.04)
+            place = x + step, cut * above
             tiles = f" ({row['tiles']:.1f} tiles)" if fill == BLACK else ""
             axis.annotate(f"{rule}{tiles}", place, fontsize=9)
     axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
-    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65), ylim=(0, 5.7))
+    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65))
+    axes[0].set(yscale="log", ylim=(0.33, 6.8))
+    ticks = (0.4, 0.6, 1, 2, 3, 5)
+    axes[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes[0].minorticks_off()
     axes[1].set(xlabel="the same, of the worst tenth at least", xlim=(0.9, 4.2))
     return figure
 

@@ -178,7 +178,7 @@ def plot_layer(width: int, inner: int, heads: int):
 
 def plot_conversion():
     """What a conversion makes of an original folder, and the way back."""
-    figure, axis = _canvas(10.5, 4.6, (0, 21), (-0.6, 8.6))
+    figure, axis = _canvas(10.5, 4.8, (-1, 21.6), (-1, 8.6))
     frame = {"edgecolor": GRAY, "linewidth": 1.5}
     _box(axis, 0, 0, 6, 7.4, color="white", **frame)
     _box(axis, 14.2, 0, 6.6, 7.4, color="white", **frame)
@@ -189,13 +189,13 @@ def plot_conversion():
     found = {
         5.9: ("weights", SKY),
         4.3: ("tokenizer", SKY),
-        3.3: ("config.json, processor settings", SKY),
-        2.3: ("chat template", YELLOW),
-        1.3: ("code that loads all of it", YELLOW),
+        3.4: ("config.json", SKY),
+        2.5: ("processor settings, chat template", YELLOW),
+        1.6: ("code that loads all of it", YELLOW),
         0.3: ("original: small files, kept", PALE),
     }
     for height, (name, color) in found.items():
-        _box(axis, 14.5, height, 6, 0.9, name, color)
+        _box(axis, 14.5, height, 6, 0.8, name, color)
     steps = ("rename", "split wqkv and qkv", "merge LoRA")
     for place, name in enumerate(steps):
         _box(axis, 7.6, 6.7 - 0.85 * place, 5, 0.75, name, PURPLE, ink="white")
@@ -208,8 +208,12 @@ def plot_conversion():
         _arrow(axis, (5.5, height), (14.4, target), GRAY)
         place = 0.5 * (height + target) - 0.5
         axis.text(10, place, text, ha="center", va="center", color="#555555")
-    _arrow(axis, (14.4, 0.75), (5.6, 0.75), linestyle="--")
-    axis.text(10, 0.25, "--reverse: names and layouts back", ha="center", va="center")
+    # from the weights and what was kept, on the right, to the weights on the left
+    back = {"linestyle": "--", "color": BLACK, "linewidth": 1}
+    axis.plot([20.5, 21.3, 21.3, 20.5], [6.3, 6.3, 0.7, 0.7], **back)
+    axis.plot([21.3, 21.3, -0.7, -0.7], [0.7, -0.7, -0.7, 6.35], **back)
+    _arrow(axis, (-0.7, 6.35), (0.5, 6.35))
+    axis.text(10, -0.35, "--reverse: names and layouts back", ha="center", va="center")
     return figure
 
 

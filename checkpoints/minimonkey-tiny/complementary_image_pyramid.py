@@ -2,8 +2,8 @@
 The Complementary Image Pyramid (CIP) of Mini-Monkey (arXiv 2408.02034, section 3.2): which tiles an image is cut into.
 
 The model sees the whole image three times: resized to a fine grid of tiles (detailed), to a coarser grid with other
-cut lines (adaptive), and to a single tile (global). What one grid cuts in two is whole in the other, except on cut
-lines that both share. This file computes grids and boxes from integers; the image processor cuts the pixels.
+cut lines (adaptive), and to a single tile (global). Most of what one grid cuts in two is whole in the other. This file
+computes grids and boxes from integers; the image processor cuts the pixels.
 """
 
 import math

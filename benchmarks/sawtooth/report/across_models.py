@@ -120,14 +120,16 @@ def training_section(trainings: list[Comparison]) -> list[str]:
     ]
     if not rows:
         return []
-    head = ["model", "with CIP", "without", "what is read", "n", "everywhere", "cut by the detailed grid"]
+    head = ["model", "with CIP", "without", "what is read", "n", "everywhere", "cut by plain tiling"]
     return blocks(
         "## Is a model that is trained with CIP the better one?",
         "The model trained on with CIP and read with it, minus the one trained on for as many steps with plain "
         "tiling and read so, or with a finer grid of as many tiles as the pyramid, on the same words at the same "
         "places: character accuracy of moved words, and words read on pages, in points with 95% intervals. "
         "3m-long: both trained three times as long, the one with both grids chosen together (`joint`). Only in "
-        "training: the one is read with plain tiling, too.",
+        "training: the one is read with plain tiling, too. Cut by plain tiling: moved words on its lines, words "
+        "on pages that its detailed grid cuts, whichever way they are read; `joint` and the finer grid have other "
+        "lines, and leave some of these whole.",
         markdown_table(head, rows, right=("n",)),
     )
 

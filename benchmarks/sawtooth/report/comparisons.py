@@ -51,6 +51,14 @@ def page_gain(table: pd.DataFrame, method: str, than: str, chosen: pd.Series | b
     return bootstrap(table["page"], difference(table["read"], chosen & first, chosen & second))
 
 
+def cut_by_plain_tiling(table: pd.DataFrame) -> pd.Series:
+    """Which words on pages the detailed grid of plain tiling cuts: one sort for all methods, `joint` among them."""
+    numbered = table.assign(number=table.groupby(["method", "page"]).cumcount())
+    plain = numbered.loc[numbered["method"] == PLAIN, ["page", "number", "cut_detailed"]]
+    cut = numbered[["page", "number"]].merge(plain, how="left", on=["page", "number"], validate="many_to_one")
+    return pd.Series(cut["cut_detailed"].to_numpy(bool), table.index)
+
+
 def of_all_tokens(found: pd.DataFrame, table: pd.DataFrame) -> Statistic:
     """Words that compressed pages read, of those that all tokens read; `table` has the readings with all tokens."""
     full = table.loc[table["keep_ratio"] == 1, ["page", "words_read"]]
@@ -79,7 +87,7 @@ class Comparison:
     read: str
     number: int
     everywhere: Estimate
-    cut: Estimate
+    cut: Estimate  # of the words that the detailed grid of plain tiling cuts, whatever that of `rule` does
 
 
 def beside_baselines(tables: Tables) -> Tables:
@@ -112,7 +120,8 @@ def training_comparisons(sweeps: Tables, pages: Tables) -> list[Comparison]:
                 gains = gain(part, rule, than), gain(part, rule, than, at_lines=True)
                 found.append(Comparison(model, rule, than, read, number, *gains))
     for model, table in beside_baselines(pages).items():
+        cut = cut_by_plain_tiling(table)
         for rule, than, number in pairings(table):
-            gains = page_gain(table, rule, than), page_gain(table, rule, than, table["cut_detailed"])
+            gains = page_gain(table, rule, than), page_gain(table, rule, than, cut)
             found.append(Comparison(model, rule, than, ON_PAGES, number, *gains))
     return found

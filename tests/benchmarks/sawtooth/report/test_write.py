@@ -6,7 +6,7 @@ import pytest
 from benchmarks.sawtooth.measurements.compression import CompressedReading
 from benchmarks.sawtooth.measurements.moved_word import WordReading
 from benchmarks.sawtooth.measurements.pages import PageWordReading
-from benchmarks.sawtooth.report.comparisons import PLAIN, training_comparisons
+from benchmarks.sawtooth.report.comparisons import JOINT, PLAIN, training_comparisons
 from benchmarks.sawtooth.report.figures import draw_results, draw_sorts
 from benchmarks.sawtooth.report.per_model import model_report
 from benchmarks.sawtooth.report.readings import load_all
@@ -99,6 +99,28 @@ def test_a_training_is_compared_with_one_as_long(readings):
     assert gains["only in training", PLAIN] == pytest.approx((0.125, 0.25))
     assert gains["pyramid any", BUDGET] == pytest.approx((0.075, 0.15))
     assert all(each.number == 4 for each in found)
+
+
+def test_words_on_pages_have_one_sort_for_all_methods(tmp_path):
+    """Plain tiling cuts the first word, `joint` the second: of the first it gains 1, of its own cut one it loses 1."""
+    read = {"pyramid": {PLAIN: (0, 1), JOINT: (1, 0)}, "control": {PLAIN: (0, 1), BUDGET: (1, 1)}}
+    cut = {PLAIN: (1, 0), JOINT: (0, 1), BUDGET: (0, 1)}
+    for name, methods in read.items():
+        rows = [
+            PageWordReading(method, page, "w", reads[word], cut[method][word], None if word else 0.5)
+            for method, reads in methods.items()
+            for page in range(3)
+            for word in range(2)
+        ]
+        append_rows(tmp_path / f"page-3m-{name}.csv", rows)
+    found = training_comparisons({}, load_all(tmp_path, "page"))
+    gains = {(each.rule, each.than): (each.everywhere[0], each.cut[0]) for each in found}
+    assert gains == {
+        ("only in training", PLAIN): (0, 0),
+        ("only in training", BUDGET): (-0.5, -1),
+        (JOINT, PLAIN): (0, 1),
+        (JOINT, BUDGET): (-0.5, 0),
+    }
 
 
 def test_a_model_has_a_file_of_its_own(text, readings):
