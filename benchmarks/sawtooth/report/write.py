@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.sawtooth.measurements.cut_words import CutWords
+from benchmarks.sawtooth.measurements.cut_words import CutWords, LegibleWords
 from benchmarks.sawtooth.report.across_models import models_sections
 from benchmarks.sawtooth.report.comparisons import Tables, trained_with, training_comparisons, with_and_without_cip
 from benchmarks.sawtooth.report.cut_words import asked_gains, asked_section
@@ -14,9 +14,13 @@ from benchmarks.sawtooth.report.geometry import draw_geometry, geometry_report
 from benchmarks.sawtooth.report.per_model import SECTIONS, model_report
 from benchmarks.sawtooth.report.questions import questions_section
 from benchmarks.sawtooth.report.readings import load_all
+from benchmarks.sawtooth.report.second_grid import second_grid_section
 from benchmarks.sawtooth.report.sorts import SortGain, moved_gains, page_gains
 from benchmarks.sawtooth.runner import FOLDER
 from benchmarks.tables import blocks, markdown_table
+
+
+MEASURED = (*SECTIONS, CutWords.name, LegibleWords.name)
 
 
 def sort_gains(tables: dict[str, Tables]) -> list[SortGain]:
@@ -59,6 +63,7 @@ def results_report(tables: dict[str, Tables], gains: list[SortGain]) -> str:
             "the readings in `results/`; change the scripts, not this file."
         ),
         *asked_section(tables[CutWords.name]),
+        *second_grid_section(tables[CutWords.name], tables[LegibleWords.name]),
         *questions_section(models, pages, tables["compression"], tables["steering"], trainings),
         *models_sections(models, pages, trainings, gains),
         *models_table(tables),
@@ -68,7 +73,7 @@ def results_report(tables: dict[str, Tables], gains: list[SortGain]) -> str:
 
 def load_results(folder: Path = FOLDER) -> dict[str, Tables]:
     """The readings in a folder, by measurement and model."""
-    return {measurement: load_all(folder, measurement) for measurement in (*SECTIONS, CutWords.name)}
+    return {measurement: load_all(folder, measurement) for measurement in MEASURED}
 
 
 def write_reports(folder: Path = FOLDER.parent) -> None:
