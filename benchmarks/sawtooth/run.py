@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.sawtooth.cutting import SECOND_ALONE
 from benchmarks.sawtooth.measurements.compression import CompressedPages
 from benchmarks.sawtooth.measurements.cut_words import CutWords, LegibleWords
 from benchmarks.sawtooth.measurements.geometry import Geometry
@@ -56,11 +57,14 @@ FAMILIES = {
 }
 # Of `make train-reader`: each is read as it was trained, the base, which knows one grid only, in every way.
 CUT_WORDS = {
-    "reader-base": (f"runs/{BASE.output}/model", CutWords()),
+    "reader-base": (
+        f"runs/{BASE.output}/model",
+        [CutWords(methods=(*CutWords.methods, SECOND_ALONE)), LegibleWords()],
+    ),
     **{
         f"reader-{stage.output.removeprefix('reader/')}": (
             f"runs/{stage.output}/model",
-            CutWords(methods=tuple(cutting.method for cutting in stage.cuttings)),
+            [CutWords(methods=tuple(cutting.method for cutting in stage.cuttings))],
         )
         for stage in LAST
     },
@@ -74,8 +78,8 @@ def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
         yield name, ROOT / folder, [MovedWord(), LARGE, Pages(), CompressedPages(), Scoring(), Steering()]
     for name, folder in FAMILIES.items():
         yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
-    for name, (folder, measurement) in CUT_WORDS.items():
-        yield name, ROOT / folder, [measurement]
+    for name, (folder, measurements) in CUT_WORDS.items():
+        yield name, ROOT / folder, measurements
 
 
 def run_everything() -> None:
