@@ -22,7 +22,7 @@ from benchmarks.sawtooth.runner import Measurement
 
 def make_page(index: int, world: World, sizes: Sizes = ONCE) -> Sheet:
     """Page `index` of held-out words with three questions, for a word of each sort in `SORTS`."""
-    return draw_cut_page(generator("cut-words", index), world, True, sizes)
+    return draw_cut_page(generator("cut-words", index), world, sizes)
 
 
 @dataclass(frozen=True)

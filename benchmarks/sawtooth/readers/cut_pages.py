@@ -1,21 +1,17 @@
 """Pages with a word that the detailed grid cuts between rows, one that it cuts between columns only, and one whole.
 
-Each is a line of its own, between lines that are not asked for. For training, words are damaged in the detailed grid,
-so that there is no other place to read them than the second one.
+Each is a line of its own, between lines that are not asked for.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from benchmarks.sawtooth.cutting import DETAILED, METHODS, PUBLISHED_RANGES, Grid, View, plan_grids
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator, load_font
-from benchmarks.sawtooth.readers.sequences import Sample, Sheets, cut
-from benchmarks.sawtooth.readers.sheets import PAPER, Box, Cell, Question, Sheet, draw_sheet
-from benchmarks.sawtooth.readers.writing import WORLDS, World, Writer
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, Grid, plan_grids
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, load_font
+from benchmarks.sawtooth.readers.sheets import Box, Cell, Question, Sheet, draw_sheet
+from benchmarks.sawtooth.readers.writing import World, Writer
 
 
 SORTS = ("row", "column", "uncut")
@@ -23,7 +19,6 @@ GRIDS = ((2, 2), (3, 2), (2, 3), (3, 3), (4, 2), (2, 4), (4, 3), (3, 4))
 WORD = (4, 9)  # letters
 # Cut: a line leaves a quarter of the ink at least on both sides. Uncut: all lines keep this distance in px
 SHARE, MARGIN = 0.25, 3.0
-SCRAMBLED, HALVED = 0.35, 0.25  # of the words, in training
 
 
 class Sizes(NamedTuple):
@@ -80,9 +75,9 @@ def _place(rng: np.random.Generator, sort: str, width: float, height: float, siz
     return None
 
 
-def draw_cut_page(rng: np.random.Generator, world: World, held_out: bool, sizes: Sizes) -> Sheet:
-    """A page with three questions, for a word of each sort in `SORTS`."""
-    writer = Writer(rng, world, held_out)
+def draw_cut_page(rng: np.random.Generator, world: World, sizes: Sizes) -> Sheet:
+    """A page of held-out words with three questions, for a word of each sort in `SORTS`."""
+    writer = Writer(rng, world, held_out=True)
     while True:
         wanted = GRIDS[rng.integers(len(GRIDS))]
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.93, 1.07)) for side in wanted)
@@ -122,42 +117,3 @@ def _asked_word(writer: Writer) -> str:
         word = writer.word(longest=WORD[1]).lower()
         if len(word) >= WORD[0]:
             return word
-
-
-def damaged(sheet: Sheet, rng: np.random.Generator) -> Sheet:
-    """A page on which `SCRAMBLED` of the words are illegible and `HALVED` lack their upper or lower part."""
-    gray = np.asarray(sheet.gray).copy()
-    noise = np.median(np.abs(gray - np.median(gray).astype(np.float32))) / 0.6745  # its standard deviation on paper
-    for left, top, right, bottom in (word.box for line in sheet.words for word in line):
-        chance, columns = rng.random(), slice(max(int(left) - 2, 0), int(right) + 3)
-        if chance < SCRAMBLED:  # not erased: the ink still shows that there is a line, or they can't be counted
-            area = gray[max(int(top) - 2, 0) : int(bottom) + 3, columns]
-            area[:] = area[:, rng.permutation(area.shape[1])]
-        elif chance < SCRAMBLED + HALVED:
-            middle = top + (bottom - top) * rng.uniform(0.3, 0.7)
-            top, bottom = (top, middle) if rng.random() < 0.5 else (middle, bottom)
-            area = gray[max(int(top) - 2, 0) : int(bottom) + 3, columns]
-            area[:] = (PAPER + noise * rng.standard_normal(area.shape)).clip(0, 255)
-    return replace(sheet, gray=Image.fromarray(gray, "L"))
-
-
-class CutPages(Sheets):
-    """
-    As `Sheets`, of pages with words that are cut, all three of which are asked for in any order; words are damaged
-    in the detailed grid.
-    """
-
-    def draw(self, index: int) -> Sample:
-        rng = generator(f"cut-pages-{self.split}", index)
-        sheet = draw_cut_page(rng, WORLDS[self.world], not self.split.startswith("train"), TWICE)
-        (cutting,) = self.cuttings
-        views = METHODS[cutting.method](*sheet.gray.size, TILE_SIZE, rng, cutting.ranges)
-        tiles, levels = self._tiles(sheet, views, rng)
-        questions = [sheet.questions[number] for number in rng.permutation(len(SORTS))]
-        return Sample(*self.encoder(questions, len(tiles)), tiles, levels, sheet.colors)
-
-    def _tiles(self, sheet: Sheet, views: Sequence[View], rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
-        """As `cut`, the detailed ones of the damaged page."""
-        hurt = damaged(sheet, rng)
-        parts = [cut(hurt if view.level == DETAILED else sheet, [view]) for view in views]
-        return np.concatenate([tiles for tiles, _ in parts]), [level for _, levels in parts for level in levels]
