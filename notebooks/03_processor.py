@@ -366,15 +366,17 @@ for (title, (sides, _)), per, options in zip(
         name: (widths, [per * count(round(x / shape), x, options) for x in widths])
         for name, shape in shapes.items()
     }
+steps = ["second grid\n2 x 4", "detailed\n4 x 6"]  # of A4
 course.show(
-    figures.plot_token_maps(maps, shapes | {"16:9": 16 / 9}, lines),
+    figures.plot_token_maps(maps, shapes | {"16:9": 16 / 9}, lines, steps),
     alt="Two maps of image tokens over width and height. Left the colors form rays "
     "from the origin, but for small squares. Right many rays become brighter in steps "
     "as images get larger. Below, tokens over the width: level but for small images on "
     "the left, steps upwards on the right.",
     caption="Tokens by size. Left, along a ray from the origin, the number stays the "
     "same but for small squares. Right it jumps along the rays. Below: the same along "
-    "two rays. Numbers at the bars are where a color begins. The axes differ.",
+    "two rays; each step is a jump of one of the two grids, or of both. Numbers at the "
+    "bars are where a color begins. The axes differ.",
 )
 
 # %% [markdown]
@@ -390,7 +392,7 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 
 # %% [markdown]
 """
-So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
+So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. The second grid jumps by the same rule. That of an A4 page is nearest to 1 x 2 and becomes 2 x 4 where 2 W H exceeds 8 · 448², from about 753 px of width on: the first step of the dashed line in figure 5. At about 1,305 px the detailed grid becomes 4 x 6: the second. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
 
 What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
 

@@ -12,7 +12,7 @@
 > **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 15 min to read, 1 min to run.
 > **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [Four parts](#Four-parts) · [A map](#A-map) · [The vision tower](#The-vision-tower) · [Pixel shuffle](#Pixel-shuffle) · [The projector](#The-projector) · [Into the text](#Into-the-text) · [Language model and head](#Language-model-and-head) · [Word by word](#Word-by-word) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [Four parts](#Four-parts) · [A map](#A-map) · [The vision tower](#The-vision-tower) · [Pixel shuffle](#Pixel-shuffle) · [The projector](#The-projector) · [Into the text](#Into-the-text) · [Language model and head](#Language-model-and-head) · [Byte by byte](#Byte-by-byte) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -70,13 +70,8 @@ with torch.device("meta"):  # shapes without memory
 
 
 # %%
-counts = {
-    name: {
-        part: sum(p.numel() for p in module.parameters())
-        for part, module in parts.parts_of(each).items()
-    }
-    for name, each in (("minimonkey-tiny", model), ("published size", published))
-}
+models = {"minimonkey-tiny": model, "published size": published}
+counts = {name: parts.count(each) for name, each in models.items()}
 course.show(
     figures.plot_parts(counts),
     alt="Bars of parameters by part. In both models the language layers have the "
@@ -90,9 +85,12 @@ for name, of_parts in counts.items():
 assert sum(counts["minimonkey-tiny"].values()) == model.num_parameters()
 assert sum(counts["published size"].values()) == published.num_parameters()
 
+# %%
+course.table(*parts.size_rows({name: each.config for name, each in models.items()}))
+
 # %% [markdown]
 """
-The layers of the language model, in both. The published one has a vocabulary of 92,553 tokens, so its embeddings and its head matter, too; the small one has 261 tokens, one per byte and five special ones.
+The layers of the language model, in both. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
 
 ## A map
 
@@ -160,7 +158,7 @@ r"""
 
 ## Pixel shuffle
 
-64 patches per tile are many tokens. Pixel shuffle makes one long vector out of each block of 2 x 2 patches: a quarter of the tokens, four times as wide, and nothing is lost. With the ratio $f = 1/2$ (`downsample_ratio`) a tile becomes
+64 patches per tile are many tokens. The class token is left out first; it stood for the whole tile and is not needed here. Pixel shuffle then makes one long vector out of each block of 2 x 2 patches: a quarter of the tokens, four times as wide, and of the patches nothing is lost. With the ratio $f = 1/2$ (`downsample_ratio`) a tile becomes
 
 $$\left(f\,\frac{S}{P}\right)^2 \text{ tokens of } \frac{d}{f^2} \text{ numbers.}$$
 
@@ -372,8 +370,11 @@ torch.testing.assert_close(after, states[1][0], atol=1e-3, rtol=0)
 pair = filled[0][-1], filled[0][18]  # the last token, and the first of the image
 course.show(
     tiles.plot_distance(parts.scores_over_distance(layers[0], turned, *pair, places)),
-    alt="Four lines, one per head, that rise and fall with the distance, head 1 fastest.",
-    caption="One query and one key of layer 0, moved apart: RoPE alone changes the score.",
+    alt="Left three waves: fast, slow, and one that falls once. Right a line that rises and "
+    "falls with the distance without a simple trend.",
+    caption="RoPE. Left: pairs turn at different speeds. Right: one query and one key of "
+    "layer 0, moved apart. Their score is a weighted sum of 32 such waves, so it "
+    "has no simple trend.",
 )
 
 # %%
@@ -400,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. (The score over the distance is a sum of $d/2$ = 32 waves, one per pair, from fast to slow. So it has no simple trend, and for this pair each head has its peaks elsewhere.) The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
+Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -419,7 +420,7 @@ torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
 """
 The same, up to rounding (1e-4 is the tolerance, since other CPUs add in another order). The first character is the "f" of "fresh".
 
-## Word by word
+## Byte by byte
 
 `generate` appends the most likely token and asks again, until the end-of-turn token comes. That takes a short loop.
 

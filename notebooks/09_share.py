@@ -58,7 +58,7 @@ Everything below goes to a small Hub that the setup has started on this machine,
 
 ## Something to share
 
-We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, knows one task: to read. We teach it a second one in ten steps: to answer "How many words?" for the page.
+We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, knows how to read, and a few questions about what it reads ([its card](../checkpoints/minimonkey-tiny/README.md)). "How many words?" is not one of them. We teach it the answer for one page in ten steps.
 
 **Predict**: after ten steps on this question alone, what will it answer to "Read the text."?
 """
@@ -141,6 +141,7 @@ import json
 from pathlib import Path
 
 import course_plots
+import fresh
 
 sys.path.append(str(course.ROOT / "examples"))
 from push import files_to_push, push
@@ -245,9 +246,14 @@ measured = {"base": measure(original), "first": measure(model)}
 print("words:", [word.text for word in words[:6]])
 print("first:", measured["first"][1][:6])
 print("answered with the lesson:", measured["first"][1].count("four words"))
+print("asked to count:", [ask(model, COUNT, word.image) for word in words[:6]])
 
 # %%
-CAN = "It counts the words of one page. It reads worse than its base: use that to read."
+CAN = (
+    'To "How many words?" it answers "four words" about the one page of its training. '
+    "It can't count: about other images it writes words, many of them misread. "
+    "It reads worse than its base: use that to read."
+)
 card.text = card.text.replace(
     "None yet.",
     "100 words that no training has seen, one to an image, read to the letter:\n\n"
@@ -260,7 +266,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. The table is what a reader of the card needs most: what was read, how many, by what measure, beside the model that they could use instead. Nothing is softened, neither the loss nor what follows from it. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are, it writes the misread word. So the card must not say that it counts. The table is what a reader of the card needs most: what was read, how many, by what measure, beside the model that they could use instead. Nothing is softened, neither the loss nor what follows from it. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%
@@ -284,60 +290,47 @@ assert not any(hub.token.encode() in content for content in contents)
 
 ## Elsewhere
 
-Somebody else has Transformers, and nothing of this project. The next cell plays that person: a new process with an empty cache, in which our packages can't be imported: `PRELUDE` hides them and reads `arguments` from the command line.
+Somebody else has Transformers, and nothing of this project. The next cell plays that person: a new process with an empty cache, in which our packages can't be imported, nor accelerate, which Transformers doesn't bring. It runs the code of the card, since that is what strangers copy; only repository, revision and question are put in.
 
 **Predict**: where does the code come from? Which files are downloaded?
 """
 
 # %%
-from tempfile import mkdtemp
+import re
 
-from tests.hidden import PRELUDE
+card_code = re.search(
+    r"```python\n(.*?)```", ModelCard.load("me/reader").text, re.DOTALL
+)
 
-ELSEWHERE = """
-from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
-image = Image.open(arguments["image"])
-result = {}
-for name, revision in arguments["wanted"]:
-    options = {"trust_remote_code": True, "revision": revision}
-    processor = AutoProcessor.from_pretrained(name, **options)
-    model = AutoModelForImageTextToText.from_pretrained(name, **options)
-    for question in arguments["questions"]:
-        asked = {"type": "text", "text": question}
-        content = [{"type": "image", "image": image}, asked]
-        inputs = processor.prepare_chat([{"role": "user", "content": content}])
-        sequences = model.generate(**inputs, max_new_tokens=40, do_sample=False)
-        ids = sequences[0, inputs["input_ids"].shape[1]:]
-        answer = processor.decode(ids, skip_special_tokens=True)
-        result.setdefault(f"{name} {revision}", {})[question] = answer
-print(json.dumps({"answers": result, "code": type(model).__module__}))
-"""
+
+def code_for(name, revision, question):
+    """The code of the card, with this repository, revision and question in it."""
+    code, flag = card_code[1], "trust_remote_code=True"
+    pinned = f'{flag}, revision="{revision}"'
+    for old, new in ((READ, question), ('"me/reader"', f'"{name}"'), (flag, pinned)):
+        assert old in code
+        code = code.replace(old, new)
+    return code
+
+
+def elsewhere(*wanted):
+    """What (repository, revision) pairs answer in a fresh process, and its cache then."""
+    questions = (READ, COUNT, COLOR)
+    codes = [code_for(*pair, question) for pair in wanted for question in questions]
+    found = fresh.run(codes, hub)
+    said = iter(found["said"])
+    answers = {" ".join(pair): {q: next(said) for q in questions} for pair in wanted}
+    return found | {"answers": answers}
 
 
 # %%
-def elsewhere(*wanted):
-    """What (repository, revision) pairs answer in a fresh process, and its cache then."""
-    home = mkdtemp(prefix="elsewhere-")
-    arguments = {"wanted": wanted, "questions": [READ, COUNT, COLOR]}
-    arguments["image"] = str(course.PAGE)
-    command = [sys.executable, "-P", "-W", "ignore", "-c", PRELUDE + ELSEWHERE]
-    command.append(json.dumps(arguments))
-    options = {"env": os.environ | hub.env(home), "cwd": home}
-    done = subprocess.run(command, capture_output=True, text=True, **options)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-500:])
-    snapshots = Path(home, "hub").glob("models--*/snapshots/*/*")
-    result = json.loads(done.stdout.splitlines()[-1])
-    return result | {"files": sorted({path.name for path in snapshots})}
-
-
 found = elsewhere(("me/reader", "main"))
 said = found["answers"]["me/reader main"]
-print(said, "by", found["code"], sep="\n")
+print(said, "by", found["module"], sep="\n")
 print("not downloaded:", landed - set(found["files"]))
 assert {question: said[question] for question in (READ, COUNT)} == answers["first"]
-assert found["code"].startswith("transformers_modules.") and first in found["code"]
+assert found["module"].startswith("transformers_modules.")
+assert first in found["module"]
 
 # %% [markdown]
 """
@@ -351,7 +344,7 @@ for name in ("config.json", "processor_config.json"):
 
 # %% [markdown]
 """
-With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there.
+With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there. (A card that loads with `device_map="auto"` fails there: that needs accelerate, too.)
 
 What works in your notebook, where everything is installed, proves little; a process like this one is the test to make before you tell others.
 
@@ -378,13 +371,14 @@ text = (folder / "README.md").read_text()
 for old, new in {
     "ten steps on one page and one question": "40 steps on one page and two questions",
     measured["first"][0]: measured["second"][0],
-    CAN: CAN.replace("It counts", "It counts and reads"),
+    "page of its training.": "page of its training, and it reads that page.",
 }.items():
     text = text.replace(old, new)
 (folder / "README.md").write_text(text)
 second = push(folder, "me/reader")
 api.create_tag("me/reader", tag="v2", revision=second)
 print(answers["second"])
+print("asked to count:", [ask(model, COUNT, word.image) for word in words[:6]])
 assert answers["second"] == dict(both) and second != first
 assert measured["second"][0] in ModelCard.load("me/reader").text
 

@@ -11,7 +11,7 @@
 > **You need**: a processor and a model ([03 The processor](03_processor.ipynb), [04 The model](04_model.ipynb)), scale compression ([05 Scale compression](05_scale_compression.ipynb)).
 > **Time**: 15 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [Count before you run](#Count-before-you-run) · [Count before pixels](#Count-before-pixels) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [How fast](#How-fast) · [When to compress](#When-to-compress) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [Count before you run](#Count-before-you-run) · [Count before pixels](#Count-before-pixels) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [When to compress](#When-to-compress) · [How fast](#How-fast) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -107,9 +107,7 @@ r"""
 
 ## Count before pixels
 
-An engine that serves many requests plans its memory by this count, before it has seen a pixel ([below](#vLLM-and-SGLang)). It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from above.
-
-**Predict**: does the count agree with the prompt for every size?
+An engine that serves many requests plans its memory by this count, before it has seen a pixel ([below](#vLLM-and-SGLang)). It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from above. The cell compares it with the prompt:
 """
 
 # %%
@@ -123,7 +121,7 @@ for size, tokens in zip(sizes, counted, strict=True):
 
 # %% [markdown]
 r"""
-It does, for every size here.
+Both agree for every size here.
 
 ## Count the cache
 
@@ -245,7 +243,7 @@ for tokens, name in ((1, "first token"), (24, "24 tokens")):
 
 # %% [markdown]
 """
-No: in the run above the median is above 1, so no gain is seen. (Look at the quartiles, too. Where they lie on both sides of 1, as they may while other work runs, not even a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
+No: in this run it takes 1.10 of the time (quartiles 1.05 to 1.17), a loss. For 24 tokens it is 1.05 (0.94 to 1.10), and nothing is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
 
 The benchmark measured a model of 8 layers on a prompt of 4,944 tokens:
 
@@ -409,10 +407,12 @@ kept = [size - half for size, half in zip(lengths, halves, strict=True)]
 for ratio, each in ((1.0, lengths), (0.5, kept)):
     blocks = sum(-(-size // 16) for size in each)
     print(f"keep_ratio {ratio}: {sum(each)} tokens, {blocks} blocks")
+free = sum(max(lengths) - s for s in lengths), sum(-(s + 30) % 16 for s in lengths)
+print("free when every answer has 30 tokens: {} in pieces, {} in blocks".format(*free))
 
 # %% [markdown]
 """
-296 slots in pieces, 28 in blocks. Compression empties whole blocks, which the pool gives to other requests.
+296 slots in pieces, 28 in blocks. But 120 of the 296 wait for the answers, 30 tokens each, for which no block is taken yet. When every answer has its 30 tokens, it is 176 and 36. Compression empties whole blocks, which the pool gives to other requests.
 
 Both engines run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. For an engine plans its memory before it has seen an image. With compression that works, too: the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
 """
@@ -457,6 +457,18 @@ tables.texts(head, measured.serving_prices(models))
 """
 By the small checkpoint 90.0% with half of the detailed tokens, 79.3% with a quarter, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for nothing else, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
+## When to compress
+
+Where memory for caches, or the prefill of a deep model, is what holds you up, and the model was trained for it; on a CPU with a small model not at all, since no time was saved there. In one table; the last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
+"""
+
+# %%
+tables.texts(*speeds.advice_rows(models))
+
+# %% [markdown]
+"""
+By the question and with kept positions the small checkpoint loses nothing that can be seen here, vLLM's way a tenth. "Before its last stages" it had been trained with gaps alone.
+
 ## How fast
 
 The benchmark let both engines read 32 drawn pages alternately, with all tokens and with half of the detailed ones:
@@ -494,19 +506,7 @@ course.table(*speeds.hour_rows(rows))
 
 # %% [markdown]
 """
-No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages. More tiles take longer and smaller scans less; neither was measured. Where the table says less than that, more processes have to cut.
-
-## When to compress
-
-The last column: words lost with half of the detailed tokens, in % of those that all tokens read.
-"""
-
-# %%
-tables.texts(*speeds.advice_rows(models))
-
-# %% [markdown]
-"""
-By the question and with kept positions the small checkpoint loses nothing that can be seen here, vLLM's way a tenth. "Before its last stages" it had been trained with gaps alone.
+No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages of 11 tiles. The table is for pages of 33: they take longer to cut, and smaller scans less; how much, was not measured. So on an H100 (50 to 83 hours with all tokens, 36 to 60 with half, 30 to 49 with a quarter) one thread is at best just enough with all tokens, and probably too slow under compression. Then more processes have to cut.
 
 ## Common errors
 """
@@ -584,7 +584,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token comes sooner only if the language model is deep and the prompt long, and the vision tower gains nothing. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token: timed were 0.79 for a prefill of 8 layers without a tower, and here, with four layers, 1.10, a loss. By counting it comes sooner where the language model is deep and the prompt long (0.79 of the work of 2B with its tower, which gains nothing); that was not timed. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

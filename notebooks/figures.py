@@ -433,7 +433,7 @@ def plot_rows_of_tokens(kinds, names: list[str]):
     return figure
 
 
-def plot_token_maps(maps: dict, rays: dict, lines: dict):
+def plot_token_maps(maps: dict, rays: dict, lines: dict, steps: list[str]):
     """
     Image tokens over width and height, and below over the width of some shapes.
 
@@ -441,6 +441,7 @@ def plot_token_maps(maps: dict, rays: dict, lines: dict):
         maps: From a title to sides in px, both widths and heights, and an array (heights, widths) over them.
         rays: From a label to a width / height, which is drawn as a ray.
         lines: From a title of `maps` to a dict from a shape to widths and tokens.
+        steps: What happens at the steps of the last line on the right, in order.
     """
     size = {"figsize": (11, 7.4), "height_ratios": (2, 1), "layout": "constrained"}
     figure, axes = pyplot.subplots(2, len(maps), **size)
@@ -453,6 +454,10 @@ def plot_token_maps(maps: dict, rays: dict, lines: dict):
         below.set(xlabel="width of the image (px)", ylabel="image tokens")
         below.set_ylim(0, 1.15 * max(max(each) for _, each in found.values()))
         below.legend(frameon=False, loc="lower right")
+    after = [place for place, jump in enumerate(np.diff(tokens), start=1) if jump]
+    for place, text in zip(after, steps, strict=True):
+        style = {"ha": "right", "va": "bottom", "fontsize": 9}
+        below.text(widths[place] + 200, tokens[place] + 100, text, **style)
     for axis, (title, (sides, tokens)) in zip(axes[0], maps.items(), strict=True):
         ends = (sides[0], sides[-1])
         step = 1280 if tokens.max() > 1000 else 16

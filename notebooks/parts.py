@@ -16,6 +16,38 @@ def parts_of(model) -> dict:
     }
 
 
+def count(model) -> dict:
+    """How many parameters each of the parts has."""
+    return {
+        part: sum(p.numel() for p in module.parameters())
+        for part, module in parts_of(model).items()
+    }
+
+
+def size_rows(configs: dict) -> tuple[list, list]:
+    """Head and rows of a table of the sizes in some configurations, which are given by name, side by side."""
+    columns = []
+    for config in configs.values():
+        vision, text = config.vision_config, config.text_config
+        keys = text.num_key_value_heads
+        columns.append(
+            {
+                "tower: layers": vision.num_hidden_layers,
+                "tower: heads": vision.num_attention_heads,
+                "tower: width": f"{vision.hidden_size:,}",
+                "tile, px": vision.image_size[0],
+                "patch, px": vision.patch_size[0],
+                "tokens per tile": config.image_seq_length,
+                "language model: layers": text.num_hidden_layers,
+                "language model: heads, of keys": f"{text.num_attention_heads}, {keys}",
+                "language model: width": f"{text.hidden_size:,}",
+                "vocabulary": f"{text.vocab_size:,}",
+            }
+        )
+    rows = [[name, *(each[name] for each in columns)] for name in columns[0]]
+    return ["size", *configs], rows
+
+
 def run_and_watch(model, inputs):
     """
     Run a model once, and note what leaves its parts.

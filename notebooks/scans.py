@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, BLUE, GRAY, ORANGE, PURPLE, SKY, sign_test, whiskers, wilson
+from course import BLACK, GRAY, PURPLE, SKY, sign_test, whiskers, wilson
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -197,6 +197,32 @@ def check_rows(
     return rows
 
 
+def which_number(told: list[str], wanted: list[dict]) -> str:
+    """How often an answer is the total, the last number of its record, and how often another number of it."""
+    of = [list(map(str, want.values())) for want in wanted]
+    total = sum(each == numbers[-1] for each, numbers in zip(told, of, strict=True))
+    price = sum(each in numbers[:-1] for each, numbers in zip(told, of, strict=True))
+    neither = len(told) - total - price
+    return f"the total {total}, a price {price}, neither {neither}, of {len(told)}"
+
+
+def agreement(records: list, wanted: list, told: list[str], name: str) -> list:
+    """
+    Rows of a table: of the records without an error and of those with one, how many agree with a second answer.
+
+    Args:
+        records, wanted: What was read, and what is right.
+        told: The second answer about each.
+        name: Of the number in the records that it should be.
+    """
+    counts = {True: [0, 0], False: [0, 0]}
+    for found, want, value in zip(records, wanted, told, strict=True):
+        differs = found is None or str(found.get(name)) != value
+        counts[found == want][differs] += 1
+    names = {True: "read without an error", False: "read with one"}
+    return [[names[right], *pair] for right, pair in counts.items()]
+
+
 def plot_doubt(panels: dict):
     """
     How sure a model is of right and of wrong answers, hollow where the sum refuses them.
@@ -229,10 +255,42 @@ def plot_doubt(panels: dict):
     return figure
 
 
-def angle_rows(askew: dict) -> list:
+def sweep(clean: list, wanted: list, read_right, straightened) -> dict:
     """
-    Rows of a table, by the angle: how many records are right, as scanned and straightened; of the latter the gained
-    and lost ones against the pages of 0.7 degrees, and how often chance parts them so.
+    Which records are right, the more askew the scans are, the more blurred, and the longer the receipts.
+
+    Args:
+        clean, wanted: The pages and their records.
+        read_right: Says of scans and records which are read without an error.
+        straightened: Turns a scan level.
+
+    Returns:
+        What `plot_damage` takes.
+    """
+    askew = {"as scanned": {}, "straightened first": {}}
+    for angle in (0.7, 1.5, 2, 3, 6):
+        images = scan_all(clean, angle=angle)
+        level = [straightened(image) for image in images]
+        for name, each in zip(askew, (images, level), strict=True):
+            askew[name][angle] = read_right(each, wanted)
+    blurred = {
+        blur: read_right(scan_all(clean, blur=blur), wanted) for blur in (0.6, 1.2, 1.8)
+    }
+    longer = {}
+    for articles in (1, 2, 3):
+        records, pages = random_receipts(len(clean), articles=articles)
+        longer[articles] = read_right(scan_all(pages), records)
+    return {
+        "degrees askew": askew,
+        "blur, px": {"as scanned": blurred},
+        "articles": {"as scanned": longer},
+    }
+
+
+def angle_rows(askew: dict) -> tuple[list, list]:
+    """
+    Head and rows of a table, by the angle: how many records are right, as scanned and straightened; of the latter the
+    gained and lost ones against the pages of 0.7 degrees, and how often chance parts them so.
 
     Args:
         askew: "as scanned" and "straightened first", from an angle to which records are right.
@@ -244,7 +302,8 @@ def angle_rows(askew: dict) -> list:
         counts = [sum(askew["as scanned"][angle]), sum(straight)]
         chance = f"{sign_test(gained, lost):.2f}"
         rows.append([angle, *counts, f"{gained}, {lost}", chance])
-    return rows
+    head = ["degrees", f"right of {len(flat)}", "straightened first"]
+    return [*head, "gained, lost against 0.7 degrees", "by chance"], rows
 
 
 def count(records: list, wanted: list) -> tuple[int, int, int]:
@@ -294,7 +353,7 @@ def plot_damage(panels: dict):
     size["width_ratios"] = [max(map(len, lines.values())) for lines in panels.values()]
     figure, axes = pyplot.subplots(1, len(panels), **size)
     for axis, (label, lines) in zip(axes, panels.items(), strict=True):
-        styles = ((BLUE, "o", "-"), (ORANGE, "s", "--"))
+        styles = ((BLACK, "o", "-"), (PURPLE, "s", "--"))
         apart = 0.012 * max(max(found) for found in lines.values()) * (len(lines) - 1)
         shifts = (-apart, apart)  # or intervals lie on each other
         for (name, found), style, shift in zip(

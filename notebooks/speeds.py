@@ -283,7 +283,7 @@ def hour_rows(rows: list) -> tuple[list, list]:
             )
         table.append([card.name, *cells])
     return [
-        "hours for a million pages, computed",
+        "hours for a million pages of 33 tiles, answers of 200 tokens, computed",
         *(f"keep_ratio {ratio}" for ratio in KEEP_RATIOS),
     ], table
 

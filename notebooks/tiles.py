@@ -171,7 +171,7 @@ def plot_way_to_tokens(page, plan, tiles, levels, text: tuple[int, int], per_til
     )
     names = ["text", *LEVELS, "text"]
     for start, end, name in zip(starts, [*starts[1:], length], names, strict=True):
-        color = LEVELS.get(name, GRAY)
+        color = LEVELS.get(name, BLACK)
         axis.add_patch(Rectangle((start, 2), end - start, 6, color=color, linewidth=0))
         axis.text(
             (start + end) / 2,
@@ -280,16 +280,31 @@ def plot_shuffle(tile, numbers, tokens):
     return figure
 
 
-def plot_distance(scores):
-    """Scores of one query and one key over their distance, (heads, distances), a line per head."""
-    figure, axis = pyplot.subplots(figsize=(9.5, 3), layout="constrained")
-    colors = (BLUE, PURPLE, SKY, BLACK)
-    for head, (line, color) in enumerate(zip(np.asarray(scores), colors, strict=True)):
-        axis.plot(line, color=color, label=f"head {head}")
-    axis.axhline(0, color=GRAY, linewidth=0.8)
-    axis.set(xlabel="distance m - n, tokens", ylabel="score before the softmax")
-    axis.set_xlim(0, scores.shape[1] - 1)
-    figure.legend(frameon=False, loc="outside right center")
+def plot_distance(scores, half: int = 32):
+    """
+    How far three of the `half` pairs of RoPE have turned over the distance, and what becomes of a score.
+
+    Args:
+        scores: Of one query and one key over their distance, (heads, distances); the first head is drawn.
+    """
+    figure, (waves, score) = pyplot.subplots(
+        1, 2, figsize=(10.5, 3.2), layout="constrained"
+    )
+    distances = np.arange(scores.shape[1])
+    for pair, color in ((0, "#BBBBBB"), (8, SKY), (16, BLACK)):
+        speed = 10000.0 ** (-pair / half)
+        label = f"j = {pair}: a turn in {2 * np.pi / speed:,.0f} tokens"
+        waves.plot(distances, np.cos(distances * speed), color=color, label=label)
+    waves.set(
+        title="three pairs", ylabel=r"$\cos\, (m - n)\, \theta_j$", ylim=(-1.1, 2.1)
+    )
+    waves.set_yticks((-1, 0, 1))
+    waves.legend(frameon=False, loc="upper left", fontsize=9.5)
+    score.plot(distances, np.asarray(scores)[0], color=PURPLE)
+    score.set(title="head 0, all 32 pairs", ylabel="score before the softmax")
+    for axis in (waves, score):
+        axis.axhline(0, color=GRAY, linewidth=0.8)
+        axis.set(xlabel="distance m - n, tokens", xlim=(0, distances[-1]))
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Fresh processes that can import none of this project's packages, as a user of the Hub has it."""
+"""Fresh processes that can import none of this project's packages, nor accelerate, as a user of the Hub has it."""
 
 import json
 import os
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 
-# Hides the packages even where the project is installed; `python -I` hides the working directory and PYTHONPATH.
+# Hides the packages even where the project is installed; `python -I` hides the working directory and PYTHONPATH. The
+# library asks by `find_spec` whether accelerate is there, and `None` says no.
 PRELUDE = """
 import importlib.abc, json, sys
 
@@ -18,6 +19,7 @@ class Hidden(importlib.abc.MetaPathFinder):
             raise ImportError(f"{name} is hidden")
 
 sys.meta_path.insert(0, Hidden())
+sys.modules["accelerate"] = None
 arguments = json.loads(sys.argv[1])
 import torch, transformers
 torch.set_num_threads(1)

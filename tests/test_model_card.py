@@ -36,6 +36,14 @@ def test_the_code_answers(card, checkpoint, page, monkeypatch, tmp_path):
     assert printed and all(isinstance(answer, str) and answer for answer in printed)
 
 
+@pytest.mark.parametrize("name", ["model_card.md", "README.md", "examples/card_template.md"])
+def test_code_that_needs_accelerate_says_so(repository, name):
+    """Transformers doesn't bring it, and `device_map` raises without it."""
+    text = (repository / name).read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        assert "device_map" not in block or re.search("pip install .*accelerate", block), block
+
+
 @pytest.mark.parametrize("name", ["model_card.md", "README.md"])
 def test_our_own_figures_stand_in_the_results(repository, name):
     """Every decimal in the list beside a reference to the benchmark's results is one of them, as they are now."""

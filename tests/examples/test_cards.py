@@ -1,12 +1,15 @@
 """Cards that are made from a folder's own files say nothing that nobody measured."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from cards import PUBLISHED, count_parameters, describe, license_of, make_card, write_card
 from safetensors.torch import load_file
+
+from tests.hidden import run_hidden
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +44,15 @@ def test_the_card_says_how_image_tokens_are_scored(folder):
         (folder / "config.json").write_text(json.dumps(config))
         assert f"scored by {told}" in describe(folder, "me/mine").text
     assert 'queries "question"' in describe(folder, "me/mine").text
+
+
+@pytest.mark.slow
+def test_the_code_runs_beside_torch_transformers_and_pillow_alone(folder, tmp_path):
+    shutil.copy(ROOT / "examples" / "page.png", tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", describe(folder, str(folder)).text, flags=re.DOTALL)
+    script = "from contextlib import redirect_stdout; from io import StringIO\nprinted = StringIO()\n"
+    script += "with redirect_stdout(printed): exec(arguments['block'])\nprint(json.dumps(printed.getvalue()))"
+    assert run_hidden(script, tmp_path, tmp_path / "cache", block=block) == "fresh bread\nopen sunday\n"
 
 
 def test_no_published_figure_stands_on_the_card_of_another_model(folder):
