@@ -362,7 +362,7 @@ course.table(["", "n", "share (interval)"], rows)
 
 # %% [markdown]
 """
-Pages are the hardest: one wrong letter makes a page wrong, and a page has up to four words, some of them halved by a cut
+Pages are the hardest: one wrong letter makes a page wrong, and each of these pages has four words, some of them halved by a cut
 line. The intervals are wide, as they should be with so few images; where the environment variable `FAST` is 0, 200 of each kind are drawn. That gave, once, 89.0% of the words without an error (83.9 to 92.6), 91.5% of the pairs (86.8 to 94.6), 28.5% of the pages (22.7 to 35.1), and 68.1% of the 800 words on the pages (64.1 to 72.0). The figures on the
 checkpoint's own card come from other pages, some of them with a single word.
 
@@ -532,7 +532,7 @@ with course.expected(ValueError):
 This page, yes; most single words, too; but randomly drawn pages of its kind often contain an error. Two lines load the model, one
 chat asks it, and a batch or a stream gives the same answer as a single question. The answer to the page rests on 11 tiles in
 three views and on 233 tokens, of which SCM can leave out 48. This small model didn't refuse what it can't do: asked what is in the
-picture, it read the page anyway.
+picture, it read words off the page, and only half of them.
 
 **Read next**: [01](01_semantic_sawtooth.ipynb) shows what a cut through a word does, and where a second grid helps.
 

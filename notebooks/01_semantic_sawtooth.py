@@ -102,14 +102,15 @@ The paper's remedy is the *Complementary Image Pyramid* (CIP): show the image on
 # %%
 halved, _ = drawn["between two rows"]
 views = METHODS["pyramid any"](*halved.size, TILE, None)
-notes = ("cut in two", "whole, but less high", "whole, but small")
+notes = ("cut in two", "whole, half as wide", "whole, but small")
 course.show(
     tiles.plot_one_word(halved, views, [f"{note}: read?" for note in notes]),
     alt="The word matter on three canvases of square tiles: in six detailed tiles, parted "
-    "between two of them; in two adaptive tiles, whole and less high; in one global "
-    "tile, whole and small.",
+    "between two of them; in two adaptive tiles, whole, half as wide and two thirds as "
+    "high; in one global tile, whole and small.",
     caption="The idea of CIP. Look for the word in each level: cut by the detailed "
-    "grid, whole in the two others. All tiles are drawn as large as the model gets them.",
+    "grid, whole in the two others, where it is smaller: that is what they cost. All "
+    "tiles are drawn as large as the model gets them.",
 )
 
 # %% [markdown]
@@ -254,7 +255,8 @@ course.show(
     alt="Accuracy over the offset: lines between rows show a dip at the line for "
     "both methods, lines between columns hardly.",
     caption="Blue: without CIP. Orange: with CIP. Dashed: the cut line. See the dip on "
-    "the left, a few pixels wide, and none on the line on the right. 95% intervals.",
+    "the left, a few pixels wide, and none on the line on the right. Points of one "
+    "place are drawn side by side. 95% intervals.",
 )
 
 # %% [markdown]
@@ -284,7 +286,7 @@ assert depths["y", BASELINE][0] > depths["x", BASELINE][0]
 """
 - **Between rows there is a dip**, 7.2 points deep (2.1 to 13.8) without CIP. It is narrow: "matter" is 17 px high, so with its center 14 px beside the line it is whole.
 - **Between columns none is shown** (0.0, -2.5 to 2.5), although "matter", 82 px wide, is cut at three of the five places. (One point, 14 px right of the line, is lower without CIP, 95.2 against 100.0; the depth, which uses offset 0, misses it.)
-- **With CIP the dip is less deep**, 4.9 points (0.7 to 10.7). Word by word the difference is 2.4 points (0.0 to 6.4). The interval reaches down to zero, so 24 words don't settle whether the second grid does that.
+- **With CIP the dip is less deep**, 4.9 points (0.7 to 10.7). Word by word the difference is 2.4 points (0.0 to 6.4; all three from unrounded values). The interval reaches down to zero, so 24 words don't settle whether the second grid does that.
 
 The dip seems to lean to one side (without CIP 91.5% at 7 px above, 95.6% at 7 px below; the intervals overlap). Exercise 1 looks into it.
 
@@ -406,7 +408,7 @@ tables.folded("All seven ways to cut a page", heads, rows)
 Here the idea does what it promises: 14.0 points on words that are cut between rows, 12.7 between columns, none on words that aren't cut. (Both kinds of line hurt it about alike: it has to get all letters right, and a halved letter or a short piece of a word is enough to mislead it.) Most is won where the line runs near the middle (69.4 to 94.8%). Two things put that in its place:
 
 - **Few words are cut.** "How often" is how many of the words at random places are: 2.1% between rows and 9.1% between columns only. Over all words the gain is 1.4 points (1.1 to 1.7), from 97.9 to 99.3%.
-- **A second grid is one way among others.** A finer grid helps, too, but less, and it cuts other words. Overlapping tiles do at least as well (98.8 against 96.8% between rows) with fewer of them; their price is smaller letters. What helps is that *some* tile shows the word whole.
+- **A second grid is one way among others.** A finer grid reads more of the cut words, too, but fewer than a second grid does (89.8% between rows), and it loses others: over all words it reads 97.2%, where one grid reads 97.9% ([10](10_measure.ipynb#A-gain,-of-how-many-words?) has the list). Overlapping tiles do at least as well (98.8 against 96.8% between rows) with fewer of them; their price is smaller letters. What helps is that *some* tile shows the word whole.
 
 The list above has all ways. "Detailed twice" is the same as once, by construction: this reader gives the same answer to the same tile.
 
@@ -454,7 +456,7 @@ course.show(
 """
 No, but many more words are won than lost. (Most of those in the figure's sort, cut by the detailed grid and whole in another, are cut between columns; 9 of 45 are cut between rows only.) That proves little yet. The second grid also wins words that no line cuts, since it shows everything a second time. And a model that was trained with CIP is asked here to do without.
 
-So compare it with its **control**: a model of the same size that was trained for as many steps with one grid. There are three such pairs, each model read as it was trained. `3m` was trained for a third as long as `3m-long`. `6m` has twice the parameters, and read other pages, 160 documents with 590 words.
+So compare it with its **control**: a model of the same size that was trained for as many steps with one grid. There are three such pairs, each model read as it was trained. `3m` was trained for a third as long as `3m-long`. `6m` has twice the parameters, and read other pages, 160 documents with 590 words. *Cut by both detailed grids* means: by the control's and by the model's own detailed grid, which `joint` may choose otherwise ([10](10_measure.ipynb)). The second grid isn't asked.
 
 **Predict**: which of the differences stay above zero?
 """
@@ -482,7 +484,7 @@ print("3m-long, cut by the control's grid, and not cut by it:", sorted_so)
 
 # %% [markdown]
 """
-- **The best case is the first line**: trained longest, and with `joint`, a model reads 2.7 points more than its control (0.1 to 5.4). Whether that is due to cut words isn't shown: of those that both detailed grids cut it reads 0.2 more (-4.5 to 4.8), of those that neither cuts 3.3 (-0.0 to 6.8). Two grids are asked here since `joint` takes another detailed grid on some pages ([10](10_measure.ipynb)). Sorted by the control's alone, which was printed last, these are 0.7 (-3.7 to 5.1) and 3.4 (0.5 to 6.6).
+- **The best case is the first line**: trained longest, and with `joint`, a model reads 2.7 points more than its control (0.1 to 5.4). Whether that is due to cut words isn't shown: of those that both detailed grids cut it reads 0.2 more (-4.5 to 4.8), of those that neither cuts 3.3 (-0.0 to 6.8). Sorted by the control's grid alone, which was printed last, these are 0.7 (-3.7 to 5.1) and 3.4 (0.5 to 6.6).
 - **Moved words say something else.** On lines between rows `3m-long-pyramid` gets 8.9 points of the letters more than its control with `joint` (3.3 to 15.3), 6.8 with `any`, and 6.6 (0.6 to 12.9) even with one grid. So training in which words are seen cut and whole flattens the sawtooth; that the second grid does it while reading isn't shown. The other two pairs, trained for 400 steps instead of 1,200, show no such gain; `6m-pyramid` reads less (with `any` -6.3, -13.6 to -0.2). The third list has them.
 - **With the published rule `any`**, after short trainings, the smaller model reads less than its control (-2.8, -4.9 to -0.4). For the larger no difference is shown.
 
