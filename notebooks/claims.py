@@ -110,7 +110,10 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
         measured.of_all_tokens(table, **measured.PUBLISHED, **half)
         for table in (before, after_training)
     )
-    trained = measured.of_all_tokens(after_training, **measured.OWN, **half)
+    own, trained = (
+        measured.of_all_tokens(table, **measured.OWN, **half)
+        for table in (before, after_training)
+    )
     layer_2 = {**measured.OWN, **half}
     gained = measured.paired(before, layer_2, {**layer_2, "layer": 1})
     return (
@@ -118,7 +121,7 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             "SCM needs no training and adds no parameters.",
             f"It adds none. Without training, half of the detailed tokens by the published rule leave {published} % "
             f"of the words that all tokens read, and {published_after} % after training with it; by the question, "
-            f"with positions kept, {trained} % after it.",
+            f"with positions kept, {own} % without training and {trained} % after it.",
         ),
         (
             "The second layer of the language model (layer 1, counted from 0) knows which tokens matter.",
