@@ -55,9 +55,9 @@ Names in figures and tables, and what was read; n stands at every figure:
 | `6m-compressed` | after it, under compression with gaps | 200 pages | 05, 11 |
 | `6m-drawn` | after it, also without: the small checkpoint | 200 pages | 05, 11 |
 | `3m-...`, `3m-long-...` | half the weights; three times as long | words that are moved; 1,880 words | 01, 10 |
-| `reader` | larger readers of one base, three seeds each | three words of each of 600 pages | 10 |
+| `reader` | readers of one base, as large as `6m`, three seeds each | three words of each of 600 pages | 10 |
 | `internvl`, ... | other architectures, with and without CIP | words that are moved | 07 |
-| PP-OCRv4 | a recognizer, told where words are | 1,800 words on 100 pages | 01, 02, 10 |
+| PP-OCRv4 | a recognizer, told where words are | 1,800 words on 100 pages | 01, 10 |
 
 """
 

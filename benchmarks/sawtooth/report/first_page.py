@@ -118,7 +118,7 @@ def asked_sentence(gains: list[SortGain], readings: list[Readings]) -> str:
     if not texts:
         return ""
     text = (
-        "Asked for single words, a larger reader gains this much more on row-cut ones than on uncut ones of the same "
+        "Asked for single words, another reader gains this much more on row-cut ones than on uncut ones of the same "
         f"pages, in points, where a second grid takes the place of the same grid twice: {'; '.join(texts)}. "
     )
     uncut = span(each.share("uncut") for each in readings)
