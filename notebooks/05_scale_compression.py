@@ -573,7 +573,7 @@ assert all(after == before // 2 for before, after in counts) and counts[0] != co
 Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones with the lowest scores.
 
 - The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays. On this small reader both cost words, and both are settings of the configuration.
-- Beyond that, on these pages no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words. Where all tokens carry text every rule lost much, the norm and the question in layer 2 most: of 72% right answers of SmolLM2 half of the tokens leave 7% by the norm and 25% by the question in layer 2, a quarter of them 10% and 0%.
+- Beyond that, on these pages no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words. Where all tokens carry text every rule lost much: with all tokens 72% of SmolLM2's answers are right, with half of them 7% by the norm and 25% by the question in layer 2, with a quarter 10% and 0%.
 - With a loss for it, the question came to steer what stays of two words, from 1.3 to 18.3 points, and with the true place of the asked word in training to 67.7. That makes more answers right where room is short. On receipts compression at 0.25 costs 12.0 points of answers all the same (6.5 to 17.5), at 0.5 nothing that is shown.
 - After training under compression all rules lose less, those that renumber only since training renumbered, too. How much of that is compression in training, a control would have to show.
 

@@ -323,16 +323,16 @@ same = all(
     for name, tensor in published.items()
 )
 files = [path / "model.safetensors" for path in (source, folder / "back")]
-equal_files = files[0].read_bytes() == files[1].read_bytes()
+equal = [a == b for a, b in zip(*map(course.header_and_data, files), strict=True)]
 settings = json.loads((folder / "back" / "config.json").read_text())
 differ = [name for name in original if settings.get(name) != original[name]]
-print(f"{len(back)} tensors, equal: {same}; equal files: {equal_files}")
+print(f"{len(back)} tensors, equal: {same}; header and data of the file: {equal}")
 print("settings that differ:", differ)
 assert same and back.keys() == published.keys()
 
 # %% [markdown]
 """
-The tensors are: every name, every bit. The file is not, since its header lists them in another order. No setting of the original differs.
+The tensors are: every name, every bit. The file is not: it holds the same tensors in another order, so its header and its bytes differ. No setting of the original differs.
 
 ## Which ones can be converted
 
@@ -423,7 +423,7 @@ course.show(
 
 # %% [markdown]
 """
-0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. The rule that holds for others is another one: the largest tensor and its copies, however large the files are. `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
+0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. For other checkpoints don't take a tenth: what counts is the largest tensor and its copies. `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
 
 ## Which one fits on my card?
 
@@ -585,7 +585,7 @@ assert helped == ["8B"]
 
 ## Conclusion
 
-One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back: every tensor comes back bit for bit, only the file's header differs. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
+One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back: every tensor comes back bit for bit, only their order in the file differs. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
 
 Read next: [07 Other models](07_other_models.ipynb); `benchmarks/conversion/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md) have the numbers.
 

@@ -249,6 +249,13 @@ def working_folder(name: str) -> Path:
     return folder
 
 
+def header_and_data(path: Path) -> tuple[bytes, bytes]:
+    """Both parts of a safetensors file: names, shapes and places of the tensors, and their bytes."""
+    content = path.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    return content[:begin], content[begin:]
+
+
 def need(extra: str, *modules: str) -> None:
     """Install an extra of this project where one of its `modules` is missing, as on Colab."""
     if any(importlib.util.find_spec(module) is None for module in modules):

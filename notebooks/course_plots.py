@@ -259,9 +259,9 @@ def plot_heads(fused: list[str], rows: int):
             place = left + number + 0.5, height
             axis.text(*place, text, ha="center", va="center", fontsize=10.5)
             if kind and head[0] != kind:
-                place = left + number + 0.04, height - 0.225
+                place = left + number, height - 0.225
                 frame = {"fill": False, "edgecolor": "#B00020", "linewidth": 2.5}
-                axis.add_patch(pyplot.Rectangle(place, 0.92, 0.45, **frame))
+                axis.add_patch(pyplot.Rectangle(place, 1, 0.45, zorder=3, **frame))
         color = "#B00020" if kind else BLACK
         axis.text(left, height + 0.29, title, fontsize=12, color=color)
 

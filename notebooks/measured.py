@@ -316,19 +316,16 @@ def plot_distortion(rows: dict):
         layout="constrained",
     )
     columns = ("distortion_median", "distortion_90")
-    for axis, column, fill, step in zip(
-        axes, columns, (BLACK, "white"), (0.012, 0.05), strict=True
-    ):
+    for axis, column, step in zip(axes, columns, (0.012, 0.05), strict=True):
         for rule, row in rows.items():
             x, cut = row[column], 100 * row["cut"]
             error = whiskers(cut, 100 * row["cut_low"], 100 * row["cut_high"])
             marker = "s" if rule in ("disjoint", "joint") else "o"
             marker = "^" if "global" in rule else marker  # one grid
-            style = {"color": BLACK, "markerfacecolor": fill, "fmt": marker}
-            axis.errorbar(x, cut, yerr=error, **style)
+            axis.errorbar(x, cut, yerr=error, color=BLACK, fmt=marker)
             above = {"overlap + global": 1.02, "shifted": 0.88}.get(rule, 1.04)
             place = x + step, cut * above
-            tiles = f" ({row['tiles']:.1f} tiles)" if fill == BLACK else ""
+            tiles = f" ({row['tiles']:.1f} tiles)" if axis is axes[0] else ""
             axis.annotate(f"{rule}{tiles}", place, fontsize=9)
     axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
     axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65))

@@ -11,7 +11,9 @@ from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.report import comparisons, sorts
 from benchmarks.sawtooth.report.statistics import bootstrap, mean
+from figures import distortion
 from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
+from processing_minimonkey import plan_pyramid
 
 
 BASELINE, ANY, JOINT = "detailed + global", "CIP any", "CIP joint"
@@ -223,6 +225,25 @@ def stored_rows(counted: dict, model: str) -> list:
         ]
         name = method.replace("pyramid", "CIP")
         rows.append([name, *cells, read, course.percent(more, points=True)])
+    return rows
+
+
+def stretched(pages: list, ranges: dict) -> list:
+    """Rows: how much `any` and `joint` stretch pages in both grids, in the median; `ranges` are of `plan_pyramid`."""
+    rows = []
+    for rule in ("any", "joint"):
+        plans = {
+            page.image.size: plan_pyramid(
+                *page.image.size, complementarity=rule, **ranges
+            )
+            for page in pages
+        }
+        grids = [(plans[page.image.size], page.image.size) for page in pages]
+        both = (
+            np.median([distortion(size, getattr(plan, name)) for plan, size in grids])
+            for name in ("detailed", "adaptive")
+        )
+        rows.append([rule, *(f"{middle:.2f}" for middle in both)])
     return rows
 
 
