@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib import pyplot
 
 from benchmarks.recognizer import scoring
-from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, plan_grids
+from benchmarks.sawtooth.cutting import PUBLISHED_RANGES, SECOND_ALONE, plan_grids
 from benchmarks.sawtooth.measurements.cut_words import make_page
+from benchmarks.sawtooth.readers.cut_pages import ONCE, TWICE
 from benchmarks.sawtooth.readers.recipe import LONGER, SMALL
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE
 from benchmarks.sawtooth.readers.scores import character_accuracy
@@ -16,6 +17,7 @@ from benchmarks.sawtooth.readers.writing import WORLDS
 from benchmarks.sawtooth.report.comparisons import BUDGET, CIP, JOINT, PLAIN
 from benchmarks.sawtooth.report.cut_words import OWN, by_seed, compared, readings_of
 from benchmarks.sawtooth.report.readings import load, load_all
+from benchmarks.sawtooth.report.second_grid import READER, reaches
 from benchmarks.sawtooth.report.sorts import BEYOND, moved_gains
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
 from course import BLACK, BLUE, GRAY, LEVELS, PURPLE, ROOT, SKY, YELLOW, cell, whiskers
@@ -212,13 +214,13 @@ def plot_block(panels: dict):
     return figure
 
 
-def recognizer(readings) -> tuple[dict, list]:
+def recognizer(readings) -> tuple[dict, list, list]:
     """
     Words that the recognizer reads by way to cut a page and kind of word.
 
     Returns:
-        From a way to a dict from a kind to a share with its interval; and rows of a table, with the tiles a page and
-        the share of all words, each kind as often as it occurs.
+        From a way to a dict from a kind to a share with its interval; and head and rows of a table, with the tiles a
+        page and the share of all words, each kind as often as it occurs.
     """
     parts = {name: readings[readings["kind"] == kind] for name, kind in KINDS.items()}
     tiles = scoring.mean_tiles(set(readings["page"]))
@@ -230,7 +232,7 @@ def recognizer(readings) -> tuple[dict, list]:
         everywhere = scoring.share_read_anywhere(readings, way)
         cells = map(points, (*shares[way].values(), everywhere))
         rows.append([way, f"{tiles[way]:.1f}", *cells])
-    return shares, rows
+    return shares, ["what it sees", "tiles", *KINDS, "all words"], rows
 
 
 def saved_rows(readings, way: str, than: str) -> list[tuple]:
@@ -245,14 +247,16 @@ def saved_rows(readings, way: str, than: str) -> list[tuple]:
     return rows
 
 
-def texts_of(saved: list[tuple]) -> list[list]:
-    """Rows of a table of `saved_rows`, and their sum."""
+def texts_of(saved: list[tuple]) -> tuple[list, list]:
+    """Head and rows of a table of `saved_rows`, and their sum."""
+    head = ["words", "how often", "`any` minus one grid, points"]
     rows = [
         [name, f"{100 * share:.1f}%", points(gained), f"{100 * of_all:.2f}"]
         for name, share, gained, of_all in saved
     ]
     total = sum(of_all for *_, of_all in saved)
-    return [*rows, ["all words", "100%", "", f"{100 * total:.2f}"]]
+    rows.append(["all words", "100%", "", f"{100 * total:.2f}"])
+    return [*head, "of all words, points"], rows
 
 
 def plot_saved(saved: list[tuple]):
@@ -362,6 +366,28 @@ def asked_more_rows(results: Path) -> tuple[list, list]:
     head = ["points over the same grid twice", "cut between columns only"]
     head += ["gain due to the cut, by seed", "the same, if all words counted"]
     return head, rows
+
+
+def reach_rows(results: Path) -> tuple[list, list]:
+    """Head and rows of a table: what the base reads of words that the second grid of `any` shows whole, by one grid,
+    by that second grid in its place, by one of the two, and by both together; last what one of the two adds to one
+    grid, in points."""
+
+    def more(each) -> str:
+        found = each.read[[PLAIN, SECOND_ALONE]].any(axis=1) * 1.0 - each.read[PLAIN]
+        return points(bootstrap(each.read["page"], mean(found)))
+
+    ways = ((PLAIN,), (SECOND_ALONE,), (PLAIN, SECOND_ALONE), (CIP,))
+    names = {sort: kind for kind, sort in KINDS.items()}
+    rows = [
+        [f"{each.sizes.smallest:.0f} to {each.sizes.largest:.0f} px", names[each.sort]]
+        + [len(each.read), *(points(each.share(*way)) for way in ways), more(each)]
+        for measurement, sizes in (("cut-words", ONCE), ("legible-words", TWICE))
+        for each in reaches(load_all(results, measurement)[READER], sizes)
+    ]
+    head = ["letters", "words", "n", "by one grid, %", "by the second alone, %"]
+    head += ["by one of the two, %", "shown both, %"]
+    return [*head, "one of the two minus one grid, points"], rows
 
 
 def task_rows() -> tuple[list, list]:
