@@ -165,7 +165,7 @@ assert said["generated_text"] == answer
 """
 ## What it can't do
 
-It has learned to read and nothing else.
+It has learned to read, a page or what stands at one place of it ("Read the upper word.", "Read the number beside bread."), and nothing else.
 
 **Predict**: what does it say to "What is in the picture?"
 """
