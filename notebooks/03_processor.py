@@ -300,7 +300,7 @@ for row, single in enumerate(chats.values()):
 
 # %% [markdown]
 """
-On the left: `generate` writes on at the right end, and there the text must be. Without its padding each row is exactly the prompt that it would be alone. (The assistant's turn begins after the last token of each row.)
+On the left: `generate` writes on at the right end, and there the text must be. Without its padding each row is exactly the prompt that it would be alone. (Each row ends with `<|im_start|>assistant` and a line break, the beginning of the assistant's turn. The answer begins behind it.)
 
 ## Count before you cut
 

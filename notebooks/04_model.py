@@ -318,7 +318,7 @@ course.show(
 r"""
 RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has two factors, and one of them is a gate: SiLU makes it small where its input is negative.
 
-In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values:
+In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values. (In the published model two heads of queries share one head of keys and values, 16 and 8 in the table: *grouped-query attention*, which halves the cache, [11](11_speed_memory_serving.ipynb). The code below is that of the small model, where each head has its own.)
 
 $$\text{attention} = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt d} + M\right) V$$
 
@@ -401,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0, and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
+Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -456,7 +456,7 @@ print(f'the most in "sunday": {max(doubts[-7:-1]):.2g}')
 
 # %% [markdown]
 """
-It is sure of nearly every letter, and least of the "a" of "bread": a doubt of 0.19, with "e" as second choice. "bread" is a word that the detailed grid cuts, behind its "b", and that the adaptive grid shows whole. One might have expected the doubt in "sunday", which both grids cut, the adaptive one in its "n" and the detailed one at the end of its "y". There it stays below 0.01. So on this page a cut alone doesn't say where the model is unsure, and one page proves no rule; [01](01_semantic_sawtooth.ipynb) has more words.
+Within a word: the first letters of the four words have doubts below 0.01. It is sure of nearly every letter, and least of the "a" of "bread": a doubt of 0.19, with "e" as second choice. "bread" is a word that the detailed grid cuts, behind its "b", and that the adaptive grid shows whole. One might have expected the doubt in "sunday", which both grids cut, the adaptive one in its "n" and the detailed one at the end of its "y". There it stays below 0.01. So on this page a cut alone doesn't say where the model is unsure, and one page proves no rule; [01](01_semantic_sawtooth.ipynb) has more words.
 
 The loop and `generate` agree, token by token. `generate` is faster: it reads the whole prompt once, the **prefill**, and keeps the keys and values of every layer in a **cache**, so that each later step computes only the newest token. With `keep_ratio` below 1 it also drops image tokens before the first step ([05](05_scale_compression.ipynb)).
 

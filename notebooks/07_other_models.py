@@ -7,12 +7,12 @@
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/07_other_models.ipynb) [Source of this notebook](07_other_models.py)
 
 > **You will learn**: how `CIPProcessor` gives InternVL, LLaVA-OneVision and MiniCPM-V a second grid without touching the model, where
-> the new tiles enter in each, and in which of them it helped small trained models.
+> the new tiles enter in each, and in which of them it helped small trained models, and what the others did with it.
 >
 > **You need**: [02 The complementary image pyramid](02_complementary_image_pyramid.ipynb) and a rough idea of a processor ([03 The processor](03_processor.ipynb)).
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [One processor in place of another](#One-processor-in-place-of-another) · [Switched off, nothing has changed](#Switched-off,-nothing-has-changed) · [Where the new tiles enter](#Where-the-new-tiles-enter) · [The tiles, family by family](#The-tiles,-family-by-family) · [A model runs on it](#A-model-runs-on-it) · [Does it help? What trained models read](#Does-it-help?-What-trained-models-read) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [One processor in place of another](#One-processor-in-place-of-another) · [Switched off, nothing has changed](#Switched-off,-nothing-has-changed) · [Where the new tiles enter](#Where-the-new-tiles-enter) · [The tiles, family by family](#The-tiles,-family-by-family) · [A model runs on it](#A-model-runs-on-it) · [Does it help? What trained models read](#Does-it-help?-What-trained-models-read) · [What is lost, and how](#What-is-lost,-and-how) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -130,13 +130,13 @@ The same, to the last pixel, and that is all of it. These are the two grids that
 """
 
 # %%
-import course_plots
 import schemes
+import second_grids
 
 course.show(
-    course_plots.plot_both_grids(page, (3, 2), (2, 2)),
+    second_grids.plot_both_grids(page, (3, 2), (2, 2)),
     alt="The page under a grid of 3 x 2 tiles in blue, under one of 2 x 2 in orange, "
-    "and both: their vertical lines differ, the horizontal one is the same.",
+    "and both: their vertical lines differ, the horizontal one is dashed in both colors.",
     caption="Look at the right panel: the vertical lines differ, but both grids have "
     "the line at half height, and it runs through the third line of text.",
 )
@@ -325,6 +325,8 @@ Small models of the three families were trained on rendered text for our benchma
 
 Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 250 steps on words and 300 on pages, then 200 with CIP. InternVL *is* the small Mini-Monkey, with its longer training and 400 steps with CIP, in Transformers' own class.
 
+*Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
+
 A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Eight rows with four intervals each are 32 tests: one or two may miss zero by chance.
 
 A line between rows runs through all letters of a word, one between columns through one letter or a gap. The first table takes both together, the second has them apart.
@@ -335,7 +337,7 @@ A line between rows runs through all letters of a word, one between columns thro
 # %%
 from benchmarks.sawtooth.report.comparisons import LINES, gain
 from benchmarks.sawtooth.report.readings import load
-from benchmarks.sawtooth.report.statistics import verdict
+from benchmarks.sawtooth.report.statistics import bootstrap, difference
 
 RESULTS = course.ROOT / "benchmarks" / "sawtooth" / "results"
 METHODS = {"without": "detailed + global", "with CIP": "pyramid any"}
@@ -349,86 +351,125 @@ def sweep(family, training):
     return {size: rows for size, rows in table.groupby("size")}
 
 
-def points(estimate):
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
-
-
 # %%
-cells, apart, gains = [], [], {name: {} for name in NAMES}
-for (name, found), family in zip(gains.items(), FAMILIES, strict=True):
-    read = {training: sweep(family, training) for training in TRAININGS}
-    for training, size in ((each, size) for each in read for size in read[each]):
-        table, label = read[training][size], " ".join(TRAININGS[training].split())
-        row = [f"{name}, {label}, {size} px"]
-        for method in METHODS.values():
-            row.append(
-                f"{100 * table['accuracy'][table['method'] == method].mean():.1f}"
-            )
-        for where in ("everywhere", "on cut lines"):
-            lines = where == "on cut lines"
-            more = gain(table, "pyramid any", "detailed + global", at_lines=lines)
-            if size == 24:  # drawn below
-                found[training, where] = more
-            row.append(f"{points(more)} {verdict(more)}")
-        cells.append(row)
-        by_lines = []
-        for axis in LINES:
-            part = table[table["axis"] == axis]
-            more = gain(part, "pyramid any", "detailed + global", at_lines=True)
-            by_lines.append(f"{points(more)} {verdict(more)}")
-        apart.append([row[0], *by_lines])
+read = {  # by the family's name, the training, and the size of letters
+    (name, training, size): table
+    for name, family in zip(NAMES, FAMILIES, strict=True)
+    for training in TRAININGS
+    for size, table in sweep(family, training).items()
+}
+
+
+def gain_by_cip(table, at_lines=False):
+    return gain(table, *list(METHODS.values())[::-1], at_lines=at_lines)
+
+
+cells, apart, gains = second_grids.gain_rows(read, gain_by_cip, METHODS, TRAININGS)
 head = ["character accuracy, %", *METHODS, "gain, points", "gain on cut lines, points"]
 course.table(head, cells)
 course.table(["gain on cut lines, points", *LINES.values()], apart)
 
 # %%
 course.show(
-    course_plots.plot_gains(gains, TRAININGS),
+    second_grids.plot_gains(gains, TRAININGS),
     alt="Gains by CIP of three families, plain and trained on with CIP; only the "
     "MiniCPM-V trained on with CIP clearly gains on cut lines.",
-    caption="Cut lines of both kinds together. Which intervals are above zero, and which below? 1,680 readings of 24 "
-    "words each way, letters of 24 px in tiles of 112 px.",
+    caption="Cut lines of both kinds together. Which intervals are above zero, and "
+    "which below? 1,680 readings of 24 words each way and size, tiles of 112 px. Open: "
+    "letters of 32 px, of LLaVA-OneVision alone.",
 )
 
 # %% [markdown]
 """
-In one of six rows of letters of 24 px a gain on the cut lines is shown. Everywhere in the image two of the six gain, three lose, and for one neither is shown.
+In one of six rows of letters of 24 px a gain on the cut lines is shown. Everywhere in the image two of the six gain, three lose, and for one neither is shown. By characters:
 
-- **InternVL**: worse without training; after training with CIP no difference is shown.
-- **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. That model reads only half of the letters. Trained on with CIP, it reads *less* with the second grid: 2.3 points at 24 px; at 32 px the interval holds zero. On the cut lines as a whole nothing is shown, but apart they differ at 24 px: between columns it loses 3.2 points, with an upper end just below zero, and between rows nothing is shown.
-- **MiniCPM-V**: far worse without training, as the next cell explains: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains after training, and then still the weakest of the three readers.
+- **InternVL**: worse without training, by 10.5 points; after training with CIP no difference is shown.
+- **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. Trained on with CIP, it loses 2.3 points at 24 px; at 32 px the interval holds zero. On the cut lines as a whole nothing is shown, but apart they differ at 24 px: between columns it loses 3.2 points, with an upper end just below zero, and between rows nothing is shown.
+- **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains after training, and then still the weakest of the three readers.
 
 We expected a gain in all three. And part of MiniCPM-V's gain may come from the longer training and not from CIP: there are no readings of a control that was trained as long without, but for the small Mini-Monkey ([10 Measure](10_measure.ipynb)). Each model was trained once. Large models were not measured at all.
 
-**Predict**: to MiniCPM-V the tiles of the second grid are more slices, in rows below its own. What does a reader write that never saw such a page?
+## What is lost, and how
+
+**Predict**: the second grid shows every word once more. What does a reader write that never saw such a page? And by how much does the loss shrink if that is no error?
 """
 
 
 # %%
-table = sweep("minicpmv", "plain")[24]
-for label, method in METHODS.items():
-    part = table[table["method"] == method]
-    said = [answer.split() for answer in part["answer"]]
-    several = sum(len(words) > 1 for words in said)
-    twice = sum(a.count(word) > 1 for a, word in zip(said, part["word"], strict=True))
-    lines = sum("\n" in answer for answer in part["answer"])
-    print(f"{label:8}: {several} of {len(said)} answers have more than one word,")
-    print(f"{'':9} {lines} more than one line, {twice} the right word twice")
+def more(table, sort):
+    """How many more answers of a sort there are with CIP, with an interval over words."""
+    ways = (table["method"] == METHODS[way] for way in ("with CIP", "without"))
+    return bootstrap(table["word"], difference(table[sort], *ways))
 
-rows = []
-for word in ("vary", "root", "448450"):
-    cells = []
-    for method in METHODS.values():
-        chosen = (table["method"] == method) & (table["word"] == word)
-        most = table[chosen]["answer"].value_counts()
-        lines = most.index[0].replace("\n", " ↵ ")
-        cells.append(f"`{lines}` ({most.iloc[0]} of {most.sum()})")
-    rows.append([word, *cells])
-course.table(["word", "most frequent answer without CIP", "with CIP"], rows)
+
+# %%
+SORTS = {
+    "several": "several words",
+    "exact": "the word to the letter",
+    "holds": "the word somewhere in it",
+}
+cells, gained = [], {}
+for key, table in read.items():
+    table = read[key] = second_grids.sorts(table)
+    row = second_grids.name_of(*key, TRAININGS)
+    gained[row] = {label: more(table, sort) for sort, label in SORTS.items()}
+    ways = [table[table["method"] == method] for method in METHODS.values()]
+    texts = [
+        second_grids.points(gained[row][SORTS[sort]]) for sort in ("exact", "holds")
+    ]
+    cells.append([row, *second_grids.row_of(ways, texts)])
+head = [
+    "of 1,680 answers, without -> with CIP",
+    "several words",
+    "right word twice, CIP",
+]
+head += ["the word to the letter, %", "gain, points"]
+course.table([*head, "the word somewhere in it, %", "gain, points"], cells)
+
+# %%
+course.show(
+    second_grids.plot_repeated(gained),
+    alt="Three panels of eight rows. Answers of several words: more in five rows. The "
+    "word to the letter: fewer for the plain InternVL and MiniCPM-V. The word somewhere "
+    "in the answer: fewer in no row, more in three.",
+    caption="Compare the middle with the right: a row that loses in the middle and not "
+    "on the right read the word and wrote it twice. Gray: the interval holds zero.",
+)
+
+# %%
+head = ["model: word", "answers without CIP, of 70", "with CIP, of 70"]
+course.table(head, second_grids.often(read, METHODS))
 
 # %% [markdown]
 """
-The word twice, often, and below each other: right both times in 419 answers in place of 54. The plain model takes the second grid for more lines of text, and with CIP 1,227 of 1,680 answers have several lines, where 471 had. ("↵" is a line break.)
+The word twice, in two lines ("↵" is a line break), often one of them misread: these models take the second grid for more lines of text. Then nearly all letters are counted as wrong, and the words were read:
+
+- **InternVL, plain**: 215 answers of several words, 5 without CIP. 8.9 points fewer words are right to the letter, but the word stands somewhere in the answer as often as before (0.8 points, the interval holds zero). What is shown to be lost is lost by writing.
+- **LLaVA-OneVision, trained on with CIP**: 47 such answers at 24 px and 103 at 32 px. To the letter no loss is shown at either size (79.0 -> 78.3% and 75.7 -> 81.2%, both intervals hold zero), and at 32 px the word stands in 11.4 points more of the answers. So the loss of characters at 24 px doesn't say that it reads less.
+- **MiniCPM-V, plain**: 1,240 of 1,680, where 485 were without. To the letter 25.2 points fewer, somewhere in the answer 6.4 points *more*.
+
+An answer of two words has two tries, so the right column is a kind measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is one of saying, not of seeing.
+
+Training takes the repetition away in InternVL (1 answer left) and MiniCPM-V (41). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. MiniCPM-V's gain after training is there in characters and in both counts of words.
+
+And LLaVA-OneVision's gain without training, 5.3 points of characters? To the letter nothing is gained: 11.4 -> 9.6% at 24 px, 17.8 -> 15.1% at 32 px, both intervals hold zero. What changed are the answers without any right letter:
+"""
+
+# %%
+for key in (
+    ("InternVL", "plain", 24),
+    ("LLaVA-OneVision", "plain", 24),
+    ("LLaVA-OneVision", "pyramid", 24),
+):
+    print(*key, "px: answers of accuracy 0, and of these with several words")
+    zero = read[key][read[key]["accuracy"] == 0]
+    for way, method in METHODS.items():
+        several = zero["several"][zero["method"] == method]
+        print(f"{'':8}{way:8} {len(several)}, {several.sum()}")
+
+# %% [markdown]
+"""
+In the plain LLaVA-OneVision 308 become 154, hardly any of several words: fewer answers are quite wrong, and not more are right. In the other two models all but one of the answers of accuracy 0 with CIP have several words.
 
 The readings of InternVL are also a check of the code: another processor, another model class, the same weights. Nearly every answer has to be that of Mini-Monkey:
 """
@@ -535,7 +576,15 @@ Each image is one tile, so no line cuts a word and there is nothing to mend; and
 
 ## Conclusion
 
-Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Whether a model is better for it has to be measured. Of three small families two were worse without training, and one better at one of two sizes of letters, but not on cut lines; after training with CIP one gained, one lost at 24 px (on cut lines only between columns), while at 32 px no loss is shown, and in one no difference is shown.
+Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Whether a model is better for it has to be measured. Everywhere in the image, by characters (*by whole words* where it differs):
+
+| | plain | trained on with CIP |
+| --- | --- | --- |
+| InternVL | worse | not shown |
+| LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
+| MiniCPM-V | worse | better |
+
+A gain on cut lines is shown in one of the six models alone: MiniCPM-V after training. What a second grid cost these readers is mostly repetition: they read the word and write it twice.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

@@ -181,6 +181,8 @@ course.show(
 """
 The optimizer's state is larger than the weights, even with a frozen tower; nobody needs it; and it is a pickle. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
 
+The weights are twice the size of the base's (its card has 13.2 MB, in bfloat16), since we trained and saved in float32; `model.to(torch.bfloat16)` before `save_pretrained` halves them.
+
 Why no pickles? Because a pickle doesn't hold data, but says which functions to call to make it.
 
 **Predict**: this object has no data. What happens when its pickle is opened?
@@ -388,7 +390,7 @@ Mended for the page of the lesson. Of the other words it reads 57: more than the
 
 ## A fine-tune of the fine-tune
 
-Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and without a card.
+Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and with a card that says nothing.
 
 **Predict**: they never saw our code files either. Are they in the new repository?
 """
@@ -406,10 +408,13 @@ siblings = api.model_info("me/reader-of-colors").siblings
 code = sorted(file.rfilename for file in siblings if file.rfilename.endswith(".py"))
 print(len(code), "files of code:", *code[:4], "...")
 assert set(code) == {name for name in landed if name.endswith(".py")}
+lines = ModelCard.load("me/reader-of-colors").text.splitlines()
+said = [line for line in lines if line and not line.startswith("<!--")]
+print("its card:", *said[:4], sep="\n")
 
 # %% [markdown]
 """
-They are: a model that was loaded from the Hub saves its code again. And now all versions at once, in a new process.
+They are: a model that was loaded from the Hub saves its code again. The card is what Transformers writes where there is none: compare it with ours. And now all versions at once, in a new process.
 """
 
 # %%

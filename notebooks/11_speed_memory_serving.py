@@ -9,9 +9,9 @@
 > **You will learn**: how to count tokens and cache bytes before you run anything, what scale compression saves and costs in one answer and over the turns of a chat, how to time it fairly, and how to put the model behind an API that OpenAI's client can ask, with Transformers or with vLLM.
 >
 > **You need**: a processor and a model ([03 The processor](03_processor.ipynb), [04 The model](04_model.ipynb)), scale compression ([05 Scale compression](05_scale_compression.ipynb)).
-> **Time**: 15 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
+> **Time**: 25 min to read, 2 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
-> **Contents**: [Count before you run](#Count-before-you-run) · [Count before pixels](#Count-before-pixels) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [When to compress](#When-to-compress) · [How fast](#How-fast) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
+> **Contents**: [Count before you run](#Count-before-you-run) · [Count before pixels](#Count-before-pixels) · [Count the cache](#Count-the-cache) · [A chat under compression](#A-chat-under-compression) · [Time both sides alternately](#Time-both-sides-alternately) · [What scoring needs in memory](#What-scoring-needs-in-memory) · [Batches](#Batches) · [Serve it](#Serve-it) · [vLLM and SGLang](#vLLM-and-SGLang) · [What was run, and at which price](#What-was-run,-and-at-which-price) · [How fast](#How-fast) · [When to compress](#When-to-compress) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
 
 # %% tags=["setup"]
@@ -245,9 +245,7 @@ for tokens, name in ((1, "first token"), (24, "24 tokens")):
 """
 No: in this run it takes 1.10 of the time (quartiles 1.05 to 1.17), a loss. For 24 tokens it is 1.05 (0.94 to 1.10), and nothing is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
 
-The benchmark measured a model of 8 layers on a prompt of 4,944 tokens:
-
-**Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
+The benchmark measured a model of 8 layers on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
 
 # %%
@@ -269,6 +267,16 @@ print(f"scoring counts as much as {scoring:.2f} layers over all tokens")
 
 It is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
 
+Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features, and timed prompts of 784 to 2,555 tokens against all tokens in InternVL of Transformers. **Predict**: 30 layers in place of 8: is the gain larger?
+"""
+
+# %%
+course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
+
+# %% [markdown]
+"""
+Hardly, with half of the detailed tokens: 0.73 to 0.84 of the time, where 8 layers took 0.79 (another prompt, so don't compare to the percent). It is a gain in every row, and with a quarter 0.60 to 0.71. The loss with four layers is gone in both. (Five rounds; with all tokens ours takes 0.97 to 1.05. Without a tower here, too.)
+
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
 
@@ -281,7 +289,7 @@ for label, left in speeds.work_left(rows, published.config.text_config).items():
 
 # %% [markdown]
 """
-0.64 without the tower and 0.79 with it; 0.76 if nothing is scored. (By chance 0.79 and 0.76 stood above, too, for another question.) These are counted operations; no 2B model was timed.
+0.64 without the tower and 0.79 with it; 0.76 if nothing is scored. These are counted operations; no 2B model was timed.
 
 ## What scoring needs in memory
 
@@ -370,9 +378,7 @@ assert answer == together[0]
 
 # %% [markdown]
 """
-Into the message, as a data URL. A stream sends the text while it is written:
-
-**Predict**: in how many parts does it arrive?
+Into the message, as a data URL. A stream sends the text while it is written. **Predict**: in how many parts does it arrive?
 """
 
 # %%
@@ -403,12 +409,7 @@ course.show(
     "blocks in the same colors, of which four are partly hatched.",
     caption="Caches of four prompts. Hatched: memory that is reserved and empty.",
 )
-kept = [size - half for size, half in zip(lengths, halves, strict=True)]
-for ratio, each in ((1.0, lengths), (0.5, kept)):
-    blocks = sum(-(-size // 16) for size in each)
-    print(f"keep_ratio {ratio}: {sum(each)} tokens, {blocks} blocks")
-free = sum(max(lengths) - s for s in lengths), sum(-(s + 30) % 16 for s in lengths)
-print("free when every answer has 30 tokens: {} in pieces, {} in blocks".format(*free))
+print(speeds.block_counts(lengths, halves))
 
 # %% [markdown]
 """
@@ -457,23 +458,9 @@ tables.texts(head, measured.serving_prices(models))
 """
 By the small checkpoint 90.0% with half of the detailed tokens, 79.3% with a quarter, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for nothing else, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
-## When to compress
-
-Where memory for caches, or the prefill of a deep model, is what holds you up, and the model was trained for it; on a CPU with a small model not at all, since no time was saved there. In one table; the last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
-"""
-
-# %%
-tables.texts(*speeds.advice_rows(models))
-
-# %% [markdown]
-"""
-By the question and with kept positions the small checkpoint loses nothing that can be seen here, vLLM's way a tenth. "Before its last stages" it had been trained with gaps alone.
-
 ## How fast
 
-The benchmark let both engines read 32 drawn pages alternately, with all tokens and with half of the detailed ones:
-
-**Predict**: what helps more on this CPU, eight pages at once or the other engine?
+The benchmark let both engines read 32 drawn pages alternately, with all tokens and with half of the detailed ones. **Predict**: what helps more on this CPU, eight pages at once or the other engine?
 """
 
 # %%
@@ -492,9 +479,13 @@ course.table(*speeds.share_rows(cells))
 
 # %% [markdown]
 """
-Eight pages at once: `generate` reads 373 a minute in place of 166, vLLM needs 1.02 of its time there, and 0.84 to 0.94 at the other sizes. At eight it is even slower than at four (349 pages a minute, 362 before); why, was not looked into. From one to sixteen pages `generate` gets 2.6 times as fast, vLLM 2.9 times.
+Eight pages at once:
 
-Does compression cost time here? Clearly only at eight, where `generate` with half of the detailed tokens takes 1.12 of the time. At two, four and sixteen the medians are above 1, too, but their quartiles reach 1, and three rounds are few. (At one page the table seems to contradict itself: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round. With three rounds they needn't be of the same round.) And vLLM with half of them? It takes 0.78 to 0.99 of `generate`'s time, but most of that is vLLM. Against vLLM with all tokens, by median times, it takes 0.89 to 1.03, without an interval. Its answers are shorter, too (31.1 tokens against 32.6), which saves time by itself. So no gain by compression is shown there either.
+- **More pages at once**: from one to sixteen `generate` gets 2.6 times as fast, vLLM 2.9 times; at eight, `generate` reads 373 a minute in place of 166.
+- **The other engine**: vLLM needs 0.84 to 0.94 of `generate`'s time, but 1.02 at eight, where it is even slower than at four (349 pages a minute, 362 before); why, was not looked into.
+- **Compression**: no gain is shown. At eight `generate` with half of the detailed tokens takes 1.12 of the time; elsewhere the quartiles reach 1.
+
+<details><summary>What the tables don't say at first sight</summary><p>At two, four and sixteen the medians of `generate` with half are above 1, too, but three rounds are few. At one page the tables seem to contradict each other: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round, and they needn't be of the same round. vLLM with half takes 0.78 to 0.99 of `generate`'s time, but most of that is vLLM: against vLLM with all tokens it takes 0.89 to 1.03, by median times, without an interval. Its answers are shorter, too (31.1 tokens against 32.6), which saves time by itself.</p></details>
 
 All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where memory for caches or the prefill is the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
 
@@ -508,6 +499,18 @@ course.table(*speeds.hour_rows(rows))
 """
 No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages of 11 tiles. The table is for pages of 33: they take longer to cut, and smaller scans less; how much, was not measured. So on an H100 (50 to 83 hours with all tokens, 36 to 60 with half, 30 to 49 with a quarter) one thread is at best just enough with all tokens, and probably too slow under compression. Then more processes have to cut.
 
+## When to compress
+
+Where memory for caches, or the prefill of a deep model, is what holds you up, and the model was trained for it; on a CPU with a small model not at all, since no time was saved there. In one table; the last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
+"""
+
+# %%
+tables.texts(*speeds.advice_rows(models))
+
+# %% [markdown]
+"""
+By the question and with kept positions the small checkpoint loses nothing that can be seen here, vLLM's way a tenth. "Before its last stages" it had been trained with gaps alone.
+
 ## Common errors
 """
 
@@ -516,9 +519,6 @@ with course.expected(openai.OpenAIError):  # the server knows one model
     client.chat.completions.create(**request | {"model": "another/model"})
 with course.expected(ValueError):  # `max_length` counts the prompt
     model.generate(**inputs, max_length=100, keep_ratio=0.5)
-with course.expected(ValueError):  # rows of different lengths need padding
-    ask(pages[:2], padding=False)
-
 server.terminate()
 server.wait()
 with course.expected(openai.APIConnectionError):  # nobody there
@@ -584,7 +584,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token: timed were 0.79 for a prefill of 8 layers without a tower, and here, with four layers, 1.10, a loss. By counting it comes sooner where the language model is deep and the prompt long (0.79 of the work of 2B with its tower, which gains nothing); that was not timed. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token with half of the detailed tokens: timed were 1.10 of the time with four layers here, a loss, 0.79 with 8 layers, and 0.73 to 0.84 with a pretrained model of 30, both without a tower. With the published 2B and its tower 0.79 of the work is counted, not timed. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

@@ -39,7 +39,7 @@ def size_rows(configs: dict) -> tuple[list, list]:
                 "patch, px": vision.patch_size[0],
                 "tokens per tile": config.image_seq_length,
                 "language model: layers": text.num_hidden_layers,
-                "language model: heads, of keys": f"{text.num_attention_heads}, {keys}",
+                "language model: heads of queries, of keys and values": f"{text.num_attention_heads}, {keys}",
                 "language model: width": f"{text.hidden_size:,}",
                 "vocabulary": f"{text.vocab_size:,}",
             }

@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, GRAY, PURPLE, SKY, sign_test, whiskers, wilson
+from course import BLACK, GRAY, PURPLE, SKY, percent, sign_test, whiskers, wilson
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -206,6 +206,35 @@ def which_number(told: list[str], wanted: list[dict]) -> str:
     return f"the total {total}, a price {price}, neither {neither}, of {len(told)}"
 
 
+def asked_rows(read, pages: dict, wanted: list[dict]) -> tuple[list, list]:
+    """
+    Head and rows of a table: how often the number beside each line is told that is asked for by its word.
+
+    Args:
+        read: Gives the answer to one question about each image.
+        pages: From a label to images.
+        wanted: Their records, all equally long, the total last.
+    """
+    rows = []
+    for label, images in pages.items():
+        cells = []
+        for line in range(len(wanted[0])):
+            pairs = [list(want.items())[line] for want in wanted]
+            told = read(
+                images, [f"Read the number beside {word}." for word, _ in pairs]
+            )
+            right = sum(a == str(b) for a, (_, b) in zip(told, pairs, strict=True))
+            cells.append(share_of(right, len(told)))
+        rows.append([label, *cells])
+    articles = [f"article {line}" for line in range(1, len(wanted[0]))]
+    return ["told right, by what is asked for", *articles, "total"], rows
+
+
+def share_of(right: int, n: int) -> str:
+    """A count and the share's interval (Wilson)."""
+    return f"{right} of {n}, {percent(wilson(right, n))}"
+
+
 def agreement(records: list, wanted: list, told: list[str], name: str) -> list:
     """
     Rows of a table: of the records without an error and of those with one, how many agree with a second answer.
@@ -311,6 +340,25 @@ def count(records: list, wanted: list) -> tuple[int, int, int]:
     right = sum(a == b for a, b in zip(records, wanted, strict=True))
     refused = sum(each is None for each in records)
     return right, len(records) - right - refused, refused
+
+
+def outcomes(records: list, wanted: list, adds_up, mended) -> dict:
+    """
+    Of each stage the numbers of records that are right, wrong and given, and refused.
+
+    Args:
+        records, wanted: What was read, and what is right.
+        adds_up: Says of a record whether its sum fits; else it is refused.
+        mended: Gives a record with names of the shop, or `None`.
+    """
+
+    def given(found):
+        return [each if adds_up(each) else None for each in found]
+
+    stages = {"as read": records, "the sum fits": given(records)}
+    better = [mended(found) for found in records]
+    stages["names from the list,\nand the sum fits"] = given(better)
+    return {name: count(found, wanted) for name, found in stages.items()}
 
 
 def plot_stages(panels: dict):

@@ -240,6 +240,43 @@ def share_rows(cells: list[dict]) -> tuple[list, list]:
     return [*head, "vLLM, half, against vLLM"], rows
 
 
+def block_counts(lengths: list[int], halves: list[int], block: int = 16) -> str:
+    """
+    Blocks that prompts take, and what is reserved and not used when every answer has 30 tokens.
+
+    Args:
+        lengths: Of the prompts.
+        halves: How many tokens of each are dropped with `keep_ratio` 0.5.
+        block: Its tokens.
+    """
+    kept = [size - half for size, half in zip(lengths, halves, strict=True)]
+    lines = [
+        f"keep_ratio {ratio}: {sum(each)} tokens, {sum(-(-s // block) for s in each)} blocks"
+        for ratio, each in ((1.0, lengths), (0.5, kept))
+    ]
+    pieces = sum(max(lengths) - size for size in lengths)
+    blocks = sum(-(size + 30) % block for size in lengths)
+    end = f"{pieces} in pieces, {blocks} in blocks"
+    return "\n".join([*lines, f"free when every answer has 30 tokens: {end}"])
+
+
+def deep_rows(results: dict) -> tuple[list, list]:
+    """
+    Head and rows of a table: times of a pretrained model of 30 layers, shares of those of all tokens.
+
+    Args:
+        results: Of `pretrained.json`.
+    """
+    ratios = ("1.0", "0.75", "0.5", "0.25")
+    rows = []
+    for block in results["blocks"]:
+        shares = (with_quartiles(block["ratio"][f"keep_ratio {r}"]) for r in ratios)
+        many = f" x {block['rows']}" if block["rows"] > 1 else ""
+        rows.append([f"{block['tokens']:,} tokens{many}", *shares])
+    head = ["prefill of 30 layers, share of stock InternVL's time, n = 5 rounds"]
+    return [*head, *(f"keep_ratio {r}" for r in ratios)], rows
+
+
 def models() -> dict:
     """Readings under compression (`scoring`) of the small checkpoint, and of what it was before its last stages."""
     stages = {"before its last stages": "compressed", "the small checkpoint": "drawn"}
@@ -259,7 +296,7 @@ def work_left(rows: list, config) -> dict[str, float]:
     left = predicted_ratio(Sizes.of(config), whole.tokens, half.tokens, queries)
     before = whole.tower + whole.prefill
     return {
-        "language model, scored by attention": left,
+        "share of the operations of 2B, without the tower": left,
         "with the tower": (whole.tower + left * whole.prefill) / before,
         "with the tower, no scoring (vLLM)": (half.tower + half.prefill) / before,
     }
