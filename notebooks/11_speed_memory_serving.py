@@ -243,7 +243,7 @@ for tokens, name in ((1, "first token"), (24, "24 tokens")):
 
 # %% [markdown]
 """
-No: in this run it takes 1.10 of the time (quartiles 1.05 to 1.17), a loss. For 24 tokens it is 1.05 (0.94 to 1.10), and nothing is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
+No: in this run it takes 1.17 of the time (quartiles 1.14 to 1.21), a loss. For 24 tokens it is 1.10 (1.03 to 1.15), a loss, too. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Scoring runs the layers before the scoring one over *all* tokens, and this language model has only four layers. In a deeper one the same work is a small part.
 
 The benchmark measured a model of 8 layers on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -584,7 +584,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token with half of the detailed tokens: timed were 1.10 of the time with four layers here, a loss, 0.79 with 8 layers, and 0.73 to 0.84 with a pretrained model of 30, both without a tower. With the published 2B and its tower 0.79 of the work is counted, not timed. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token with half of the detailed tokens: timed were 1.17 of the time with four layers here, a loss, 0.79 with 8 layers, and 0.73 to 0.84 with a pretrained model of 30, both without a tower. With the published 2B and its tower 0.79 of the work is counted, not timed. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

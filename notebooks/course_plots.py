@@ -3,8 +3,7 @@
 import numpy as np
 from matplotlib import pyplot
 
-from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW, whiskers
-from figures import draw_lines
+from course import BLACK, GRAY, PURPLE, SKY, YELLOW, whiskers
 
 
 def _panel(width: float, height: float):
@@ -190,52 +189,6 @@ def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels:
         axis.text(column, row - 0.5, label, ha="center", color=PURPLE)
     axis.set(xlim=(-0.5, 8), ylim=(-2.6, 0.5))
     axis.set_axis_off()
-    return figure
-
-
-def plot_gains(gains: dict, trainings: dict):
-    """
-    What a second grid gains, one panel per family.
-
-    Args:
-        gains: From a family's name to a dict from (training, where) to a gain and both ends of its interval.
-        trainings: From a training to how the axis names it.
-    """
-    size = {"figsize": (10, 3.8), "sharey": True, "layout": "constrained"}
-    figure, axes = pyplot.subplots(1, len(gains), **size)
-    for axis, (family, found) in zip(axes, gains.items(), strict=True):
-        for (training, where), estimate in found.items():
-            middle, low, high = (100 * value for value in estimate)
-            everywhere = where == "everywhere"
-            style = {"fmt": "o", "color": PURPLE} if everywhere else {"fmt": "s"}
-            style = {"color": BLACK, "capsize": 4} | style
-            place = list(trainings).index(training) + (-0.1 if everywhere else 0.1)
-            label = where if training == next(iter(trainings)) else None
-            spread = whiskers(middle, low, high)
-            axis.errorbar(place, middle, yerr=spread, label=label, **style)
-        axis.axhline(0, color=BLACK, linewidth=1)
-        axis.set(title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5))
-        axis.set_xticklabels(trainings.values())
-    axes[0].set_ylabel("gain by CIP, points of\ncharacter accuracy")
-    axes[0].legend(frameon=False, loc="lower right")
-    return figure
-
-
-def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
-    """The page under its own grid, under the second one, and under the lines of both; grids are columns and rows."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(10, 2.9), layout="constrained")
-    names = {"detailed": own, "adaptive": second}
-    panels = {
-        f"detailed, {own[0]} x {own[1]}": ["detailed"],
-        f"adaptive, {second[0]} x {second[1]}": ["adaptive"],
-        "lines of both": list(names),
-    }
-    for axis, (title, shown) in zip(axes, panels.items(), strict=True):
-        axis.imshow(page)
-        axis.set(xticks=[], yticks=[], title=title)
-        for name in shown:
-            style = {"color": LEVELS[name], "linewidth": 4 if name == "detailed" else 2}
-            draw_lines(axis, page.size, names[name], **style)
     return figure
 
 

@@ -62,8 +62,9 @@ def second_grid_section(asked: Tables, legible: Tables) -> list[str]:
         "### What there is to be gained",
         "The second grid has fewer tiles, so it shows the page smaller. Here the base reads the words that the second "
         "grid of `any` shows whole: by plain tiling, by the second grid in place of the detailed one, and by both "
-        "together. Who reads a word by one of the two could read it with a second grid; who reads it from neither "
-        "can't. In % with 95% intervals by bootstrap over pages, with letters of the primary measure and with larger "
-        "ones (`legible-words`), which the second grid shows about as large as the detailed one shows the others.",
+        "together. By one of the two: what a reader would read that picked the right grid for every word, the most "
+        "that picking can gain. In % with 95% intervals by bootstrap over pages, with letters of the primary measure "
+        "and with larger ones (`legible-words`), which the second grid shows about as large as the detailed one shows "
+        "the others.",
         markdown_table(head, rows, right=("n",)),
     )
