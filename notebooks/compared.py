@@ -383,7 +383,7 @@ def reach_rows(results: Path) -> tuple[list, list]:
         [f"{each.sizes.smallest:.0f} to {each.sizes.largest:.0f} px", names[each.sort]]
         + [len(each.read), *(points(each.share(*way)) for way in ways), more(each)]
         for measurement, sizes in (("cut-words", ONCE), ("legible-words", TWICE))
-        for each in reaches(load_all(results, measurement)[READER], sizes)
+        for each in reaches(load(results / f"{measurement}-{READER}.csv"), sizes)
     ]
     head = ["letters", "words", "n", "by one grid, %", "by the second alone, %"]
     head += ["by one of the two, %", "shown both, %"]

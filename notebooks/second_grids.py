@@ -3,6 +3,7 @@
 from matplotlib import pyplot
 
 from benchmarks.sawtooth.report.comparisons import LINES
+from benchmarks.sawtooth.report.statistics import percent as points
 from benchmarks.sawtooth.report.statistics import verdict
 from course import BLACK, GRAY, LEVELS, PURPLE, whiskers
 from figures import draw_lines
@@ -150,11 +151,6 @@ def often(tables: dict, methods: dict) -> list:
 def name_of(family: str, training: str, size: float, trainings: dict) -> str:
     """How rows of tables and figures call a model and the size of the letters."""
     return f"{family}, {' '.join(trainings[training].split())}, {size} px"
-
-
-def points(estimate: tuple) -> str:
-    """A cell of a table: a difference of shares and its interval, in points."""
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
 
 
 def gain_rows(read: dict, gain, methods: dict, trainings: dict) -> tuple:

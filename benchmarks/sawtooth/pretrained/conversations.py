@@ -15,7 +15,7 @@ from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
 from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_several, training_picture
 from benchmarks.sawtooth.readers import rendering
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
-from benchmarks.sawtooth.readers.sequences import IGNORED
+from benchmarks.sawtooth.readers.sequences import IGNORED, batches_by_length
 from benchmarks.sawtooth.readers.tower import normalized
 
 
@@ -183,10 +183,10 @@ class TrainingBatches(torch.utils.data.Dataset):
         """The batches of window `number`."""
         samples = self.window * self.rows
         rows = [self.row(number * samples + i) for i in range(samples)]
-        if self.window > 1:
-            rows.sort(key=lambda row: len(row.ids))
-        batches = [rows[start : start + self.rows] for start in range(0, samples, self.rows)]
-        return [batches[i] for i in generator("order-pretrained", number).permutation(self.window)]
+        if self.window == 1:
+            return [rows]
+        rng = generator("order-pretrained", number)
+        return batches_by_length(rows, lambda row: len(row.ids), self.rows, rng)
 
 
 class LetterBatches(torch.utils.data.Dataset):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,6 +102,17 @@ def cut(sheet: Sheet, views: Sequence[View]) -> tuple[np.ndarray, list[int]]:
     return np.stack(tiles), [view.level for view in views for _ in view.boxes]
 
 
+def batches_by_length(samples: Iterable, length: Callable, size: int, rng: np.random.Generator) -> list[list]:
+    """
+    Batches of `size` samples of about the same `length`, so that they need little padding, in any order; one that
+    isn't full comes last.
+    """
+    samples = sorted(samples, key=length)
+    batches = [samples[start : start + size] for start in range(0, len(samples), size)]
+    last = [batches.pop()] if len(batches[-1]) < size else []
+    return [*(batches[index] for index in rng.permutation(len(batches))), *last]
+
+
 class Sheets(torch.utils.data.Dataset):
     """
     Samples 0 to `samples` - 1 of a split, cut and encoded.
@@ -148,11 +159,9 @@ class Sheets(torch.utils.data.Dataset):
         """The samples of the batches `number * WINDOW` and following ones, as they come."""
         first = number * self.batch * WINDOW
         samples = map(self.draw, range(first, min(first + self.batch * WINDOW, self.samples)))
-        samples = sorted(samples, key=lambda sample: len(sample.input_ids))
-        batches = [samples[start : start + self.batch] for start in range(0, len(samples), self.batch)]
-        last = [batches.pop()] if len(batches[-1]) < self.batch else []
-        order = generator(f"order-{self.split}", number).permutation(len(batches))
-        return [sample for batch in [*(batches[each] for each in order), *last] for sample in batch]
+        rng = generator(f"order-{self.split}", number)
+        batches = batches_by_length(samples, lambda sample: len(sample.input_ids), self.batch, rng)
+        return [sample for batch in batches for sample in batch]
 
     def draw(self, index: int) -> Sample:
         """Sample `index` by itself."""
