@@ -5,7 +5,7 @@ know how a tokenizer would cut a word that it has only seen. Chat keeps the toke
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,11 +21,16 @@ from benchmarks.sawtooth.readers.tower import normalized
 
 @dataclass
 class Conversation:
-    """Ids and labels of one row, and the tiles of its picture, uint8 of shape (tiles, height, width, channels)."""
+    """
+    Ids and labels of one row, and the tiles of its picture, uint8 of shape (tiles, height, width, channels).
+
+    `alone`, of a row that is chat, is the same conversation without the picture.
+    """
 
     ids: list[int]
     labels: list[int]
     tiles: np.ndarray = field(default_factory=lambda: np.zeros((0, TILE_SIZE, TILE_SIZE, 3), np.uint8))
+    alone: "Conversation | None" = None
 
 
 def cut_tiles(picture: Picture) -> np.ndarray:
@@ -104,8 +109,9 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
 
     Returns:
         `input_ids`, `attention_mask` and `labels` of shape (rows, length), `tiles` uint8 of shape (tiles, height,
-        width, channels). Arrays, since they travel between processes without shared memory, of which a container
-        may have little.
+        width, channels), and `is_chat`, bool (rows,). If there is chat, its rows without pictures as `chat_ids` and
+        `chat_labels`, padded at the right. Arrays, since they travel between processes without shared memory, of
+        which a container may have little.
     """
     length = max(len(row.ids) for row in rows)
     batch = {
@@ -118,7 +124,12 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
         batch["input_ids"][number, place] = row.ids
         batch["attention_mask"][number, place] = 1
         batch["labels"][number, place] = row.labels
-    return batch | {"tiles": np.concatenate([row.tiles for row in rows])}
+    batch["tiles"] = np.concatenate([row.tiles for row in rows])
+    batch["is_chat"] = np.array([row.alone is not None for row in rows])
+    if batch["is_chat"].any():
+        alone = collate([row.alone for row in rows if row.alone is not None], end)
+        batch |= {"chat_ids": alone["input_ids"], "chat_labels": alone["labels"]}
+    return batch
 
 
 def normalize(tiles: np.ndarray, device) -> torch.Tensor:
@@ -170,8 +181,11 @@ class TrainingBatches(torch.utils.data.Dataset):
             return self.encoder.conversation(ask_several(rng, picture, self.replay.meanings.get), picture)
         prompt = self.prompts[rng.integers(len(self.prompts))]
         said, ended = self.replay.chat[prompt]
+        turns = [Turn("chat", prompt, tokens=said, ended=ended)]
+        alone = self.encoder.conversation(turns)
         picture = training_picture(index)[1] if rng.random() < 1 / 3 else None
-        return self.encoder.conversation([Turn("chat", prompt, tokens=said, ended=ended)], picture)
+        row = alone if picture is None else self.encoder.conversation(turns, picture)
+        return replace(row, alone=alone)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         number, place = divmod(index, self.window)

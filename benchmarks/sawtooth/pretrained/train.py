@@ -32,6 +32,7 @@ from benchmarks.sawtooth.pretrained.model import (
     load_learned,
     load_tower,
     save_learned,
+    without_adapter,
 )
 from benchmarks.sawtooth.pretrained.questions import explainable_words
 from benchmarks.sawtooth.readers.precision import bfloat16_pays
@@ -183,26 +184,48 @@ def warm_start(model, encoder: Encoder, batches: Iterator[dict], seconds: float,
     say(warm_start=step, ended=True)
 
 
-def answer_loss(model: MiniMonkeyForConditionalGeneration, batch: dict) -> torch.Tensor:
+def answer_logits(model, ids: np.ndarray, labels: np.ndarray, tiles: np.ndarray) -> torch.Tensor:
     """
-    The mean loss of the answers' tokens in a batch that is padded at the right.
+    The logits of each token with a label, row after row: float32 of shape (tokens, vocab_size).
 
-    As `model(**inputs, labels=labels).loss`, but the head runs where there is an answer alone, and nothing waits for
-    the device.
+    The head runs there alone, and nothing waits for the device.
+
+    Args:
+        ids, labels: int of shape (rows, length), padded at the right.
+        tiles: uint8 of shape (tiles, height, width, channels).
     """
-    device = model.lm_head.weight.device
-    input_ids = torch.from_numpy(batch["input_ids"]).to(device)
+    input_ids = torch.from_numpy(ids).to(model.lm_head.weight.device)
     embeds = model.get_input_embeddings()(input_ids)
-    if len(batch["tiles"]):
-        features = image_features(model, batch["tiles"]).flatten(0, 1).to(embeds.dtype)
+    if len(tiles):
+        features = image_features(model, tiles).flatten(0, 1).to(embeds.dtype)
         embeds = embeds.masked_scatter((input_ids == model.config.image_token_id)[..., None], features)
     # Nothing real attends to what comes after it, so padding needs no mask
     hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    rows, columns = np.nonzero(labels[:, 1:] >= 0)
+    places = torch.from_numpy(rows * ids.shape[1] + columns).to(hidden.device)
+    return model.lm_head(hidden.flatten(0, 1)[places]).float()
+
+
+def answer_loss(model: MiniMonkeyForConditionalGeneration, batch: dict) -> torch.Tensor:
+    """
+    The mean loss of the answers' tokens in a batch: the cross-entropy, and for chat the divergence (Kullback-Leibler)
+    from what the language model predicted there before it learned, without a picture.
+
+    A whole distribution holds far more of what the language model knew than the token that it chose.
+    """
     labels = batch["labels"][:, 1:]
     rows, columns = np.nonzero(labels >= 0)
-    places = torch.from_numpy(rows * batch["input_ids"].shape[1] + columns).to(device)
-    logits = model.lm_head(hidden.flatten(0, 1)[places]).float()
-    return F.cross_entropy(logits, torch.from_numpy(labels[rows, columns]).to(device))
+    logits = answer_logits(model, batch["input_ids"], batch["labels"], batch["tiles"])
+    targets = torch.from_numpy(labels[rows, columns]).to(logits.device)
+    losses = F.cross_entropy(logits, targets, reduction="none")  # (tokens,)
+    if batch["is_chat"].any():
+        with torch.no_grad(), without_adapter(model):
+            before = answer_logits(model, batch["chat_ids"], batch["chat_labels"], batch["tiles"][:0])
+        chat = torch.from_numpy(np.flatnonzero(batch["is_chat"][rows])).to(logits.device)
+        now, before = logits[chat].log_softmax(-1), before.log_softmax(-1)
+        divergence = F.kl_div(now, before, reduction="none", log_target=True).sum(-1)
+        losses = losses.index_copy(0, chat, divergence)
+    return losses.mean()
 
 
 def learning_rate(progress: float, step: int) -> float:

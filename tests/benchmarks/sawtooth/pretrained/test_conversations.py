@@ -102,7 +102,12 @@ def test_training_mixes_chat_and_pictures(encoder):
     assert 20 < sum(is_chat) < 40
     assert 0 < sum(chat and picture for chat, picture in zip(is_chat, has_picture, strict=True)) < sum(is_chat)
     assert all(chat or picture for chat, picture in zip(is_chat, has_picture, strict=True))
+    alone = [row for row, chat in zip(rows, is_chat, strict=True) if chat]
+    assert all(row.alone.ids == alone[0].alone.ids and not len(row.alone.tiles) for row in alone)
+    assert all((row.alone is None) != chat for row, chat in zip(rows, is_chat, strict=True))
     batch = batches[3]
+    assert batch["is_chat"].tolist() == is_chat[30:40]
+    assert batch["chat_ids"].tolist() == [alone[0].alone.ids] * sum(is_chat[30:40])
     np.testing.assert_array_equal(batch["input_ids"], collate(rows[30:40], encoder.end)["input_ids"])
 
 

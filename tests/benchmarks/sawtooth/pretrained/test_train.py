@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from benchmarks.sawtooth.pretrained import evaluate, train
-from benchmarks.sawtooth.pretrained.conversations import LetterBatches, Replay, TrainingBatches
-from benchmarks.sawtooth.pretrained.model import add_adapter, learned, load_learned
+from benchmarks.sawtooth.pretrained.conversations import IGNORED, LetterBatches, Replay, TrainingBatches, collate
+from benchmarks.sawtooth.pretrained.model import add_adapter, learned, load_learned, without_adapter
 from benchmarks.sawtooth.pretrained.train import Settings, answer_loss, learning_rate, letter_embeddings, loader, run
 from benchmarks.sawtooth.readers.reader import make_tokenizer
 
@@ -66,16 +67,52 @@ def entries(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_loss_is_the_models_own(model, batches):
-    torch.testing.assert_close(answer_loss(model, batches[0]), model(**tensors(batches[0])).loss)
+def of_chat(encoder, share: float, with_picture: bool = True) -> dict:
+    """The first batch of six rows, of which a share is chat, that has pictures or none."""
+    batches = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share), rows=6 if with_picture else 1)
+    return next(batches[i] for i in range(20) if bool(len(batches[i]["tiles"])) == with_picture)
 
 
-def test_loss_without_pictures(model, encoder):
-    chat = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=1.0), rows=1)
-    batch = next(chat[i] for i in range(20) if not len(chat[i]["tiles"]))
+def test_loss_of_answers_is_the_models_own(model, encoder):
+    batch = of_chat(encoder, share=0.0)
+    torch.testing.assert_close(answer_loss(model, batch), model(**tensors(batch)).loss)
+
+
+def test_chat_without_a_picture_costs_nothing_at_first(model, encoder):
+    add_adapter(model, 2)
+    batch = of_chat(encoder, 1.0, with_picture=False)
+    torch.testing.assert_close(answer_loss(model, batch), torch.tensor(0.0), rtol=0, atol=1e-6)
+
+
+def test_loss_of_chat_is_the_divergence_from_before(model, encoder):
+    """Beside `model(...)`, row by row: the model with its adapter and the picture, and without both."""
+    add_adapter(model, 2)
+    for parameter in learned(model, "adapter").values():
+        nn.init.normal_(parameter, std=0.3)
+    batch = of_chat(encoder, share=1.0)
     inputs = tensors(batch)
-    inputs.pop("pixel_values")
-    torch.testing.assert_close(answer_loss(model, batch), model(**inputs).loss)
+    logits = model(**{name: inputs[name] for name in ("input_ids", "attention_mask", "pixel_values")}).logits
+    with without_adapter(model):
+        before = model(input_ids=torch.from_numpy(batch["chat_ids"])).logits  # padded at the right: no mask is needed
+    divergences = []
+    for row in range(6):
+        now = logits[row, :-1][inputs["labels"][row, 1:] >= 0].log_softmax(-1)
+        then = before[row, :-1][torch.from_numpy(batch["chat_labels"][row, 1:]) >= 0].log_softmax(-1)
+        divergences += [(p.exp() * (p - q)).sum() for p, q in zip(then, now, strict=True)]
+    assert len(divergences) == 6 * 3  # "hi" and its end
+    torch.testing.assert_close(answer_loss(model, batch), torch.stack(divergences).mean())
+
+
+def test_loss_of_a_mixed_batch_is_the_mean_of_its_tokens(model, encoder):
+    add_adapter(model, 2)
+    for parameter in learned(model, "adapter").values():
+        nn.init.normal_(parameter, std=0.3)
+    batches = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.5), rows=6)
+    rows = [batches.row(index) for index in range(6)]
+    assert 0 < sum(row.alone is not None for row in rows) < 6
+    tokens = [sum(label != IGNORED for label in row.labels) for row in rows]
+    losses = [answer_loss(model, collate([row], encoder.end)).item() * n for row, n in zip(rows, tokens, strict=True)]
+    torch.testing.assert_close(answer_loss(model, batches[0]).item(), sum(losses) / sum(tokens))
 
 
 def test_gradients_reach_what_is_learned_alone(model, batches):
