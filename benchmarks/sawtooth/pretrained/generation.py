@@ -22,16 +22,18 @@ def generate(
     encoder: Encoder,
     prompts: Sequence[Conversation],
     max_new_tokens: int,
-    rows: int = 256,
+    rows: int | None = None,
 ) -> list[Said]:
     """
     Answers to prompts, each with ids and whether it came to an end.
 
     Args:
         max_new_tokens: an answer that is longer is cut off.
-        rows: prompts at once; those of like length go together.
+        rows: prompts at once, those of like length together; by default 512 on a GPU, and 64 on a CPU, where the cache
+            of 512 took 18 GB of memory.
     """
     device = model.lm_head.weight.device
+    rows = rows or (512 if device.type == "cuda" else 64)
     said: list[Said] = [((), False)] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     for start in range(0, len(order), rows):

@@ -120,9 +120,7 @@ def own_answers(model, encoder: Encoder, settings: Settings, path: Path) -> tupl
     words = [explainable_words(held_out)[: settings.explained] for held_out in (False, True)]
 
     def answer(prompts: list[str]) -> list[Said]:
-        rows = [encoder.prompt(prompt) for prompt in prompts]
-        at_once = 512 if model.device.type == "cuda" else 64  # the cache of 512 took 18 GB of memory
-        return generate(model, encoder, rows, settings.answer_tokens, rows=at_once)
+        return generate(model, encoder, [encoder.prompt(prompt) for prompt in prompts], settings.answer_tokens)
 
     said = remember(path, [*chat, *(MEANING.format(word) for part in words for word in part)], answer)
     train, held_out = ({word: said[MEANING.format(word)] for word in part} for part in words)
