@@ -180,8 +180,9 @@ def of_measurement(
             "A second grid that cuts elsewhere mends it.",
             f"In the small reader above that is not shown: the depth is {depths[0]} without and {depths[1]} points "
             f"with it, the gain on the lines {gain} (between rows, 24 px). The report has four rows for it, by "
-            f"lines and size of letters, of which {yes}. A pretrained recognizer that is told where the words are reads "
-            f"{cut['detailed + global']} % of the words cut between rows from one grid, {cut['CIP any']} % from two.",
+            f"lines and size of letters, of which {yes}. A pretrained recognizer that is told where the words are "
+            f"reads {cut['detailed + global']} % of the words cut between rows from one grid, {cut['CIP any']} % from "
+            "two.",
         ),
         (
             "CIP is plug-and-play: other models can take it over.",
