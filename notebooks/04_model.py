@@ -6,11 +6,9 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/04_model.ipynb) [Source of this notebook](04_model.py)
 
-> **You will learn**: the four parts of the model, the shape of every tensor between them, one layer of attention by hand, and how to run
-> all of it part by part until it gives the same answer as `generate`.
+> **You will learn**: the four parts of the model, the shape of every tensor between them, one layer of attention by hand, and how to run all of it part by part until it gives the same answer as `generate`.
 >
-> **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 15 min to read, 1 min to run.
-> **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
 > **Contents**: [Four parts](#Four-parts) · [A map](#A-map) · [The vision tower](#The-vision-tower) · [Pixel shuffle](#Pixel-shuffle) · [The projector](#The-projector) · [Into the text](#Into-the-text) · [Language model and head](#Language-model-and-head) · [Byte by byte](#Byte-by-byte) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
@@ -124,7 +122,9 @@ Until the projector the first number is 11: the tower sees tiles, and knows noth
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add is scaled by a learned vector each (`lambda_1`, `lambda_2`).
+Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add to the state $h$ of a patch is scaled, number by number, by a learned vector each ($\lambda_1$ and $\lambda_2$; exercise 4 computes a layer by hand):
+
+$$h' = h + \lambda_1 \odot \text{Attn}(\text{LN}(h)), \qquad h'' = h' + \lambda_2 \odot \bigl(W_2\, \text{GELU}(W_1\, \text{LN}(h') + b_1) + b_2\bigr)$$
 
 With tiles of $S$ px and patches of $P$ px that is
 
@@ -178,8 +178,8 @@ course.show(
     tiles.plot_shuffle(tile, numbers[0, :, :, 0], tokens),
     alt="Left the first tile with the letters fresh b and ope under 8 x 8 squares. In "
     "the middle numbers 0 to 63 in these squares, in blocks of four. Right 4 x 4 "
-    "tokens; the first, in pink, holds 0, 1, 8 and 9.",
-    caption="From patches to tokens. Pink: the first block, and the token that it "
+    "tokens; the first, in dark pink, holds 0, 1, 8 and 9.",
+    caption="From patches to tokens. Dark pink: the first block, and the token that it "
     "becomes.",
 )
 print("first token", tokens[0, 0].tolist(), " second", tokens[0, 1].tolist())
@@ -326,7 +326,7 @@ The **causal mask** $M$ is 0 where the key is that of the same token or of one b
 
 $$\begin{pmatrix} x_j' \\ x_{j + d/2}' \end{pmatrix} = \begin{pmatrix} \cos m \theta_j & -\sin m \theta_j \\ \sin m \theta_j & \cos m \theta_j \end{pmatrix} \begin{pmatrix} x_j \\ x_{j + d/2} \end{pmatrix}, \qquad \theta_j = 10000^{-2j/d}$$
 
-If one is turned by $m \theta_j$ and the other by $n \theta_j$, their product depends on $m - n$ alone.
+If one is turned by $m \theta_j$ and the other by $n \theta_j$, their product depends on $m - n$ alone. (The base, 10,000, is the small model's. The published one has 1,000,000, so its pairs turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
 
 **Predict**: move all positions 1,000 further. Does the attention of a layer change? And the last token, behind which the answer begins: does it attend to the image most, or to the text?
 """
@@ -545,6 +545,8 @@ Can the language model answer without features? Replace all of them by zeros. Wh
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 blind = {"image": BaseModelOutputWithPooling(pooler_output=torch.zeros_like(features))}
+prompt = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+options = {"max_new_tokens": 60, "do_sample": False}
 sequences = model.generate(**prompt, mm_encoder_outputs=blind, **options)
 written = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
 print(repr(written))

@@ -364,7 +364,7 @@ def asked_more_rows(results: Path) -> tuple[list, list]:
         column = points(each["gains"]["column"])
         rows.append([name, column, seeds, points(each["every"])])
     head = ["points over the same grid twice", "cut between columns only"]
-    head += ["gain due to the cut, by seed", "the same, if all words counted"]
+    head += ["gain due to the cut, by seed", "of all words, as fixed before"]
     return head, rows
 
 
@@ -437,7 +437,15 @@ def plot_asked_gains(results: Path):
         style = {"color": BLUE, "ms": 9, "mew": 2.5, "label": label, "zorder": 4}
         due.plot(seeds, [place + 0.01] * len(seeds), "|", **style)
         every = {"markerfacecolor": "white", "linestyle": "--"}
-        draw(due, place + 0.2, each["every"], "all words", YELLOW, "D", **every)
+        draw(
+            due,
+            place + 0.2,
+            each["every"],
+            "all words, as fixed before",
+            YELLOW,
+            "D",
+            **every,
+        )
     for axis in (by_sort, due):
         axis.axvline(0, color=BLACK, linewidth=1)
         for line in range(len(found) - 1):

@@ -452,12 +452,13 @@ def plot_token_maps(maps: dict, rays: dict, lines: dict, steps: list[str]):
             color, line = style
             below.step(widths, tokens, color=color, linestyle=line, label=label)
         below.set(xlabel="width of the image (px)", ylabel="image tokens")
-        below.set_ylim(0, 1.15 * max(max(each) for _, each in found.values()))
+        below.set_xlim(0, 1.02 * max(max(each) for each, _ in found.values()))
+        below.set_ylim(0, 1.25 * max(max(each) for _, each in found.values()))
         below.legend(frameon=False, loc="lower right")
     after = [place for place, jump in enumerate(np.diff(tokens), start=1) if jump]
     for place, text in zip(after, steps, strict=True):
         style = {"ha": "right", "va": "bottom", "fontsize": 9}
-        below.text(widths[place] + 200, tokens[place] + 100, text, **style)
+        below.text(widths[place] + 270, tokens[place] + 100, text, **style)
     for axis, (title, (sides, tokens)) in zip(axes[0], maps.items(), strict=True):
         ends = (sides[0], sides[-1])
         step = 1280 if tokens.max() > 1000 else 16
@@ -470,6 +471,7 @@ def plot_token_maps(maps: dict, rays: dict, lines: dict, steps: list[str]):
         axis.set_ylabel("height of the image (px)")
         for label, ratio in rays.items():
             x = min(ends[1], ends[1] * ratio)
+            axis.plot((0, x), (0, x / ratio), color=BLACK, linewidth=3)
             axis.plot((0, x), (0, x / ratio), color="white", linestyle=":")
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
             place = (0.86 * x, 0.86 * x / ratio)

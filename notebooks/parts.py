@@ -29,7 +29,10 @@ def size_rows(configs: dict) -> tuple[list, list]:
     columns = []
     for config in configs.values():
         vision, text = config.vision_config, config.text_config
-        keys = text.num_key_value_heads
+        keys, rope = text.num_key_value_heads, text.rope_parameters
+        base = f"{rope['rope_theta']:,.0f}"
+        if rope["rope_type"] == "dynamic":
+            base += f", more beyond {text.max_position_embeddings:,} tokens"
         columns.append(
             {
                 "tower: layers": vision.num_hidden_layers,
@@ -41,6 +44,7 @@ def size_rows(configs: dict) -> tuple[list, list]:
                 "language model: layers": text.num_hidden_layers,
                 "language model: heads of queries, of keys and values": f"{text.num_attention_heads}, {keys}",
                 "language model: width": f"{text.hidden_size:,}",
+                "language model: base of RoPE": base,
                 "vocabulary": f"{text.vocab_size:,}",
             }
         )

@@ -296,7 +296,7 @@ def plot_distance(scores, half: int = 32):
         label = f"j = {pair}: a turn in {2 * np.pi / speed:,.0f} tokens"
         waves.plot(distances, np.cos(distances * speed), color=color, label=label)
     waves.set(
-        title="three pairs", ylabel=r"$\cos\, (m - n)\, \theta_j$", ylim=(-1.1, 2.1)
+        title="three pairs", ylabel=r"$\cos((m - n)\, \theta_j)$", ylim=(-1.1, 2.1)
     )
     waves.set_yticks((-1, 0, 1))
     waves.legend(frameon=False, loc="upper left", fontsize=9.5)

@@ -94,7 +94,7 @@ def show_moved(sizes) -> None:
             ]
             label = f"`{size}-pyramid`, {name}, minus `{size}-control`"
             rows.append([label, *points(gains)])
-    heads = ["on the lines", "where both detailed grids cut", "everywhere"]
+    heads = ["on the lines", "cut by the detailed grids of both models", "everywhere"]
     heads = ["one word, moved between rows, 24 px", *heads]
     tables.folded("Moved words against the control", heads, rows)
 
