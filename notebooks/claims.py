@@ -55,8 +55,8 @@ def of_sawtooth(readings, to_control: dict) -> tuple:
         ),
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
-            "Small models of these three kinds are in [07](07_other_models.ipynb): one of them is helped after "
-            "training.",
+            "Small models of these three kinds are in [07](07_other_models.ipynb): after training a second grid helps "
+            "MiniCPM-V, and InternVL with larger letters.",
         ),
         SCORES,
     )
@@ -176,7 +176,8 @@ def of_measurement(
             "CIP is plug-and-play: other models can take it over.",
             "Its code is ([07](07_other_models.ipynb)). Without training, small readers of two families read worse "
             "with it, those of a third better at one size of letters, but not on the lines. After training one family "
-            "gains, one loses at 24 px (at 32 px no loss is shown), and in one no difference is shown.",
+            "gains, one loses at 24 px (at 32 px no loss is shown), and one gains at 32 px (at 24 px no difference is "
+            "shown).",
         ),
         (
             "A model that is trained with CIP is better.",
