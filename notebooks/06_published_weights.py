@@ -90,8 +90,7 @@ import schemes
 course.show(
     schemes.plot_conversion(),
     alt="Left a folder with weights, tokenizer and config.json, right one with six "
-    "kinds of files. Between them: rename, split, merge. A dashed arrow leads back "
-    "to the whole left folder.",
+    "kinds of files; between: rename, split, merge. A dashed arrow back to the left one.",
     caption="What becomes of each file. Blue is in both folders, yellow is new, pink is "
     "done to the weights, gray is kept for the way back, which is the dashed arrow.",
 )
