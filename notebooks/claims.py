@@ -141,8 +141,7 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             "random weights and without a vision tower, prefill of 4,944 tokens took 0.79 of the time (3.52 s instead "
             "of 4.46 s, two CPU cores; `benchmarks/speed/RESULTS.md`). Around SmolLM2, with its tower, the first "
             "token took 0.73 to 0.84 of stock's time (`PRETRAINED.md` there). The small checkpoint itself, whose "
-            "prompts are short, gains none through `generate`: pages took 0.99 to 1.12 of the time with all tokens "
-            "(`PAGES.md`).",
+            "prompts are short, gains none: pages took 0.99 to 1.12 of the time with all tokens (`PAGES.md`).",
         ),
     )
 
