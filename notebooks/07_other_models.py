@@ -364,7 +364,7 @@ On the cut lines a gain is shown in two of the ten rows, both after training: Mi
 - **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. Trained on with CIP, it loses 2.3 points at 24 px; at 32 px the interval holds zero. On the cut lines as a whole nothing is shown, but apart they differ at 24 px: between columns it loses 3.2 points, with an upper end just below zero, and between rows nothing is shown.
 - **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains at 24 px after training, and then still the weakest of the three readers.
 
-We expected a gain in all three. And a gain after training is measured within one model, with two grids against one. Part of it may come from the longer training and not from CIP: for that a *control* is needed, trained as long without. Of LLaVA-OneVision and MiniCPM-V there is none. Of InternVL there is one:
+We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. Such a *control* there is not of LLaVA-OneVision and MiniCPM-V, but of InternVL:
 """
 
 # %%
