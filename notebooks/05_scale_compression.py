@@ -38,7 +38,7 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. If half of them leave by the published rule, our small reader, before any training for it, loses 53% of the words that it reads with all (25% after that training). Two settings repair most of that without training: let only the *question* give the scores, and *keep the position numbers* of what stays. After training under compression, half of the detailed tokens can go without a shown loss on pages. On receipts, at a quarter, 12 points of answers are lost all the same.
+**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. If half of them leave by the published rule, our small reader, before any training for it, loses 53% of the words that it reads with all (25% after that training). Two settings repair most of that without training: let only the *question* give the scores, or score *one layer later*; and *keep the position numbers* of what stays. After training under compression, half of the detailed tokens can go without a shown loss on pages. On receipts, at a quarter, 12 points of answers are lost all the same.
 
 ## What leaves the prompt
 
@@ -192,15 +192,15 @@ course.show(
     alt="Words read by scoring layer, positions kept and renumbered. All queries at "
     "layer 1 are far below the rest; renumbering lowers all points.",
     caption="The model before, `keep_ratio` 0.5, 200 pages, 95% intervals over pages. "
-    "See the yellow dip at layer 1, the published one. The right panel is for the next "
-    "section.",
+    "See the yellow dip at layer 1, the published one, and that a step to the right "
+    "mends it as well as a step to pink. The right panel is for the next section.",
 )
 head = ["the model before, keep_ratio 0.5", "words read, %"]
 course.table(head, measured.rows_of_ways(before, 0.5))
 
 # %% [markdown]
 """
-**Who asks in layer 1 matters most**: all queries read 32.8% of the words, the question alone 52.4%. In the other layers the intervals overlap. Even with the question, layer 2 is a little better than layer 1, by 3.6 points (0.8 to 6.6) on the same pages; it costs a layer more, since all layers before the scoring one run once more.
+**Neither alone**: what costs words is *all queries in layer 1*, the published pair, which reads 32.8% of them. Another layer mends it as well as another asker: all queries in layer 2 read 55.7%, 22.9 points more (19.2 to 26.5), the question in layer 1 52.4%, 19.5 more (15.5 to 23.6). Once one of the two is changed, the other matters little: in layer 2 the question gains 0.3 points (-2.1 to 2.5), which shows nothing; with the question, layer 2 gains 3.6 (0.8 to 6.6). It costs a layer more, since all layers before the scoring one run once more.
 
 ## Kept or renumbered?
 
@@ -282,12 +282,14 @@ for queries in ("question", "none"):
 after_training = course.result("scoring-6m-drawn")
 head = ["200 pages, words read, %", "own rule", "no question", "difference, points"]
 course.table(head, measured.rows_of_none(before, after_training))
-head = ["SmolLM2, half of the text", "prompts", "right answers, %"]
-tables.folded("A pretrained model, with text for an image", head, inside.asked_facts())
+facts = inside.asked_facts()
+tables.folded("A pretrained model (SmolLM2), with text for an image", *facts)
 
 # %% [markdown]
 """
 No difference between both is distinguishable from zero on these pages, where everything that isn't paper is text. Elsewhere it is otherwise. In SmolLM2, a pretrained language model, lines of text stand in for an image's tokens and one line is asked for: everything is "ink" there (list above). With all of it 72.0% of the answers are right; the half that the norm chooses leaves 7.0% (3.0 to 12.0), that of the question in layer 2 leaves 25.0% and in layer 20 43.0% (`benchmarks/speed/PRETRAINED.md`). At a quarter it is the other way round in layer 2: 0.0% there, 10.0% by the norm, 25.0% by the question in layer 20. (One in 24 is chance, 4%.) On a photo, where most of the image shows something and little of it is asked for, it may be so, too; that was not measured.
+
+Nor is the question shown to choose better than all queries there, in any of eight layers at 0.5: in layers 2 and 20 it leads by 7.0 points (0.0 to 15.0, and -4.0 to 18.0); in the published one, layer 1, it is rather behind (5.0% in place of 12.0%; -7.0 points, -14.0 to 0.0). At 0.25 it leads in layer 20 (16.0, 6.0 to 26.0) and trails in layer 12 (-10.0, -18.0 to -1.0).
 
 ## What training changes
 
@@ -306,8 +308,9 @@ course.show(
     "The solid lines are higher, most of all at 0.25 and for the published rule.",
     caption="200 pages, 95% intervals. 100% is what that model reads with all tokens; "
     "above it, some words are read only with fewer. See each solid line above its "
-    "dashed one. Pink stands a little left of blue, which has nearly its values. Two "
-    "dashed points at 0.25 on the right have no solid partner: not measured.",
+    "dashed one. All points are at 0.25, 0.5 and 1, and moved a little apart to be "
+    "seen; one legend for both panels. Two dashed ones at 0.25 on the right have no "
+    "solid partner: not measured.",
 )
 
 rows = measured.training_rows(before, with_gaps, after_training)
@@ -365,7 +368,7 @@ print(inside.before_and_after_it(more, names))
 r"""
 The own rule keeps 72.8 points more of the word asked for; the published one keeps both alike. Which tokens do that?
 
-- "Read the" is read before anything is asked, and can't steer. Over both questions of a page it cancels to zero, but it counts in the mean all the same.
+- "Read the" is read before anything is asked, and can't steer. What it attends to is the same for both questions, so its difference is zero; but it is still part of the score.
 - From the "u" or "l" on, letters could know. But those up to "word" hardly use it: 1.9 points at most. The full stop is the first that does, with 21.4.
 - What steers most is the end of the prompt behind it, 43.7 points a token in the mean. The last token alone steers hardly better than the whole question. (What it reads after training was not measured; before, it wasn't shown to read better.)
 
@@ -384,7 +387,7 @@ Both are means over the heads; $a$ is a mean over layer $\ell$ and all later one
 
 </details>
 
-How much more of the word asked for stays, at 0.25, after each stage (100 pages; copied from `benchmarks/LOG.md`, with the 95% interval where it was noted):
+How much more of the word asked for stays, at 0.25, after each stage (two questions a page; copied from `benchmarks/LOG.md`, with the 95% interval where it was noted):
 """
 
 # %%
@@ -392,7 +395,7 @@ course.table(inside.OF_STAGES, inside.STAGES)
 
 # %% [markdown]
 """
-From 1.3 to 67.7 points, by the same rule in four models. (The 72.8 above are of the same model on 40 pages.) They differ by the steps of training as well; as many without a loss were not run, so the losses are the likely cause, not an isolated one. The last token steered by 11.8 without the loss.
+From 1.3 to 67.7 points, by the same rule in four models. (The 72.8 above are of the same model on 40 pages. The README's 33.3 points are the same difference at 0.5, where there is more room for the other word: 99.0% of the one stay and 65.7% of the other, first list below.) They differ by the steps of training as well; as many without a loss were not run, so the losses are the likely cause, not an isolated one. The last token steered by 11.8 without the loss.
 
 ### Does steering pay?
 
@@ -409,8 +412,8 @@ course.show(
     alt="Exact answers over the keep ratio. The published rule falls early; the others "
     "stay level down to 0.25 on two words, and fall below 0.5 on receipts.",
     caption="200 questions a point, 95% intervals over pages. See that pink falls later "
-    "than yellow, and on receipts both fall. Beyond chance gray and pink part at 0.1 "
-    "of two words alone.",
+    "than yellow, and on receipts both fall. Gray and pink differ by more than chance "
+    "only at 0.1, on two words.",
 )
 for kind, title in kinds.items():
     rows = inside.stored_rows(steering, kind)

@@ -81,7 +81,7 @@ On the command line, where the first argument is a folder or the id of a reposit
 
     convert_minimonkey_weights_to_hf mx262/MiniMonkey minimonkey-2b --verify
 
-and in Python, `convert`. `verify=True` loads source and result one after the other and compares their logits for a drawn image. Both ways share the code that maps names and layouts, so `verify` proves that the weights were written and are read back as meant. That the mapping itself is right, only the recorded cases below can say.
+and in Python, `convert`. `verify=True` loads source and result one after the other, and compares the ids that both tokenizers give for some texts and the logits of both models for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. Both ways share the code that maps names and layouts, so `verify` proves that the weights were written and are read back as meant. That the mapping itself is right, only the recorded cases below can say.
 """
 
 # %%
@@ -90,7 +90,7 @@ import schemes
 course.show(
     schemes.plot_conversion(),
     alt="Left a folder with weights, tokenizer and config.json, right one with six "
-    "kinds of files. Between them: rename, split, merge. A dashed arrow leads back.",
+    "kinds of files; between: rename, split, merge. A dashed arrow back to the left one.",
     caption="What becomes of each file. Blue is in both folders, yellow is new, pink is "
     "done to the weights, gray is kept for the way back, which is the dashed arrow.",
 )

@@ -323,134 +323,92 @@ The prompt grows most in LLaVA-OneVision, which pays for a second global tile an
 
 Small models of the three families were trained on rendered text for our benchmark: *plain* with the family's own tiling, then *trained on with CIP*. **They are not in the repository**; their readings are: `benchmarks/sawtooth/results/sweep-<family>-{plain,pyramid}.csv`, 24 words never seen in training, at 70 places, letters of 24 px; of LLaVA-OneVision also of 32 px.
 
-Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 250 steps on words and 300 on pages, then 200 with CIP. InternVL *is* the small Mini-Monkey, with its longer training and 400 steps with CIP, in Transformers' own class.
+Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 250 steps on words and 300 on pages, then 200 with CIP. InternVL *is* the small Mini-Monkey, with its longer training and 400 steps with CIP, in Transformers' own class. So its letters of 32 px are in that model's files (`sweep-6m-{plain,pyramid}.csv`); these rows say "as Mini-Monkey".
 
 *Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
 
-A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Eight rows with four intervals each are 32 tests: one or two may miss zero by chance.
+A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Ten rows with four intervals each are 40 tests: two may miss zero by chance.
 
 A line between rows runs through all letters of a word, one between columns through one letter or a gap. The first table takes both together, the second has them apart.
 
-**Predict**: in which of these eight rows does the second grid help?
+**Predict**: in which of these ten rows does the second grid help?
 """
 
 # %%
-from benchmarks.sawtooth.report.comparisons import LINES, gain
+from benchmarks.sawtooth.report.comparisons import LINES
 from benchmarks.sawtooth.report.readings import load
-from benchmarks.sawtooth.report.statistics import bootstrap, difference
 
 RESULTS = course.ROOT / "benchmarks" / "sawtooth" / "results"
-METHODS = {"without": "detailed + global", "with CIP": "pyramid any"}
-TRAININGS = {"plain": "plain", "pyramid": "trained on\nwith CIP"}
-NAMES = ("InternVL", "LLaVA-OneVision", "MiniCPM-V")
-
-
-def sweep(family, training):
-    """Readings by the size of the letters in px."""
-    table = load(RESULTS / f"sweep-{family}-{training}.csv")
-    return {size: rows for size, rows in table.groupby("size")}
-
-
-# %%
-read = {  # by the family's name, the training, and the size of letters
-    (name, training, size): table
-    for name, family in zip(NAMES, FAMILIES, strict=True)
-    for training in TRAININGS
-    for size, table in sweep(family, training).items()
-}
-
-
-def gain_by_cip(table, at_lines=False):
-    return gain(table, *list(METHODS.values())[::-1], at_lines=at_lines)
-
-
-cells, apart, gains = second_grids.gain_rows(read, gain_by_cip, METHODS, TRAININGS)
+METHODS = second_grids.METHODS
+read = second_grids.read_all(RESULTS)  # by family, training, size of letters
+cells, apart, gains = second_grids.gain_rows(read)
 head = ["character accuracy, %", *METHODS, "gain, points", "gain on cut lines, points"]
 course.table(head, cells)
 course.table(["gain on cut lines, points", *LINES.values()], apart)
 
 # %%
 course.show(
-    second_grids.plot_gains(gains, TRAININGS),
-    alt="Gains by CIP of three families, plain and trained on with CIP; only the "
-    "MiniCPM-V trained on with CIP clearly gains on cut lines.",
+    second_grids.plot_gains(gains),
+    alt="Gains by CIP of three families, plain and trained on with CIP. On cut lines "
+    "two gain, after training: MiniCPM-V, and by less InternVL at 32 px.",
     caption="Cut lines of both kinds together. Which intervals are above zero, and "
     "which below? 1,680 readings of 24 words each way and size, tiles of 112 px. Open: "
-    "letters of 32 px, of LLaVA-OneVision alone.",
+    "letters of 32 px, which MiniCPM-V didn't read.",
 )
 
 # %% [markdown]
 """
-In one of six rows of letters of 24 px a gain on the cut lines is shown. Everywhere in the image two of the six gain, three lose, and for one neither is shown. By characters:
+On the cut lines a gain is shown in two of the ten rows, both after training: MiniCPM-V at 24 px, and InternVL at 32 px. Over all places three of the ten gain, four lose, and for three neither is shown. By characters:
 
-- **InternVL**: worse without training, by 10.5 points; after training with CIP no difference is shown.
+- **InternVL**: worse without training, by 10.5 points at 24 px and 21.0 at 32 px. After training with CIP no difference is shown at 24 px; at 32 px it gains 1.2 points (0.4 to 2.2), on the cut lines 2.6 (0.4 to 5.2; between columns 1.8, above zero; between rows 3.4, not shown).
 - **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. Trained on with CIP, it loses 2.3 points at 24 px; at 32 px the interval holds zero. On the cut lines as a whole nothing is shown, but apart they differ at 24 px: between columns it loses 3.2 points, with an upper end just below zero, and between rows nothing is shown.
-- **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains after training, and then still the weakest of the three readers.
+- **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains at 24 px after training, and then still the weakest of the three readers.
 
-We expected a gain in all three. And part of MiniCPM-V's gain may come from the longer training and not from CIP: there are no readings of a control that was trained as long without, but for the small Mini-Monkey ([10 Measure](10_measure.ipynb)). Each model was trained once. Large models were not measured at all.
+We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. Such a *control* there is not of LLaVA-OneVision and MiniCPM-V, but of InternVL:
+"""
+
+# %%
+course.table(*second_grids.control_rows(RESULTS))
+
+# %% [markdown]
+"""
+(All of this table was read as Mini-Monkey.) So does it help InternVL? *Within* the model trained with CIP, yes at 32 px. *Against the control*, no: with one grid the control reads 97.8% of the characters at 24 px, and the model with two grids 2.1 points fewer (1.0 to 3.5), and 9.0 points fewer words to the letter (3.5 to 16.3). At 32 px the control was not read. What training with CIP takes away is the harm: the control, which never saw two grids, loses 6.2 points by them. More on controls is in [10 Measure](10_measure.ipynb). Each model was trained once. Large models were not measured at all.
 
 ## What is lost, and how
 
 **Predict**: the second grid shows every word once more. What does a reader write that never saw such a page? And by how much does the loss shrink if that is no error?
 """
 
-
 # %%
-def more(table, sort):
-    """How many more answers of a sort there are with CIP, with an interval over words."""
-    ways = (table["method"] == METHODS[way] for way in ("with CIP", "without"))
-    return bootstrap(table["word"], difference(table[sort], *ways))
-
-
-# %%
-SORTS = {
-    "several": "several words",
-    "exact": "the word to the letter",
-    "holds": "the word somewhere in it",
-}
-cells, gained = [], {}
-for key, table in read.items():
-    table = read[key] = second_grids.sorts(table)
-    row = second_grids.name_of(*key, TRAININGS)
-    gained[row] = {label: more(table, sort) for sort, label in SORTS.items()}
-    ways = [table[table["method"] == method] for method in METHODS.values()]
-    texts = [
-        second_grids.points(gained[row][SORTS[sort]]) for sort in ("exact", "holds")
-    ]
-    cells.append([row, *second_grids.row_of(ways, texts)])
-head = [
-    "of 1,680 answers, without -> with CIP",
-    "several words",
-    "right word twice, CIP",
-]
-head += ["the word to the letter, %", "gain, points"]
-course.table([*head, "the word somewhere in it, %", "gain, points"], cells)
+head, cells, gained = second_grids.sort_rows(read)
+course.table(head, cells)
 
 # %%
 course.show(
     second_grids.plot_repeated(gained),
-    alt="Three panels of eight rows. Answers of several words: more in five rows. The "
+    alt="Three panels of ten rows. Answers of several words: more in six rows. The "
     "word to the letter: fewer for the plain InternVL and MiniCPM-V. The word somewhere "
-    "in the answer: fewer in no row, more in three.",
-    caption="Compare the middle with the right: a row that loses in the middle and not "
-    "on the right read the word and wrote it twice. Gray: the interval holds zero.",
+    "in the answer: fewer in no row, more in four.",
+    caption="Compare the middle with the right, which have one scale (the left has its "
+    "own): a row that loses in the middle and not on the right read the word, but wrote "
+    "more than it. Gray: the interval holds zero.",
 )
 
 # %%
 head = ["model: word", "answers without CIP, of 70", "with CIP, of 70"]
-course.table(head, second_grids.often(read, METHODS))
+course.table(head, second_grids.often(read))
 
 # %% [markdown]
 """
 The word twice, in two lines ("↵" is a line break), often one of them misread: these models take the second grid for more lines of text. Then nearly all letters are counted as wrong, and the words were read:
 
-- **InternVL, plain**: 215 answers of several words, 5 without CIP. 8.9 points fewer words are right to the letter, but the word stands somewhere in the answer as often as before (0.8 points, the interval holds zero). What is shown to be lost is lost by writing.
+- **InternVL, plain**: 215 answers of several words, 5 without CIP. 8.9 points fewer words are right to the letter, but the word stands somewhere in the answer as often as before (0.8 points, the interval holds zero). So it is at 32 px: 375 answers of several words in place of 12, 18.9 points fewer to the letter, and 0.4 more that hold the word (not shown). What is shown to be lost is lost by writing.
 - **LLaVA-OneVision, trained on with CIP**: 47 such answers at 24 px and 103 at 32 px. To the letter no loss is shown at either size (79.0 -> 78.3% and 75.7 -> 81.2%, both intervals hold zero), and at 32 px the word stands in 11.4 points more of the answers. So the loss of characters at 24 px doesn't say that it reads less.
 - **MiniCPM-V, plain**: 1,240 of 1,680, where 485 were without. To the letter 25.2 points fewer, somewhere in the answer 6.4 points *more*.
 
-An answer of two words has two tries, so the right column is a kind measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is one of saying, not of seeing.
+An answer of two words has two tries, so the right column is a lenient measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is mostly one of saying. With two tries, a small loss of seeing could hide.
 
-Training takes the repetition away in InternVL (1 answer left) and MiniCPM-V (41). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. MiniCPM-V's gain after training is there in characters and in both counts of words.
+Training takes the repetition away in InternVL (1 answer left at 24 px, none at 32 px) and MiniCPM-V (41). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. The gains of MiniCPM-V, and of InternVL at 32 px (91.1 -> 95.1% to the letter, 4.0 points, 1.8 to 6.4), are there in characters and in both counts of words.
 
 And LLaVA-OneVision's gain without training, 5.3 points of characters? To the letter nothing is gained: 11.4 -> 9.6% at 24 px, 17.8 -> 15.1% at 32 px, both intervals hold zero. What changed are the answers without any right letter:
 """
@@ -461,7 +419,8 @@ for key in (
     ("LLaVA-OneVision", "plain", 24),
     ("LLaVA-OneVision", "pyramid", 24),
 ):
-    print(*key, "px: answers of accuracy 0, and of these with several words")
+    print(f"{second_grids.name_of(*key)}: answers of accuracy 0, and of these")
+    print("with several words")
     zero = read[key][read[key]["accuracy"] == 0]
     for way, method in METHODS.items():
         several = zero["several"][zero["method"] == method]
@@ -469,7 +428,7 @@ for key in (
 
 # %% [markdown]
 """
-In the plain LLaVA-OneVision 308 become 154, hardly any of several words: fewer answers are quite wrong, and not more are right. In the other two models all but one of the answers of accuracy 0 with CIP have several words.
+In the plain LLaVA-OneVision 308 become 154, hardly any of several words: fewer answers are quite wrong, and not more are right. In the other two models the answers of accuracy 0 with CIP have several words: 209 of 210 and 46 of 47.
 
 The readings of InternVL are also a check of the code: another processor, another model class, the same weights. Nearly every answer has to be that of Mini-Monkey:
 """
@@ -483,14 +442,15 @@ def answers(model):
     return dict(zip(keys, table["answer"], strict=True))
 
 
-for training in TRAININGS:
+for training, label in second_grids.TRAININGS.items():
+    label = label.replace("\n", " ")
     ours, native = answers(f"6m-{training}"), answers(f"internvl-{training}")
     same = [ours[key] == answer for key, answer in native.items()]
-    print(f"{training:8} {sum(same)} of {len(same)} answers are equal")
+    print(f"{label:19} {sum(same)} of {len(same)} answers are equal")
     differ = [
         f"{ours[key]}/{native[key]}" for key in native if ours[key] != native[key]
     ]
-    print(f"{'':8} the others:", ", ".join(differ) or "none")
+    print(f"{'':19} the others:", ", ".join(differ) or "none")
     assert sum(same) >= 0.995 * len(same)
 
 # %% [markdown]
@@ -576,15 +536,15 @@ Each image is one tile, so no line cuts a word and there is nothing to mend; and
 
 ## Conclusion
 
-Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Whether a model is better for it has to be measured. Everywhere in the image, by characters (*by whole words* where it differs):
+Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Whether a model is better for it has to be measured. Over all places, two grids against one in the same model, by characters (*by whole words* where it differs):
 
 | | plain | trained on with CIP |
 | --- | --- | --- |
-| InternVL | worse | not shown |
+| InternVL | worse at 24 and 32 px | not shown at 24 px, better at 32 px |
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown in one of the six models alone: MiniCPM-V after training. What a second grid cost these readers is mostly repetition: they read the word and write it twice.
+A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which there is of InternVL at 24 px alone, the one with two grids reads less (2.1 points). What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib import pyplot
 
 from course import BLACK, GRAY, PURPLE, SKY, YELLOW, whiskers
+from schemes import RED
 
 
 def _panel(width: float, height: float):
@@ -27,7 +28,7 @@ def plot_samples(rows: list[list]):
 
 def plot_answers(pages: list, answers: dict):
     """
-    Small pages with their texts as titles, and below each what several models answered, in color where it is wrong.
+    Small pages with their texts as titles, and below each what several models answered, red with a cross where wrong.
 
     Args:
         pages: Of the benchmark (`image`, `text`).
@@ -39,12 +40,13 @@ def plot_answers(pages: list, answers: dict):
     for number, (axis, page) in enumerate(zip(axes, pages, strict=True)):
         axis.imshow(page.image)
         axis.set(title=page.text, xticks=[], yticks=[])
+        axis.spines[:].set_visible(True)  # the edge of the image
         axis.set_xlabel("\n" * (1 + len(answers)))  # room for the lines below
         for row, (name, given) in enumerate(answers.items()):
-            color = BLACK if given[number] == page.text else PURPLE
-            style = {"transform": axis.transAxes, "va": "top", "color": color}
-            style["weight"] = "normal" if color == BLACK else "bold"
-            text = f"{name}: {given[number]}"
+            right = given[number] == page.text
+            style = {"transform": axis.transAxes, "va": "top"}
+            style["color"] = BLACK if right else RED
+            text = f"{name}: {given[number]}{'' if right else ' ✗'}"
             axis.text(0, -0.06 - 0.17 * row, text, fontsize=10.5, **style)
     return figure
 
@@ -63,11 +65,11 @@ def plot_losses(losses: list[tuple], read: dict):
     steps, values = zip(*losses, strict=True)
     left.plot(steps, values, ".", color=GRAY, label="mean of two steps")
     smooth = np.convolve(values, np.ones(5) / 5, mode="valid")
-    left.plot(steps[4:], smooth, color=PURPLE, linewidth=2.5, label="of ten steps")
+    left.plot(steps[4:], smooth, color=BLACK, linewidth=2.5, label="of ten steps")
     left.set(
         xlabel="step", ylabel="loss per token of the answers, nats", ylim=(0, None)
     )
-    styles = zip(read.items(), (PURPLE, BLACK), "os", strict=True)
+    styles = zip(read.items(), (SKY, BLACK), "os", strict=True)
     for place, ((label, shares), color, marker) in enumerate(styles):
         middle, low, high = 100 * np.array(list(shares.values())).T
         places = np.array(list(shares)) + 0.012 * max(shares) * (place - 0.5)
@@ -213,9 +215,9 @@ def plot_heads(fused: list[str], rows: int):
             axis.text(*place, text, ha="center", va="center", fontsize=10.5)
             if kind and head[0] != kind:
                 place = left + number, height - 0.225
-                frame = {"fill": False, "edgecolor": "#B00020", "linewidth": 2.5}
+                frame = {"fill": False, "edgecolor": RED, "linewidth": 2.5}
                 axis.add_patch(pyplot.Rectangle(place, 1, 0.45, zorder=3, **frame))
-        color = "#B00020" if kind else BLACK
+        color = RED if kind else BLACK
         axis.text(left, height + 0.29, title, fontsize=12, color=color)
 
     draw(fused, 0.7, 1, "wqkv, one matrix")

@@ -38,13 +38,14 @@ STORED = [
     "minus all queries",
 ]
 RATIOS = (0.5, 0.25, 0.15, 0.1)
-OF_STAGES = ["model", "own rule, points", "last token alone, points"]
+OF_STAGES = ["model", "pages", "own rule, points", "last token alone, points"]
 STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training under compression
-    ("after 500 of the 900 steps", "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
-    ("after 400 more, with the loss: *with gaps*", "+8.9 [6.7, 11.2]", "+21.1"),
-    ("after 1,200 more, with the loss", "+18.3 [16.1, 20.7]", "–"),
+    ("after 500 of the 900 steps", 40, "+1.3 [0.4, 2.3]", "+11.8 [8.3, 15.3]"),
+    ("after 400 more, with the loss: *with gaps*", 60, "+8.9 [6.7, 11.2]", "+21.1"),
+    ("after 1,200 more, with the loss", 100, "+18.3 [16.1, 20.7]", "–"),
     (
         "after 1,200 more, with the true place of the word: *after*",
+        100,
         "+67.7 [63.0, 72.0]",
         "–",
     ),
@@ -161,7 +162,7 @@ def stored_rows(table, kind: str) -> list:
         kind: Of pages: "pair" or "keyed".
     """
     rows = [["all tokens", *stored_row(table, kind, "all", 1.0)]]
-    for keep_ratio in (0.25, 0.1):
+    for keep_ratio in (0.5, 0.25, 0.1):
         for queries, label in ASKERS.items():
             row = stored_row(table, kind, queries, keep_ratio)
             rows.append([f"{keep_ratio}: {label}", *row])
@@ -184,22 +185,36 @@ def lost_on_receipts(table) -> str:
     return f"receipts, own rule minus all tokens, points: {', '.join(lost)}"
 
 
-def asked_facts() -> list:
-    """Rows: right answers of SmolLM2, where lines of text stand in for an image, at 0.5 with positions kept, in %."""
+def asked_facts() -> tuple[list, list]:
+    """
+    Head and rows of a table: right answers of SmolLM2, where lines of text stand in for an image, in %, with positions
+    kept: by layer and whose queries count, and on the same prompts the question's minus those of all queries.
+    """
     table = pandas.read_csv(ROOT / "benchmarks" / "speed" / "asked_facts.csv")
-    rules = {
-        "all tokens": ("all", 0, 1.0),
-        "no question": ("none", 0, 0.5),
-        "question, layer 2": ("question", 2, 0.5),
-        "question, layer 20": ("question", 20, 0.5),
-    }
-    rows = []
-    for name, rule in rules.items():
-        chosen = (table[["queries", "layer", "keep_ratio"]] == rule).all(axis=1)
-        some = table[chosen]
-        right = bootstrap(some["prompt"], mean(100 * some["keep"]))
-        rows.append([name, len(some), cell(right)])
-    return rows
+
+    def right(queries: str, layer: int, keep_ratio: float):
+        rule = (queries, layer, keep_ratio)
+        some = table[(table[["queries", "layer", "keep_ratio"]] == rule).all(axis=1)]
+        return 100 * some.set_index("prompt")["keep"].sort_index()
+
+    def estimate(values, sign: str = "") -> str:
+        return cell(bootstrap(values.index, mean(values)), sign)
+
+    none = [estimate(right("none", 0, share)) for share in (0.5, 0.25)]
+    rows = [
+        ["all tokens", estimate(right("all", 0, 1.0)), *5 * ["–"]],
+        ["no question", none[0], "–", "–", none[1], "–", "–"],
+    ]
+    for layer in sorted(set(table["layer"][table["queries"] == "question"])):
+        row = [f"layer {layer}"]
+        for share in (0.5, 0.25):
+            every, asked = (right(who, layer, share) for who in ("all", "question"))
+            row += [estimate(every), estimate(asked), estimate(asked - every, "+")]
+        rows.append(row)
+    head = [f"right answers of {len(right('none', 0, 0.5))} prompts, %"]
+    for share in (0.5, 0.25):
+        head += [f"{share}: all queries", "question", "question minus all"]
+    return head, rows
 
 
 def kept_by(model, given, seen) -> dict:

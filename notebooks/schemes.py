@@ -198,7 +198,7 @@ def plot_conversion():
         _box(axis, 14.5, height, 6, 0.8, name, color)
     steps = ("rename", "split wqkv and qkv", "merge LoRA")
     for place, name in enumerate(steps):
-        _box(axis, 7.6, 6.7 - 0.85 * place, 5, 0.75, name, PURPLE, ink="white")
+        _box(axis, 7.6, 6.7 - 0.85 * place, 5, 0.75, name, PURPLE)
     _arrow(axis, (5.5, 6.35), (7.5, 6.35))
     _arrow(axis, (12.7, 6.35), (14.4, 6.35))
     for height, target, text in (
@@ -208,11 +208,11 @@ def plot_conversion():
         _arrow(axis, (5.5, height), (14.4, target), GRAY)
         place = 0.5 * (height + target) - 0.5
         axis.text(10, place, text, ha="center", va="center", color="#555555")
-    # from the weights and what was kept, on the right, to the weights on the left
+    # from the weights and what was kept, on the right, to the whole folder on the left
     back = {"linestyle": "--", "color": BLACK, "linewidth": 1}
     axis.plot([20.5, 21.3, 21.3, 20.5], [6.3, 6.3, 0.7, 0.7], **back)
-    axis.plot([21.3, 21.3, -0.7, -0.7], [0.7, -0.7, -0.7, 6.35], **back)
-    _arrow(axis, (-0.7, 6.35), (0.5, 6.35))
+    axis.plot([21.3, 21.3, -0.7, -0.7], [0.7, -0.7, -0.7, 3.7], **back)
+    _arrow(axis, (-0.7, 3.7), (0, 3.7), shrinkA=0, shrinkB=0)
     axis.text(10, -0.35, "--reverse: names and layouts back", ha="center", va="center")
     return figure
 
@@ -292,11 +292,11 @@ def plot_labels(tokens: list[tuple], columns: int = 22):
             color = PURPLE if is_answer else PALE
             if level is not None:
                 color = list(LEVELS.values())[level]
-            ink = BLACK if color == PALE else "white"
+            ink = BLACK if level is None else "white"
             _box(axis, left, top, width, 1, text, color, ink=ink, size=9)
-            style = {"color": "white", "ink": "#777777", "size": 8}
+            style = {"color": "white", "ink": "#666666", "size": 8}
             if is_answer:
-                style |= {"color": PURPLE, "ink": "white"}
+                style |= {"color": PURPLE, "ink": BLACK}
             label = text if is_answer else "-100"
             _box(axis, left, top - 0.95, width, 0.85, label, **style)
     return figure
@@ -349,7 +349,7 @@ def plot_paired(comparisons: dict, groups: dict):
     for axis, (name, title) in zip(axes, groups.items(), strict=True):
         for place, found in enumerate(comparisons.values()):
             gained, lost, p = found[name]
-            axis.barh(place, gained, color=PURPLE, height=0.55)
+            axis.barh(place, gained, color=YELLOW, height=0.55)
             axis.barh(place, -lost, color=GRAY, height=0.55)
             for count, side, align in ((gained, 1, "left"), (lost, -1, "right")):
                 where = side * (count + 0.3), place

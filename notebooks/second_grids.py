@@ -1,20 +1,52 @@
 """What 07 draws of a second grid in other families: where it lies, what it gains, and what is written twice."""
 
+from pathlib import Path
+
+import pandas
 from matplotlib import pyplot
 
-from benchmarks.sawtooth.report.comparisons import LINES
+from benchmarks.sawtooth.readers.families import FAMILIES
+from benchmarks.sawtooth.report.comparisons import CIP, LINES, PLAIN, gain
+from benchmarks.sawtooth.report.readings import load
+from benchmarks.sawtooth.report.statistics import bootstrap, difference, verdict
 from benchmarks.sawtooth.report.statistics import percent as points
-from benchmarks.sawtooth.report.statistics import verdict
 from course import BLACK, GRAY, LEVELS, PURPLE, whiskers
 from figures import draw_lines
 
 
+METHODS = {"without": PLAIN, "with CIP": CIP}  # as the readings call them
+TRAININGS = {"plain": "plain", "pyramid": "trained on\nwith CIP"}
+NAMES = ("InternVL", "LLaVA-OneVision", "MiniCPM-V")
+SORTS = {
+    "several": "several words",
+    "exact": "the word to the letter",
+    "holds": "the word somewhere in it",
+}
 EXAMPLES = [  # a label, a key of the readings, a word
     ("MiniCPM-V, plain", ("MiniCPM-V", "plain", 24), "vary"),
     ("MiniCPM-V, plain", ("MiniCPM-V", "plain", 24), "root"),
     ("InternVL, plain", ("InternVL", "plain", 24), "round"),
     ("LLaVA-OneVision, trained on, 32 px", ("LLaVA-OneVision", "pyramid", 32), "round"),
 ]
+
+
+def read_all(results: Path) -> dict:
+    """
+    Readings without and with CIP, from (family, training, size of the letters). InternVL read letters of 24 px alone;
+    those of 32 px are of the small Mini-Monkey, which has the same weights.
+    """
+    read = {}
+    for name, family in zip(NAMES, FAMILIES, strict=True):
+        for training in TRAININGS:
+            tables = [load(results / f"sweep-{family}-{training}.csv")]
+            if name == "InternVL":
+                native = load(results / f"sweep-6m-{training}.csv")
+                tables.append(native[native["size"] == 32])
+            for table in tables:
+                table = table[table["method"].isin(METHODS.values())]
+                for size, rows in table.groupby("size"):
+                    read[name, training, size] = rows
+    return read
 
 
 def sorts(table):
@@ -39,6 +71,7 @@ def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
     for axis, (title, shown) in zip(axes, panels.items(), strict=True):
         axis.imshow(page)
         axis.set(xticks=[], yticks=[], title=title)
+        axis.spines[:].set_visible(True)  # the edge of the page
         for number, name in enumerate(shown):
             for way in (0, 1):  # columns, rows
                 style = {"color": LEVELS[name], "linewidth": 2}
@@ -52,33 +85,32 @@ def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
     return figure
 
 
-def plot_gains(gains: dict, trainings: dict):
+def plot_gains(gains: dict):
     """
     What a second grid gains, one panel per family; letters of 24 px, and open markers for 32 px.
 
     Args:
         gains: From a family's name to a dict from (training, size, where) to a gain and both ends of its interval.
-        trainings: From a training to how the axis names it.
     """
     figure, axes = pyplot.subplots(
         1, len(gains), figsize=(10, 3.8), sharey=True, layout="constrained"
     )
     for axis, (family, found) in zip(axes, gains.items(), strict=True):
         for (training, size, where), estimate in found.items():
-            everywhere = where == "everywhere"
-            color, marker = (PURPLE, "o") if everywhere else (BLACK, "s")
+            at_lines = where == "on cut lines"
+            color, marker = (BLACK, "s") if at_lines else (PURPLE, "o")
             style = {"color": color, "fmt": marker, "capsize": 4}
             if size == 32:
                 style["markerfacecolor"] = "white"
-            place = list(trainings).index(training) - 0.1 + 0.2 * (not everywhere)
+            place = list(TRAININGS).index(training) - 0.1 + 0.2 * at_lines
             place += 0.06 * (size == 32)
             spread = whiskers(*(100 * value for value in estimate))
             label = f"{where}, {size} px" if training == "plain" else None
             value = 100 * estimate[0]
             axis.errorbar(place, value, yerr=spread, label=label, **style)
         axis.axhline(0, color=BLACK, linewidth=1)
-        axis.set(title=family, xticks=range(len(trainings)), xlim=(-0.5, 1.5))
-        axis.set_xticklabels(trainings.values())
+        axis.set(title=family, xticks=range(len(TRAININGS)), xlim=(-0.5, 1.5))
+        axis.set_xticklabels(TRAININGS.values())
     axes[0].set_ylabel("gain by CIP, points of\ncharacter accuracy")
     axes[1].legend(frameon=False, loc="lower right")
     return figure
@@ -86,15 +118,17 @@ def plot_gains(gains: dict, trainings: dict):
 
 def plot_repeated(rows: dict):
     """
-    How many more answers have several words, are the word, and hold it somewhere, a panel each.
+    How many more answers have several words, are the word, and hold it somewhere, a panel each; the last two panels
+    have one scale.
 
     Args:
         rows: From a model's label to a dict from such a sort of answers to a difference and both ends of its interval.
     """
     sorts = list(next(iter(rows.values())))
     figure, axes = pyplot.subplots(
-        1, len(sorts), figsize=(11, 3.6), sharey=True, layout="constrained"
+        1, len(sorts), figsize=(11, 4), sharey=True, layout="constrained"
     )
+    axes[2].sharex(axes[1])
     for axis, sort in zip(axes, sorts, strict=True):
         for place, found in enumerate(rows.values()):
             value, low, high = (100 * each for each in found[sort])
@@ -102,7 +136,8 @@ def plot_repeated(rows: dict):
             style = {"fmt": "o", "color": color, "capsize": 4}
             axis.errorbar(value, place, xerr=whiskers(value, low, high), **style)
         axis.axvline(0, color=BLACK, linewidth=1)
-        axis.set(title=sort, xlabel="points more with CIP")
+        axis.set(xlabel="points more with CIP")
+        axis.set_title(sort, fontsize=11)
     axes[0].set_yticks(range(len(rows)), list(rows))
     axes[0].invert_yaxis()
     return figure
@@ -124,18 +159,41 @@ def row_of(ways: tuple, gains: list[str]) -> list:
     return [several, ways[1]["twice"].sum(), exact, gains[0], holds, gains[1]]
 
 
-def often(tables: dict, methods: dict) -> list:
+def sort_rows(read: dict) -> tuple[list, list, dict]:
+    """
+    Head and rows of a table: which sorts of answers (`SORTS`) there are without and with CIP, and what `plot_repeated`
+    takes. The readings of `read` get the columns of `sorts`.
+    """
+    cells, gained = [], {}
+    for key, table in read.items():
+        table = read[key] = sorts(table)
+        ways = [table[table["method"] == method] for method in METHODS.values()]
+        masks = [table["method"] == method for method in (CIP, PLAIN)]
+        found = {
+            label: bootstrap(table["word"], difference(table[sort], *masks))
+            for sort, label in SORTS.items()
+        }
+        row = name_of(*key)
+        gained[row] = found
+        texts = [points(found[SORTS[sort]]) for sort in ("exact", "holds")]
+        cells.append([row, *row_of(ways, texts)])
+    head = ["of 1,680 answers, without -> with CIP", "several words"]
+    head += ["right word twice, CIP", "the word to the letter, %", "gain, points"]
+    head += ["the word somewhere in it, %", "gain, points"]
+    return head, cells, gained
+
+
+def often(tables: dict) -> list:
     """
     Rows of a table: the two most frequent answers to a word in each way, and how often they came.
 
     Args:
         tables: From (family, training, size) to readings.
-        methods: The ways, as the readings call them.
     """
     rows = []
     for label, key, word in EXAMPLES:
         cells = []
-        for method in methods.values():
+        for method in METHODS.values():
             table = tables[key]
             chosen = (table["method"] == method) & (table["word"] == word)
             most = table[chosen]["answer"].value_counts()
@@ -148,32 +206,78 @@ def often(tables: dict, methods: dict) -> list:
     return rows
 
 
-def name_of(family: str, training: str, size: float, trainings: dict) -> str:
+def name_of(family: str, training: str, size: float) -> str:
     """How rows of tables and figures call a model and the size of the letters."""
-    return f"{family}, {' '.join(trainings[training].split())}, {size} px"
+    native = " (as Mini-Monkey)" if (family, size) == ("InternVL", 32) else ""
+    return f"{family}{native}, {' '.join(TRAININGS[training].split())}, {size} px"
 
 
-def gain_rows(read: dict, gain, methods: dict, trainings: dict) -> tuple:
+def gain_rows(read: dict) -> tuple:
     """
     Rows of two tables, characters read and gained and gains by the kind of cut line; and what `plot_gains` takes.
 
     Args:
         read: From (family, training, size) to readings.
-        gain: Gives an estimate of readings, on cut lines with `at_lines=True`.
-        methods: From a label to how readings call it.
-        trainings: From a training to how figures call it.
     """
     cells, apart, gains = [], [], {}
     for (family, training, size), table in read.items():
-        row = [name_of(family, training, size, trainings)]
-        for method in methods.values():
+        row = [name_of(family, training, size)]
+        for method in METHODS.values():
             accuracy = table["accuracy"][table["method"] == method].mean()
             row.append(f"{100 * accuracy:.1f}")
-        for where in ("everywhere", "on cut lines"):
-            more = gain(table, at_lines=where == "on cut lines")
+        for where in ("over all places", "on cut lines"):
+            more = gain(table, CIP, PLAIN, at_lines=where == "on cut lines")
             gains.setdefault(family, {})[training, size, where] = more
             row.append(f"{points(more)} {verdict(more)}")
         cells.append(row)
-        parts = (gain(table[table["axis"] == axis], at_lines=True) for axis in LINES)
+        parts = [table[table["axis"] == axis] for axis in LINES]
+        parts = (gain(part, CIP, PLAIN, at_lines=True) for part in parts)
         apart.append([row[0], *(f"{points(more)} {verdict(more)}" for more in parts)])
     return cells, apart, gains
+
+
+def control_rows(results: Path) -> tuple[list, list]:
+    """
+    Head and rows of a table: what the small Mini-Monkey reads with one grid and with two, at both sizes: plain,
+    trained as long without CIP, and trained with it; last the third with two grids minus the second with one.
+    """
+    trainings = {
+        "plain": "plain",
+        "trained as long without CIP": "control",
+        "trained on with CIP": "pyramid",
+    }
+    tables = {
+        training: load(results / f"sweep-6m-{training}.csv")
+        for training in trainings.values()
+    }
+    rows = []
+    for label, training in trainings.items():
+        row = [label]
+        for size in (24, 32):
+            table = tables[training]
+            table = table[table["size"] == size]
+            ways = [table[table["method"] == method] for method in METHODS.values()]
+            if not len(table):
+                row += 3 * ["–"]
+                continue
+            for way in ways:
+                shares = (100 * way[name].mean() for name in ("accuracy", "exact"))
+                row.append("{:.1f} ({:.1f})".format(*shares))
+            row.append(points(gain(table, CIP, PLAIN)))
+        rows.append(row)
+    one, two = (
+        table[(table["method"] == method) & (table["size"] == 24)]
+        for table, method in ((tables["control"], PLAIN), (tables["pyramid"], CIP))
+    )
+    both = pandas.concat([one, two], ignore_index=True)
+    is_two = both["method"] == CIP
+    more = [
+        points(bootstrap(both["word"], difference(both[name], is_two, ~is_two)))
+        for name in ("accuracy", "exact")
+    ]
+    label = "with CIP, two grids, minus without, one grid: points"
+    rows.append([label, "", "", "{} ({})".format(*more), "", "", "–"])
+    head = ["characters (words to the letter), %"]
+    for size in (24, 32):
+        head += [f"{size} px: one grid", "two grids", "gain of characters, points"]
+    return head, rows

@@ -1,0 +1,127 @@
+"""What 08 draws, words in two typefaces, and the comparisons that a long run of it stores."""
+
+import json
+
+from benchmarks.machine import machine
+from benchmarks.sawtooth.readers.rendering import (
+    draw_page,
+    generator,
+    load_font,
+    random_word,
+)
+from course import FAST, ROOT
+
+
+OLD, NEW = "DejaVuSans", "STIXGeneral"
+TITLES = {NEW: "STIX (new)", OLD: "DejaVu Sans (old)"}
+FILE = ROOT / "benchmarks" / "finetuning" / "results.json"
+SHOWN = 0.05  # below it a p of the sign test counts as shown
+
+
+def x_height(font: str) -> int:
+    """Of an "x" at 280 px."""
+    _, top, _, bottom = load_font(font, 280).getbbox("x")
+    return bottom - top
+
+
+def draw(split: str, index: int, font: str):
+    """
+    A word of up to six characters in an image of 112 x 112 px.
+
+    Args:
+        split: "train", or one whose words are held out.
+        index: Of the word; it is the same in all typefaces.
+        font: Its typeface, set so that an "x" is as high as in `OLD`.
+    """
+    rng = generator(split, index)
+    size = int(rng.integers(20, 29)) * x_height(OLD) / x_height(font)
+    font = load_font(font, round(size))
+    width = 112
+    while width > 108:
+        word = random_word(rng, held_out=split != "train", max_length=6)
+        width = font.getlength(word)
+    place = (rng.uniform(2, 111 - width), 56 + rng.uniform(-25, 25))
+    return draw_page(rng, [[word]], [place], (112, 112), font)
+
+
+def stored() -> dict:
+    """The long run, as `store` writes it; empty where there is none."""
+    return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+
+
+def store(comparisons: dict, steps: int, words: int) -> None:
+    """
+    With `FAST=0` write comparisons to `FILE`, beside others of a run that is as long; otherwise do nothing.
+
+    Args:
+        comparisons: From a label to a dict from a typeface to (gained, lost, p).
+        steps: Of each training.
+        words: Of the test in each typeface.
+    """
+    if FAST:
+        return
+    found, run = stored(), {"steps": steps, "words": words}
+    if {name: found.get(name) for name in run} != run:
+        found = {"by": "notebooks/08_fine_tune.py with FAST=0"} | run
+        found["comparisons"] = {}
+    found["machine"] = machine()
+    for label, fonts in comparisons.items():
+        found["comparisons"][label] = {
+            font: {"gained": gained, "lost": lost, "p": p, "n": words}
+            for font, (gained, lost, p) in fonts.items()
+        }
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def verdict(gained: int, lost: int, p: float) -> str:
+    """What the sign test allows to say of the model that a comparison names first."""
+    if p >= SHOWN:
+        return "not shown"
+    return "better" if gained > lost else "worse"
+
+
+def rows(comparisons: dict, steps: int, words: int) -> tuple[list, list]:
+    """Head and rows of a table: the comparisons of this run (see `store`), and below them those that are stored."""
+    runs, long = [(steps, words, comparisons)], stored()
+    if FAST and long:
+        found = {
+            label: {
+                font: (each["gained"], each["lost"], each["p"])
+                for font, each in fonts.items()
+            }
+            for label, fonts in long["comparisons"].items()
+        }
+        runs.append((long["steps"], long["words"], found))
+    table = [
+        [f"{steps} steps, n = {words}: {label}", *_cells(fonts)]
+        for steps, words, found in runs
+        for label, fonts in found.items()
+    ]
+    head = ["words gained, lost (p)"]
+    for title in TITLES.values():
+        head += [title, "the first is"]
+    return head, table
+
+
+def _cells(fonts: dict) -> list[str]:
+    cells = []
+    for font in TITLES:
+        gained, lost, p = fonts[font]
+        cells += [f"{gained}, {lost} ({p:.2g})", verdict(gained, lost, p)]
+    return cells
+
+
+def said() -> str:
+    """The stored comparisons in words, one line each."""
+    long = stored()
+    if not long:
+        return "no longer run is stored"
+    lines = [f"after {long['steps']} steps, of {long['words']} words per typeface:"]
+    for label, fonts in long["comparisons"].items():
+        parts = [
+            f"{title} {verdict(*(fonts[font][key] for key in ('gained', 'lost', 'p')))}"
+            for font, title in TITLES.items()
+        ]
+        lines.append(f"{label}: {', '.join(parts)}")
+    return "\n".join(lines)
