@@ -20,7 +20,6 @@ from benchmarks.sawtooth.cutting import (
     DETAILED,
     GLOBAL,
     METHODS,
-    Grid,
     Method,
     View,
     grid_view,
@@ -85,13 +84,13 @@ def is_legible(boxes: np.ndarray, view: View) -> np.ndarray:
     return (boxes[..., 3] - boxes[..., 1]) * view.canvas[1] >= LEGIBLE
 
 
-def distortion(size: tuple[int, int], grid: Grid) -> float:
-    """How much longer the grid makes one side of the image than the other, at least 1."""
-    return math.exp(abs(_log_distortion(size, grid)))
+def distortion(size: tuple[int, int], shape: tuple[int, int]) -> float:
+    """How much longer one side of the image becomes than the other, at least 1, on a canvas (or grid) of a shape."""
+    return math.exp(abs(_log_distortion(size, shape)))
 
 
-def _log_distortion(size: tuple[int, int], grid: Grid) -> float:
-    return math.log(size[0] / size[1]) - math.log(grid[0] / grid[1])
+def _log_distortion(size: tuple[int, int], shape: tuple[int, int]) -> float:
+    return math.log(size[0] / size[1]) - math.log(shape[0] / shape[1])
 
 
 def balanced(weight: float) -> Method:
@@ -144,8 +143,11 @@ RULES: dict[str, Method] = {
 }
 
 
-def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cuts:
-    """Apply one rule to all pages."""
+def measure_pages(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """
+    Apply one rule to all pages: (pages, 7), words in all, cut by every group, by both grids, by the detailed one;
+    distortion of the second grid and of the detailed one; tiles.
+    """
     ranges, rng = ranges_of(setting), np.random.default_rng(0)
     pages = []
     for (width, height), words in zip(sizes.tolist(), boxes, strict=True):
@@ -153,7 +155,12 @@ def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cu
         plain, _ = plan_grids(width, height, TILE_SIZE, ranges)
         shown = is_legible(words, grid_view(DETAILED, plain, TILE_SIZE))
         pages.append(_measure_page(views, (width, height), words[shown]))
-    words, cut, cut_both, cut_detailed, second, detailed, tiles = np.array(pages, float).T
+    return np.array(pages, float)
+
+
+def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cuts:
+    """What one rule does to all pages."""
+    words, cut, cut_both, cut_detailed, second, detailed, tiles = measure_pages(setting, rule, sizes, boxes).T
     return Cuts(
         setting,
         rule,
@@ -168,11 +175,12 @@ def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cu
 
 
 def _measure_page(views: list[View], size: tuple[int, int], words: np.ndarray) -> tuple[float, ...]:
-    """Words (words, 4) in all, cut by every group, by both grids, by the detailed one; both distortions; tiles."""
+    """A row of `measure_pages`, of the words (words, 4)."""
     cut = {view.level: is_cut(view, (1, 1), words) for view in views}
     whole = [is_legible(words, view) & ~cut[view.level] for view in views]
     grids = [each for level, each in cut.items() if level != GLOBAL] or [np.zeros(len(words), bool)]
-    stretched = {view.level: distortion(size, view.grid) for view in views}
+    # By the canvas: that of overlapping tiles has another shape than their grid
+    stretched = {view.level: distortion(size, view.canvas) for view in views}
     return (
         len(words),
         (~np.any(whole, axis=0)).sum(),
