@@ -365,7 +365,9 @@ def plot_moved(panels: dict, accuracies: dict, of: str):
             places = [offset + shift for offset in found]
             _estimates(axis, places, values, fmt="o-", color=color, label=method)
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
-        axis.set(xlabel="center of the word from the line, tiles", title=title)
+        side = {"y": "above", "x": "left of"}[direction]
+        axis.set(xlabel=f"center of the word, tiles (negative: {side} the line)")
+        axis.set_title(title)
     axes[0].set_ylabel(f"character accuracy, %\n({of} per point)")
     axes[1].legend(frameon=False, loc="lower right")
     return figure

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 
+import compared
 import course
 import tables
 from benchmarks.recognizer import scoring
@@ -119,6 +120,43 @@ def show_moved(sizes) -> None:
     tables.folded("Moved words against the control", heads, rows)
 
 
+def won_and_lost(plain, more) -> tuple[list, list]:
+    """
+    Heads and rows of a table: how many words on pages are read in both ways, in one or in none, by what cuts them.
+
+    Args:
+        plain: Readings with one grid.
+        more: Of the same words with `joint`.
+    """
+    one, two = plain["read"], more["read"]
+    cut, still_cut = plain["cut_detailed"], more["cut_everywhere"]
+    sorts = {
+        "cut by the detailed grid, whole in a grid of `joint`": cut & ~still_cut,
+        "cut by the detailed grid and by both of `joint`": cut & still_cut,
+        "not cut by the detailed grid": ~cut,
+    }
+    rows = []
+    for name, sort in sorts.items():
+        counts = (sort, one & two, ~one & two, one & ~two, ~one & ~two)
+        gain = bootstrap(more["page"], mean(two.astype(float) - one, sort))
+        counts = (int((each & sort).sum()) for each in counts)
+        rows.append([name, *counts, *points([gain])])
+    heads = ["words", "n", "read both ways", "only with CIP", "only without", "never"]
+    return [*heads, "more with CIP, of n"], rows
+
+
+def due_to_the_cut() -> dict:
+    """
+    What CIP gains on row-cut words beyond its gain on uncut ones, over the same grid twice, in readers of three seeds
+    each: from a rule to an estimate.
+    """
+    found = compared.asked_gains(course.ROOT / "benchmarks" / "sawtooth" / "results")
+    return {
+        rule: found[compared.TRAINED[rule]]["gains"][compared.BEYOND]
+        for rule in ("any", "joint")
+    }
+
+
 def points(estimates: list[tuple]) -> list[str]:
     """Cells of a table."""
     return [course.percent(each, points=True) for each in estimates]
@@ -143,8 +181,10 @@ def show_other_ways(heads: list[str]) -> None:
         for name, other in others.items():
             more = gained(of_pages(model, rule), of_pages(*other), plain)
             rows.append([f"{rule} minus {name}", *points(more)])
+    less = gained(plain, of_pages(control, BASELINE), plain)
+    rows.append([f"{BASELINE} minus its control, the same", *points(less)])
     heads = [f"words read by `{model}`", *heads]
-    tables.folded("Eight comparisons of the longest trained reader", heads, rows)
+    tables.folded("Nine comparisons of the longest trained reader", heads, rows)
 
 
 def with_and_without(readings) -> list:
