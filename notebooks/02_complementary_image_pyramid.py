@@ -124,10 +124,9 @@ import json
 
 evaluation = json.loads((course.CHECKPOINT / "evaluation.json").read_text())
 for views in ("pyramid", "detailed + global", "global only"):
-    read, number = (
-        evaluation[f"{x}: {views}"]["words_read"] for x in ("page", "keyed")
-    )
-    print(f"{views:18} {read:.1%} of the words, {number:.0%} of the numbers asked for")
+    rows = (evaluation[f"{kind}: {views}"] for kind in ("page", "keyed"))
+    words_read, numbers = (f"{row['words_read']:.1%}" for row in rows)
+    print(f"{views:18} {words_read} of the words, {numbers} of the numbers asked for")
 
 # %% [markdown]
 r"""
@@ -349,9 +348,8 @@ course.show(
     measured.plot_cut_words(estimates, f"{n_words} on {len(pages)} pages"),
     alt="Points with intervals: any and disjoint leave far fewer words cut by every grid "
     "than one grid does, joint and one grid of tiles that overlap fewer, all hardly fewer.",
-    caption="`any` and `disjoint` take most cuts away; `joint`, whose own detailed grid cuts "
-    "more, leaves as many as tiles that overlap. `all`, the rule of the published training, "
-    "often finds no second grid here.",
+    caption="`any` and `disjoint` take most cuts away; `joint`, whose detailed grid cuts more, "
+    "leaves as many as tiles that overlap. `all` often finds no second grid here.",
 )
 without, published = estimates["detailed + global"][1], estimates["pyramid any"][1]
 shares = f"{course.percent(without)}, any {course.percent(published)}"
