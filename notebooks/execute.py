@@ -51,7 +51,7 @@ Names in figures and tables, and what was read; n stands at every figure:
 | --- | --- | --- | --- |
 | `minimonkey-tiny` | the small checkpoint | images and documents, as the notebook runs | 00 to 05, 08 to 12 |
 | `6m-plain` | its stage before any second grid | words that are moved | 01, 07 |
-| `6m-pyramid`, `6m-control` | after 400 steps with CIP, without | the same; 590 words; 200 pages | 01, 02, 05, 07, 10 |
+| `6m-pyramid`, `6m-control` | after 400 steps with CIP, without | these, 590 words, 200 pages | 01, 02, 05, 07, 10 |
 | `6m-compressed` | after it, under compression with gaps | 200 pages | 05, 11 |
 | `6m-drawn` | after it, also without: the small checkpoint | 200 pages | 05, 11 |
 | `3m-...`, `3m-long-...` | half the weights; three times as long | words that are moved; 1,880 words | 01, 10 |

@@ -278,32 +278,38 @@ def plot_cut_words(estimates: dict, of: str):
     return figure
 
 
-def plot_pairs(pairs: dict, groups: list[str]):
+def plot_pairs(pairs: dict, groups: list[str], moved: dict):
     """
-    Words that models read more than their controls, a panel for each group of words.
+    What models read more than their controls, a panel for each group of words on pages, and one for moved words.
 
     Args:
         pairs: From the name of a pair, which ends with a rule, to an estimate (value, low, high) for each group.
         groups: Names of the groups.
+        moved: From (name of a pair, "one grid" or the rule) to an estimate of letters.
     """
-    figure, axes = pyplot.subplots(
-        1,
-        len(groups),
-        figsize=(10.5, 2.6),
-        layout="constrained",
-        sharey=True,
-        sharex=True,
-    )
-    for axis, group, found in zip(
-        axes, groups, zip(*pairs.values(), strict=True), strict=True
-    ):
-        for place, each in enumerate(found):
-            value, low, high = (100 * end for end in each)
-            color, marker = RULE_STYLES[list(pairs)[place].rsplit(" ", 1)[-1]]
-            style = {"fmt": marker, "color": color, "capsize": 4, "markersize": 8}
-            axis.errorbar(value, place, xerr=whiskers(value, low, high), **style)
+    size = {"figsize": (11.5, 2.8), "layout": "constrained", "sharey": True}
+    figure, axes = pyplot.subplots(1, len(groups) + 1, **size)
+    for axis in axes[1:-1]:
+        axis.sharex(axes[0])
+
+    def draw(axis, place, each, color, marker, **more):
+        value, low, high = (100 * end for end in each)
+        style = {"fmt": marker, "color": color, "capsize": 4, "markersize": 7} | more
+        axis.errorbar(value, place, xerr=whiskers(value, low, high), **style)
+
+    styles = [RULE_STYLES[name.rsplit(" ", 1)[-1]] for name in pairs]
+    for place, (name, found) in enumerate(pairs.items()):
+        for axis, each in zip(axes, found, strict=False):
+            draw(axis, place, each, *styles[place])
+        rule = f"CIP {name.rsplit(' ', 1)[-1]}"
+        draw(axes[-1], place - 0.14, moved[name, rule], *styles[place])
+        one_grid = moved[name, "one grid"]
+        draw(axes[-1], place + 0.14, one_grid, *styles[place], markerfacecolor="white")
+    titles = [*groups, "letters of moved words"]
+    for axis, title in zip(axes, titles, strict=True):
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
-        axis.set(title=group, xlabel="points over its control")
+        axis.set(xlabel="points over its control")
+        axis.set_title(title, fontsize=11)
         axis.set_yticks(range(len(pairs)), list(pairs))
     axes[0].set_ylim(len(pairs) - 0.5, -0.5)
     return figure
@@ -329,7 +335,8 @@ def plot_distortion(rows: dict):
             error = whiskers(cut, 100 * row["cut_low"], 100 * row["cut_high"])
             marker = "s" if rule in ("disjoint", "joint") else "o"
             marker = "^" if "global" in rule else marker  # one grid
-            axis.errorbar(x, cut, yerr=error, color=BLACK, fmt=marker)
+            style = {"markerfacecolor": "white"} if rule == "shifted" else {}
+            axis.errorbar(x, cut, yerr=error, color=BLACK, fmt=marker, **style)
             above = {"overlap + global": 1.02, "shifted": 0.88}.get(rule, 1.04)
             place = x + step, cut * above
             tiles = f" ({row['tiles']:.1f} tiles)" if axis is axes[0] else ""
@@ -365,7 +372,9 @@ def plot_moved(panels: dict, accuracies: dict, of: str):
             places = [offset + shift for offset in found]
             _estimates(axis, places, values, fmt="o-", color=color, label=method)
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
-        axis.set(xlabel="center of the word from the line, tiles", title=title)
+        side = {"y": "above", "x": "left of"}[direction]
+        axis.set(xlabel=f"center of the word, tiles (negative: {side} the line)")
+        axis.set_title(title)
     axes[0].set_ylabel(f"character accuracy, %\n({of} per point)")
     axes[1].legend(frameon=False, loc="lower right")
     return figure
@@ -440,6 +449,7 @@ RECOGNIZER = {
     "finer grid + global": (SKY, "^"),
     "overlap + global": (PURPLE, "D"),
     "CIP any": (ORANGE, "s"),
+    "CIP joint": (BLACK, "v"),
 }
 
 
@@ -478,7 +488,7 @@ def plot_recognizer(readings):
                 "marker": marker,
                 "label": None if place else method,
             }
-            _estimates(axis, [place + 0.13 * (number - 1.5)], estimate, **style)
+            _estimates(axis, [place + 0.13 * (number - 2)], estimate, **style)
     axis.set(ylim=(58, 102), xlim=(-0.5, 2.5), ylabel="words read, %")
     axis.set_xticks(range(len(labels)), labels)
     axis.set_xlabel("the line's distance from the word's nearer edge, % of its height")

@@ -91,7 +91,9 @@ def plot_rules(page, boxes, plans: dict):
     )
     for axis, (rule, plan) in zip(axes, plans.items(), strict=True):
         first, both = cut_by_both(boxes, page.size, plan)
-        axis.imshow(np.asarray(page) // 2 + 127)
+        ink = np.zeros((*page.size[::-1], 4))  # over the lines, which hide no letter
+        ink[..., 3] = 0.75 * (1 - np.asarray(page.convert("L")) / 255)
+        axis.imshow(ink, zorder=3)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(True)
         for group, style in (("detailed", "-"), ("adaptive", "--")):

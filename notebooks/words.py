@@ -4,10 +4,14 @@ import csv
 
 import numpy as np
 
+import compared
 import course
 import tables
 from benchmarks.recognizer import scoring
 from benchmarks.sawtooth.cutting import METHODS, is_cut
+from benchmarks.sawtooth.measurements.geometry import (
+    SETTINGS,
+)
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.report import comparisons, sorts
 from benchmarks.sawtooth.report.statistics import bootstrap, mean
@@ -75,28 +79,80 @@ def one_sort(model: str, method: str) -> list[str]:
     )
 
 
-def show_moved(sizes) -> None:
-    """Display, collapsed, what trained models read more of words moved over lines between rows than their controls."""
+def moved_gains(sizes) -> dict:
+    """
+    What trained models read more of words moved over lines between rows than their controls: from (size, way) to
+    estimates on the lines, where both detailed grids cut, and everywhere.
+    """
     sweeps = {
         f"{size}-{way}": course.result(f"sweep-{size}-{way}")
         for size in sizes
         for way in ("pyramid", "control")
     }
     ways = {"one grid": comparisons.LEARNED, ANY: comparisons.CIP}
-    ways[JOINT], rows = comparisons.JOINT, []
+    ways[JOINT], found = comparisons.JOINT, {}
     for size, table in comparisons.beside_baselines(sweeps).items():
         part = table[(table["axis"] == "y") & (table["size"] == 24)]
         for name, way in ways.items():
             alike = part[sorts.cut_alike(part, way)]
-            gains = [
+            found[size, name] = [
                 comparisons.gain(chosen, way, BASELINE, at_lines)
                 for chosen, at_lines in ((part, True), (alike, True), (part, False))
             ]
-            label = f"`{size}-pyramid`, {name}, minus `{size}-control`"
-            rows.append([label, *points(gains)])
+    return found
+
+
+def moved_rows(found: dict) -> tuple[list, list]:
+    """Heads and rows of a table of `moved_gains`."""
+    rows = [
+        [f"`{size}-pyramid`, {name}, minus `{size}-control`", *points(gains)]
+        for (size, name), gains in found.items()
+    ]
     heads = ["on the lines", "cut by the detailed grids of both models", "everywhere"]
-    heads = ["one word, moved between rows, 24 px", *heads]
+    return ["one word, moved between rows, 24 px", *heads], rows
+
+
+def show_moved(sizes) -> None:
+    """Display `moved_gains`, collapsed."""
+    heads, rows = moved_rows(moved_gains(sizes))
     tables.folded("Moved words against the control", heads, rows)
+
+
+def won_and_lost(plain, more) -> tuple[list, list]:
+    """
+    Heads and rows of a table: how many words on pages are read in both ways, in one or in none, by what cuts them.
+
+    Args:
+        plain: Readings with one grid.
+        more: Of the same words with `joint`.
+    """
+    one, two = plain["read"], more["read"]
+    cut, still_cut = plain["cut_detailed"], more["cut_everywhere"]
+    sorts = {
+        "cut by the detailed grid, whole in a grid of `joint`": cut & ~still_cut,
+        "cut by the detailed grid and by both of `joint`": cut & still_cut,
+        "not cut by the detailed grid": ~cut,
+    }
+    rows = []
+    for name, sort in sorts.items():
+        counts = (sort, one & two, ~one & two, one & ~two, ~one & ~two)
+        gain = bootstrap(more["page"], mean(two.astype(float) - one, sort))
+        counts = (int((each & sort).sum()) for each in counts)
+        rows.append([name, *counts, *points([gain])])
+    heads = ["words", "n", "read both ways", "only with CIP", "only without", "never"]
+    return [*heads, "more with CIP, of n"], rows
+
+
+def due_to_the_cut() -> dict:
+    """
+    What CIP gains on row-cut words beyond its gain on uncut ones, over the same grid twice, in readers of three seeds
+    each: from a rule to an estimate.
+    """
+    found = compared.asked_gains(course.ROOT / "benchmarks" / "sawtooth" / "results")
+    return {
+        rule: found[compared.TRAINED[rule]]["gains"][compared.BEYOND]
+        for rule in ("any", "joint")
+    }
 
 
 def points(estimates: list[tuple]) -> list[str]:
@@ -123,8 +179,10 @@ def show_other_ways(heads: list[str]) -> None:
         for name, other in others.items():
             more = gained(of_pages(model, rule), of_pages(*other), plain)
             rows.append([f"{rule} minus {name}", *points(more)])
+    less = gained(plain, of_pages(control, BASELINE), plain)
+    rows.append([f"{BASELINE} minus its control, the same", *points(less)])
     heads = [f"words read by `{model}`", *heads]
-    tables.folded("Eight comparisons of the longest trained reader", heads, rows)
+    tables.folded("Nine comparisons of the longest trained reader", heads, rows)
 
 
 def with_and_without(readings) -> list:
@@ -273,17 +331,23 @@ def distortion_rows(rows: dict, rules: tuple) -> list:
     return cells
 
 
-def against_any(geometry: dict, rule: str) -> tuple[int, int, int, int]:
+def against_any(geometry: dict, rule: str) -> tuple:
     """
-    Ranges; in how many a rule leaves fewer words cut than `any`, and in how many more, by intervals apart; and in how
-    many its second grid is less distorted, on the page that is worse than 90%.
+    Cells: what a rule leaves cut minus `any` under the demo's ranges; in how many ranges it leaves fewer words cut and
+    in how many more, for certain; in how many its second grid is less distorted on the page that is worse than 90%, if
+    it has one.
     """
-    pairs = [
-        (geometry[name, rule], geometry[name, "any"])
-        for name in dict.fromkeys(name for name, _ in geometry)
-    ]
-    fewer = sum(ours["cut_high"] < other["cut_low"] for ours, other in pairs)
-    more = sum(ours["cut_low"] > other["cut_high"] for ours, other in pairs)
-    worst = "distortion_90"
-    less = sum(ours[worst] < other[worst] for ours, other in pairs)
-    return len(pairs), fewer, more, less
+    more = ("more", "more_low", "more_high")  # than `any`, on the same pages
+    ends = [[geometry[name, rule][end] for end in more[1:]] for name in SETTINGS]
+    less = sum(
+        geometry[name, rule]["distortion_90"] < geometry[name, "any"]["distortion_90"]
+        for name in SETTINGS
+    )
+    return (
+        "{:.2f} [{:.2f}, {:.2f}]".format(
+            *(100 * geometry["demo", rule][end] for end in more)
+        ),
+        sum(high < 0 for _, high in ends),
+        sum(low > 0 for low, _ in ends),
+        "–" if "global" in rule else less,
+    )

@@ -20,7 +20,6 @@ from benchmarks.sawtooth.cutting import (
     DETAILED,
     GLOBAL,
     METHODS,
-    Grid,
     Method,
     View,
     grid_view,
@@ -47,8 +46,9 @@ JOINT_WEIGHTS = (0.1, 0.2, 0.5, 1.0)  # beside 0.3, which `joint` has
 @dataclass(frozen=True)
 class Cuts:
     """
-    One result. `cut`: share of the words that no group shows whole and legibly, with its interval; `cut_both`: that
-    both grids cut; `distortion`: of the second grid, `detailed_distortion` of the first.
+    One result. `cut`: share of the words that no group shows whole and legibly, with its interval; `more`: that share
+    minus the one of "any" on the same pages; `cut_both`: share that both grids cut; `distortion`: of the second grid,
+    `detailed_distortion` of the first.
     """
 
     setting: str
@@ -58,6 +58,9 @@ class Cuts:
     cut: float
     cut_low: float
     cut_high: float
+    more: float
+    more_low: float
+    more_high: float
     cut_both: float
     cut_detailed: float
     distortion_median: float
@@ -85,13 +88,13 @@ def is_legible(boxes: np.ndarray, view: View) -> np.ndarray:
     return (boxes[..., 3] - boxes[..., 1]) * view.canvas[1] >= LEGIBLE
 
 
-def distortion(size: tuple[int, int], grid: Grid) -> float:
-    """How much longer the grid makes one side of the image than the other, at least 1."""
-    return math.exp(abs(_log_distortion(size, grid)))
+def distortion(size: tuple[int, int], shape: tuple[int, int]) -> float:
+    """How much longer one side of the image becomes than the other, at least 1, on a canvas (or grid) of a shape."""
+    return math.exp(abs(_log_distortion(size, shape)))
 
 
-def _log_distortion(size: tuple[int, int], grid: Grid) -> float:
-    return math.log(size[0] / size[1]) - math.log(grid[0] / grid[1])
+def _log_distortion(size: tuple[int, int], shape: tuple[int, int]) -> float:
+    return math.log(size[0] / size[1]) - math.log(shape[0] / shape[1])
 
 
 def balanced(weight: float) -> Method:
@@ -144,8 +147,11 @@ RULES: dict[str, Method] = {
 }
 
 
-def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cuts:
-    """Apply one rule to all pages."""
+def measure_pages(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """
+    Apply one rule to all pages: (pages, 7), words in all, cut by every group, by both grids, by the detailed one;
+    distortion of the second grid and of the detailed one; tiles.
+    """
     ranges, rng = ranges_of(setting), np.random.default_rng(0)
     pages = []
     for (width, height), words in zip(sizes.tolist(), boxes, strict=True):
@@ -153,13 +159,19 @@ def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cu
         plain, _ = plan_grids(width, height, TILE_SIZE, ranges)
         shown = is_legible(words, grid_view(DETAILED, plain, TILE_SIZE))
         pages.append(_measure_page(views, (width, height), words[shown]))
-    words, cut, cut_both, cut_detailed, second, detailed, tiles = np.array(pages, float).T
+    return np.array(pages, float)
+
+
+def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cuts:
+    """What one rule does to all pages."""
+    words, cut, cut_both, cut_detailed, second, detailed, tiles = measure_pages(setting, rule, sizes, boxes).T
+    more = cut - measure_pages(setting, "any", sizes, boxes).T[1]
     return Cuts(
         setting,
         rule,
         len(sizes),
         int(words.sum()),
-        *(round(value, 4) for value in bootstrap(np.arange(len(sizes)), ratio(cut, words))),
+        *(round(value, 4) for each in (cut, more) for value in bootstrap(np.arange(len(sizes)), ratio(each, words))),
         *(round(float(each.sum() / words.sum()), 4) for each in (cut_both, cut_detailed)),
         *(round(float(np.percentile(second, point)), 3) for point in (50, 90)),
         round(float(np.percentile(detailed, 90)), 3),
@@ -168,11 +180,12 @@ def measure(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> Cu
 
 
 def _measure_page(views: list[View], size: tuple[int, int], words: np.ndarray) -> tuple[float, ...]:
-    """Words (words, 4) in all, cut by every group, by both grids, by the detailed one; both distortions; tiles."""
+    """A row of `measure_pages`, of the words (words, 4)."""
     cut = {view.level: is_cut(view, (1, 1), words) for view in views}
     whole = [is_legible(words, view) & ~cut[view.level] for view in views]
     grids = [each for level, each in cut.items() if level != GLOBAL] or [np.zeros(len(words), bool)]
-    stretched = {view.level: distortion(size, view.grid) for view in views}
+    # By the canvas: that of overlapping tiles has another shape than their grid
+    stretched = {view.level: distortion(size, view.canvas) for view in views}
     return (
         len(words),
         (~np.any(whole, axis=0)).sum(),

@@ -55,6 +55,13 @@ def test_distortion_has_no_direction():
     assert distortion((896, 448), (2, 1)) == 1
 
 
+def test_overlapping_tiles_are_stretched_to_their_canvas_not_to_their_grid():
+    """A page of 3:1 has 6 x 2 tiles; overlapping by a quarter of 448 px they cover 2128 x 784 px."""
+    page, word = np.array([[1344, 448]]), np.array([[[0.1, 0.1, 0.2, 0.3]]])
+    assert measure("demo", "detailed + global", page, word).detailed_distortion_90 == 1
+    assert measure("demo", "overlap + global", page, word).detailed_distortion_90 == round(3 * 784 / 2128, 3) == 1.105
+
+
 def test_balanced_is_the_least_cost_of_all_grids():
     for size in ((1000, 700), (640, 1800), (900, 900)):
         for weight in (0.0, 0.3, 2.0):
@@ -93,6 +100,13 @@ def test_shares_are_consistent(rule):
     same = measure("demo", "any", sizes, boxes)
     if rule == "detailed + global":
         assert row.cut_both == row.cut_detailed and row.tiles < same.tiles
+
+
+def test_more_is_the_difference_on_the_same_pages():
+    pages = make_pages(30, 20)
+    ours, theirs = (measure("demo", rule, *pages) for rule in ("detailed + global", "any"))
+    assert ours.more == pytest.approx(ours.cut - theirs.cut, abs=1e-4) and 0 < ours.more_low < ours.more_high
+    assert theirs.more == theirs.more_low == theirs.more_high == 0
 
 
 def test_one_grid_has_the_tiles_of_both():
