@@ -330,7 +330,7 @@ def read(images):
 
 
 together, alone = read(pages), [read([each])[0] for each in pages]
-sides = {"alone": lambda: [read([each]) for each in pages], "batch": lambda: read(pages)}
+sides = {"alone": lambda: [read([p]) for p in pages], "batch": lambda: read(pages)}
 result = compare(sides, 3)
 asked = [ask([each]) for each in pages]
 lengths = [each["input_ids"].shape[1] for each in asked]

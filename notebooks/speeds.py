@@ -48,8 +48,6 @@ WAYS = {  # to compress, as `course.of_way` takes them
     "vLLM": {**NO_QUESTION, "positions": "repack"},
 }
 QUESTION = 20  # tokens of one such as "Read the text.", about
-
-
 ENGINES = {  # of `pages.json`
     "`generate`": "transformers 1.0",
     "`generate`, half": "transformers 0.5",
@@ -307,10 +305,8 @@ def first_token(config, tiles: int, tokens: int, kept: int) -> tuple[float, floa
     """
     sizes, layer = Sizes.of(config.text_config), config.scale_compression_config.layer
     left = predicted_ratio(sizes, tokens, kept, QUESTION, layer)
-    tower, prefill = (
-        tiles * tower_cost(config),
-        sizes.layers * layer_cost(sizes, tokens),
-    )
+    tower = tiles * tower_cost(config)
+    prefill = sizes.layers * layer_cost(sizes, tokens)
     return left, (tower + left * prefill) / (tower + prefill)
 
 
@@ -337,9 +333,8 @@ def work_left(rows: list, config) -> dict[str, float]:
     for name, rule in rules.items():
         left = predicted_ratio(Sizes.of(config), whole.tokens, half.tokens, **rule)
         shares[f"{name}, without the tower"] = left
-        shares[f"{name}, with the tower"] = (
-            whole.tower + left * whole.prefill
-        ) / before
+        work = whole.tower + left * whole.prefill
+        shares[f"{name}, with the tower"] = work / before
     no_scores = (half.tower + half.prefill) / before
     return shares | {"no scores (vLLM), with the tower": no_scores}
 
