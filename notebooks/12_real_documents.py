@@ -436,7 +436,7 @@ course.show(
         contrasts(askew),
     ),
     alt="A receipt askew, whose rows have nearly the same gray; the same one level, "
-    "whose rows have three deep valleys; and a curve that is highest at -6 degrees.",
+    "whose rows have three deep valleys; and a curve, highest at -6, less at -8 degrees.",
     caption="Why it works: in the level page each line of text is a valley with steep "
     "sides. Right: the sum of the formula, by the angle that the page is turned. At the "
     "side peak tops of digits probably lie level with tops of small letters.",

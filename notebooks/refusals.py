@@ -111,7 +111,8 @@ def plot_doubt(panels: dict):
         doubted = in_doubt(sure, refused)
         for kind, color in ((True, BLACK), (False, PURPLE)):
             own = [number for number, each in enumerate(right) if each == kind]
-            heights = swarm([sure[number] for number in own], 2 * reach, 0.11)
+            step = min(0.11, 6 / len(sure))  # many dots stand closer
+            heights = swarm([sure[number] for number in own], 2 * reach, step)
             for number, height in zip(own, heights, strict=True):
                 fill = {"markerfacecolor": "white" if refused[number] else color}
                 place = (sure[number], kind + height)
