@@ -551,7 +551,7 @@ def prefill_shares(prefill: dict) -> tuple[dict, tuple, float]:
     shares = {
         "tokens that stay": kept / tokens,
         "counted operations": predicted_ratio(sizes, tokens, kept, queries),
-        "measured": ratio["median"],
+        "measured time": ratio["median"],
     }
     scoring = scoring_cost(sizes, tokens, queries) / layer_cost(sizes, tokens)
     return shares, (ratio["lower_quartile"], ratio["upper_quartile"]), scoring

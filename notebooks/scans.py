@@ -8,7 +8,8 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, GRAY, PURPLE, SKY, percent, sign_test, whiskers, wilson
+from course import BLACK, PURPLE, SKY, percent, sign_test, whiskers, wilson
+from processing_minimonkey import plan_pyramid
 
 
 PAPER, INK = 245, 40  # gray levels
@@ -140,6 +141,17 @@ def plot_damaged(pages: dict, answers: list[str], text: str):
     return figure
 
 
+def turned(image, angle: float):
+    """The image turned counterclockwise by so many degrees, its corners filled with its own gray."""
+    paper = tuple(int(each) for each in np.median(np.asarray(image), axis=(0, 1)))
+    return image.rotate(angle, resample=2, fillcolor=paper)
+
+
+def row_sums(image):
+    """The sum of the gray levels in each row of px."""
+    return np.asarray(image.convert("L"), float).sum(axis=1)
+
+
 def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts):
     """
     The gray levels of the rows of a page as it lies and turned level, and how much neighbors differ, by angle.
@@ -151,7 +163,7 @@ def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts
         angles, contrasts: By which the first page is turned, and the sum of squared differences then.
     """
     figure, axes = pyplot.subplots(
-        1, 5, figsize=(11, 3.1), layout="constrained", width_ratios=(3, 2, 3, 2, 4)
+        1, 5, figsize=(11.5, 3.1), layout="constrained", width_ratios=(3, 2, 3, 2, 5)
     )
     for (left, right), (title, image), levels, answer in zip(
         (axes[:2], axes[2:4]), pages.items(), sums, answers, strict=True
@@ -161,7 +173,7 @@ def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts
         means = levels / image.width
         right.plot(means, np.arange(len(means)), color=BLACK, linewidth=1)
         right.set(ylim=(image.height, 0), yticks=[], xlabel="mean gray level")
-        right.set_title("its rows")
+        right.set(title="its rows", box_aspect=1.5)  # as high as the image beside it
     ends = [axis.get_xlim() for axis in (axes[1], axes[3])]
     for axis in (axes[1], axes[3]):
         axis.set_xlim(min(end[0] for end in ends), max(end[1] for end in ends))
@@ -171,30 +183,16 @@ def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts
     axes[4].plot(angles[best], 1, "o", color=PURPLE)
     style = {"color": PURPLE, "va": "center"}
     axes[4].text(angles[best] + 0.6, 1, f"{angles[best]:+g} degrees", **style)
+    inner = np.arange(1, len(share) - 1)
+    peaks = [k for k in inner if share[k] == share[k - 1 : k + 2].max() and k != best]
+    side = max(peaks, key=lambda k: share[k])
+    label = f"side peak\n{angles[side]:+g} degrees"
+    place = angles[side] - 0.5, share[side]
+    axes[4].text(*place, label, color=BLACK, ha="right", va="center")
     axes[4].set(xlabel="turned by, degrees", title="differences of neighbors")
-    axes[4].set(ylabel="share of the largest", ylim=(0, 1.1))
+    axes[4].set(ylabel="share of the largest", ylim=(0, 1.1), xticks=range(-12, 13, 4))
+    axes[4].set_xlim(-15, 12.5)
     return figure
-
-
-def check_rows(
-    title: str, sure: list[float], right: list[bool], refused: list[bool]
-) -> list:
-    """
-    Rows of a table: two checks that refuse equally many records, how many wrong ones they give, and right ones refuse.
-
-    Args:
-        title: Of the scans.
-        sure: Of each record a number; the check by doubt refuses the lowest ones.
-        right: Which records have no error.
-        refused: Which ones the sum refuses.
-    """
-    limit = sorted(sure)[sum(refused)]
-    rows = []
-    for name, check in (("sum", refused), ("doubt", [each < limit for each in sure])):
-        pairs = list(zip(check, right, strict=True))
-        given, lost = pairs.count((False, False)), pairs.count((True, True))
-        rows.append([f"{name}, {title}", sum(check), given, lost])
-    return rows
 
 
 def which_number(told: list[str], wanted: list[dict]) -> str:
@@ -252,36 +250,79 @@ def agreement(records: list, wanted: list, told: list[str], name: str) -> list:
     return [[names[right], *pair] for right, pair in counts.items()]
 
 
-def plot_doubt(panels: dict):
+def moved(page, down: int):
+    """A page whose content is moved down by so many px."""
+    paper = Image.new(page.mode, page.size, PAPER)
+    paper.paste(page, (0, down))
+    return paper
+
+
+def lines_of_text(page) -> list[tuple[int, int]]:
+    """First and last row of px of each line of text on a clean page."""
+    ink = np.flatnonzero((np.asarray(page) < PAPER - 40).any(axis=1))
+    parts = np.split(ink, np.flatnonzero(np.diff(ink) > 5) + 1)
+    return [(int(part[0]), int(part[-1])) for part in parts]
+
+
+def cut_by(page, processor) -> dict[str, list[int]]:
+    """Of both grids by which the processor cuts a page: the numbers of the lines of text that lie on their lines."""
+    settings = processor.image_processor
+    plan = plan_pyramid(
+        page.width,
+        page.height,
+        tile_size=settings.size["height"],
+        detailed_tiles=settings.detailed_tiles,
+        adaptive_tiles=settings.adaptive_tiles,
+        complementarity=settings.complementarity,
+    )
+    found = {}
+    for level in ("detailed", "adaptive"):
+        rows = getattr(plan, level)[1]
+        cuts = [page.height * row / rows for row in range(1, rows)]
+        text = enumerate(lines_of_text(page), start=1)
+        found[level] = [
+            line for line, (top, end) in text if any(top < cut < end for cut in cuts)
+        ]
+    return found
+
+
+def moved_rows(clean: list, wanted: list, record, read, processor) -> tuple[list, list]:
     """
-    How sure a model is of right and of wrong answers, hollow where the sum refuses them.
+    Head and rows of a table: what is read of receipts whose text is moved down, onto the lines between tiles or past
+    them: records without an error, last lines, numbers in them; and the records gained and lost by the move.
 
     Args:
-        panels: From a title to what `check_rows` takes: how sure, which are right, which are refused.
+        clean, wanted: The pages and their records.
+        record: The record of an answer.
+        read: Gives the answers about scans.
+        processor: That cuts them.
     """
-    figure, axes = pyplot.subplots(
-        1,
-        len(panels),
-        figsize=(10.5, 2.7),
-        layout="constrained",
-        sharex=True,
-        sharey=True,
-    )
-    for axis, (title, (sure, right, refused)) in zip(axes, panels.items(), strict=True):
-        apart = np.random.default_rng(0).uniform(-0.25, 0.25, len(sure))
-        for each, is_right, is_refused, shift in zip(
-            sure, right, refused, apart, strict=True
-        ):
-            color = BLACK if is_right else PURPLE
-            style = {"markerfacecolor": "white" if is_refused else color}
-            axis.plot(each, is_right + shift, "o", color=color, markersize=6, **style)
-        first, second = sorted(sure)[sum(refused) - 1 : sum(refused) + 1]
-        axis.axvline((first + second) / 2, color=GRAY, linestyle="--")
-        axis.set(
-            title=title, xlabel="mean probability of the letters", ylim=(-0.5, 1.5)
-        )
-        axis.set_yticks((0, 1), ("wrong", "right"))
-    return figure
+    rows, still = [], None
+    for down in (0, 18, 36):
+        pages = [moved(page, down) for page in clean]
+        cuts = [cut_by(page, processor) for page in pages]
+        cells = []
+        for level in ("detailed", "adaptive"):
+            cut = sorted({line for each in cuts for line in each[level]})
+            cells.append(", ".join(map(str, cut)) or "none")
+        answers = read(scan_all(pages))
+        last = [(answer.splitlines() or [""])[-1] for answer in answers]
+        totals = [str(want["total"]) for want in wanted]
+        right = [record(a) == want for a, want in zip(answers, wanted, strict=True)]
+        still = still or right
+        pairs = list(zip(still, right, strict=True))
+        gained, lost = pairs.count((False, True)), pairs.count((True, False))
+        cells += [
+            sum(right),
+            sum(a == f"total {b}" for a, b in zip(last, totals, strict=True)),
+            sum(a.split()[-1:] == [b] for a, b in zip(last, totals, strict=True)),
+            f"{gained}, {lost}",
+            f"{sign_test(gained, lost):.4f}",
+        ]
+        rows.append([f"{down} px", *cells])
+    head = ["moved down by", "lines on the detailed grid's", "on the second grid's"]
+    head += [f"records right, of {len(clean)}", "total lines", "total numbers"]
+    return [*head, "gained, lost", "by chance"], rows
 
 
 def sweep(clean: list, wanted: list, read_right, straightened) -> dict:
@@ -419,6 +460,7 @@ def plot_damage(panels: dict):
                 marker=marker,
                 linestyle=line,
                 label=name,
+                clip_on=False,
             )
         axis.set(xlabel=label, ylim=(0, 1.02), xticks=list(found))
         axis.set_xticklabels(f"{value:g}" for value in found)

@@ -7,8 +7,16 @@ from matplotlib import pyplot
 
 import course
 from benchmarks.memory.prefill import TEXT_AFTER, TEXT_BEFORE
-from benchmarks.memory.scale import CARDS, FAST, KEEP_RATIOS, PAGES, SLOW, find
-from benchmarks.speed.costs import Sizes, predicted_ratio
+from benchmarks.memory.scale import (
+    CARDS,
+    FAST,
+    KEEP_RATIOS,
+    PAGES,
+    SLOW,
+    find,
+    tower_cost,
+)
+from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio
 from benchmarks.speed.timing import with_quartiles
 from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
 from drawings import Box
@@ -39,8 +47,7 @@ WAYS = {  # to compress, as `course.of_way` takes them
     "question": OWN,
     "vLLM": {**NO_QUESTION, "positions": "repack"},
 }
-
-
+QUESTION = 20  # tokens of one such as "Read the text.", about
 ENGINES = {  # of `pages.json`
     "`generate`": "transformers 1.0",
     "`generate`, half": "transformers 0.5",
@@ -129,6 +136,15 @@ def plot_shares(shares: dict, quartiles: tuple[float, float]):
     axis.axvline(1, color=BLACK, linestyle="--")
     axis.set(xlim=(0, 1.1), xlabel="share of what all tokens take (dashed: 1)")
     return figure
+
+
+def measured_cache(model, inputs: dict, keep_ratio: float) -> tuple[int, int]:
+    """Slots and bytes of the cache behind one token of an answer."""
+    options = {"max_new_tokens": 1, "keep_ratio": keep_ratio}
+    output = model.generate(**inputs, **options, return_dict_in_generate=True)
+    cache = output.past_key_values
+    size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    return cache.get_seq_length(), size
 
 
 def growth(points: list[dict]) -> tuple[list, dict]:
@@ -267,14 +283,31 @@ def deep_rows(results: dict) -> tuple[list, list]:
     Args:
         results: Of `pretrained.json`.
     """
-    ratios = ("1.0", "0.75", "0.5", "0.25")
+    ratios = [f"keep_ratio {ratio}" for ratio in ("1.0", "0.75", "0.5", "0.25")]
     rows = []
     for block in results["blocks"]:
-        shares = (with_quartiles(block["ratio"][f"keep_ratio {r}"]) for r in ratios)
+        settings = (*ratios, "published setting 0.5")
+        shares = (with_quartiles(block["ratio"][each]) for each in settings)
         many = f" x {block['rows']}" if block["rows"] > 1 else ""
         rows.append([f"{block['tokens']:,} tokens{many}", *shares])
     head = ["prefill of 30 layers, share of stock InternVL's time, n = 5 rounds"]
-    return [*head, *(f"keep_ratio {r}" for r in ratios)], rows
+    return [*head, *ratios, "published rule, 0.5"], rows
+
+
+def first_token(config, tiles: int, tokens: int, kept: int) -> tuple[float, float]:
+    """
+    What compression leaves of the operations before the first token, without and with the vision tower.
+
+    Args:
+        config: Of a model whose scores come from the question, in a layer that it names.
+        tiles, tokens: Of the prompt.
+        kept: How many of its tokens stay.
+    """
+    sizes, layer = Sizes.of(config.text_config), config.scale_compression_config.layer
+    left = predicted_ratio(sizes, tokens, kept, QUESTION, layer)
+    tower = tiles * tower_cost(config)
+    prefill = sizes.layers * layer_cost(sizes, tokens)
+    return left, (tower + left * prefill) / (tower + prefill)
 
 
 def models() -> dict:
@@ -292,14 +325,34 @@ def work_left(rows: list, config) -> dict[str, float]:
         config: Of its language model.
     """
     whole, half = (find(rows, "InternVL2-2B", 33, each).load for each in (1.0, 0.5))
-    queries = 9 * 256 + TEXT_AFTER  # of the second grid, the global tile and the text
-    left = predicted_ratio(Sizes.of(config), whole.tokens, half.tokens, queries)
-    before = whole.tower + whole.prefill
-    return {
-        "share of the operations of 2B, without the tower": left,
-        "with the tower": (whole.tower + left * whole.prefill) / before,
-        "with the tower, no scoring (vLLM)": (half.tower + half.prefill) / before,
+    rules = {  # queries: of the second grid, the global tile and the text, or the text alone
+        "published rule": {"rows": 9 * 256 + TEXT_AFTER, "layer": 1},
+        "by the question, layer 2": {"rows": TEXT_AFTER, "layer": 2},
     }
+    before, shares = whole.tower + whole.prefill, {}
+    for name, rule in rules.items():
+        left = predicted_ratio(Sizes.of(config), whole.tokens, half.tokens, **rule)
+        shares[f"{name}, without the tower"] = left
+        work = whole.tower + left * whole.prefill
+        shares[f"{name}, with the tower"] = work / before
+    no_scores = (half.tower + half.prefill) / before
+    return shares | {"no scores (vLLM), with the tower": no_scores}
+
+
+def bounds(case) -> list[str]:
+    """
+    Lines: what a prefill and a step of the answer take an H100 at the speeds that its vendor publishes.
+
+    Args:
+        case: Of `benchmarks.memory.scale.cases`.
+    """
+    card = CARDS[-1]
+    prefill, size = 1000 * case.load.prefill / card.speed, case.read / 1e9
+    step = 1000 * case.read / card.bandwidth
+    return [
+        f"prefill: {case.load.prefill / 1e12:.1f} x 10^12 operations, {prefill:.0f} ms",
+        f"a step of the answer: {size:.1f} GB of weights to read, {step:.1f} ms",
+    ]
 
 
 def hour_rows(rows: list) -> tuple[list, list]:
