@@ -150,9 +150,9 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             "Prompt and cache shrink as the formula says. In another model, a language model of 8 layers of 512 with "
             "random weights and without a vision tower, prefill of 4,944 tokens took 0.79 of the time (3.52 s instead "
             "of 4.46 s, one CPU thread; `benchmarks/speed/RESULTS.md`). Around SmolLM2, again without a tower, the "
-            "first token took 0.73 to 0.84 of stock's time by our own rule, 0.71 to 0.80 by the published one "
-            "(`PRETRAINED.md` there). The small checkpoint itself, whose prompts are short, gains none: pages took "
-            "0.99 to 1.12 of the time with all tokens (`PAGES.md`).",
+            "first token took 0.73 to 0.84 of the time of Transformers' own InternVL by our own rule, 0.71 to 0.80 by "
+            "the published one (`PRETRAINED.md` there). The small checkpoint itself, whose prompts are short, gains "
+            "none through `generate`: pages took 0.99 to 1.12 of the time with all tokens (`PAGES.md`).",
         ),
     )
 
