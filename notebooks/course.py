@@ -207,14 +207,10 @@ def whiskers(value, low, high):
 
 
 def wilson(right: int, n: int) -> tuple[float, float, float]:
-    """
-    A share of `n` independent answers, with its 95% interval by Wilson, which holds for few answers, too, and where
-    none or all of them are right.
-    """
-    z2, share = 1.96**2, right / n
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
-    return share, middle - half, middle + half
+    """A share of `n` independent answers, with its 95% interval by Wilson."""
+    from benchmarks.sawtooth.report import statistics
+
+    return statistics.wilson(right, n)
 
 
 def sign_test(gained: int, lost: int) -> float:

@@ -98,7 +98,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     commands = parser.add_subparsers(dest="measurement")
-    commands.add_parser("report", help="write RESULTS.md and GEOMETRY.md from the readings that there are")
+    commands.add_parser(
+        "report", help="write RESULTS.md, GEOMETRY.md and PRETRAINED.md from the readings that there are"
+    )
     for name, measurement in MEASUREMENTS.items():
         command = commands.add_parser(name, help=measurement.__doc__)
         if measurement.needs_reader:

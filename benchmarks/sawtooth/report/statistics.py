@@ -74,6 +74,17 @@ def _draws(clusters: int, resamples: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
 
 
+def wilson(right: int, n: int) -> Estimate:
+    """
+    A share of `n` independent answers, with its 95% interval by Wilson, which holds for few answers, too, and where
+    none or all of them are right.
+    """
+    z2, share = 1.96**2, right / n
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
+    return share, middle - half, middle + half
+
+
 def verdict(estimate: Estimate) -> str:
     """What the interval allows to say."""
     return "yes" if estimate[1] > 0 else "reversed" if estimate[2] < 0 else "not shown"

@@ -1,4 +1,4 @@
-"""Writes RESULTS.md, a file per model and GEOMETRY.md, with their figures, from the readings."""
+"""Writes RESULTS.md, a file per model, GEOMETRY.md and PRETRAINED.md, with their figures, from the readings."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from benchmarks.sawtooth.report.figures import draw_results, draw_sorts
 from benchmarks.sawtooth.report.first_page import first_page
 from benchmarks.sawtooth.report.geometry import draw_geometry, geometry_report
 from benchmarks.sawtooth.report.per_model import SECTIONS, model_report
+from benchmarks.sawtooth.report.pretrained import FIGURE, draw_tries, load_tries, pretrained_report
 from benchmarks.sawtooth.report.questions import questions_section
 from benchmarks.sawtooth.report.readings import load_all
 from benchmarks.sawtooth.report.second_grid import second_grid_section
@@ -77,7 +78,7 @@ def load_results(folder: Path = FOLDER) -> dict[str, Tables]:
 
 
 def write_reports(folder: Path = FOLDER.parent) -> None:
-    """Write both reports of the benchmark's folder, and a file for every model in `results/`."""
+    """Write the three reports of the benchmark's folder, and a file for every model in `results/`."""
     results = folder / "results"
     tables = load_results(results)
     gains = sort_gains(tables)
@@ -89,3 +90,6 @@ def write_reports(folder: Path = FOLDER.parent) -> None:
     geometry = pd.read_csv(folder / "geometry.csv")
     (folder / "GEOMETRY.md").write_text(geometry_report(geometry), encoding="utf-8")
     draw_geometry(geometry, folder / "geometry.png")
+    tries = load_tries(results)
+    (folder / "PRETRAINED.md").write_text(pretrained_report(tries), encoding="utf-8")
+    draw_tries(tries, folder / FIGURE)

@@ -8,54 +8,21 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.sawtooth.pretrained import evaluate, train
+from benchmarks.sawtooth.pretrained import train
 from benchmarks.sawtooth.pretrained.conversations import IGNORED, LetterBatches, Replay, TrainingBatches, collate
 from benchmarks.sawtooth.pretrained.model import add_adapter, learned, load_learned, without_adapter
 from benchmarks.sawtooth.pretrained.train import Settings, answer_loss, learning_rate, letter_embeddings, loader, run
 from benchmarks.sawtooth.readers.reader import make_tokenizer
+from tests.benchmarks.sawtooth.pretrained.conftest import SMALL
 
 
 CPU = torch.device("cpu")
-SMALL = Settings(
-    minutes=0.08,
-    check=0.35,
-    batch=2,
-    rank=2,
-    prompts=4,
-    explained=3,
-    answer_tokens=3,
-    words=3,
-    questions=1,
-    workers=0,
-)
+pytestmark = pytest.mark.usefixtures("clock", "short_answers")
 
 
 @pytest.fixture
 def batches(encoder):
     return TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.3), rows=6)
-
-
-class Clock:
-    """Time that goes by when one looks at it, so that a run has the same steps on every machine."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        self.now += 0.04
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(train, "time", clock)
-    monkeypatch.setattr(evaluate, "time", clock)
-
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch):
-    monkeypatch.setattr(evaluate, "LONGEST", dict.fromkeys(evaluate.LONGEST, 2))
 
 
 def tensors(batch: dict) -> dict[str, torch.Tensor]:

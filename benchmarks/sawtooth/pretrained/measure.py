@@ -1,0 +1,47 @@
+"""Measures what a run learned, anew or because the run ended before its last evaluation did.
+
+    python -m benchmarks.sawtooth.pretrained.measure runs/smollm --base build/smollm
+
+The entries replace those of the last evaluation in the run's log.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import torch
+
+from benchmarks.sawtooth.pretrained.evaluate import Evaluation
+from benchmarks.sawtooth.pretrained.model import load_learned, load_tower
+from benchmarks.sawtooth.pretrained.train import TOWER, Log, Settings, own_answers, prepare
+from benchmarks.speed.pretrained_model import FOLDER, load
+
+
+def measure(causal_lm, tokenizer, tower, folder: Path, device: torch.device) -> None:
+    """The last evaluation of the run in a folder; the other arguments are those of `train.run`."""
+    log = folder / "log.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines()
+    settings = Settings(**json.loads(lines[0])["settings"])
+    model, encoder = prepare(causal_lm, tokenizer, tower, device)
+    _, meanings = own_answers(model, encoder, settings, folder / "replay.jsonl")
+    load_learned(model, folder)
+    kept = [line for line in lines if json.loads(line).get("evaluation") != "after"]
+    say = Log(log)
+    log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    Evaluation(model, encoder, say, meanings, math.inf).run("after", settings.words, settings.questions)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of a run of `train.py`")
+    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
+    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    causal_lm, tokenizer = load(arguments.base)
+    measure(causal_lm, tokenizer, load_tower(arguments.tower), arguments.folder, torch.device(arguments.device))
+
+
+if __name__ == "__main__":
+    main()
