@@ -248,7 +248,7 @@ course.show(
 # %%
 import json
 
-import measured
+import pandas
 
 evaluation = json.loads((course.CHECKPOINT / "evaluation.json").read_text())
 rows = []
@@ -257,12 +257,13 @@ for share in (1.0, 0.5, 0.25):
     of_pages = evaluation[f"page: pyramid{setting}"]
     rows.append([share, of_pages["n"], f"{100 * of_pages['words_read']:.1f}"])
 course.table(["keep_ratio", "pages", "words found, %"], rows)
-others = course.result("scoring-6m-drawn")  # the same checkpoint, 200 other pages
-rules = measured.OWN, measured.PUBLISHED
+results = course.ROOT / "benchmarks/sawtooth/results"
+others = pandas.read_csv(results / "scoring-6m-drawn.csv")  # on 200 other pages
+rules = course.OWN, course.PUBLISHED
 rows = [
     [
         share,
-        *(measured.of_all_tokens(others, **rule, keep_ratio=share) for rule in rules),
+        *(course.of_all_tokens(others, **rule, keep_ratio=share) for rule in rules),
     ]
     for share in (0.5, 0.25)
 ]

@@ -117,14 +117,14 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
     """05: readings before and after training under compression; image tokens' `share` of queries and `of_score`."""
     half = {"keep_ratio": 0.5}
     published, published_after = (
-        measured.of_all_tokens(table, **measured.PUBLISHED, **half)
+        course.of_all_tokens(table, **course.PUBLISHED, **half)
         for table in (before, after_training)
     )
     own, trained = (
-        measured.of_all_tokens(table, **measured.OWN, **half)
+        course.of_all_tokens(table, **course.OWN, **half)
         for table in (before, after_training)
     )
-    layer_2 = {**measured.OWN, **half}
+    layer_2 = {**course.OWN, **half}
     by_all, by_question = (
         measured.paired(before, way, {**way, "layer": 1})
         for way in ({**layer_2, "queries": "all"}, layer_2)

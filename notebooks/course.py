@@ -38,6 +38,9 @@ PACKAGES = (
 # nothing else, but that what has a second grid is orange and what has none is blue; other kinds take the rest.
 ORANGE, BLUE, GREEN, BLACK = "#D55E00", "#0072B2", "#009E73", "#000000"
 PURPLE, SKY, YELLOW, GRAY = "#CC79A7", "#56B4E9", "#E69F00", "#999999"
+# Ways to score tokens, as `of_way` takes them
+PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
+OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
 LEVELS = {"detailed": BLUE, "adaptive": ORANGE, "global": GREEN}
 shown = 0  # figures
 
@@ -302,6 +305,13 @@ def words_read(
     return tuple(
         100 * each for each in bootstrap(found.index, ratio(found["words_read"], of))
     )
+
+
+def of_all_tokens(table, **way) -> str:
+    """What `words_read` gives in % of the words that all tokens read; a dash where it was not measured."""
+    if not len(of_way(table, **way)):
+        return "–"
+    return cell(words_read(table, **way, of_those_of_all_tokens=True))
 
 
 def has_ink(image, tile: int, tokens_along: int, paper: float = 10):

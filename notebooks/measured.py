@@ -18,10 +18,13 @@ from course import (
     BLUE,
     GRAY,
     ORANGE,
+    OWN,
+    PUBLISHED,
     PURPLE,
     SKY,
     YELLOW,
     cell,
+    of_all_tokens,
     of_way,
     whiskers,
     words_read,
@@ -30,9 +33,7 @@ from course import (
 
 METHOD_COLORS = {"detailed + global": BLUE, "CIP any": ORANGE}
 RULE_STYLES = {"any": (ORANGE, "o"), "joint": (BLACK, "s")}
-# Ways to score tokens, as `course.of_way` takes them
-PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
-OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's
+# More ways to score tokens, as `of_way` takes them
 ALL_TOKENS = {"queries": "all", "layer": 1, "positions": "keep", "keep_ratio": 1.0}
 AT_RANDOM = {"queries": "random", "layer": 0, "positions": "keep"}
 BY_INK = {"queries": "ink", "layer": 0, "positions": "keep"}  # asks no model
@@ -79,13 +80,6 @@ def rows_of_ways(table, keep_ratio: float) -> list:
 def words(table, **way) -> str:
     """A cell of a table: words read in % with the interval, by one way to score (see `course.words_read`)."""
     return cell(words_read(table, **way))
-
-
-def of_all_tokens(table, **way) -> str:
-    """The same in % of the words that all tokens read; a dash where it was not measured."""
-    if not len(of_way(table, **way)):
-        return "–"
-    return cell(words_read(table, **way, of_those_of_all_tokens=True))
 
 
 def paired(table, way: dict, other: dict) -> str:
