@@ -272,7 +272,7 @@ course.table(["keep_ratio; words found, of those of all tokens", *heads], rows)
 
 # %% [markdown]
 """
-With half of the detailed tokens 75.9% of the words are found instead of 77.1%; at a quarter 72.2%. 100 pages don't tell 75.9 from 77.1: on 200 others, in the second table, half of the tokens find as many words as all of them, 100.0% (98.7 to 101.4, a 95% interval: what other pages could have given), and a quarter finds 95.7% (93.4 to 97.9). This model was trained under compression and lets the question choose what stays. By the published rule it loses a quarter of the words at 0.5 (the dash: not measured): notebook [05](05_scale_compression.ipynb) tells why. What the published model loses is another question.
+With half of the detailed tokens 75.9% of the words are found instead of 77.1%; at a quarter 72.2%. 100 pages are too few to tell 75.9 from 77.1. On 200 others, in the second table, half of the tokens find as many words as all of them, 100.0% (98.7 to 101.4, a 95% interval: what other pages could have given), and a quarter finds 95.7% (93.4 to 97.9). This model was trained under compression and lets the question choose what stays. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: at 0.25 that was not measured.) What the published model loses is another question.
 
 ## Several pages at once
 

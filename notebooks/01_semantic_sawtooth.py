@@ -39,7 +39,7 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: a border that halves a word's letters costs the small readers here 7 to 15 points of them. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it. Whether a *model* is better for it is another matter: the small models here get worse by the published rule if they were not trained with a second grid. One that was trained with it reads at best 2.7 points more words on pages than its *control*, a model trained for as many steps without. Single words on a line between rows it reads better by 8.9 points of their letters; 6.6 of these are there without the second grid, too.
+**In short**: a border that halves a word's letters costs the small readers here 7 to 15 points of them. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it. Whether a *model* is better for it is another matter: most of the small models here get worse by the published rule if they were not trained with a second grid. One that was trained with it reads at best 2.7 points more words on pages than its *control*, a model trained for as many steps without. Single words on a line between rows it reads better by 8.9 points of their letters; 6.6 of these are there without the second grid, too.
 
 *Points* are differences of percentages. [a, b] is a 95% interval, about what other words or pages could have given. One that contains 0 shows no difference.
 
@@ -83,10 +83,10 @@ drawn = {name: place("matter", grid, center) for name, (grid, center) in PLACES.
 assert [cut for _, cut in drawn.values()] == [False, True, True]
 course.show(
     figures.plot_places({name: image for name, (image, _) in drawn.items()}, TILE),
-    alt="The word matter three times, in two tiles each, with a gap between them: whole "
-    "in one tile, parted into mat and ter, parted into upper and lower halves.",
-    caption="One word at three places, in the first two tiles of each image. See that a "
-    "line between columns parts the word and a line between rows every letter. No "
+    alt="The word matter three times, in two tiles each, with a gap between them: "
+    "whole in one tile, parted into mat and ter, parted into upper and lower halves.",
+    caption="One word at three places, in the first two tiles of each image. See that "
+    "a line between columns parts the word and a line between rows every letter. No "
     "pixel is missing in the gaps.",
 )
 
@@ -105,9 +105,9 @@ views = METHODS["pyramid any"](*halved.size, TILE, None)
 notes = ("cut in two", "whole, half as wide", "whole, but small")
 course.show(
     tiles.plot_one_word(halved, views, [f"{note}: read?" for note in notes]),
-    alt="The word matter on three canvases of square tiles: in six detailed tiles, parted "
-    "between two of them; in two adaptive tiles, whole, half as wide and two thirds as "
-    "high; in one global tile, whole and small.",
+    alt="The word matter on three canvases of square tiles: in six detailed tiles, "
+    "parted between two of them; in two adaptive tiles, whole, half as wide and two "
+    "thirds as high; in one global tile, whole and small.",
     caption="The idea of CIP. Look for the word in each level: cut by the detailed "
     "grid, whole in the two others, where it is smaller: that is what they cost. All "
     "tiles are drawn as large as the model gets them.",
@@ -256,7 +256,8 @@ course.show(
     "both methods, lines between columns hardly.",
     caption="Blue: without CIP. Orange: with CIP. Dashed: the cut line. See the dip on "
     "the left, a few pixels wide, and none on the line on the right. Points of one "
-    "place are drawn side by side. 95% intervals; a point at 100% without one: all right.",
+    "place are drawn side by side. 95% intervals; a point at 100% has "
+    "none: every word was read without an error.",
 )
 
 # %% [markdown]
@@ -385,10 +386,10 @@ readings = scoring.load_readings(
 )
 course.show(
     measured.plot_recognizer(readings),
-    alt="Left, the word enter in two halves that are misread, and whole in a tile of the "
-    "second grid. Right, words read over where the line runs: the nearer to the middle, "
-    "the further detailed + global falls, less so a finer grid, while overlapping tiles "
-    "and CIP by both rules stay above 94%.",
+    alt="Left, the word enter in two halves that are misread, and whole in a tile of "
+    "the second grid. Right, words read over where the line runs: the nearer to the "
+    "middle, the further detailed + global falls, less so a finer grid, while "
+    "overlapping tiles and CIP by both rules stay above 94%.",
     caption="Words cut between rows. Left: one of them. Right: the nearer the line is "
     "to the middle of a word, the further dark blue falls; orange and black hardly do. "
     "95% intervals.",
@@ -408,7 +409,7 @@ tables.folded("All seven ways to cut a page", heads, rows)
 
 # %% [markdown]
 """
-Here the idea does what it promises: 14.0 points on words that are cut between rows, 12.7 between columns, none on words that aren't cut. (By this score another view can only add: a word counts if any view gives it. What a view could spoil isn't measured. Both kinds of line hurt it about alike: it has to get all letters right, and a halved letter or a short piece of a word is enough to mislead it.) Most is won where the line runs near the middle (69.4 to 94.8%). Two things put that in its place:
+Here the idea does what it promises: 14.0 points on words that are cut between rows, 12.7 between columns, none on words that aren't cut. (By this score another view can only add: a word counts if any view gives it. What a view could spoil isn't measured. Both kinds of line hurt the recognizer about alike: it has to get all letters right, and a halved letter or a short piece of a word is enough to mislead it.) Most is won where the line runs near the middle (69.4 to 94.8%). Two things put that in its place:
 
 - **Few words are cut.** "How often" is how many of the words at random places are: 2.1% between rows and 9.1% between columns only. Over all words the gain is 1.4 points (1.1 to 1.7), from 97.9 to 99.3%.
 - **A second grid is one way among others.** A finer grid reads more of the cut words, too, but fewer than a second grid does (89.8% between rows), and it loses others: over all words it reads 97.2%, where one grid reads 97.9% ([10](10_measure.ipynb#A-gain,-of-how-many-words?) has the list). Overlapping tiles do at least as well (98.8 against 96.8% between rows) with fewer of them; their price is smaller letters. What helps is that *some* tile shows the word whole.
@@ -436,13 +437,13 @@ course.show(
     alt="Three short words, above in the detailed tiles, each parted into an upper and "
     "a lower piece by a gap, below whole in a tile of CIP.",
     caption="Read with CIP, and not without. Above in the detailed tiles, below whole "
-    "in a tile of CIP, each at its own scale. Heights from the top; a cut at 73% leaves "
-    "most of the letters.",
+    "in a tile of CIP, each at its own scale. Heights from the top; a cut at 73% "
+    "leaves most of the letters.",
 )
 
 # %% [markdown]
 """
-No, but many more words are won than lost. (Most of the 45 in the figure's sort, cut by the detailed grid and whole in another, are cut between columns; 9 are cut between rows only.) That proves little yet. Words that both grids of `joint` cut gain as much, 17.6 points, as those that one of them shows whole, 15.0, and uncut words gain 12.6. So showing words whole is not what wins them: the second grid shows everything a second time. And a model that was trained with CIP is asked here to do without.
+No, but many more words are won than lost. (Most of the 45 in the figure's sort, cut by the detailed grid and whole in another, are cut between columns; 9 are cut between rows only.) That proves little yet. Words that both grids of `joint` cut gain as much, 17.6 points, as those that one of them shows whole, 15.0, and uncut words gain 12.6. So it isn't shown that words are won because a tile shows them whole: the second grid also shows everything a second time. And a model that was trained with CIP is asked here to do without.
 
 So compare it with its **control**: a model of the same size that was trained for as many steps with one grid. There are three such pairs, each model read as it was trained. `3m` was trained for a third as long as `3m-long`. `6m` has twice the parameters, and read other pages, 160 documents with 590 words. *Cut by both detailed grids* means: by the control's and by the model's own detailed grid, which `joint` may choose otherwise ([10](10_measure.ipynb)). Whether the second grid cuts the word doesn't matter here.
 
@@ -455,20 +456,19 @@ to_control, rows = words.against_controls(trained_with)
 heads = ["all", "cut by both detailed grids", "cut by neither"]
 labels = {size: f"{size}, {way}" for size, way in trained_with.items()}
 pairs = {labels[size]: each for size, each in to_control.items()}
-moved = words.moved_gains(
-    trained_with
-)  # on the lines, where both grids cut, everywhere
+moved = words.moved_gains(trained_with)  # first of each: on the lines
 lines = {(labels[size], way): each[0] for (size, way), each in moved.items()}
 course.show(
     measured.plot_pairs(pairs, heads, lines),
-    alt="Four panels with intervals for three models. For all words 3m-long is right of "
-    "zero and 3m left of it; for cut words all intervals hold zero; for uncut words "
+    alt="Four panels with intervals for three models. For all words 3m-long is right "
+    "of zero and 3m left of it; for cut words all intervals hold zero; for uncut words "
     "3m-long begins at zero and 3m is left of it; for moved words 3m-long is right of "
     "zero, with one grid, too, and 6m left of it.",
-    caption="What each model reads more than its control: words on pages, and on the "
-    "right letters of words moved onto lines between rows. Orange: trained and read with "
-    "`any`, black: with `joint`; hollow: the same model read with one grid. See the second "
-    "panel: of the cut words all intervals hold zero. 95% intervals.",
+    caption="What each model reads more than its control: words on pages, and in the "
+    "last panel letters of words that are moved onto lines between rows. Orange: "
+    "trained and read with `any`, black: with `joint`; hollow: the same model read "
+    "with one grid. See the second panel: of the cut words all intervals hold zero. "
+    "95% intervals.",
 )
 heads = ["words read", "n", *heads]
 tables.folded("The same as numbers", heads, rows)
@@ -484,12 +484,12 @@ for rule, gain in due.items():
 """
 - **The best case is the first line**: trained longest, and with `joint`, a model reads 2.7 points more than its control (0.1 to 5.4). Within the model the second grid won 13.7. The other 11.0 are a loss which it makes good: read with one grid, this model is 11.0 points *below* its control (-13.1 to -9.0, the last line of the second list).
 - **Whether the 2.7 are due to cut words isn't shown.** Of words that both detailed grids cut it reads 0.2 more (-4.5 to 4.8), of those that neither cuts 3.3 (from just below 0.0 to 6.8). Sorted by the control's grid alone: cut words 0.7 (-3.7 to 5.1), uncut ones 3.4 (0.5 to 6.6; printed below the lists).
-- **Moved words say something else** (the right panel). On lines between rows `3m-long-pyramid` gets 8.9 points of the letters more than its control with `joint` (3.3 to 15.3), and 6.6 (0.6 to 12.9) even with one grid. So training in which words are seen cut and whole flattens the sawtooth; that the second grid does it while reading isn't shown. The other two pairs, trained for 400 steps instead of 1,200, show no such gain; `6m-pyramid` reads less (with `any` -6.3, -13.6 to -0.2). The third list has all ways.
+- **Moved words say something else** (the last panel). On lines between rows `3m-long-pyramid` gets 8.9 points of the letters more than its control with `joint` (3.3 to 15.3), and 6.6 (0.6 to 12.9) even with one grid. So training in which words are seen cut and whole flattens the sawtooth; that the second grid does it while reading isn't shown. The other two pairs, trained for 400 steps instead of 1,200, show no such gain; `6m-pyramid` reads less (with `any` -6.3, -13.6 to -0.2). The third list has all ways.
 - **With the published rule `any`**, after short trainings, the smaller model reads less than its control (-2.8, -4.9 to -0.4). For the larger no difference is shown.
 
 Two things are not in these intervals. As many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`), time in which the control could have learned more. And each model was trained once, from one seed: the intervals don't say how far another training would move the figures.
 
-A later experiment was made for just this question. Its readers were trained from three seeds each, the control sees the same grid twice, so at least as many tiles, and single words are asked for. What the second grid gains on row-cut words beyond uncut ones is 0.2 points (-3.0 to 3.3) with `any` and -0.5 (-4.8 to 3.8) with `joint`: **no use of the second grid is shown** (the last two lines that were printed; [10](10_measure.ipynb)). These readers are no better than the others: of the uncut words they read 67.5 to 73.8% by these ways, and the 90% that was set before is missed.
+A later experiment was made for just this question. Its readers were trained from three seeds each, the control sees the same grid twice, so at least as many tiles, and single words are asked for. What the second grid gains on row-cut words beyond uncut ones is 0.2 points (-3.0 to 3.3) with `any` and -0.5 (-4.8 to 3.8) with `joint`: **no use of the second grid is shown** (the last two lines that were printed; [10](10_measure.ipynb)). That is of words which the detailed grids of both ways cut. Of all words `joint` gains 9.4 (5.8 to 13.4), as its own detailed grid leaves a third of them whole. These readers, too, misread much: of the uncut words they read 67.5 to 73.8% by these ways, and not the 90% that were asked for before the experiment.
 
 The second list above has `3m-long-pyramid` in other ways. Read by `any`, which its training didn't have, it falls behind its control by 3.8 points. (One grid of as many tiles does worst there, but it often has more than the 6 detailed tiles which these readers know.)
 

@@ -269,11 +269,11 @@ course.table(
 course.show(
     plot_rules(text, boxes, rules),
     alt="Five copies of an A4 page of text with the cut lines of both grids, one per "
-    "rule, drawn below the letters. Under none all lines coincide and every cut word is "
-    "pink; under disjoint nearly every cut word is blue.",
+    "rule, drawn below the letters. Under none all lines coincide and every cut word "
+    "is pink; under disjoint nearly every cut word is blue.",
     caption="Solid blue: detailed grid. Dashed orange: second grid. Words that the "
-    "detailed grid cuts are light blue where the second one shows them whole, pink where "
-    "it cuts them, too. Large print, 50 px, so that words can be seen.",
+    "detailed grid cuts are light blue where the second one shows them whole, pink "
+    "where it cuts them, too. Large print, 50 px, so that words can be seen.",
 )
 
 # %% [markdown]
@@ -301,8 +301,8 @@ def draw(tiles, rule):
 course.show(
     draw(12, "joint"),
     alt="The small page three times: under a grid of 3 x 2, under one of 2 x 1, whole.",
-    caption="The small page with up to 12 detailed tiles, by `joint`. bread is now whole "
-    "in the middle, sunday is cut in both grids: find the two lines.",
+    caption="The small page with up to 12 detailed tiles, by `joint`. bread is now "
+    "whole in the middle, sunday is cut in both grids: find the two lines.",
 )
 course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
 
@@ -346,10 +346,11 @@ estimates = {
 }
 course.show(
     measured.plot_cut_words(estimates, f"{n_words} on {len(pages)} pages"),
-    alt="Points with intervals: any and disjoint leave far fewer words cut by every grid "
-    "than one grid does, joint and one grid of tiles that overlap fewer, all hardly fewer.",
-    caption="`any` and `disjoint` take most cuts away; `joint`, whose detailed grid cuts more, "
-    "leaves as many as tiles that overlap. `all` often finds no second grid here.",
+    alt="Points with intervals: any and disjoint leave far fewer words cut by every "
+    "grid than one grid does, joint and overlapping tiles fewer, all hardly fewer.",
+    caption="`any` and `disjoint` take most cuts away; `joint`, whose detailed grid "
+    "cuts more, leaves about as many as tiles that overlap. `all` often finds no second "
+    "grid here.",
 )
 without, published = estimates["detailed + global"][1], estimates["pyramid any"][1]
 shares = f"{course.percent(without)}, any {course.percent(published)}"
@@ -451,7 +452,7 @@ course.table(["the demo's ranges", *heads], rows)
 
 # %% [markdown]
 """
-Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Then what `any` stretches the worst tenth of the pages by:
+Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Less distorted: by the stretching that a tenth of the pages exceeds. Then what `any` stretches the worst tenth of the pages by:
 """
 
 # %%
@@ -467,7 +468,7 @@ course.table(["ranges", *tails], [["distortion by `any`, 90%", *tails.values()]]
 Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`, which also stretches less than `any` and takes one tile more. Four things qualify this:
 
 - It is not so everywhere: over the eight ranges `joint` leaves fewer words cut than `any` in four and more in two. By this measure `disjoint` is better, fewer in six and more in none. But its second grid is never less distorted than that of `any`; that of `joint` always is.
-- `none` leaves 1.6%: under these ranges its second grid often can't be the detailed one, which may have more than its 7 tiles.
+- `none` leaves 1.6%: under these ranges its second grid often can't be the detailed one, which may have up to 12 tiles, and the second grid only 7.
 - The median hides a tail, most of all those of `all` and `disjoint`: they stretch a tenth of the pages 3.70 and 2.62 times or more. Under the ranges of ChartQA, of training and the default `any` does so, too: 3.32, 3.00 and 2.98.
 - `joint` changes the detailed grid, too: that alone cuts 42.6% of the words instead of 39.0%, and stretches a tenth of the pages 1.24 times or more instead of 1.12.
 

@@ -60,8 +60,8 @@ as_drawn = tiles.transpose(0, 2, 3, 1) / 2 + 0.5  # 0 to 1, channels last
 course.show(
     plot_way_to_tokens(page, plan, as_drawn, levels, text=(18, 39), per_tile=16),
     alt="From top to bottom: the page; three arrows to its canvases with cut lines; "
-    "eleven tiles, each under 4 x 4 squares; and a bar of tokens, 18 text, 96 detailed, "
-    "64 adaptive, 16 global and 39 text, each tile above its 16 tokens.",
+    "eleven tiles, each under 4 x 4 squares; and a bar of tokens, 18 text, 96 "
+    "detailed, 64 adaptive, 16 global and 39 text, each tile above its 16 tokens.",
     caption="From pixels to tokens. The page is resized to three canvases, which are "
     "cut into 11 tiles. Each tile takes 16 places in the prompt, between the text "
     "before it and the question behind it: 233 tokens.",
@@ -135,8 +135,8 @@ course.show(
     "an empty image. Right four tiles stand in wrong places, and the difference shows "
     "parts of words where they are and where they should be.",
     caption="The six detailed tiles side by side (top), and what differs from the page "
-    "(bottom). Lower left: no difference. Lower right: tiles in the wrong order. Most of "
-    "the 63.0% are the paper's noise, too faint to see here.",
+    "(bottom). Lower left: no difference. Lower right: tiles in the wrong order. Most "
+    "of the 63.0% are the paper's noise, too faint to see here.",
 )
 
 # %% [markdown]
@@ -436,7 +436,7 @@ for name in ("train", "mme", "chartqa", "docvqa"):
 course.show(
     figures.plot_budgets(budgets, of="a page of 850 x 1100 px"),
     alt="Stacked bars of the tiles of a page for seven settings, from 7 without a "
-    "second grid up to 19 for a finer grid or docvqa.",
+    "second grid up to 19 for docvqa.",
     caption="Seven budgets for the same page, with 256 tokens per tile. Without the "
     "second grid only blue and green remain.",
 )

@@ -307,9 +307,9 @@ Only attention moves information between tokens; the second part, the MLP, works
 # %%
 course.show(
     schemes.plot_layer(width=256, inner=768, heads=4),
-    alt="Three gray lines, one per token, each with RMSNorm, attention, a plus, RMSNorm, "
-    "MLP and a plus. Pink arrows lead from earlier tokens to the attention of later "
-    "ones. Below, the MLP: n goes to two boxes, their product to a last one.",
+    alt="Three gray lines, one per token, each with RMSNorm, attention, a plus, "
+    "RMSNorm, MLP and a plus. Pink arrows lead from earlier tokens to the attention of "
+    "later ones. Below, the MLP: n goes to two boxes, their product to a last one.",
     caption="A layer of the language model for three tokens. The gray lines are the "
     "state: it is never replaced, only added to. Pink: the only ways between tokens.",
 )
@@ -370,10 +370,10 @@ torch.testing.assert_close(after, states[1][0], atol=1e-3, rtol=0)
 pair = filled[0][-1], filled[0][18]  # the last token, and the first of the image
 course.show(
     tiles.plot_distance(parts.scores_over_distance(layers[0], turned, *pair, places)),
-    alt="Left three waves: fast, slow, and one that falls once. Right a line that rises and "
-    "falls with the distance without a simple trend.",
-    caption="RoPE. Left: pairs turn at different speeds. Right: one query and one key of "
-    "layer 0, moved apart. Their score is a weighted sum of 32 such waves, so it "
+    alt="Left three waves: fast, slow, and one that falls once. Right a line that "
+    "rises and falls with the distance without a simple trend.",
+    caption="RoPE. Left: pairs turn at different speeds. Right: one query and one key "
+    "of layer 0, moved apart. Their score is a weighted sum of 32 such waves, so it "
     "has no simple trend.",
 )
 

@@ -38,7 +38,7 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. If half of them leave by the published rule, our small reader, before any training for it, loses 53% of the words that it reads with all (25% after that training). Two settings repair most of that without training: let only the *question* give the scores, or score *one layer later*; and *keep the position numbers* of what stays. After training under compression, half of the detailed tokens can go without a shown loss on pages. On receipts, at a quarter, 12 points of answers are lost all the same.
+**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. If half of them leave by the published rule, our small reader, before any training for it, loses 53% of the words that it reads with all (25% after that training). Two settings repair most of that without training: *who scores* (only the question, or all one layer later), and *which numbers* stay (the old position numbers, with gaps). After training under compression, half of the detailed tokens can go without a shown loss on pages. On receipts, at a quarter, 12 points of answers are lost all the same.
 
 ## What leaves the prompt
 
@@ -192,8 +192,8 @@ course.show(
     alt="Words read by scoring layer, positions kept and renumbered. All queries at "
     "layer 1 are far below the rest; renumbering lowers all points.",
     caption="The model before, `keep_ratio` 0.5, 200 pages, 95% intervals over pages. "
-    "See the yellow dip at layer 1, the published one, and that a step to the right "
-    "mends it as well as a step to pink. The right panel is for the next section.",
+    "See the yellow dip at layer 1, the published one: a layer later there is none, "
+    "and hardly one in pink. The right panel is for the next section.",
 )
 head = ["the model before, keep_ratio 0.5", "words read, %"]
 course.table(head, measured.rows_of_ways(before, 0.5))
@@ -289,7 +289,7 @@ tables.folded("A pretrained model (SmolLM2), with text for an image", *facts)
 """
 No difference between both is distinguishable from zero on these pages, where everything that isn't paper is text. Elsewhere it is otherwise. In SmolLM2, a pretrained language model, lines of text stand in for an image's tokens and one line is asked for: everything is "ink" there (list above). With all of it 72.0% of the answers are right; the half that the norm chooses leaves 7.0% (3.0 to 12.0), that of the question in layer 2 leaves 25.0% and in layer 20 43.0% (`benchmarks/speed/PRETRAINED.md`). At a quarter it is the other way round in layer 2: 0.0% there, 10.0% by the norm, 25.0% by the question in layer 20. (One in 24 is chance, 4%.) On a photo, where most of the image shows something and little of it is asked for, it may be so, too; that was not measured.
 
-Nor is the question shown to choose better than all queries there, in any of eight layers at 0.5: in layers 2 and 20 it leads by 7.0 points (0.0 to 15.0, and -4.0 to 18.0); in the published one, layer 1, it is rather behind (5.0% in place of 12.0%; -7.0 points, -14.0 to 0.0). At 0.25 it leads in layer 20 (16.0, 6.0 to 26.0) and trails in layer 12 (-10.0, -18.0 to -1.0).
+Nor is the question shown to choose better than all queries there, in any of eight layers at 0.5. It leads by 7.0 points at most (0.0 to 15.0 in layer 2; in layers 5 and 20 the intervals reach below zero); in the published one, layer 1, it is rather behind (5.0% in place of 12.0%; -7.0 points, -14.0 to 0.0). At 0.25 it leads in layer 20 (16.0, 6.0 to 26.0) and trails in layer 12 (-10.0, -18.0 to -1.0).
 
 ## What training changes
 

@@ -364,7 +364,7 @@ On the cut lines a gain is shown in two of the ten rows, both after training: Mi
 - **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. Trained on with CIP, it loses 2.3 points at 24 px; at 32 px the interval holds zero. On the cut lines as a whole nothing is shown, but apart they differ at 24 px: between columns it loses 3.2 points, with an upper end just below zero, and between rows nothing is shown.
 - **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains at 24 px after training, and then still the weakest of the three readers.
 
-We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. Such a *control* there is not of LLaVA-OneVision and MiniCPM-V, but of InternVL:
+We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
 """
 
 # %%
@@ -428,7 +428,7 @@ for key in (
 
 # %% [markdown]
 """
-In the plain LLaVA-OneVision 308 become 154, hardly any of several words: fewer answers are quite wrong, and not more are right. In the other two models the answers of accuracy 0 with CIP have several words: 209 of 210 and 46 of 47.
+In the plain LLaVA-OneVision 308 become 154, hardly any of several words: fewer answers are quite wrong, and not more are right. In the other two models nearly all answers of accuracy 0 with CIP have several words: 209 of 210 in InternVL, 46 of 47 in the trained LLaVA-OneVision.
 
 The readings of InternVL are also a check of the code: another processor, another model class, the same weights. Nearly every answer has to be that of Mini-Monkey:
 """
@@ -544,7 +544,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which there is of InternVL at 24 px alone, the one with two grids reads less (2.1 points). What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which was read for InternVL at 24 px alone, the one with two grids reads less (2.1 points). What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

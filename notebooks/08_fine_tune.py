@@ -439,7 +439,7 @@ typefaces.store(comparisons, steps, number)  # with FAST=0
 r"""
 Both trainings read more in the new typeface, and neither is shown to lose anything in the old one. Which is better, LoRA or all weights? The sign test doesn't decide it here (8 gained, 3 lost, p = 0.23). And if it did, it would be of these two runs: the rates differ tenfold, 1e-3 and 1e-4, neither was tuned, and each run has one seed. So a difference could be the rate's, or the seed's. What LoRA saves is memory for gradients and optimizer, and a small file per task. It can't change what the frozen vision tower sees, so we would expect a new typeface, a matter of seeing, not to be its best case; this run doesn't show that.
 
-Is it the shortness of this run? Here are its comparisons as numbers, and below them those of a run with `FAST=0`, where one is stored (`benchmarks/finetuning/results.json`); with "without reminders" that of exercise 3. *Better* and *worse* are of the model that a row names first, for a p below 0.05:
+Is this run only too short? Here are its comparisons as numbers, and below them those of a run with `FAST=0`, if one is stored (`benchmarks/finetuning/results.json`). There, "without reminders" is the model of exercise 3. *Better* and *worse* say what is shown, with a p below 0.05, of the model that a row names first:
 """
 
 # %%
@@ -448,7 +448,7 @@ print(typefaces.said())
 
 # %% [markdown]
 r"""
-Ten times the steps over the same 480 images show each about ten times, and 300 words show smaller differences than 64. What holds of both runs: p belongs to these two trainings, with the same rates and seed as above.
+A run with `FAST=0` sees each of the 480 images about ten times, and its 300 words can show smaller differences than 64. One thing holds of any such run: p is about the trainings that were compared, each with one seed and a rate that nobody tuned.
 
 ## The same with the 2B model on 24 GB
 
@@ -485,7 +485,7 @@ print("* does not fit on 24 GiB with 1 GiB left over")
 
 # %% [markdown]
 """
-- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column; that adds two bytes for the copy of each weight that learns.
+- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps a copy of each weight that learns, of two bytes a number. Here these copies add nothing to the peak: they count until the first gradient is there, and the worst moment is later, when all of them are.)
 - **LoRA** fits either way, and in bfloat16 leaves most of the card free, for larger batches or more tiles.
 - **Projector and LoRA** both take 8.1: the weights are 4.1 of it, and gradients and moments of 13 or 17 million numbers, six bytes each, about 0.1. So most of the rest, 3.9, must be what a step computes and keeps alive, the same for both. (Why 3.9 here, and 1.3 where all weights learn? The step keeps most just before the first gradient is there. Gradients of all weights come one by one afterwards, while what was kept is freed again, so the worst moment is a later one. `one_card` takes the larger of the two, with activations checkpointed.)
 

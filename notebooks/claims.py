@@ -55,8 +55,8 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
             "trained for as many steps with one grid, in less time, and from one seed each: `joint`, trained longest, "
             f"{everywhere} on all words on pages and {cut} on those that both detailed grids cut; `any` "
             f"{to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved onto lines "
-            "between rows gain more, most of it with one grid, too. With three seeds and a control that sees as many "
-            "tiles at least, of row-cut words beyond uncut ones: "
+            "between rows gain more, most of it with one grid, too. With three seeds and a control that sees at least "
+            "as many tiles, of row-cut words beyond uncut ones: "
             + " and ".join(
                 f"{course.percent(each, points=True)} by `{rule}`"
                 for rule, each in due.items()
@@ -66,7 +66,7 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
             "Small models of these three kinds are in [07](07_other_models.ipynb): after training a second grid helps "
-            "MiniCPM-V, and InternVL with larger letters.",
+            "MiniCPM-V, and InternVL with larger letters. That is within a model, not beside a control.",
         ),
         SCORES,
     )

@@ -69,7 +69,7 @@ def plot_mechanism():
         axis.text(middle, 4.3, kind, color=LEVELS[kind], ha="center")
     axis.text(18, 4.3, "text", ha="center")
     _brace(axis, 10.1, 19.9, 0.75, "published: all of these ask", "#A06A00")
-    _brace(axis, 16.1, 19.9, -0.05, "the text alone asks", PURPLE)
+    _brace(axis, 16.1, 19.9, -0.05, "the text alone asks", "#8A4A75")
     kept = [place for place in range(len(_KINDS)) if place not in gone]
     for height, numbers in ((-2.2, kept), (-3.6, range(len(kept)))):
         for place, (number, token) in enumerate(zip(numbers, kept, strict=True)):
@@ -105,7 +105,8 @@ def plot_renumbered(positions: dict, pair: tuple, side: int = 4):
             stays = number is not None
             color = (PURPLE if place in pair else BLUE) if stays else PALE
             text = str(number) if stays else ""
-            _box(axis, column, -row, 1, 1, text, color, ink="white", size=12)
+            ink = BLACK if place in pair else "white"
+            _box(axis, column, -row, 1, 1, text, color, ink=ink, size=12)
         upper, lower = (numbers[place] for place in pair)
         axis.set_title(f"{title}: {upper} and {lower},\n{lower - upper} apart")
         axis.set(xlim=(0, side), ylim=(1 - side, 1), aspect="equal")
@@ -130,7 +131,7 @@ def plot_layer(width: int, inner: int, heads: int):
         axis.text(-1.4, y, name, ha="left", va="center")
         for x, text, color, ink in (
             (2, "RMSNorm", PALE, BLACK),
-            (6.6, f"attention\n{heads} heads", PURPLE, "white"),
+            (6.6, f"attention\n{heads} heads", PURPLE, BLACK),
             (12.6, "RMSNorm", PALE, BLACK),
             (16, "MLP", SKY, BLACK),
         ):

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
 from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_several, training_picture
 from benchmarks.sawtooth.readers import rendering
@@ -34,7 +35,7 @@ class Conversation:
 
 
 def cut_tiles(picture: Picture) -> np.ndarray:
-    """The tiles of a picture, row by row: uint8 of shape (tiles, height, width, channels)."""
+    """The tiles of a picture's own grid, row by row: uint8 of shape (tiles, height, width, channels)."""
     return rendering.cut_tiles(picture.page.image, picture.grid)
 
 
@@ -58,10 +59,11 @@ class Encoder:
     Args:
         tokenizer: with the three tokens of an image.
         tokens_per_tile (`int`): image tokens of a tile.
+        method (`str`): how pictures are cut, a name of `cutting.METHODS`; by default in their own grid alone.
     """
 
-    def __init__(self, tokenizer, tokens_per_tile: int):
-        self.tokenizer, self.tokens_per_tile = tokenizer, tokens_per_tile
+    def __init__(self, tokenizer, tokens_per_tile: int, method: str = ""):
+        self.tokenizer, self.tokens_per_tile, self.method = tokenizer, tokens_per_tile, method
         self.start, self.stop, self.context = tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS))
         self.end = tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.ids = lru_cache(maxsize=100_000)(self._ids)
@@ -74,6 +76,14 @@ class Encoder:
         """The ids of a text, character by character."""
         return [token for character in text for token in self.ids(character)]
 
+    def tiles(self, picture: Picture) -> np.ndarray:
+        """The tiles of a picture, as `method` says: uint8 of shape (tiles, height, width, channels)."""
+        if not self.method:
+            return cut_tiles(picture)
+        image = picture.page.image
+        views = METHODS[self.method](*image.size, TILE_SIZE, None)
+        return np.stack([np.asarray(tile) for view in views for tile in view.cut(image)])
+
     def conversation(self, turns: Sequence[Turn], picture: Picture | None = None) -> Conversation:
         """Questions and their answers after a picture or without; the labels are the answers and what ends them."""
         row = Conversation([], [])
@@ -85,7 +95,7 @@ class Encoder:
         for number, turn in enumerate(turns):
             add(self.ids(self.user if not number else "\n" + self.user), False)
             if picture is not None and not number:
-                row.tiles = cut_tiles(picture)
+                row.tiles = self.tiles(picture)
                 tokens = self.tokens_per_tile * len(row.tiles)
                 add([self.start, *[self.context] * tokens, self.stop, *self.ids("\n")], False)
             add(self.ids(turn.question) + self.ids(self.assistant), False)
@@ -163,10 +173,13 @@ class TrainingBatches(torch.utils.data.Dataset):
         rows: of a batch.
         window: batches in a row whose rows are sorted by length, so that they need little padding; they come in
             any order. Where several processes draw batches, each would draw all of a window: one, then.
+        size: of the pictures, a key of `LAYOUTS`.
+        first: sample to begin with.
     """
 
-    def __init__(self, encoder: Encoder, replay: Replay, rows: int, window: int = 1):
+    def __init__(self, encoder: Encoder, replay: Replay, rows: int, window: int = 1, size: str = "small", first=0):
         self.encoder, self.replay, self.rows, self.window = encoder, replay, rows, window
+        self.size, self.first = size, first
         self.prompts = sorted(replay.chat)
         self.drawn: tuple[int, list[list[Conversation]]] = (-1, [])  # a window's number and its batches
 
@@ -177,13 +190,13 @@ class TrainingBatches(torch.utils.data.Dataset):
         """Sample `index`."""
         rng, chat = generator("train-replay", index), self.replay.share
         if rng.random() >= chat:
-            rng, picture = training_picture(index)
+            rng, picture = training_picture(index, self.size)
             return self.encoder.conversation(ask_several(rng, picture, self.replay.meanings.get), picture)
         prompt = self.prompts[rng.integers(len(self.prompts))]
         said, ended = self.replay.chat[prompt]
         turns = [Turn("chat", prompt, tokens=said, ended=ended)]
         alone = self.encoder.conversation(turns)
-        picture = training_picture(index)[1] if rng.random() < 1 / 3 else None
+        picture = training_picture(index, self.size)[1] if rng.random() < 1 / 3 else None
         row = alone if picture is None else self.encoder.conversation(turns, picture)
         return replace(row, alone=alone)
 
@@ -196,7 +209,7 @@ class TrainingBatches(torch.utils.data.Dataset):
     def draw(self, number: int) -> list[list[Conversation]]:
         """The batches of window `number`."""
         samples = self.window * self.rows
-        rows = [self.row(number * samples + i) for i in range(samples)]
+        rows = [self.row(self.first + number * samples + i) for i in range(samples)]
         if self.window == 1:
             return [rows]
         rng = generator("order-pretrained", number)

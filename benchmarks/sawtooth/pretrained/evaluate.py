@@ -14,6 +14,7 @@ from benchmarks.sawtooth.readers.scores import edit_distance
 
 
 LAYOUT_OF_KIND = {"text": "lines", "line": "lines", "value": "receipt", "spell": "word", "meaning": "word"}
+LARGE = {"line of a page": ("line", "page"), "value on a bill": ("value", "bill")}  # a kind and a layout of each
 LONGEST = {"text": 60, "line": 28, "value": 8, "present": 6, "spell": 24, "meaning": 64, "chat": 48}  # tokens
 
 
@@ -25,9 +26,12 @@ class Asked:
     turn: Turn
 
 
-def ask_about_held_out(kind: str, n: int, explain: Callable[[str], Said | None], wordings=WORDINGS) -> list[Asked]:
+def ask_about_held_out(
+    kind: str, n: int, explain: Callable[[str], Said | None], wordings=WORDINGS, layout: str | None = None
+) -> list[Asked]:
     """
-    `n` questions of a kind; those about the meaning, about words that `explain` knows.
+    `n` questions of a kind; those about the meaning, about words that `explain` knows. Of pictures of a `layout`, by
+    default the small one that fits the kind.
 
     Raises:
         ValueError: `explain` knows none of the first words.
@@ -35,7 +39,7 @@ def ask_about_held_out(kind: str, n: int, explain: Callable[[str], Said | None],
     asked, layouts, index = [], ("word", "lines", "receipt"), 0
     while len(asked) < n:
         rng = generator(f"held-out-{kind}", index)
-        picture = draw_picture(rng, LAYOUT_OF_KIND.get(kind, layouts[index % 3]), held_out=True)
+        picture = draw_picture(rng, layout or LAYOUT_OF_KIND.get(kind, layouts[index % 3]), held_out=True)
         turn = ask(rng, picture, kind, True, explain, wordings)
         index += 1
         if turn:
@@ -98,6 +102,7 @@ class Evaluation:
             "chat with a picture": lambda: self.chat(draw_picture(generator("held-out-chat", 0), "word", True)),
             "unseen wordings": self.unseen,
             **{kind: lambda kind=kind: self.kind(kind, questions) for kind in KINDS},
+            **{name: lambda place=place: self.kind(place[0], questions, place[1]) for name, place in LARGE.items()},
         }
         for name in parts or all_parts:  # the most important first
             began = time.monotonic()
@@ -143,11 +148,11 @@ class Evaluation:
         by_part = {name: score(*zip(*part, strict=True)) for name, part in parts.items() if part}
         return score(*zip(*pairs, strict=True)) | by_part | {"examples": pairs[:8]}
 
-    def kind(self, kind: str, n: int) -> dict:
-        """Questions of a kind, in wordings that are trained."""
+    def kind(self, kind: str, n: int, layout: str | None = None) -> dict:
+        """Questions of a kind, in wordings that are trained, about pictures as in `ask_about_held_out`."""
         if kind == "meaning":
             return self.meaning(min(n, 40))
-        asked = ask_about_held_out(kind, n, self.meanings.get)
+        asked = ask_about_held_out(kind, n, self.meanings.get, layout=layout)
         answers = self.ask(asked, kind)
         truths = [each.turn.spelled for each in asked]
         return score(truths, answers) | {"examples": list(zip(truths, answers, strict=True))[:8]}

@@ -1,7 +1,7 @@
 """Pictures with text on them, and what one may ask about each, with the answers.
 
-Words are drawn as in `readers.rendering`: a hash decides which ones training never sees. All pictures fill one or two
-tiles, so that many fit in a batch.
+Words are drawn as in `readers.rendering`: a hash decides which ones training never sees. Small pictures fill one or
+two tiles, so that many fit in a batch; pages and bills fill four to six.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,12 @@ UNSEEN = {
 }
 KINDS = tuple(WORDINGS)
 Explain = Callable[[str], tuple[tuple[int, ...], bool] | None]
-LAYOUTS = {"word": 0.5, "lines": 0.25, "receipt": 0.25}  # shares in training
+# Shares in training: small pictures first, then larger ones among them
+LAYOUTS = {
+    "small": {"word": 0.5, "lines": 0.25, "receipt": 0.25},
+    "large": {"word": 0.15, "lines": 0.15, "receipt": 0.2, "page": 0.2, "bill": 0.3},
+}
+LARGE_GRIDS = ((2, 2), (3, 2), (2, 3))  # of pages and bills
 
 
 @dataclass(frozen=True)
@@ -77,36 +82,44 @@ class Picture:
 
 
 def draw_picture(rng: np.random.Generator, layout: str, held_out: bool) -> Picture:
-    """A picture of a layout in `LAYOUTS`: a word, two to six words in lines, or names and their numbers."""
+    """
+    A picture of a layout in `LAYOUTS`: a word, up to six words in lines (`page`: up to twelve), or two to four
+    names and their numbers (`bill`: four to eight).
+    """
     if layout == "word":
         page = render_word(rng, held_out)
         return Picture(page, (1 + (page.image.width > 1.4 * TILE_SIZE), 1), layout)
-    if layout not in LAYOUTS:
-        raise ValueError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r}.")
-    grid = (2, 1) if layout == "receipt" or rng.random() < 0.5 else (1, 1)
+    if layout not in LAYOUTS["large"]:
+        raise ValueError(f"`layout` must be one of {', '.join(LAYOUTS['large'])}, got {layout!r}.")
+    is_large = layout in ("page", "bill")
+    if is_large:
+        grid = LARGE_GRIDS[rng.integers(len(LARGE_GRIDS))]
+    else:
+        grid = (2, 1) if layout == "receipt" or rng.random() < 0.5 else (1, 1)
     while True:
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15)) for side in grid)
-        if layout == "receipt":
-            page = _receipt(rng, size, held_out)
+        if layout in ("receipt", "bill"):
+            page = _receipt(rng, size, held_out, (4, 8) if is_large else (2, 4))
         else:
-            words = int(rng.integers(2, 7)), int(rng.integers(1, 3))
+            most = (5, 13, 4) if is_large else (2, 7, 3)
+            words = int(rng.integers(*most[:2])), int(rng.integers(1, most[2]))
             page = render_page(rng, size, random_font(rng, sizes=(18, 28)), held_out, *words, (1.15, 2.0))
         if page and len(page.lines) > 1:
             return Picture(page, grid, layout)
 
 
-def _receipt(rng, size: tuple[int, int], held_out: bool) -> Page | None:
-    """Two to four different names at the left, a number beside each at the right; nothing if they don't fit."""
+def _receipt(rng, size: tuple[int, int], held_out: bool, rows: tuple[int, int]) -> Page | None:
+    """Names at the left, `rows` at least and at most, and a number beside each; nothing if they don't fit."""
     font = random_font(rng, sizes=(18, 24))
-    rows = int(rng.integers(2, 5))
+    number = int(rng.integers(rows[0], rows[1] + 1))
     step = font.size * rng.uniform(1.15, 1.6)
-    lines = [[random_word(rng, held_out, 7), random_number(rng, held_out)] for _ in range(rows)]
+    lines = [[random_word(rng, held_out, 7), random_number(rng, held_out)] for _ in range(number)]
     right = 0.96 * size[0]
     widths = [[font.getlength(word) for word in line] for line in lines]
-    fits = all(sum(each) + 10 < right for each in widths) and font.size * 0.6 + step * rows < size[1] + step / 2
-    if not fits or len({name for name, _ in lines}) < rows:
+    fits = all(sum(each) + 10 < right for each in widths) and font.size * 0.6 + step * number < size[1] + step / 2
+    if not fits or len({name for name, _ in lines}) < number:
         return None
-    middles = [font.size * 0.7 + step * row for row in range(rows)]
+    middles = [font.size * 0.7 + step * row for row in range(number)]
     positions = [place for y, each in zip(middles, widths, strict=True) for place in ((4.0, y), (right - each[1], y))]
     page = draw_page(rng, [[word] for line in lines for word in line], positions, size, font)
     return replace(page, lines=lines)
@@ -132,7 +145,7 @@ def ask(
     if kind == "line" and len(lines) > 1:
         row = int(rng.integers(len(lines)))
         return Turn(kind, say(row + 1), " ".join(lines[row]))
-    if kind == "value" and picture.layout == "receipt":
+    if kind == "value" and picture.layout in ("receipt", "bill"):
         name, number = lines[rng.integers(len(lines))]
         return Turn(kind, say(name), number)
     if kind == "present":
@@ -155,10 +168,10 @@ def ask_several(rng: np.random.Generator, picture: Picture, explain: Explain, tu
     return [asked[i] for i in rng.permutation(len(asked))]
 
 
-def training_picture(index: int) -> tuple[np.random.Generator, Picture]:
-    """Picture `index` of training, its layout drawn as in `LAYOUTS`, and the random numbers to go on with."""
-    rng = generator("train-pretrained", index)
-    layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=list(LAYOUTS.values()))]
+def training_picture(index: int, size: str = "small") -> tuple[np.random.Generator, Picture]:
+    """Picture `index` of training, its layout drawn as in `LAYOUTS[size]`, and the random numbers to go on with."""
+    rng, layouts = generator("train-pretrained", index), LAYOUTS[size]
+    layout = list(layouts)[rng.choice(len(layouts), p=list(layouts.values()))]
     return rng, draw_picture(rng, layout, held_out=False)
 
 

@@ -4,7 +4,11 @@
 
 The language model's own answers come first: everyday chat and what words mean. Then the projector alone learns to make
 each image token like the mean embedding of the letters in its patch; then projector and adapter learn to answer. What
-was learned, the log (JSON lines) and the language model's answers are in the folder `OUT`.
+was learned, the log (JSON lines) and the language model's answers are in the folder `OUT`. `--start FOLDER` goes on
+from what an earlier run learned, for instance with larger pictures in a pyramid:
+
+    python -m benchmarks.sawtooth.pretrained.train --output OUT2 --start OUT --size large --method "pyramid any" \
+        --batch 5 --accumulate 3 --first 1000000
 """
 
 import argparse
@@ -56,7 +60,11 @@ class Settings:
         evaluation: share of them for the last evaluation.
         warm_start: share of them for the projector alone.
         check: share of them between two short evaluations in training.
-        batch: rows of a step.
+        batch: rows at once.
+        accumulate: batches of a step.
+        size: of the pictures, "small" or "large", as in `questions.LAYOUTS`.
+        method: how pictures are cut, a name of `cutting.METHODS`; by default in their own grid alone.
+        first: training sample to begin with.
         rank: of the adapter.
         adapter_rate, projector_rate, tower_rate: learning rates at their highest; a tower at 0 stays as it is.
         replay: share of the rows that are chat.
@@ -73,6 +81,10 @@ class Settings:
     warm_start: float = 0.08
     check: float = 0.16
     batch: int = 64
+    accumulate: int = 1
+    size: str = "small"
+    method: str = ""
+    first: int = 0
     rank: int = 16
     adapter_rate: float = 5e-4
     projector_rate: float = 1e-3
@@ -251,27 +263,28 @@ def train(model, batches: Iterator[dict], settings: Settings, seconds: float, ch
     began = checked = time.monotonic()
     losses, step, waited = [], 0, 0.0
     for progress in progress_over(seconds):
-        asked = time.monotonic()
-        batch = next(batches)
-        waited += time.monotonic() - asked
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * learning_rate(progress, step)
-        with precision(device):
-            loss = answer_loss(model, batch)
-        loss.backward()
+        for _ in range(settings.accumulate):
+            asked = time.monotonic()
+            batch = next(batches)
+            waited += time.monotonic() - asked
+            with precision(device):
+                loss = answer_loss(model, batch)
+            (loss / settings.accumulate).backward()
+            losses.append(loss.detach())
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.detach())
         step += 1
         if step % LOGGED == 0:
-            mean = torch.stack(losses[-LOGGED:]).mean().item()
+            mean = torch.stack(losses[-LOGGED * settings.accumulate :]).mean().item()
             spent = time.monotonic() - began
             say(step=step, loss=round(mean, 4), seconds=round(spent, 1), waited=round(waited, 1))
         if time.monotonic() - checked > settings.check * settings.minutes * 60:
             check(step)
             checked = time.monotonic()
-    say(step=step, ended=True, rows=step * settings.batch)
+    say(step=step, ended=True, rows=step * settings.accumulate * settings.batch)
     return step
 
 
@@ -312,7 +325,8 @@ class Session:
 
     def train(self, batches: Iterator[dict]) -> None:
         """Projector and adapter, until what is left is the time of the last evaluation."""
-        add_adapter(self.model, self.settings.rank)
+        if not learned(self.model, "adapter"):
+            add_adapter(self.model, self.settings.rank)
 
         def check(step: int) -> None:
             self.save(step=step)
@@ -323,17 +337,21 @@ class Session:
         train(self.model, batches, self.settings, seconds, check, self.say)
 
 
-def prepare(causal_lm, tokenizer, tower, device: torch.device) -> tuple[MiniMonkeyForConditionalGeneration, Encoder]:
+def prepare(
+    causal_lm, tokenizer, tower, device: torch.device, method: str = ""
+) -> tuple[MiniMonkeyForConditionalGeneration, Encoder]:
     """The model on its device, its language model in bfloat16 where that is faster, and what writes its prompts."""
     add_image_tokens(tokenizer)
     model = build(causal_lm, tower, tokenizer).to(device)
     if bfloat16_pays(device.type):
         for parameter in model.model.language_model.parameters():  # buffers stay: positions need float32
             parameter.data = parameter.data.to(torch.bfloat16)
-    return model, Encoder(tokenizer, model.config.image_seq_length)
+    return model, Encoder(tokenizer, model.config.image_seq_length, method)
 
 
-def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: torch.device) -> None:
+def run(
+    causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: torch.device, start: Path | None = None
+) -> None:
     """
     All stages; what was learned is saved before it is evaluated, also after an error.
 
@@ -341,23 +359,28 @@ def run(causal_lm, tokenizer, tower, settings: Settings, folder: Path, device: t
         causal_lm, tokenizer: the language model, and its tokenizer without the tokens of an image.
         tower: see `model.build`.
         folder: of the files that are written.
+        start: folder of what an earlier run learned; then the projector doesn't learn alone first.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     torch.manual_seed(settings.seed)
     say = Log(folder / "log.jsonl")
-    model, encoder = prepare(causal_lm, tokenizer, tower, device)
+    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method)
     end = time.monotonic() + settings.minutes * 60
     say(settings=dataclasses.asdict(settings), device=str(device), torch=torch.__version__)
     side = round(encoder.tokens_per_tile**0.5)
     letters = loader(LetterBatches(side, settings.batch), settings.workers)  # drawn while the language model answers
     replay, meanings = own_answers(model, encoder, settings, folder / "replay.jsonl")
     say(own_answers=len(replay.chat) + len(meanings))
+    if start is not None:
+        load_learned(model, start)
     window = WINDOW if settings.workers < 2 else 1
-    batches = loader(TrainingBatches(encoder, replay, settings.batch, window), settings.workers)
+    data = TrainingBatches(encoder, replay, settings.batch, window, settings.size, settings.first)
+    batches = loader(data, settings.workers)
     session = Session(model, encoder, settings, folder, say, meanings, end)
     session.evaluate("before")
     try:
-        for stage, data in ((session.warm_start, letters), (session.train, batches)):
+        stages = [(session.warm_start, letters)] if start is None else []
+        for stage, data in (*stages, (session.train, batches)):
             try:
                 stage(data)
             except Exception:  # what was learned before is worth saving and measuring
@@ -377,14 +400,23 @@ def main() -> None:
     parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
     parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--start", type=Path, help="folder of an earlier run, to go on from what it learned")
     for field in dataclasses.fields(Settings):
-        kind = int if isinstance(field.default, int) or field.default is None else float
+        kind = int if field.default is None else type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     arguments = vars(parser.parse_args())
     settings = Settings(**{field.name: arguments[field.name] for field in dataclasses.fields(Settings)})
     causal_lm, tokenizer = load(arguments["base"])
     tower = load_tower(arguments["tower"])
-    run(causal_lm, tokenizer, tower, settings, arguments["output"], torch.device(arguments["device"]))
+    run(
+        causal_lm,
+        tokenizer,
+        tower,
+        settings,
+        arguments["output"],
+        torch.device(arguments["device"]),
+        arguments["start"],
+    )
 
 
 if __name__ == "__main__":

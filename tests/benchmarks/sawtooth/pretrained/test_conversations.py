@@ -6,6 +6,7 @@ import torch
 
 from benchmarks.sawtooth.pretrained.conversations import (
     IGNORED,
+    Encoder,
     LetterBatches,
     Replay,
     TrainingBatches,
@@ -15,6 +16,7 @@ from benchmarks.sawtooth.pretrained.conversations import (
     normalize,
 )
 from benchmarks.sawtooth.pretrained.questions import Turn, draw_picture
+from benchmarks.sawtooth.readers.reader import make_processor
 from benchmarks.sawtooth.readers.rendering import ALPHABET, dense_labels, generator
 
 
@@ -77,6 +79,18 @@ def test_tiles_join_to_the_resized_page():
     np.testing.assert_array_equal(joined, np.asarray(picture.page.image.resize((224, 112), 3)))
 
 
+def test_tiles_of_a_pyramid_are_those_of_the_processor(tokenizer):
+    encoder, processor = Encoder(tokenizer, 64, "pyramid any"), make_processor().image_processor
+    for layout in ("word", "bill"):
+        picture = draw_picture(generator("test", 2), layout, False)
+        expected = processor([picture.page.image], return_tensors="pt")["pixel_values"].flatten(0, -4)
+        tiles = encoder.tiles(picture)
+        assert len(tiles) > 1 or layout == "word"
+        torch.testing.assert_close(normalize(tiles, "cpu"), expected, rtol=0, atol=0.02)
+        row = encoder.prompt("What?", picture)
+        assert row.ids.count(encoder.context) == 64 * len(tiles) == 64 * len(row.tiles)
+
+
 def test_padding(encoder, turns):
     rows = [encoder.conversation(turns), encoder.conversation(turns[:1])]
     short, long = len(rows[1].ids), len(rows[0].ids)
@@ -127,6 +141,14 @@ def test_batches_of_a_window_have_rows_of_like_length(encoder):
 
 def _without_padding(batch):
     return [ids[mask > 0].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
+
+
+def test_batches_from_a_sample_on_and_of_larger_pictures(encoder):
+    replay = Replay({}, {}, share=0.0)
+    later = TrainingBatches(encoder, replay, rows=4, first=40)
+    np.testing.assert_array_equal(later[0]["input_ids"], TrainingBatches(encoder, replay, rows=4)[10]["input_ids"])
+    large = TrainingBatches(encoder, replay, rows=4, size="large")
+    assert max(len(large.row(index).tiles) for index in range(20)) == 6
 
 
 def test_no_chat_at_a_share_of_zero(encoder):

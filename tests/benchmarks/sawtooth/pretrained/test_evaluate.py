@@ -6,7 +6,14 @@ import pytest
 
 from benchmarks.sawtooth.pretrained import evaluate
 from benchmarks.sawtooth.pretrained.chat import PLAIN
-from benchmarks.sawtooth.pretrained.evaluate import Evaluation, ask_about_held_out, held_out_words, overlap, score
+from benchmarks.sawtooth.pretrained.evaluate import (
+    LARGE,
+    Evaluation,
+    ask_about_held_out,
+    held_out_words,
+    overlap,
+    score,
+)
 from benchmarks.sawtooth.pretrained.questions import KINDS, UNSEEN, WORDINGS
 from benchmarks.sawtooth.readers.rendering import is_held_out
 
@@ -76,6 +83,11 @@ def test_questions_are_about_held_out_words(kind):
     assert {each.turn.kind for each in asked} == {kind}
 
 
+def test_questions_about_pictures_of_a_layout():
+    asked = ask_about_held_out("value", 3, explain, layout="bill")
+    assert {(each.turn.kind, each.picture.layout) for each in asked} == {("value", "bill")}
+
+
 def test_unknown_words_are_no_endless_search():
     with pytest.raises(ValueError, match="knows no word"):
         ask_about_held_out("meaning", 0.01, lambda word: None)
@@ -91,9 +103,11 @@ def test_all_right(evaluation, answer, entries, monkeypatch):
     answer(lambda prompt: " ".join(" ".join(accepted) for _, accepted, _ in PLAIN))
     evaluation().run("after", words=5, questions=4)
     found = {entry["part"]: entry for entry in entries}
-    assert set(found) == {"chat", "words", "chat with a picture", "unseen wordings", *KINDS}
+    assert set(found) == {"chat", "words", "chat with a picture", "unseen wordings", *KINDS, *LARGE}
     assert {entry["evaluation"] for entry in entries} == {"after"}
-    assert all(found[kind]["exact"] == found[kind]["characters"] == 1 for kind in KINDS if kind != "meaning")
+    assert all(
+        found[kind]["exact"] == found[kind]["characters"] == 1 for kind in (*KINDS, *LARGE) if kind != "meaning"
+    )
     assert (found["words"]["n"], found["words"]["exact"]) == (5, 1)
     assert (found["meaning"]["n"], found["meaning"]["named"], found["meaning"]["overlap"]) == (4, 1, 1)
     assert (found["unseen wordings"]["n"], found["unseen wordings"]["right"]) == (30, 30)

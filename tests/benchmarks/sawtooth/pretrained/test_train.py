@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from benchmarks.sawtooth.pretrained import train
@@ -185,6 +187,33 @@ def test_an_error_in_the_warm_start_is_no_end(causal_lm, tower, tmp_path, monkey
     assert next(entry["rows"] for entry in log if "rows" in entry) > 0
 
 
+def test_a_step_has_as_many_batches_as_it_accumulates(model, batches):
+    add_adapter(model, 2)
+    drawn = []
+
+    def count():
+        for batch in loader(batches, 0):
+            drawn.append(batch)
+            yield batch
+
+    settings = dataclasses.replace(SMALL, accumulate=3)
+    steps = train.train(model, count(), settings, 0.5, None, lambda **entry: None)
+    assert len(drawn) == 3 * steps > 0
+
+
+def test_a_run_goes_on_from_what_another_learned(causal_lm, tower, tmp_path):
+    """With no time to learn more, what it saves is what it began with."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    run(causal_lm, make_tokenizer(), tower, SMALL, first, CPU)
+    no_time = dataclasses.replace(SMALL, evaluation=2.0, size="large", method="pyramid any", seed=1)
+    run(causal_lm, make_tokenizer(), tower, no_time, second, CPU, first)
+    assert not [entry for entry in entries(second) if "warm_start" in entry or "error" in entry]
+    saved = [load_file(folder / "adapter.safetensors") for folder in (first, second)]
+    assert saved[0].keys() == saved[1].keys()
+    assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
+    assert any(each.any() for name, each in saved[0].items() if "lora_B" in name)
+
+
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
 def test_without_time_nothing_is_trained(model, batches, seconds):
     add_adapter(model, 2)
@@ -207,9 +236,14 @@ def test_options_are_the_settings(monkeypatch, tmp_path):
         "0.1",
         "--prompts",
         "9",
+        "--method",
+        "pyramid any",
+        "--start",
+        "before",
     ]
     monkeypatch.setattr("sys.argv", ["train", *options])
     train.main()
-    ((base, _, tower, settings, folder, device),) = found
-    assert settings == dataclasses.replace(Settings(), minutes=1.5, tower_rate=0.1, prompts=9)
+    ((base, _, tower, settings, folder, device, start),) = found
+    assert settings == dataclasses.replace(Settings(), minutes=1.5, tower_rate=0.1, prompts=9, method="pyramid any")
     assert (base, tower, folder, device) == (train.FOLDER, train.TOWER, tmp_path, CPU)
+    assert start == Path("before")

@@ -1,0 +1,84 @@
+"""A Mini-Monkey folder around SmolLM2, from what a run learned: its adapter merged, its processor beside it.
+
+python -m benchmarks.sawtooth.pretrained.checkpoint runs/smollm build/smollm/minimonkey
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from peft.tuners.lora import LoraLayer
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS, add_image_tokens, build, load_learned, load_tower
+from benchmarks.sawtooth.pretrained.train import TOWER
+from benchmarks.sawtooth.readers.reader import make_processor as make_small_processor
+from benchmarks.speed.pretrained_model import FOLDER, load
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from processing_minimonkey import MiniMonkeyProcessor
+from processing_minimonkey.chat_templates import chat_template
+
+
+NAMES = ("start_image_token", "end_image_token", "context_image_token")  # of `IMAGE_TOKENS`, for the processor
+
+
+@torch.no_grad()
+def merged(causal_lm, tokenizer, tower, folder: Path) -> MiniMonkeyForConditionalGeneration:
+    """
+    The model without an adapter that answers as the one with what was learned.
+
+    Args:
+        causal_lm, tokenizer, tower: as `model.build` takes them.
+        folder: of what was learned.
+    """
+    adapted = build(causal_lm, tower, tokenizer)
+    load_learned(adapted, folder)
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            module.merge()
+    weights = {name: weight for name, weight in adapted.state_dict().items() if "lora_" not in name}
+    plain = build(causal_lm, tower, tokenizer)
+    plain.load_state_dict({name.replace(".base_layer", ""): weight for name, weight in weights.items()})
+    return plain
+
+
+def make_processor(tokenizer: PreTrainedTokenizerBase, image_seq_length: int) -> MiniMonkeyProcessor:
+    """Writes prompts as in training; images are cut as for the small checkpoint, whose tower it is."""
+    names = dict(zip(NAMES, IMAGE_TOKENS, strict=True))
+    return MiniMonkeyProcessor(
+        image_processor=make_small_processor().image_processor,
+        tokenizer=PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer.backend_tokenizer,
+            pad_token="<|im_end|>",
+            eos_token="<|im_end|>",
+            padding_side="left",
+            extra_special_tokens=names | {"image_token": IMAGE_TOKENS[2]},
+            clean_up_tokenization_spaces=False,
+        ),
+        image_seq_length=image_seq_length,
+        chat_template=chat_template(Path(__file__).with_name("chat_template.jinja")),
+    )
+
+
+def save(causal_lm, tokenizer, tower, learned: Path, folder: Path) -> None:
+    """Writes weights in bfloat16, processor and code to a folder."""
+    add_image_tokens(tokenizer)
+    model = merged(causal_lm, tokenizer, tower, learned)
+    model.config.vision_config._name_or_path = ""
+    model.to(torch.bfloat16).save_pretrained(folder)
+    make_processor(tokenizer, model.config.image_seq_length).save_pretrained(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("learned", type=Path, help="folder of a run of `train.py`")
+    parser.add_argument("output", type=Path, help="folder of the checkpoint")
+    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
+    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+    arguments = parser.parse_args()
+    causal_lm, tokenizer = load(arguments.base)
+    save(causal_lm, tokenizer, load_tower(arguments.tower), arguments.learned, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
