@@ -416,7 +416,7 @@ The same 18 questions can be strong evidence or none. The test needs the single 
 
 $$\text{ANLS}(a) = \max_r \; s\Big(1 - \frac{d(a, r)}{\max(|a|, |r|)}\Big), \qquad s(x) = x \text{ if } x \ge 1/2 \text{, else } 0.$$
 
-The paper that ANLS comes from (Biten et al., below) gives zero at exactly one half, too; `lmms-eval` keeps it, and so does the function here.
+At exactly one half the paper that ANLS comes from (Biten et al., below) gives zero, too; `lmms-eval` gives one half, and so does the function here.
 
 **Predict**, for each answer in the table below: is it right? The third column is what a person would say; compare it with the last two.
 """

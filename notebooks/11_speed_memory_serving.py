@@ -44,7 +44,7 @@ course.need("serve", "openai", "fastapi", "uvicorn")  # for the last part
 """
 ## Count before you run
 
-How long a prompt is follows from the size of the image alone. No pixel is needed, so a server can refuse a request before it opens the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both; at each time stands which model it is of, and which rule chose the tokens: the *published* one (layer 1, all tokens after the detailed ones ask) or *our own* (layer 2, the question asks), which the small model has.
+How long a prompt is follows from the size of the image alone. No pixel is needed, so a server can refuse a request before it opens the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both; beside each time stands which model it is of, and which rule chose the tokens: the *published* one (layer 1, all tokens after the detailed ones ask) or *our own* (layer 2, the question asks), which the small model has.
 
 **Predict**: a page of 336 x 224 px gives 11 tiles. How many tokens does its prompt have?
 """
@@ -234,7 +234,7 @@ print(f"counted, first token: {left:.2f}; the language model alone {alone:.2f}")
 
 # %% [markdown]
 """
-No: in this run it takes 1.17 of the time (quartiles 1.14 to 1.21), a loss. For 24 tokens it is 1.10 (1.03 to 1.15), a loss, too. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too: 1.10, as our own rule runs two of only four layers over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work; the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
+No: in this run it takes 1.26 of the time (quartiles 1.13 to 1.29), a loss. For 24 tokens it is 1.06 (1.03 to 1.14), a loss, too. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, but a smaller one, 1.10: our own rule runs two of only four layers over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work; the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -341,7 +341,7 @@ assert together == alone
 
 # %% [markdown]
 """
-The same, since padding is masked. The time is another matter: shorter rows are computed at the length of the longest one, and all rows run until the last answer is written. So put pages of about one size together. With three rounds of four unlike pages the ratio above is a rough one; the benchmark below, with pages of about one size, gains far more from batches.
+The same, since padding is masked. The time is another matter: shorter rows are computed at the length of the longest one, and all rows run until the last answer is written. So put pages of about one size together. With three rounds of four unlike pages the ratio above is a rough one; the benchmark below, with pages of about one size and up to sixteen of them at once, is the better guide.
 
 ## Serve it
 
@@ -584,7 +584,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token with half of the detailed tokens: by the published rule 0.79 of the time with 8 layers and 0.71 to 0.80 with a pretrained model of 30, both without a tower; by our own 1.17 with the four layers here, a loss, and 0.73 to 0.84 with the 30. With the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token with half of the detailed tokens: by the published rule 0.79 of the time with 8 layers and 0.71 to 0.80 with a pretrained model of 30, both without a tower; by our own 1.26 with the four layers here, a loss, and 0.73 to 0.84 with the 30. With the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

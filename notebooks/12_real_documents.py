@@ -306,7 +306,7 @@ course.table(*scans.asked_rows(read, pages, wanted))
 
 # %% [markdown]
 """
-No. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 of the clean pages, about as often as the card says; the total in 5 of the clean pages, too. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. That a page says something twice helps; that a model does, only if it was measured.
+No. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 of the clean pages, about as often as the card says; the total in 5 of the clean pages, too. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
 
 ## What the shop knows
 
@@ -356,13 +356,13 @@ refusals.show_stored()
 
 # %% [markdown]
 r"""
-In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them), and a total that is not found can't be checked either. A right name stays right: every article is in the list and is its own nearest one. None of the records that are given is wrong, as far as so few receipts can tell; the rest is passed to a person. (`FAST=0` in the environment draws 200 receipts in place of 32 and keeps the counts of all checks in `receipts.json`; the cell shows them where that file is there.)
+In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them), and a total that is not found can't be checked either. A right name stays right: every article is in the list and is its own nearest one. None of the records that are given is wrong, as far as so few receipts can tell; the rest is passed to a person. (`FAST=0` in the environment draws 200 receipts in place of 32 and writes the counts of all checks to `receipts.json`; the cell shows them only if that file exists.)
 
 This is the shape of a system that can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
 
 ## On the lines between tiles
 
-The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the second one into three rows, and the table counts the lines of text on their lines between rows. Then the text is moved down: by 18 px, until the total lies on the detailed grid's line, while the second grid shows it whole; and by 36 px.
+The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the second one into three rows, and the table names the lines of text (1 to 3, from the top) that lie on their lines between rows. Then the text is moved down: by 18 px, until the total lies on the detailed grid's line, while the second grid shows it whole; and by 36 px.
 
 **Predict**: every line of text is whole in one of the two grids. Does the move cost anything?
 """

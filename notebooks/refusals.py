@@ -13,7 +13,7 @@ from scans import share_of
 
 STORED = Path(__file__).with_name("receipts.json")  # of a run with more of them
 CHECK_HEAD = ["refused by", "refused", "wrong, and given", "right, and refused"]
-CHECK_HEAD += ["by chance: wrong and given", "by chance: both"]
+CHECK_HEAD += ["by chance: wrong and given", "by chance: all wrong decisions"]
 
 
 def letter_chances(logits: tuple, ids, end) -> list:

@@ -191,7 +191,7 @@ def plot_profiles(pages: dict, sums: list, answers: list[str], angles, contrasts
     axes[4].text(*place, label, color=BLACK, ha="right", va="center")
     axes[4].set(xlabel="turned by, degrees", title="differences of neighbors")
     axes[4].set(ylabel="share of the largest", ylim=(0, 1.1), xticks=range(-12, 13, 4))
-    axes[4].set_xlim(-15, 12.5)
+    axes[4].set_xlim(-16.5, 12.5)
     return figure
 
 
@@ -304,7 +304,7 @@ def moved_rows(clean: list, wanted: list, record, read, processor) -> tuple[list
         cells = []
         for level in ("detailed", "adaptive"):
             cut = sorted({line for each in cuts for line in each[level]})
-            cells.append(", ".join(map(str, cut)) or "none")
+            cells.append(", ".join(f"line {line}" for line in cut) or "none")
         answers = read(scan_all(pages))
         last = [(answer.splitlines() or [""])[-1] for answer in answers]
         totals = [str(want["total"]) for want in wanted]
@@ -320,7 +320,7 @@ def moved_rows(clean: list, wanted: list, record, read, processor) -> tuple[list
             f"{sign_test(gained, lost):.4f}",
         ]
         rows.append([f"{down} px", *cells])
-    head = ["moved down by", "lines on the detailed grid's", "on the second grid's"]
+    head = ["moved down by", "on the detailed grid's lines", "on the second grid's"]
     head += [f"records right, of {len(clean)}", "total lines", "total numbers"]
     return [*head, "gained, lost", "by chance"], rows
 
