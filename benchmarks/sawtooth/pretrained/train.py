@@ -374,8 +374,8 @@ def run(
     if start is not None:
         load_learned(model, start)
     window = WINDOW if settings.workers < 2 else 1
-    data = TrainingBatches(encoder, replay, settings.batch, window, settings.size, settings.first)
-    batches = loader(data, settings.workers)
+    rows = TrainingBatches(encoder, replay, settings.batch, window, settings.size, settings.first)
+    batches = loader(rows, settings.workers)
     session = Session(model, encoder, settings, folder, say, meanings, end)
     session.evaluate("before")
     try:
