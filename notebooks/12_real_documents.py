@@ -281,7 +281,7 @@ course.table(refusals.CHECK_HEAD, rows)
 
 # %% [markdown]
 """
-By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones, a difference that comes about by chance in 7 of 100 cases. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these the blurred scans have 18 wrong decisions against 6, which chance makes in 2 of 1,000 cases; in the clear ones (4 against 2) no difference is shown.
+By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones, a difference that comes about by chance in 7 of 100 cases. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these the blurred scans have 18 wrong decisions against 6, which chance makes in 2 of 1,000 cases; in the clear ones (4 against 2) no difference is shown. 32 receipts are few. Of 200, which are stored (tables below figure 3), doubt lets 53 wrong ones of the blurred scans through and the sum 29 (p = 0.002), of the clear ones 17 and 10 (p = 0.065); with the right ones that it refuses it is worse in the clear scans, too, 24 against 10 (p = 0.001).
 
 The lower panels are *risk–coverage curves*, as they are drawn for a model that may abstain (*selective prediction*). In the clear scans fewer answers are better ones, and the surest half has no error. In the blurred ones wrong answers are hardly less sure than right ones: as soon as two or more are given, 40 to 67% of them are wrong. (*Calibration* is something else: whether of letters with a probability of 97% 97 in 100 are right, see Guo et al. below. A mean over letters doesn't say.) A probability is the model's opinion of itself, and the sum is a second statement of the page. (The doubt needs no sum, and it sees names. On a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.)
 
@@ -356,7 +356,7 @@ refusals.show_stored()
 
 # %% [markdown]
 r"""
-In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them), and a total that is not found can't be checked either. A right name stays right: every article is in the list and is its own nearest one. None of the records that are given is wrong, as far as so few receipts can tell; the rest is passed to a person. (`FAST=0` in the environment draws 200 receipts in place of 32 and writes the counts of all checks to `receipts.json`; the cell shows them only if that file exists.)
+In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them), and a total that is not found can't be checked either. A right name stays right: every article is in the list and is its own nearest one. None of the records that are given is wrong, as far as so few receipts can tell. The tables are those of 200 receipts (`FAST=0` in the environment draws as many and stores the counts in `receipts.json`): of the clear scans 184 are given and none is wrong, of the blurred ones 162 and two are. So the checks let little through, not nothing, and the rest is passed to a person.
 
 This is the shape of a system that can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
 
@@ -582,7 +582,7 @@ Hardly: it gives 3 wrong ones and refuses 1 right one in the clear scans, 11 and
 
 ## Conclusion
 
-Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person. Straighten a page before you ask. In blurred scans the model's own probability decided worse than the sum, in clear ones no difference is shown; its answer to a second question was no check at all. The checks don't need a large model. All scans here were rendered: what a model reads of real ones, the small or the published one, and how many errors the checks catch there, was not measured.
+Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person. Straighten a page before you ask. The model's own probability decided worse than the sum; its answer to a second question was no check at all. The checks don't need a large model. All scans here were rendered: what a model reads of real ones, the small or the published one, and how many errors the checks catch there, was not measured.
 
 Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](10_measure.ipynb) measures it, and `examples/read_folder.py` reads a folder of scans and goes on after a stop.
 

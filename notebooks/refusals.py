@@ -66,7 +66,7 @@ def check_rows(
     by_doubt += apart.count((True, False, True))
     chances.append(sign_test(by_doubt, by_sum))
     rows[0] += ["", ""]
-    rows[1] += [f"{chance:.3f}" for chance in chances]
+    rows[1] += ["< 0.001" if chance < 0.0005 else f"{chance:.3f}" for chance in chances]
     return rows
 
 
