@@ -3,23 +3,23 @@
 import csv
 
 import numpy as np
+import pandas
 
 import compared
 import course
 import tables
 from benchmarks.recognizer import scoring
 from benchmarks.sawtooth.cutting import METHODS, is_cut
-from benchmarks.sawtooth.measurements.geometry import (
-    SETTINGS,
-)
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.report import comparisons, sorts
+from benchmarks.sawtooth.report import geometry as report
 from benchmarks.sawtooth.report.statistics import bootstrap, mean
 from figures import distortion
 from modeling_minimonkey.scale_compression import GLOBAL_LEVEL
 from processing_minimonkey import plan_pyramid
 
 
+GEOMETRY = course.ROOT / "benchmarks" / "sawtooth" / "geometry.csv"
 BASELINE, ANY, JOINT = "detailed + global", "CIP any", "CIP joint"
 FINER = "detailed + global, tiles of the pyramid"  # one grid of as many tiles
 
@@ -307,8 +307,7 @@ def stretched(pages: list, ranges: dict) -> list:
 
 def geometry() -> dict:
     """Cuts and distortion of the geometry without a model: from (ranges, rule) to a dict of numbers."""
-    path = course.ROOT / "benchmarks" / "sawtooth" / "geometry.csv"
-    with open(path, newline="") as file:
+    with open(GEOMETRY, newline="") as file:
         rows = list(csv.DictReader(file))
     return {
         (row.pop("setting"), row.pop("rule")): {
@@ -332,22 +331,10 @@ def distortion_rows(rows: dict, rules: tuple) -> list:
 
 
 def against_any(geometry: dict, rule: str) -> tuple:
-    """
-    Cells: what a rule leaves cut minus `any` under the demo's ranges; in how many ranges it leaves fewer words cut and
-    in how many more, for certain; in how many its second grid is less distorted on the page that is worse than 90%, if
-    it has one.
-    """
-    more = ("more", "more_low", "more_high")  # than `any`, on the same pages
-    ends = [[geometry[name, rule][end] for end in more[1:]] for name in SETTINGS]
-    less = sum(
-        geometry[name, rule]["distortion_90"] < geometry[name, "any"]["distortion_90"]
-        for name in SETTINGS
-    )
-    return (
-        "{:.2f} [{:.2f}, {:.2f}]".format(
-            *(100 * geometry["demo", rule][end] for end in more)
-        ),
-        sum(high < 0 for _, high in ends),
-        sum(low > 0 for low, _ in ends),
-        "–" if "global" in rule else less,
-    )
+    """Cells: what a rule leaves cut minus `any` under the demo's ranges, and what the report counts against `any`."""
+    more = [
+        100 * geometry["demo", rule][end] for end in ("more", "more_low", "more_high")
+    ]
+    fewer, greater, less = report.against_any(pandas.read_csv(GEOMETRY), rule)
+    cell = "{:.2f} [{:.2f}, {:.2f}]".format(*more)
+    return cell, fewer, greater, "–" if less is None else less

@@ -10,16 +10,14 @@ import torch
 from peft.tuners.lora import LoraLayer
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS, add_image_tokens, build, load_learned, load_tower
-from benchmarks.sawtooth.pretrained.train import TOWER
+from benchmarks.sawtooth.pretrained.model import add_image_tokens, build, load_learned, load_tower
+from benchmarks.sawtooth.pretrained.train import add_sources
 from benchmarks.sawtooth.readers.reader import make_processor as make_small_processor
-from benchmarks.speed.pretrained_model import FOLDER, load
+from benchmarks.speed.pretrained_model import load
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.conversion.tokenizer import IMAGE_TOKENS
 from processing_minimonkey import MiniMonkeyProcessor
 from processing_minimonkey.chat_templates import chat_template
-
-
-NAMES = ("start_image_token", "end_image_token", "context_image_token")  # of `IMAGE_TOKENS`, for the processor
 
 
 @torch.no_grad()
@@ -44,7 +42,6 @@ def merged(causal_lm, tokenizer, tower, folder: Path) -> MiniMonkeyForConditiona
 
 def make_processor(tokenizer: PreTrainedTokenizerBase, image_seq_length: int) -> MiniMonkeyProcessor:
     """Writes prompts as in training; images are cut as for the small checkpoint, whose tower it is."""
-    names = dict(zip(NAMES, IMAGE_TOKENS, strict=True))
     return MiniMonkeyProcessor(
         image_processor=make_small_processor().image_processor,
         tokenizer=PreTrainedTokenizerFast(
@@ -52,7 +49,7 @@ def make_processor(tokenizer: PreTrainedTokenizerBase, image_seq_length: int) ->
             pad_token="<|im_end|>",
             eos_token="<|im_end|>",
             padding_side="left",
-            extra_special_tokens=names | {"image_token": IMAGE_TOKENS[2]},
+            extra_special_tokens=IMAGE_TOKENS,
             clean_up_tokenization_spaces=False,
         ),
         image_seq_length=image_seq_length,
@@ -73,8 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("learned", type=Path, help="folder of a run of `train.py`")
     parser.add_argument("output", type=Path, help="folder of the checkpoint")
-    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
-    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+    add_sources(parser)
     arguments = parser.parse_args()
     causal_lm, tokenizer = load(arguments.base)
     save(causal_lm, tokenizer, load_tower(arguments.tower), arguments.learned, arguments.output)

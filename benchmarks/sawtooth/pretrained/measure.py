@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.sawtooth.pretrained.evaluate import Evaluation
 from benchmarks.sawtooth.pretrained.model import load_learned, load_tower
-from benchmarks.sawtooth.pretrained.train import TOWER, Log, Settings, own_answers, prepare
-from benchmarks.speed.pretrained_model import FOLDER, load
+from benchmarks.sawtooth.pretrained.train import Log, Settings, add_sources, own_answers, prepare
+from benchmarks.speed.pretrained_model import load
 
 
 def measure(causal_lm, tokenizer, tower, folder: Path, device: torch.device) -> None:
@@ -35,8 +35,7 @@ def measure(causal_lm, tokenizer, tower, folder: Path, device: torch.device) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of a run of `train.py`")
-    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
-    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+    add_sources(parser)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     causal_lm, tokenizer = load(arguments.base)

@@ -394,11 +394,16 @@ def run(
     say(ended=True, seconds_left=round(end - time.monotonic(), 1), gpu_gib=round(memory, 1))
 
 
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """The options that say where language model and tower come from."""
+    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
+    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder of what is written")
-    parser.add_argument("--base", type=Path, default=FOLDER, help="folder of the language model, from `make smollm`")
-    parser.add_argument("--tower", type=Path, default=TOWER, help="folder of a Mini-Monkey whose tower reads")
+    add_sources(parser)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--start", type=Path, help="folder of an earlier run, to go on from what it learned")
     for field in dataclasses.fields(Settings):

@@ -17,6 +17,7 @@ from benchmarks.sawtooth.readers.documents import render
 from benchmarks.sawtooth.readers.recipe import SIZES
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, Page
 from modeling_minimonkey import MiniMonkeyConfig, MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.conversion.tokenizer import IMAGE_TOKENS
 from processing_minimonkey import MiniMonkeyImageProcessor, MiniMonkeyProcessor
 from processing_minimonkey.chat_templates import chat_template
 
@@ -38,12 +39,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         padding_side="left",
         additional_special_tokens=["<|im_start|>"],
-        extra_special_tokens={
-            "start_image_token": "<img>",
-            "end_image_token": "</img>",
-            "context_image_token": "<IMG_CONTEXT>",
-            "image_token": "<IMG_CONTEXT>",  # its name in most other models of the library
-        },
+        extra_special_tokens=IMAGE_TOKENS,
         clean_up_tokenization_spaces=False,
     )
 

@@ -39,10 +39,6 @@ class Try:
         """A measurement of the evaluation `"before"` or `"after"`."""
         return next(entry for entry in self.log if (entry.get("evaluation"), entry.get("part")) == (when, part))
 
-    def share(self, when: str, part: str) -> Estimate:
-        """What was right of a part, with its interval."""
-        return share_right(self.found(when, part))
-
     def curve(self, part: str) -> list[tuple[int, dict]]:
         """Pairs of step and measurement, from the first evaluation to the last."""
         steps = {"before": 0, "after": self.steps}
