@@ -20,14 +20,18 @@ from benchmarks.sawtooth.report.figures import panels
 from benchmarks.tables import markdown_table
 
 
+OVERLAP = "overlap + global"
 COMPARED = (
     "disjoint",
     "balanced 0.3",
     "joint",
     "shifted",
-    "overlap + global",
+    OVERLAP,
     "detailed + global, tiles of any",
 )
+# Of the figure: rules with a weight, as lines from the least to the greatest, and rules without
+WEIGHED = {"balanced": (WEIGHTS, ".-C1"), "joint": (JOINT_WEIGHTS, ".-C2")}
+MARKERS = {"any": "s", "all": "x", "disjoint": "^", "shifted": "D", OVERLAP: "P"}
 
 
 def title(setting: str) -> str:
@@ -61,20 +65,19 @@ def draw_geometry(table: pd.DataFrame, path: Path) -> None:
     figure, axes = panels(2, 4, figsize=(15, 8))
     for panel, setting in zip(axes.flat, SETTINGS, strict=True):
         rules = table[table["setting"] == setting].set_index("rule")
-        places = {rule: (rules["distortion_90"][rule], 100 * rules["cut"][rule]) for rule in rules.index}
-
-        def note(rule, text, below, panel=panel, places=places):
-            panel.annotate(text, places[rule], xytext=(4, below), textcoords="offset points", fontsize=8)
-
-        for rule, weights, color in (("balanced", WEIGHTS, "tab:orange"), ("joint", JOINT_WEIGHTS, "tab:green")):
-            names = [f"{rule} {weight:g}" for weight in weights]
-            panel.plot(*zip(*(places[name] for name in names), strict=True), "o-", color=color)
-            note(names[-1], rule, -10)
-        for rule in ("any", "all", "disjoint", "shifted", "overlap + global"):
-            panel.plot(*places[rule], "s", color="tab:blue")
-            note(rule, rule, 4)
+        # Tiles that overlap have no second grid
+        distortions = rules["distortion_90"].where(rules.index != OVERLAP, rules["detailed_distortion_90"])
+        places = {rule: (distortions[rule], 100 * rules["cut"][rule]) for rule in rules.index}
+        for rule, (weights, style) in WEIGHED.items():
+            points = [places[f"{rule} {weight:g}"] for weight in weights]
+            panel.plot(*zip(*points, strict=True), style, markersize=5, label=f"{rule}, by weight")
+        for rule, marker in MARKERS.items():
+            panel.plot(*places[rule], marker, color="tab:blue" if rule == "any" else "black", label=rule)
         panel.set_title(title(setting), fontsize=9)
-    figure.supxlabel("distortion of the second grid, 90th percentile (1: none)")
+        panel.set_ylim(bottom=0)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.supxlabel("distortion of the second grid, 90th percentile (1: none); where tiles overlap, of the only one")
     figure.supylabel("words cut in every legible group, %")
     save_figure(figure, path, dpi=100)
 
