@@ -6,7 +6,7 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/06_published_weights.ipynb) [Source of this notebook](06_published_weights.py)
 
-> **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers loads, how to see that nothing changed, how to go back with every tensor bit for bit, and which of them fits on your card.
+> **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers loads, how to see that nothing changed, how to go back (with every tensor bit for bit, where no adapter was merged), and which of them fits on your card.
 >
 > **You need**: Transformers' `from_pretrained`.
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
@@ -38,9 +38,8 @@ import course
 course.setup()
 
 # %%
-course.need(
-    "convert", "sentencepiece", "google.protobuf", "filelock"
-)  # to read the original tokenizers
+# To read the original tokenizers
+course.need("convert", "sentencepiece", "google.protobuf", "filelock")
 
 # %% [markdown]
 """
@@ -71,9 +70,9 @@ print(f"{len(published)} tensors, language model {kind}, {layers} layers")
 
 # %% [markdown]
 """
-(`template` names the format of the prompt, `downsample_ratio` 0.5 joins 2 x 2 patches into one token, and `select_layer` -1 takes the last layer of the vision tower.)
+No file of this folder: safetensors hold tensors only, and the rest are text and a table of token pieces. Python files and pickles (`*.bin`), which other folders have, could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
 
-None of these: safetensors files hold tensors only. Python files and pickles (`*.bin`) could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
+(`template` names the format of the prompt, `downsample_ratio` 0.5 joins 2 x 2 patches into one token, and `select_layer` -1 takes the last layer of the vision tower.)
 
 ## Convert
 
@@ -193,33 +192,14 @@ print("wqkv", tuple(wqkv.shape), "-> q, k, v as drawn, bit for bit")
 
 A case's name says image, settings, and order of tiles: `evalorder` is that of the published evaluation, detailed tiles first, `demoorder` that of the demo, adaptive tiles first. For every recorded case there are the inputs, the logits of the published code, and the 16 ids that it wrote greedily, at temperature zero. The recordings are of two families of language models, InternLM2 and Qwen2. Here the *converted folders* have to give the same, so this is the check of the mapping.
 
-**Predict**: with random weights, how many of the ids would agree if one layout were wrong?
+**Predict**: how far may the logits of two codes differ if both are right?
 """
 
 # %%
-from tests.recorded import CASES, read_case
+from recordings import agree, read_truth, write
 
-
-def read_truth(place, case):
-    """Inputs of a recorded case, and what the published code made of them."""
-    arrays = read_case(place, case).items()
-    truth = {name: torch.from_numpy(array) for name, array in arrays}
-    names = ("input_ids", "pixel_values")
-    return {names[0]: truth[names[0]][None], names[1]: truth[names[1]]}, truth
-
-
-def write(model, inputs):
-    """The next 16 ids, greedily."""
-    ids = model.generate(**inputs, max_new_tokens=16, do_sample=False)
-    return ids[0, inputs["input_ids"].shape[1] :].tolist()
-
-
-def agree(ids, others):
-    return sum(a == b for a, b in zip(ids, others, strict=True))
-
-
-# %%
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from tests.recorded import CASES
 
 
 def recorded(family):
@@ -246,7 +226,7 @@ course.table(["recorded case", "equal ids of 16", "largest difference of logits"
 
 # %% [markdown]
 """
-All of them, id by id, in three of the five recorded cases of each family (with the environment variable `FAST=0` set before the notebook starts, in all five). The logits differ by 7e-5 at most here; 2e-3 is allowed over whole models in float32. That is the model. The recorded inputs were given to it as they are. Does our processor make the same of image and question: template, token ids and pixels?
+All 16, in each of the six cases above. (With the environment variable `FAST=0`, set before the notebook starts, all five of each family are run.) The logits differ by 7e-5 at most here; 2e-3 is allowed over whole models in float32. That is the model. The recorded inputs were given to it as they are. Does our processor make the same of image and question: template, token ids and pixels?
 """
 
 # %%
@@ -275,6 +255,8 @@ for family in ("internlm2", "qwen2"):
 # %% [markdown]
 """
 It does, id by id and pixel by pixel, in all cases with the evaluation's order, three of each family. (Other releases of Pillow resize some images to other values by a gray level, which is allowed. The demo's order is not that of our processor: its cases are checked with the recorded inputs alone.) And the plain cut of the red row above?
+
+**Predict**: with random weights, how many of the 16 ids agree if this one layout is wrong?
 """
 
 
@@ -310,7 +292,7 @@ At most one of 16, and the model runs without a complaint. So the recorded ids t
 
 ## And back, bit for bit
 
-A model that was fine-tuned here can return to the authors' code and what works with it, such as programs that score benchmarks ([10 Measure](10_measure.ipynb)): `revert`, or `--reverse` on the command line.
+`revert`, or `--reverse` on the command line, leads back to the authors' code and what works with it, such as programs that score benchmarks ([10 Measure](10_measure.ipynb)).
 
 **Predict**: is the file the same, byte by byte, or only its tensors?
 """
@@ -333,6 +315,26 @@ assert same and back.keys() == published.keys()
 # %% [markdown]
 """
 The tensors are: every name, every bit. The file is not: it holds the same tensors in another order, so its header and its bytes differ. No setting of the original differs.
+
+A model that was fine-tuned here can return, too, but no `save_pretrained` copies `original`, the kept small files:
+"""
+
+# %%
+import contextlib
+import io
+
+tuned = folder / "tuned"
+again = MiniMonkeyForConditionalGeneration.from_pretrained(folder / "ours")
+again.save_pretrained(tuned)  # stands for a model that was trained on
+with contextlib.redirect_stderr(io.StringIO()):  # a warning: no tokenizer
+    revert(tuned, folder / "weights alone")
+revert(tuned, folder / "whole", original=source)
+for name in ("weights alone", "whole"):
+    print(f"{name}:", *sorted(path.name for path in (folder / name).iterdir()))
+
+# %% [markdown]
+"""
+So give `--original mx262/MiniMonkey` after a fine-tuning: tokenizer and settings come from there, and so does the authors' Python code, which the converter never keeps.
 
 ## Which ones can be converted
 
@@ -362,13 +364,7 @@ for family in ("internlm2", "qwen2", "phi3", "llama", "llama3"):
     lora = sum("lora" in name for name in names)
     text_config = type(model.config.text_config).__name__
     rows.append([family, f"`{text_config}`", lora, *counts])
-head = [
-    "original",
-    "becomes",
-    "LoRA matrices",
-    "tensors without",
-    "tensors with an adapter",
-]
+head = ["original", "becomes", "LoRA matrices", "tensors without", "with an adapter"]
 course.table(head, rows)
 
 # %% [markdown]
@@ -389,14 +385,13 @@ down, up = (parts[f"{gate}.lora_{letter}.default.weight"] for letter in "AB")
 merged = load_original(adapted).model.language_model.layers[0].mlp.gate_proj.weight
 print("A", tuple(down.shape), "B", tuple(up.shape), "W", tuple(base.shape))
 print(f"merged minus W: up to {float((merged - base).abs().max()):.3f}")
-print(
-    f"merged minus (W + 2 B A): {float((merged - (base + 2 * up @ down)).abs().max())}"
-)
-assert merged.allclose(base + 2 * up @ down)
+by_hand = base + 2 * up @ down
+print(f"merged minus (W + 2 B A): {float((merged - by_hand).abs().max())}")
+assert merged.allclose(by_hand)
 
 # %% [markdown]
 """
-Yes: by up to 0.642, which is exactly $2 B A$.
+Yes: by up to 0.642, which is exactly $2 B A$. (There is no way back from this: `revert` leaves merged adapters merged.)
 
 ## What does it take to convert one?
 
@@ -423,13 +418,13 @@ course.show(
 
 # %% [markdown]
 """
-0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. For other checkpoints don't take a tenth: what counts is the largest tensor and its copies. `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
+0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving takes 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md). `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
 
 ## Which one fits on my card?
 
 Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time while the first token is made of a page with 33 tiles. Here 1 GiB is 2^30 bytes; a card that is sold with 24 GB has about 24 GiB.
 
-**Predict**: which checkpoints fit on 24 GB in bfloat16? And does a larger one always need more work beside its weights?
+**Predict**: which checkpoints fit on 24 GB in bfloat16? And does a larger one always need more beside its weights? (The table is in GiB with 33 tiles; bold: fits on 24.)
 """
 
 # %%
@@ -466,7 +461,7 @@ for name, label in short.items():
     prefill = checkpoints[name]["prefill"]["33"]["1.0"]
     shares = (peak(prefill) / GIB, prefill["cache"] / GIB)
     rows.append([label, *cells, *(f"{share:.1f}" for share in shares)])
-heads = ["GiB with 33 tiles; bold: fits on 24", *FORMATS, "of it work", "of that cache"]
+heads = ["checkpoint", *FORMATS, "beside the weights", "of this, cache"]
 course.table(heads, rows)
 
 # %%
@@ -479,8 +474,8 @@ course.show(
     course_plots.plot_cards(weights, work, list(short.values()), 24, RESERVE),
     alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line "
     "at 24 GiB, in two panels, small and large ones.",
-    caption="A check mark: it fits, with 1 GiB left over. Weights, and cache and work "
-    "for 33 tiles without SCM; computed. Mind the two scales. InternVL2-2B is as large "
+    caption="A check mark: it fits, with 1 GiB left over. Weights, and beside them "
+    "cache and work for 33 tiles without SCM; computed. Mind the two scales. InternVL2-2B is as large "
     "as MiniMonkey.",
 )
 
@@ -516,8 +511,6 @@ convert(pickled, folder / "trusted", allow_pickle=True)
 # %%
 with course.expected(FileExistsError):
     convert(source, folder / "ours")  # nothing is overwritten
-
-# %%
 with course.expected(ValueError):
     convert(course.CHECKPOINT, folder / "never")  # this one is in our format already
 
@@ -585,7 +578,7 @@ assert helped == ["8B"]
 
 ## Conclusion
 
-One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back: every tensor comes back bit for bit, only their order in the file differs. What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
+One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back: every tensor comes back bit for bit, only their order in the file differs (merged adapters stay merged, and a fine-tuned model needs `--original`). What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
 
 Read next: [07 Other models](07_other_models.ipynb); `benchmarks/conversion/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md) have the numbers.
 

@@ -7,7 +7,7 @@
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/07_other_models.ipynb) [Source of this notebook](07_other_models.py)
 
 > **You will learn**: how `CIPProcessor` gives InternVL, LLaVA-OneVision and MiniCPM-V a second grid without touching the model, where
-> the new tiles enter in each, and in which of them it helped small trained models, and what the others did with it.
+> the new tiles enter in each family, which small trained readers read better by them, and what the rest wrote instead.
 >
 > **You need**: [02 The complementary image pyramid](02_complementary_image_pyramid.ipynb) and a rough idea of a processor ([03 The processor](03_processor.ipynb)).
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
@@ -43,7 +43,7 @@ course.setup()
 ## One processor in place of another
 
 CIP decides which tiles an image is cut into. A model that takes any number of tiles needs no new weights for that, only a processor that cuts more of them
-and writes a prompt with room for them. With a checkpoint of yours it is one line:
+and writes a prompt with room for them. It *runs* without new weights. To read better it had to be trained: of our small models without training two lost much by a second grid, and the third read no more whole words ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
 
     from processing_minimonkey.plug_in import CIPProcessor
 
@@ -327,14 +327,16 @@ Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Mo
 
 *Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
 
-A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Ten rows with four intervals each are 40 tests: two may miss zero by chance.
+A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Ten rows with four intervals each are 40 tests: two may miss zero by chance. Two tables and a figure further down add 39.
 
-A line between rows runs through all letters of a word, one between columns through one letter or a gap. The first table takes both together, the second has them apart.
+A line between rows runs through all letters of a word, one between columns through one letter or a gap. The table takes both together, the folded one has them apart.
 
 **Predict**: in which of these ten rows does the second grid help?
 """
 
 # %%
+import tables
+
 from benchmarks.sawtooth.report.comparisons import LINES
 from benchmarks.sawtooth.report.readings import load
 
@@ -344,15 +346,16 @@ read = second_grids.read_all(RESULTS)  # by family, training, size of letters
 cells, apart, gains = second_grids.gain_rows(read)
 head = ["character accuracy, %", *METHODS, "gain, points", "gain on cut lines, points"]
 course.table(head, cells)
-course.table(["gain on cut lines, points", *LINES.values()], apart)
+head = ["gain on cut lines, points", *LINES.values()]
+tables.folded("Cut lines between rows and between columns", head, apart)
 
 # %%
 course.show(
     second_grids.plot_gains(gains),
-    alt="Gains by CIP of three families, plain and trained on with CIP. On cut lines "
-    "two gain, after training: MiniCPM-V, and by less InternVL at 32 px.",
+    alt="Gains by CIP of three families, plain above and trained on with CIP below. On "
+    "cut lines two gain, after training: MiniCPM-V, and by less InternVL at 32 px.",
     caption="Cut lines of both kinds together. Which intervals are above zero, and "
-    "which below? 1,680 readings of 24 words each way and size, tiles of 112 px. Open: "
+    "which below? Mind the two scales. 1,680 readings of 24 words each way and size, tiles of 112 px. Open: "
     "letters of 32 px, which MiniCPM-V didn't read.",
 )
 
@@ -361,7 +364,7 @@ course.show(
 On the cut lines a gain is shown in two of the ten rows, both after training: MiniCPM-V at 24 px, and InternVL at 32 px. Over all places three of the ten gain, four lose, and for three neither is shown. By characters:
 
 - **InternVL**: worse without training, by 10.5 points at 24 px and 21.0 at 32 px. After training with CIP no difference is shown at 24 px; at 32 px it gains 1.2 points (0.4 to 2.2), on the cut lines 2.6 (0.4 to 5.2; between columns 1.8, above zero; between rows 3.4, not shown).
-- **LLaVA-OneVision**: better without training at 24 px, 5.3 points, which is not shown again at 32 px, nor on the cut lines at either size. Trained on with CIP, it loses 2.3 points at 24 px; at 32 px the interval holds zero. On the cut lines as a whole nothing is shown, but apart they differ at 24 px: between columns it loses 3.2 points, with an upper end just below zero, and between rows nothing is shown.
+- **LLaVA-OneVision**: better without training at 24 px (5.3 points), not at 32 px nor on the cut lines. Trained on with CIP, 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px the upper end is just below zero, as one of 40 may be by chance.)
 - **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains at 24 px after training, and then still the weakest of the three readers.
 
 We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
@@ -369,10 +372,13 @@ We expected a gain in all three. And these gains are within one model, with two 
 
 # %%
 course.table(*second_grids.control_rows(RESULTS))
+print(second_grids.of_pages())
 
 # %% [markdown]
 """
-(All of this table was read as Mini-Monkey.) So does it help InternVL? *Within* the model trained with CIP, yes at 32 px. *Against the control*, no: with one grid the control reads 97.8% of the characters at 24 px, and the model with two grids 2.1 points fewer (1.0 to 3.5), and 9.0 points fewer words to the letter (3.5 to 16.3). At 32 px the control was not read. What training with CIP takes away is the harm: the control, which never saw two grids, loses 6.2 points by them. More on controls is in [10 Measure](10_measure.ipynb). Each model was trained once. Large models were not measured at all.
+(All of this table was read as Mini-Monkey.) So does it help InternVL? *Within* the model trained with CIP, yes at 32 px. *Against the control*, no: with one grid the control reads 97.8% of the characters at 24 px, and the model with two grids 2.1 points fewer (1.0 to 3.5), and 9.0 points fewer words to the letter (3.5 to 16.3). At 32 px the control was not read. Trained with CIP, the model reads less with one grid than the control does (2.7 points of characters, 1.2 to 4.7, and 10.9 of words, 3.9 to 19.6), and the second grid gives back 0.7 and 1.9 of that, neither of them shown. What such training takes away is the harm that a second grid does to the control, which never saw two: 6.2 points.
+
+That is of single words at one size. On whole pages (the lines below the table) no difference is shown for this pair: -2.2 points of words by `any`, -0.3 by `joint`. A smaller pair (`3m`) loses words when the one trained with CIP is read by `any` (-2.8; -3.8 where both were trained three times as long, and the one with `joint`; both are shown). Read by `joint`, nothing is shown for the first (-0.5), and the longer trained one reads 2.7 more (0.1 to 5.4). More on controls is in [10 Measure](10_measure.ipynb). Each model was trained once. Large models were not measured at all.
 
 ## What is lost, and how
 
@@ -408,7 +414,7 @@ The word twice, in two lines ("↵" is a line break), often one of them misread:
 
 An answer of two words has two tries, so the right column is a lenient measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is mostly one of saying. With two tries, a small loss of seeing could hide.
 
-Training takes the repetition away in InternVL (1 answer left at 24 px, none at 32 px) and MiniCPM-V (41). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. The gains of MiniCPM-V, and of InternVL at 32 px (91.1 -> 95.1% to the letter, 4.0 points, 1.8 to 6.4), are there in characters and in both counts of words.
+Training takes the repetition away in InternVL (1 answer left at 24 px, none at 32 px) and all but ends it in MiniCPM-V (1,240 before, 41 after; 23 without CIP). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. The gains of MiniCPM-V, and of InternVL at 32 px (91.1 -> 95.1% to the letter, 4.0 points, 1.8 to 6.4), are there in characters and in both counts of words.
 
 And LLaVA-OneVision's gain without training, 5.3 points of characters? To the letter nothing is gained: 11.4 -> 9.6% at 24 px, 17.8 -> 15.1% at 32 px, both intervals hold zero. What changed are the answers without any right letter:
 """
@@ -459,7 +465,7 @@ All of the plain model are, and all but nine of the other, of which most differ 
 
 ## Common errors
 
-A processor of another kind, and a reversed range:
+A processor of another kind, a reversed range, and one that is silent:
 """
 
 # %%
@@ -467,10 +473,14 @@ with course.expected(ValueError):
     CIPProcessor.from_processor(own["internvl"].tokenizer)
 with course.expected(ValueError):
     CIPProcessor.from_processor(own["internvl"], adaptive_tiles=(4, 1))
+silent = CIPProcessor.from_processor(own["llava_onevision"], adaptive_tiles=(7, 9))
+for name, each in (("1 to 4", cip["llava_onevision"]), ("7 to 9", silent)):
+    print(f"{name} tiles: {len(make_inputs(each)['pixel_values'])} view(s)")
+assert len(make_inputs(silent)["pixel_values"]) == 1
 
 # %% [markdown]
 """
-A third one is silent: the default `adaptive_tiles=(3, 7)` fits families that cut up to twelve tiles. LLaVA-OneVision takes only grids of its `image_grid_pinpoints`; if none of them is in the range, there is no second grid and no message.
+The third: the default `adaptive_tiles=(3, 7)` fits families that cut up to twelve tiles. LLaVA-OneVision takes only grids of its `image_grid_pinpoints`; if none of them is in the range, there is no second grid and no message. So look at the length of `pixel_values`: for one image with a second grid it is 2, without one 1.
 
 ## Exercises
 
@@ -536,7 +546,7 @@ Each image is one tile, so no line cuts a word and there is nothing to mend; and
 
 ## Conclusion
 
-Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Whether a model is better for it has to be measured. Over all places, two grids against one in the same model, by characters (*by whole words* where it differs):
+Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Leave it off in a model that never saw a second grid: none of ours read more whole words by it, and two lost much. Whether a model that was trained with one is better for it has to be measured. Over all places, two grids against one in the same model, by characters (*by whole words* where it differs):
 
 | | plain | trained on with CIP |
 | --- | --- | --- |
@@ -544,7 +554,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which was read for InternVL at 24 px alone, the one with two grids reads less (2.1 points). What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which was read for InternVL at 24 px alone, the one with two grids reads less (2.1 points of single words); on pages no difference is shown for this pair; a smaller one reads fewer words by `any`, and, trained three times as long, more by `joint`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

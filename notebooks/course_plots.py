@@ -272,7 +272,7 @@ def plot_cards(weights: dict, work: list, names: list[str], card: int, reserve: 
             for x, end in zip(left, ends, strict=True):
                 if end + reserve <= card:
                     axis.text(x, end, "✓", ha="center", va="bottom", fontsize=11)
-        rest.set_label("cache and work")
+        rest.set_label("beside the weights\n(cache and work)")
         axis.axhline(card, color=BLACK, linestyle="--", label=f"{card} GiB")
         band = {"color": GRAY, "alpha": 0.4, "linewidth": 0}
         axis.axhspan(card - reserve, card, label=f"{reserve} GiB left over", **band)

@@ -44,7 +44,13 @@ STAGES = (  # copied from `benchmarks/LOG.md`, 2026-11-26 and -27, on training u
     ("after 400 more, with the loss: *with gaps*", 60, "+8.9 [6.7, 11.2]", "+21.1"),
     ("after 1,200 more, with the loss", 100, "+18.3 [16.1, 20.7]", "–"),
     (
-        "after 1,200 more, with the true place of the word: *after*",
+        "after 1,200 more, with the true place of the word",
+        200,
+        "+82.1 [79.3, 84.8]",
+        "–",
+    ),
+    (
+        "these weights and those before averaged: *after*",
         100,
         "+67.7 [63.0, 72.0]",
         "–",
@@ -214,6 +220,36 @@ def asked_facts() -> tuple[list, list]:
     head = [f"right answers of {len(right('none', 0, 0.5))} prompts, %"]
     for share in (0.5, 0.25):
         head += [f"{share}: all queries", "question", "question minus all"]
+    return head, rows
+
+
+def renumbered_facts() -> tuple[list, list]:
+    """
+    Head and rows of a table like that of `asked_facts`: right answers with new positions minus those with kept ones,
+    on the same prompts, by the rules that were measured with both.
+    """
+    table = pandas.read_csv(ROOT / "benchmarks" / "speed" / "asked_facts.csv")
+    table = table[table["repack"] >= 0]  # -1: not measured
+
+    def estimate(queries: str, layer: int, keep_ratio: float) -> str:
+        rule = (queries, layer, keep_ratio)
+        some = table[(table[["queries", "layer", "keep_ratio"]] == rule).all(axis=1)]
+        return cell(
+            bootstrap(some["prompt"], mean(100 * (some["repack"] - some["keep"]))), "+"
+        )
+
+    none = [estimate("none", 0, share) for share in (0.5, 0.25)]
+    rows = [["no question", none[0], "–", none[1], "–"]]
+    for layer in sorted(set(table["layer"][table["queries"] == "question"])):
+        found = (
+            estimate(who, layer, share)
+            for share in (0.5, 0.25)
+            for who in ("all", "question")
+        )
+        rows.append([f"layer {layer}", *found])
+    head = ["renumbered minus kept, points"]
+    for share in (0.5, 0.25):
+        head += [f"{share}: all queries", "question"]
     return head, rows
 
 

@@ -213,6 +213,8 @@ def plot_training(before, after):
                 style = {"color": color, "marker": marker, "linestyle": line}
                 style["label"] = f"{label}, {'before' if table is before else 'after'}"
                 style["markerfacecolor"] = "white" if table is before else color
+                if color == SKY and line == "-":  # wider, below the pink one
+                    style |= {"linewidth": 3.5, "elinewidth": 1.5, "zorder": 1.5}
                 _estimates(axis, places, [*found, (100, 100, 100)], **style)
         axis.set(xlabel="keep_ratio", ylim=(0, 110), xticks=(0.25, 0.5, 1))
     axes[0].legend(frameon=False, loc="lower right", fontsize=9)

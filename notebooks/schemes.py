@@ -334,33 +334,56 @@ def plot_lora(rows: int, columns: int, rank: int):
     return figure
 
 
-def plot_paired(comparisons: dict, groups: dict):
+def plot_paired(runs: dict, groups: dict):
     """
-    Of the same words, how many the second model of each comparison gains and loses; p of a sign test at the end.
+    Of the same words, how many the first model of each comparison gains and loses; p of a sign test at the end.
 
     Args:
-        comparisons: From a label to a dict from each of `groups` to (gained, lost, p).
+        runs: From a title to the number of words and the comparisons, from a label to a dict from each of `groups` to
+            (gained, lost, p).
         groups: From a name to its title, a panel each.
     """
+    rows = sum(1 + len(comparisons) for _, comparisons in runs.values())
     figure, axes = pyplot.subplots(
-        1, len(groups), figsize=(10.5, 2.9), layout="constrained", sharey=True
+        1, len(groups), figsize=(10.5, 0.4 * rows + 0.9), layout="constrained"
     )
-    counts = [each[name][:2] for each in comparisons.values() for name in groups]
-    most = max(max(pair) for pair in counts) + 3
-    for axis, (name, title) in zip(axes, groups.items(), strict=True):
-        for place, found in enumerate(comparisons.values()):
-            gained, lost, p = found[name]
-            axis.barh(place, gained, color=YELLOW, height=0.55)
-            axis.barh(place, -lost, color=GRAY, height=0.55)
-            for count, side, align in ((gained, 1, "left"), (lost, -1, "right")):
-                where = side * (count + 0.3), place
-                axis.text(*where, str(count), ha=align, va="center")
-            style = {"ha": "right", "va": "center", "fontsize": 10}
-            axis.text(1.7 * most, place, f"p = {p:.2g}", **style)
+    ticks, places, most = {}, iter(range(rows)), 0
+    for title, (words, comparisons) in runs.items():
+        ticks[next(places)] = f"{title}, n = {words}"
+        for label, found in comparisons.items():
+            place = next(places)
+            ticks[place] = label
+            for axis, name in zip(axes, groups, strict=True):
+                _draw_pair(axis, place, words, *found[name])
+                most = max(most, *(100 * count / words for count in found[name][:2]))
+    left, right = -0.6 * most, 1.95 * most
+    for axis, title in zip(axes, groups.values(), strict=True):
         axis.axvline(0, color=BLACK, linewidth=1)
-        axis.set(title=title, xlim=(-most, 1.75 * most), xlabel="words lost | gained")
-        axis.set_yticks(range(len(comparisons)), list(comparisons))
-        ticks = range(-(most // 5) * 5, most + 1, 5)
-        axis.set_xticks(list(ticks), [str(abs(tick)) for tick in ticks])
-    axes[0].invert_yaxis()
+        axis.set(title=title, xlim=(left, right), ylim=(rows - 0.5, -0.5))
+        axis.set_xlabel("lost | gained, % of the words")
+        shown = [tick for tick in range(-100, 101, 20) if left < tick <= most]
+        axis.set_xticks(shown, [str(abs(tick)) for tick in shown])
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+    axes[0].set_yticks(list(ticks), list(ticks.values()))
+    axes[0].tick_params(axis="y", length=0)
+    for label in axes[0].get_yticklabels():
+        if ", n = " in label.get_text():
+            label.set_fontweight("bold")
     return figure
+
+
+def _draw_pair(axis, place: int, words: int, gained: int, lost: int, p: float) -> None:
+    """A row of `plot_paired` in a panel."""
+    for count, side, align, color in (
+        (gained, 1, "left", YELLOW),
+        (lost, -1, "right", GRAY),
+    ):
+        end = side * 100 * count / words
+        axis.barh(place, end, color=color, height=0.6)
+        axis.text(end + 0.6 * side, place, str(count), ha=align, va="center")
+    weight = "bold" if p < 0.05 else "normal"
+    style = {"ha": "right", "va": "center", "fontsize": 10, "fontweight": weight}
+    axis.text(
+        0.99, place, f"p = {p:.2g}", transform=axis.get_yaxis_transform(), **style
+    )

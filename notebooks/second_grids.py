@@ -1,5 +1,6 @@
 """What 07 draws of a second grid in other families: where it lies, what it gains, and what is written twice."""
 
+import textwrap
 from pathlib import Path
 
 import pandas
@@ -10,7 +11,7 @@ from benchmarks.sawtooth.report.comparisons import CIP, LINES, PLAIN, gain
 from benchmarks.sawtooth.report.readings import load
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, verdict
 from benchmarks.sawtooth.report.statistics import percent as points
-from course import BLACK, GRAY, LEVELS, PURPLE, whiskers
+from course import BLACK, GRAY, LEVELS, PURPLE, ROOT, whiskers
 from figures import draw_lines
 
 
@@ -87,32 +88,39 @@ def plot_both_grids(page, own: tuple[int, int], second: tuple[int, int]):
 
 def plot_gains(gains: dict):
     """
-    What a second grid gains, one panel per family; letters of 24 px, and open markers for 32 px.
+    What a second grid gains, a column per family and a row per training, each row with a scale of its own; letters of
+    24 px, and open markers for 32 px.
 
     Args:
         gains: From a family's name to a dict from (training, size, where) to a gain and both ends of its interval.
     """
+    places = ("over all places", "on cut lines")
     figure, axes = pyplot.subplots(
-        1, len(gains), figsize=(10, 3.8), sharey=True, layout="constrained"
+        2, len(gains), figsize=(10, 5.8), sharey="row", layout="constrained"
     )
-    for axis, (family, found) in zip(axes, gains.items(), strict=True):
+    for column, (family, found) in zip(axes.T, gains.items(), strict=True):
         for (training, size, where), estimate in found.items():
-            at_lines = where == "on cut lines"
-            color, marker = (BLACK, "s") if at_lines else (PURPLE, "o")
-            style = {"color": color, "fmt": marker, "capsize": 4}
+            axis, at = column[list(TRAININGS).index(training)], places.index(where)
+            style = {"color": (PURPLE, BLACK)[at], "fmt": "os"[at], "capsize": 4}
             if size == 32:
                 style["markerfacecolor"] = "white"
-            place = list(TRAININGS).index(training) - 0.1 + 0.2 * at_lines
-            place += 0.06 * (size == 32)
             spread = whiskers(*(100 * value for value in estimate))
-            label = f"{where}, {size} px" if training == "plain" else None
-            value = 100 * estimate[0]
-            axis.errorbar(place, value, yerr=spread, label=label, **style)
-        axis.axhline(0, color=BLACK, linewidth=1)
-        axis.set(title=family, xticks=range(len(TRAININGS)), xlim=(-0.5, 1.5))
-        axis.set_xticklabels(TRAININGS.values())
-    axes[0].set_ylabel("gain by CIP, points of\ncharacter accuracy")
-    axes[1].legend(frameon=False, loc="lower right")
+            place = at + (0.1 if size == 32 else -0.1)
+            label = f"{where}, {size} px"
+            axis.errorbar(place, 100 * estimate[0], yerr=spread, label=label, **style)
+        column[0].set_title(family)
+        for axis in column:
+            axis.axhline(0, color=BLACK, linewidth=1)
+            axis.set(xticks=(0, 1), xlim=(-0.5, 1.5))
+            axis.set_xticklabels(places)
+    for axis, label in zip(axes[:, 0], TRAININGS.values(), strict=True):
+        axis.set_ylabel("{}:\ngain, points".format(label.replace("\n", " ")))
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        frameon=False,
+        loc="outside lower center",
+        ncols=4,
+    )
     return figure
 
 
@@ -239,7 +247,8 @@ def gain_rows(read: dict) -> tuple:
 def control_rows(results: Path) -> tuple[list, list]:
     """
     Head and rows of a table: what the small Mini-Monkey reads with one grid and with two, at both sizes: plain,
-    trained as long without CIP, and trained with it; last the third with two grids minus the second with one.
+    trained as long without CIP, and trained with it; last the third with one grid and
+    with two, minus the second with one.
     """
     trainings = {
         "plain": "plain",
@@ -265,19 +274,35 @@ def control_rows(results: Path) -> tuple[list, list]:
                 row.append("{:.1f} ({:.1f})".format(*shares))
             row.append(points(gain(table, CIP, PLAIN)))
         rows.append(row)
-    one, two = (
-        table[(table["method"] == method) & (table["size"] == 24)]
-        for table, method in ((tables["control"], PLAIN), (tables["pyramid"], CIP))
-    )
-    both = pandas.concat([one, two], ignore_index=True)
-    is_two = both["method"] == CIP
-    more = [
-        points(bootstrap(both["word"], difference(both[name], is_two, ~is_two)))
-        for name in ("accuracy", "exact")
-    ]
-    label = "with CIP, two grids, minus without, one grid: points"
-    rows.append([label, "", "", "{} ({})".format(*more), "", "", "–"])
+    for number, method in (("one grid", PLAIN), ("two grids", CIP)):
+        ways = (tables["control"], PLAIN), (tables["pyramid"], method)
+        both = [
+            table[(table["method"] == way) & (table["size"] == 24)].assign(second=place)
+            for place, (table, way) in enumerate(ways)
+        ]
+        both = pandas.concat(both, ignore_index=True)
+        second = both["second"] == 1
+        more = [
+            points(bootstrap(both["word"], difference(both[name], second, ~second)))
+            for name in ("accuracy", "exact")
+        ]
+        label = f"with CIP, {number}, minus without, one grid: points"
+        cells = ["", "", "", "", "", "–"]
+        cells[method == CIP] = "{} ({})".format(*more)
+        rows.append([label, *cells])
     head = ["characters (words to the letter), %"]
     for size in (24, 32):
         head += [f"{size} px: one grid", "two grids", "gain of characters, points"]
     return head, rows
+
+
+def of_pages() -> str:
+    """What the report says of words read on pages against models that were trained as long without a second grid."""
+    report = ROOT / "benchmarks" / "sawtooth" / "RESULTS.md"
+    lines = report.read_text(encoding="utf-8").splitlines()
+    line = next(
+        line for line in lines if line.startswith("- Whether to train with one")
+    )
+    return textwrap.fill(
+        line.removeprefix("- Whether to train with one: ").replace("`", ""), 88
+    )

@@ -15,7 +15,6 @@ from course import FAST, ROOT
 OLD, NEW = "DejaVuSans", "STIXGeneral"
 TITLES = {NEW: "STIX (new)", OLD: "DejaVu Sans (old)"}
 FILE = ROOT / "benchmarks" / "finetuning" / "results.json"
-SHOWN = 0.05  # below it a p of the sign test counts as shown
 
 
 def x_height(font: str) -> int:
@@ -74,54 +73,23 @@ def store(comparisons: dict, steps: int, words: int) -> None:
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def verdict(gained: int, lost: int, p: float) -> str:
-    """What the sign test allows to say of the model that a comparison names first."""
-    if p >= SHOWN:
-        return "not shown"
-    return "better" if gained > lost else "worse"
+def runs(comparisons: dict, steps: int, words: int) -> dict:
+    """
+    The comparisons of this run (see `store`) and below them those that are stored.
 
-
-def rows(comparisons: dict, steps: int, words: int) -> tuple[list, list]:
-    """Head and rows of a table: the comparisons of this run (see `store`), and below them those that are stored."""
-    runs, long = [(steps, words, comparisons)], stored()
+    Returns:
+        From a title to the words of the test in each typeface and the comparisons, for `schemes.plot_paired`.
+    """
+    found, long = {f"this run: {steps} steps": (words, comparisons)}, stored()
     if FAST and long:
-        found = {
-            label: {
-                font: (each["gained"], each["lost"], each["p"])
-                for font, each in fonts.items()
-            }
-            for label, fonts in long["comparisons"].items()
-        }
-        runs.append((long["steps"], long["words"], found))
-    table = [
-        [f"{steps} steps, n = {words}: {label}", *_cells(fonts)]
-        for steps, words, found in runs
-        for label, fonts in found.items()
-    ]
-    head = ["words gained, lost (p)"]
-    for title in TITLES.values():
-        head += [title, "the first is"]
-    return head, table
-
-
-def _cells(fonts: dict) -> list[str]:
-    cells = []
-    for font in TITLES:
-        gained, lost, p = fonts[font]
-        cells += [f"{gained}, {lost} ({p:.2g})", verdict(gained, lost, p)]
-    return cells
-
-
-def said() -> str:
-    """The stored comparisons in words, one line each."""
-    long = stored()
-    if not long:
-        return "no longer run is stored"
-    lines = [f"after {long['steps']} steps, of {long['words']} words per typeface:"]
-    for label, fonts in long["comparisons"].items():
-        parts = [
-            f"{title} {verdict(*(fonts[font][key] for key in ('gained', 'lost', 'p')))}"
-            for font, title in TITLES.items()
-        ]
-        lines.append(f"{label}: {', '.join(parts)}")
-    return "\n".join(lines)
+        found[f"the longer run: {long['steps']} steps"] = (
+            long["words"],
+            {
+                label: {
+                    font: (each["gained"], each["lost"], each["p"])
+                    for font, each in fonts.items()
+                }
+                for label, fonts in long["comparisons"].items()
+            },
+        )
+    return found
