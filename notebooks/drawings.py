@@ -90,6 +90,19 @@ WAY = [
 ]
 
 
+def check_sizes(sizes: dict[str, int]) -> None:
+    """
+    The two largest files are those whose sizes `SHARING` names.
+
+    Args:
+        sizes: Bytes of the files of a training folder, by name.
+    """
+    largest = sorted(sizes, key=sizes.get)[-2:]
+    for name, box in zip(largest, ("folder", "home"), strict=True):
+        if f"{sizes[name] / 1e6:.1f} MB" not in SHARING[box].text:
+            raise ValueError(f"{name} has {sizes[name]} bytes.")
+
+
 def plot_flow(
     boxes: dict[str, Box],
     arrows: list[tuple[str, str, str]],
