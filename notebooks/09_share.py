@@ -449,7 +449,7 @@ course.show(
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
     "the repository fine-tuned from it. A dashed arrow takes main past the pinned one.",
     caption="A pin stays where it is while `main` moves on. Commits of the three "
-    "repositories from left to right; each begins empty (gray). Gray arrows: trained from.",
+    "repositories from left to right; each begins empty. Gray arrows: trained from.",
 )
 
 # %% [markdown]

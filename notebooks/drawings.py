@@ -161,7 +161,7 @@ def plot_blocks(lengths: dict[str, int], longest: int, block: int = 16):
         longest: Tokens for which each piece has room.
         block: Tokens of a block.
     """
-    colors = dict(zip(lengths, (PURPLE, SKY, YELLOW, GRAY), strict=False))
+    colors = dict(zip(lengths, (PURPLE, SKY, YELLOW, BLACK), strict=False))
     figure, (pieces, pool) = pyplot.subplots(
         2, 1, figsize=(10, 4.4), layout="constrained", height_ratios=(1, 0.9)
     )
