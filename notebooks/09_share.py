@@ -158,9 +158,7 @@ state = {"best_model_checkpoint": f"{folder.resolve()}/checkpoint-10"}
 files = [path for path in folder.rglob("*") if path.is_file()]
 sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
 pushed = {path.name for path in files_to_push(folder)}
-largest = sorted(sizes, key=sizes.get)[-2:]  # Figure 1 has them
-for name, box in zip(largest, ("folder", "home"), strict=True):
-    assert f"{sizes[name] / 1e6:.1f} MB" in drawings.SHARING[box].text
+drawings.check_sizes(sizes)  # Figure 1 has the two largest
 at_home = sizes.keys() - pushed
 print("stays at home:", sorted(at_home))
 
@@ -272,7 +270,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are, it writes the misread word. So the card must not say that it counts. The table is what a reader of the card needs most: what was read, how many, by what measure, beside the model that they could use instead. Nothing is softened, neither the loss nor what follows from it. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are, it writes the misread word. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%
@@ -292,7 +290,7 @@ assert not any(hub.token.encode() in content for content in contents)
 
 # %% [markdown]
 """
-`push` fills in what it can know: the task, the library, and the tags. The license was given above; without that, `push` takes it from the card of the base model, if that names one, and asks you otherwise. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing.
+`push` fills in what it can know: the task, the library, and the tags. (The base model is in the card's head; the stand-in for the Hub makes no tag of it.) The license was given above; without that, `push` takes it from the card of the base model, if that names one, and asks you otherwise. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing. (These weights are 26 MB, those of the published model 4.4 GB; how long that takes, and what a second try sends again, was not measured.)
 
 ## Elsewhere
 
@@ -339,19 +337,18 @@ assert found["module"].startswith(f"transformers_modules.me.reader.{first}")
 
 # %% [markdown]
 """
-The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the answer of the lesson, too.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so:
+The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the answer of the lesson, too.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so. And is that code what this project wrote? Whoever has a clone can compare, by sha256 and without running any of it, `python examples/verify.py me/reader --revision ...`:
 """
 
 # %%
 for name in ("config.json", "processor_config.json"):
     settings = json.loads((folder / name).read_text())
     print(name, json.dumps(settings["auto_map"], indent=2))
+print(fresh.verified("me/reader", first))
 
 # %% [markdown]
 """
-With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there. (A card that loads with `device_map="auto"` fails there: that needs accelerate, too.)
-
-What works in your notebook, where everything is installed, proves little; a process like this one is the test to make before you tell others.
+With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. So compare before you pass it for somebody else's repository: `verify.py` ends with exit code 1 if a file differs. Or load with this package, and with none of the repository's code ([SECURITY.md](../SECURITY.md)). On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there. (A card that loads with `device_map="auto"` fails there: that needs accelerate, too.) What works in your notebook, where everything is installed, proves little.
 
 ## A second version, and a pinned first one
 
@@ -446,18 +443,20 @@ trained_from = [(origin, first), (origin, second), (second, child)]
 labels = {origin: "main", first: "pinned", second: "v2, main"}
 labels |= {child: "no processor", history[rows[2]][2]: "main"}
 course.show(
-    course_plots.plot_history(history, [0, 2, 5], trained_from, labels),
+    course_plots.plot_history(
+        history, [0, 2, 5], trained_from, labels, (first, second)
+    ),
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
-    "the repository fine-tuned from it.",
+    "the repository fine-tuned from it. A dashed arrow takes main past the pinned one.",
     caption="A pin stays where it is while `main` moves on. Commits of the three "
-    "repositories from left to right; each begins empty (gray). Arrows: trained from.",
+    "repositories from left to right; each begins empty. Gray arrows: trained from.",
 )
 
 # %% [markdown]
 """
 *second* was never taught the question about a color, and answers with a mixture of its lessons: it doesn't know that it doesn't know. *color* was.
 
-Anyone who pinned the first version still gets the model that reads 15 of 100 words: exactly that, no better and no worse, is what a pin is for. A tag such as `v2` is easier for people to read, but it can be moved. A hash can't be moved, only lost: once the history is squashed or the repository deleted ([below](#Common-errors)), those who pinned it get an error.
+Anyone who pinned the first version still gets the model that reads 15 of 100 words: exactly that, no better and no worse, is what a pin is for. It freezes code and weights alike. So a bug that this project mends in its code stays in `me/reader`, and in the fine-tune of it, which saved the same 18 files again, until somebody pushes anew. A tag such as `v2` can be moved. A hash can't, it can only be lost: once the history is squashed or the repository deleted ([below](#Common-errors)), those who pinned it get an error.
 
 ## Private repositories
 

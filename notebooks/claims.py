@@ -207,8 +207,8 @@ def of_measurement(
             "Words on pages, against a control, read as they were trained: by the published `any` not shown in one "
             f"(6m, {as_trained['6m']}) and worse in the other (3m, {as_trained['3m']}); by `joint`, three times as "
             f"long, barely better (3m-long, {as_trained['3m-long']}); its moved words on lines between rows gain "
-            "more, most of it with one grid, too. One training each. In the measurement with three seeds each and a "
-            "control that sees at least as many tiles, no gain due to the cut is shown.",
+            "more, most of it with one grid, too; those of 6m lose. One training each. In the measurement with three "
+            "seeds each and a control that sees at least as many tiles, no gain due to the cut is shown.",
         ),
         ("It is better on thirteen benchmarks.", "Not measured here: see below."),
     )

@@ -430,7 +430,7 @@ def plot_asked_gains(results: Path):
             KINDS.items(), styles, strict=True
         ):
             draw(by_sort, place + shift, each["gains"][sort], kind, color, marker)
-        label = "words of the same sort in both"
+        label = "words of the same sort in both detailed grids"
         draw(due, place - 0.15, each["gains"][BEYOND], label, BLACK, "o")
         seeds = [100 * gain for gain in each["seeds"]]
         label = "the same, each seed" if place == 0 else None

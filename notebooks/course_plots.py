@@ -159,7 +159,13 @@ def plot_files(sizes: dict, pushed: set):
     return figure
 
 
-def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels: dict):
+def plot_history(
+    history: dict,
+    offsets: list[int],
+    arrows: list[tuple],
+    labels: dict,
+    moved: tuple[str, str],
+):
     """
     Commits of several repositories.
 
@@ -168,6 +174,7 @@ def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels:
         offsets: Column of the first commit of each.
         arrows: Pairs of commits: from what the second was trained.
         labels: From a commit to what stands below it.
+        moved: Two commits: where `main` was, and where it went.
     """
     figure, axis = pyplot.subplots(figsize=(10.5, 3.6))
     tips = {}
@@ -183,9 +190,13 @@ def plot_history(history: dict, offsets: list[int], arrows: list[tuple], labels:
             [offset, offset + len(commits) - 1], [-row, -row], color=SKY, zorder=0
         )
         axis.text(-0.5, -row, name, ha="right", va="center")
-    style = {"arrowstyle": "-|>", "color": PURPLE, "shrinkA": 8, "shrinkB": 8}
+    style = {"arrowstyle": "-|>", "color": GRAY, "shrinkA": 8, "shrinkB": 8}
     for start, end in arrows:
         axis.annotate("", tips[end], tips[start], arrowprops=style)
+    (start, row), (end, _) = (tips[commit] for commit in moved)
+    style |= {"color": PURPLE, "linestyle": "--", "connectionstyle": "arc3,rad=-0.5"}
+    axis.annotate("", (end, row), (start, row), arrowprops=style)
+    axis.text(end + 0.05, row + 0.2, "main moves on", color=PURPLE)
     for commit, label in labels.items():
         column, row = tips[commit]
         axis.text(column, row - 0.5, label, ha="center", color=PURPLE)

@@ -90,6 +90,19 @@ WAY = [
 ]
 
 
+def check_sizes(sizes: dict[str, int]) -> None:
+    """
+    The two largest files are those whose sizes `SHARING` names.
+
+    Args:
+        sizes: Bytes of the files of a training folder, by name.
+    """
+    largest = sorted(sizes, key=sizes.get)[-2:]
+    for name, box in zip(largest, ("folder", "home"), strict=True):
+        if f"{sizes[name] / 1e6:.1f} MB" not in SHARING[box].text:
+            raise ValueError(f"{name} has {sizes[name]} bytes.")
+
+
 def plot_flow(
     boxes: dict[str, Box],
     arrows: list[tuple[str, str, str]],
@@ -148,7 +161,7 @@ def plot_blocks(lengths: dict[str, int], longest: int, block: int = 16):
         longest: Tokens for which each piece has room.
         block: Tokens of a block.
     """
-    colors = dict(zip(lengths, (PURPLE, SKY, YELLOW, GRAY), strict=False))
+    colors = dict(zip(lengths, (PURPLE, SKY, YELLOW, BLACK), strict=False))
     figure, (pieces, pool) = pyplot.subplots(
         2, 1, figsize=(10, 4.4), layout="constrained", height_ratios=(1, 0.9)
     )

@@ -25,6 +25,14 @@ print(json.dumps({"said": said, "module": type(names["model"]).__module__}))
 """
 
 
+def verified(name: str, revision: str) -> str:
+    """What `examples/verify.py` prints of a repository; its exit code is 1, and this fails, if the code differs."""
+    script = course.ROOT / "examples" / "verify.py"
+    command = [sys.executable, str(script), name, "--revision", revision]
+    options = {"capture_output": True, "text": True, "check": True}
+    return subprocess.run(command, **options).stdout.strip()
+
+
 def run(codes: list[str], hub) -> dict:
     """
     Run pieces of code one after the other in one process, in a new folder that holds nothing but `page.png`.

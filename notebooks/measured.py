@@ -12,7 +12,7 @@ from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.readers.documents import make_page
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, ratio
-from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_cost
+from benchmarks.speed.costs import Sizes, layer_cost, scoring_cost
 from course import (
     BLACK,
     BLUE,
@@ -532,22 +532,33 @@ def serving_prices(tables: dict) -> list[list[str]]:
     return rows
 
 
-def prefill_shares(prefill: dict) -> tuple[dict, tuple, float]:
+def prefill_shares(prefill: dict) -> tuple[dict, tuple]:
     """
-    What half of the detailed tokens leave of the benchmark's prefill, the quartiles of its time, and how many layers
-    scoring costs, counted.
+    What half of the detailed tokens leave of the benchmark's prefill, and the quartiles of its time.
 
     Args:
-        prefill: Of `benchmarks/speed/results.json`: 8 layers, 12 detailed tiles, 6 of the second grid, 1 global.
+        prefill: Of `benchmarks/speed/results.json`.
     """
-    sizes = Sizes(layers=8, hidden=512, intermediate=2048, query=512, key=256)
-    tokens, kept = prefill["tokens"], prefill["kept_tokens"]
-    queries = (6 + 1) * 256 + TEXT_AFTER
     ratio = prefill["ratio"]["keep_ratio 0.5"]
     shares = {
-        "tokens that stay": kept / tokens,
-        "counted operations": predicted_ratio(sizes, tokens, kept, queries),
+        "tokens that stay": prefill["kept_tokens"] / prefill["tokens"],
+        "counted operations": sum(counted_parts(prefill, 8)[:2]),
         "measured time": ratio["median"],
     }
-    scoring = scoring_cost(sizes, tokens, queries) / layer_cost(sizes, tokens)
-    return shares, (ratio["lower_quartile"], ratio["upper_quartile"]), scoring
+    return shares, (ratio["lower_quartile"], ratio["upper_quartile"])
+
+
+def counted_parts(prefill: dict, layers: int) -> tuple[float, float, float]:
+    """
+    What half of the detailed tokens leave of the benchmark's prefill with so many layers, counted: the work of all
+    layers over those that stay, that of scoring, both as shares of the work with all tokens, and scoring in layers.
+
+    Args:
+        prefill: Of `benchmarks/speed/results.json`: 12 detailed tiles, 6 of the second grid, 1 global.
+        layers: Of the language model; the benchmark's has 8.
+    """
+    sizes = Sizes(layers=layers, hidden=512, intermediate=2048, query=512, key=256)
+    tokens, kept = prefill["tokens"], prefill["kept_tokens"]
+    whole = layer_cost(sizes, tokens)
+    scoring = scoring_cost(sizes, tokens, (6 + 1) * 256 + TEXT_AFTER) / whole
+    return layer_cost(sizes, kept) / whole, scoring / layers, scoring

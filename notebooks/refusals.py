@@ -8,10 +8,24 @@ import torch
 from matplotlib import pyplot
 
 from course import BLACK, GRAY, PURPLE, SKY, sign_test, table
-from scans import share_of
+from scans import outcomes, share_of
 
 
 STORED = Path(__file__).with_name("receipts.json")  # of a run with more of them
+RECORDS = {  # of an answer: what a program may believe
+    "bread 320\nmilk 145": {"bread": 320, "milk": 145},
+    'Here you are: {"bread": 320, "milk": 145}': {"bread": 320, "milk": 145},
+    '{"bread": "320"}': {"bread": 320},
+    '{"bread": 3.20}': None,
+    '{"bread": true}': None,
+    '{"bread": null}': None,
+    "bread 3_20": None,
+    "bread 3z0": None,
+    "bread 320 g": None,
+    "bread 320\nbread 145": None,
+    '{"bread": 320, "bread": 145}': None,
+    "": None,
+}
 CHECK_HEAD = ["refused by", "refused", "wrong, and given", "right, and refused"]
 CHECK_HEAD += ["by chance: wrong and given", "by chance: all wrong decisions"]
 
@@ -70,26 +84,63 @@ def check_rows(
     return rows
 
 
-def store(n: int, panels: dict, rows: list) -> None:
-    """Keep what a run with `FAST=0` found: how many receipts, `outcomes` of each panel, and `check_rows`."""
-    found = {"receipts": n, "stages": panels, "checks": rows}
+def reasons(records: list, wanted: list, adds_up) -> str:
+    """Why the sum refuses records, a line; and in how many of these all numbers are right."""
+    refused = [(a, b) for a, b in zip(records, wanted, strict=True) if not adds_up(a)]
+    there = [(a, b) for a, b in refused if a is not None]
+    nameless = sum("total" not in a for a, _ in there)
+    right = sum([*a.values()] == [*b.values()] for a, b in there)
+    return (
+        f"{len(refused)} refused: {nameless} have no 'total', {len(there) - nameless} don't add up, "
+        f"{len(refused) - len(there)} are no record; all numbers right in {right}"
+    )
+
+
+def behind_list(records: list, wanted: list, adds_up, mended, sure: list) -> dict:
+    """
+    What is given when names are mended and then the sum decides; and, of the same records, when doubt decides.
+
+    Args:
+        records, wanted: What was read, and what is right.
+        adds_up: Says of a record whether its sum fits.
+        mended: Gives a record with names of the shop, or `None`.
+        sure: Of each record a number; the check by doubt refuses the lowest ones.
+    """
+    better = [mended(found) for found in records]
+    right = [a == b for a, b in zip(better, wanted, strict=True)]
+    wrong = [
+        [found, given, want]
+        for found, given, want in zip(records, better, wanted, strict=True)
+        if adds_up(given) and given != want
+    ]
+    checks = check_rows("mended", sure, right, [not adds_up(each) for each in better])
+    stages = outcomes(records, wanted, adds_up, mended)
+    why = reasons(records, wanted, adds_up)
+    return {"reasons": why, "stages": stages, "checks": checks, "wrong": wrong}
+
+
+def store(n: int, scans: dict, rows: list) -> None:
+    """Keep what a run with `FAST=0` found: how many receipts, `behind_list` of each blur, and `check_rows`."""
+    found = {"receipts": n, "scans": scans, "checks": rows}
     STORED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def show_stored() -> None:
-    """Display both tables of the run that is kept, if there is one."""
-    if not STORED.exists():
-        print("No larger run is stored.")
-        return
-    found = json.loads(STORED.read_text(encoding="utf-8"))
-    rows = []
-    for title, stages in found["stages"].items():
-        for stage, (right, wrong, refused) in stages.items():
-            name = f"{' '.join(stage.split())}: {title}"
-            rows.append([name, right, refused, share_of(wrong, right + wrong)])
-    of = f"{found['receipts']} receipts"
-    table([of, "right", "refused", "wrong, of those given"], rows)
-    table([f"{of}, refused by", *CHECK_HEAD[1:]], found["checks"])
+def stored() -> dict:
+    """What `store` kept."""
+    return json.loads(STORED.read_text(encoding="utf-8"))
+
+
+def show_found(n: int, scans: dict, rows: list) -> None:
+    """Display what is given and wrong of `n` receipts, why the sum refuses, and both checks, before and after."""
+    checks = list(rows)
+    for title, found in scans.items():
+        right, wrong, _ = list(found["stages"].values())[-1]
+        print(f"{title}, as read, {found['reasons']}")
+        print(f"  names mended: given and wrong {share_of(wrong, right + wrong)}")
+        for read, given, want in found["wrong"]:
+            print(f"  read {list(read)}, given {list(given)}, right {list(want)}")
+        checks += [[f"{row[0]}, {title}", *row[1:]] for row in found["checks"]]
+    table([f"{n} receipts, refused by", *CHECK_HEAD[1:]], checks)
 
 
 def plot_doubt(panels: dict):
@@ -133,7 +184,7 @@ def plot_doubt(panels: dict):
         curve.set(
             xlabel="share of the records given", xlim=(0, 1.02), ylim=(-0.02, 0.75)
         )
-    axes[1, 0].set_ylabel("share of wrong ones in them")
+    axes[1, 0].set_ylabel("share wrong\nof the records given")
     axes[1, 0].legend(frameon=False, loc="upper left")
     marks = {
         "right": {"marker": "o", "color": BLACK},

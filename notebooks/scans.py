@@ -8,7 +8,8 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, PURPLE, SKY, percent, sign_test, whiskers, wilson
+from course import BLACK, LEVELS, PURPLE, SKY, percent, sign_test, whiskers, wilson
+from figures import draw_lines
 from processing_minimonkey import plan_pyramid
 
 
@@ -264,8 +265,8 @@ def lines_of_text(page) -> list[tuple[int, int]]:
     return [(int(part[0]), int(part[-1])) for part in parts]
 
 
-def cut_by(page, processor) -> dict[str, list[int]]:
-    """Of both grids by which the processor cuts a page: the numbers of the lines of text that lie on their lines."""
+def grids_of(page, processor) -> dict[str, tuple[int, int]]:
+    """Columns and rows of both grids by which the processor cuts a page."""
     settings = processor.image_processor
     plan = plan_pyramid(
         page.width,
@@ -275,9 +276,13 @@ def cut_by(page, processor) -> dict[str, list[int]]:
         adaptive_tiles=settings.adaptive_tiles,
         complementarity=settings.complementarity,
     )
+    return {level: getattr(plan, level) for level in ("detailed", "adaptive")}
+
+
+def cut_by(page, processor) -> dict[str, list[int]]:
+    """Of both grids: the numbers of the lines of text that lie on their lines between rows."""
     found = {}
-    for level in ("detailed", "adaptive"):
-        rows = getattr(plan, level)[1]
+    for level, (_, rows) in grids_of(page, processor).items():
         cuts = [page.height * row / rows for row in range(1, rows)]
         text = enumerate(lines_of_text(page), start=1)
         found[level] = [
@@ -286,29 +291,64 @@ def cut_by(page, processor) -> dict[str, list[int]]:
     return found
 
 
-def moved_rows(clean: list, wanted: list, record, read, processor) -> tuple[list, list]:
+def scan_lower(clean: list, down: int) -> list:
+    """Scans of the pages with their content moved down by so many px."""
+    return scan_all([moved(page, down) for page in clean])
+
+
+def plot_moved(index: int, answers: dict, clean: list, wanted: list, processor):
+    """
+    One receipt, moved down, under the lines of both grids, and below it what was read; lines with errors are bold.
+
+    Args:
+        index: Of the receipt.
+        answers, clean, wanted, processor: As `moved_rows` takes them.
+    """
+    text = [f"{name} {price}" for name, price in wanted[index].items()]
+    figure, axes = pyplot.subplots(
+        1, len(answers), figsize=(10, 4.3), layout="constrained"
+    )
+    for axis, (down, all_read) in zip(axes, answers.items(), strict=True):
+        page = moved(clean[index], down)
+        axis.imshow(page, cmap="gray", vmin=0, vmax=255, alpha=0.8)
+        for (level, grid), thick in zip(
+            grids_of(page, processor).items(), (3, 1.8), strict=True
+        ):
+            draw_lines(axis, page.size, grid, color=LEVELS[level], lw=thick)
+        axis.set(xticks=[], yticks=[], title=f"{down} px down", ylim=(page.height, 0))
+        for number, line in enumerate(all_read[index].splitlines()):
+            same = number < len(text) and line == text[number]
+            style = {"weight": "normal" if same else "bold"}
+            style["color"] = BLACK if same else PURPLE
+            place = (0.02, -0.04 - 0.09 * number)
+            axis.text(*place, line, transform=axis.transAxes, va="top", **style)
+        axis.set_xlabel("\n" * 4)  # room for the lines below
+    return figure
+
+
+def moved_rows(answers: dict, clean: list, wanted: list, record, processor) -> tuple:
     """
     Head and rows of a table: what is read of receipts whose text is moved down, onto the lines between tiles or past
     them: records without an error, last lines, numbers in them; and the records gained and lost by the move.
 
     Args:
+        answers: From px by which the pages are moved, 0 first, to the answers about them.
         clean, wanted: The pages and their records.
         record: The record of an answer.
-        read: Gives the answers about scans.
         processor: That cuts them.
     """
     rows, still = [], None
-    for down in (0, 18, 36):
-        pages = [moved(page, down) for page in clean]
-        cuts = [cut_by(page, processor) for page in pages]
-        cells = []
-        for level in ("detailed", "adaptive"):
-            cut = sorted({line for each in cuts for line in each[level]})
-            cells.append(", ".join(f"line {line}" for line in cut) or "none")
-        answers = read(scan_all(pages))
-        last = [(answer.splitlines() or [""])[-1] for answer in answers]
+    for down, read in answers.items():
+        cuts = [cut_by(moved(page, down), processor) for page in clean]
+        lines = (
+            sorted({line for each in cuts for line in each[level]})
+            for level in ("detailed", "adaptive")
+        )
+        texts = (", ".join(map(str, each)) or "none" for each in lines)
+        cells = [" / ".join(texts)]
+        last = [(answer.splitlines() or [""])[-1] for answer in read]
         totals = [str(want["total"]) for want in wanted]
-        right = [record(a) == want for a, want in zip(answers, wanted, strict=True)]
+        right = [record(a) == want for a, want in zip(read, wanted, strict=True)]
         still = still or right
         pairs = list(zip(still, right, strict=True))
         gained, lost = pairs.count((False, True)), pairs.count((True, False))
@@ -320,8 +360,9 @@ def moved_rows(clean: list, wanted: list, record, read, processor) -> tuple[list
             f"{sign_test(gained, lost):.4f}",
         ]
         rows.append([f"{down} px", *cells])
-    head = ["moved down by", "on the detailed grid's lines", "on the second grid's"]
-    head += [f"records right, of {len(clean)}", "total lines", "total numbers"]
+    head = ["moved down by", "lines of text cut: detailed / second grid"]
+    head += [f"records right, of {len(wanted)}"]
+    head += ["total lines", "total numbers"]
     return [*head, "gained, lost", "by chance"], rows
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import pyplot
 
 import course
+import measured
 from benchmarks.memory.prefill import TEXT_AFTER, TEXT_BEFORE
 from benchmarks.memory.scale import (
     CARDS,
@@ -16,7 +17,7 @@ from benchmarks.memory.scale import (
     find,
     tower_cost,
 )
-from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio
+from benchmarks.speed.costs import Sizes, layer_cost, predicted_ratio, scoring_cost
 from benchmarks.speed.timing import with_quartiles
 from course import BLACK, GRAY, LEVELS, PURPLE, SKY, YELLOW
 from drawings import Box
@@ -36,7 +37,7 @@ REQUEST = {  # of an engine
 }
 ORDER = [
     ("request", "count", ""),
-    ("count", "reserve", "number"),
+    ("count", "reserve", "how\nmany"),
     ("count", "cut", ""),
     ("cut", "tower", "pixels"),
     ("reserve", "tower", ""),
@@ -278,25 +279,41 @@ def block_counts(lengths: list[int], halves: list[int], block: int = 16) -> str:
 
 def deep_rows(results: dict) -> tuple[list, list]:
     """
-    Head and rows of a table: times of a pretrained model of 30 layers, shares of those of all tokens.
+    Head and rows of a table: times of a pretrained model of 30 layers, shares of those of all tokens, and of half of
+    the detailed ones what stays and what is counted.
 
     Args:
         results: Of `pretrained.json`.
     """
-    ratios = [f"keep_ratio {ratio}" for ratio in ("1.0", "0.75", "0.5", "0.25")]
-    rows = []
+    ratios = [f"keep_ratio {ratio}" for ratio in ("1.0", "0.5", "0.25")]
+    rows, published = [], "published setting 0.5"
     for block in results["blocks"]:
-        settings = (*ratios, "published setting 0.5")
-        shares = (with_quartiles(block["ratio"][each]) for each in settings)
-        many = f" x {block['rows']}" if block["rows"] > 1 else ""
-        rows.append([f"{block['tokens']:,} tokens{many}", *shares])
+        tiles = " + ".join(str(number) for number in block["tiles"].values())
+        label = (
+            f"{block['tokens']:,} tokens, {tiles} tiles, `{block['complementarity']}`"
+        )
+        label += f", {block['rows']} rows" if block["rows"] > 1 else ""
+        stay = block["kv_bytes"][ratios[1]] / block["kv_bytes"]["stock"]
+        shares = [with_quartiles(block["ratio"][each]) for each in (published, *ratios)]
+        counted = f"{block['predicted'][published]:.2f}"
+        rows.append([label, f"{stay:.2f}", counted, *shares])
     head = ["prefill of 30 layers, share of stock InternVL's time, n = 5 rounds"]
-    return [*head, *ratios, "published rule, 0.5"], rows
+    head += ["with 0.5 stay", "published rule, 0.5, counted", "published rule, 0.5"]
+    return [*head, *(f"our rule, {ratio}" for ratio in ratios)], rows
 
 
-def first_token(config, tiles: int, tokens: int, kept: int) -> tuple[float, float]:
+def sums(prefill: dict, layers: int) -> str:
+    """A line: what of the benchmark's prefill half of the detailed tokens leave with so many layers, counted."""
+    left, scoring, number = measured.counted_parts(prefill, layers)
+    return (
+        f"{layers} layers: {left:.3f} of the work over the tokens that stay, scoring as much as "
+        f"{number:.2f} layers over all tokens, {scoring:.3f}; together {left + scoring:.2f}"
+    )
+
+
+def first_token(config, tiles: int, tokens: int, kept: int) -> str:
     """
-    What compression leaves of the operations before the first token, without and with the vision tower.
+    A line: what compression leaves of the operations before the first token, with the vision tower and without.
 
     Args:
         config: Of a model whose scores come from the question, in a layer that it names.
@@ -305,9 +322,15 @@ def first_token(config, tiles: int, tokens: int, kept: int) -> tuple[float, floa
     """
     sizes, layer = Sizes.of(config.text_config), config.scale_compression_config.layer
     left = predicted_ratio(sizes, tokens, kept, QUESTION, layer)
-    tower = tiles * tower_cost(config)
-    prefill = sizes.layers * layer_cost(sizes, tokens)
-    return left, (tower + left * prefill) / (tower + prefill)
+    whole = layer_cost(sizes, tokens)
+    tower, prefill = tiles * tower_cost(config), sizes.layers * whole
+    every = (tower + left * prefill) / (tower + prefill)
+    scoring = scoring_cost(sizes, tokens, QUESTION, layer) / whole
+    return (
+        f"counted, first token: {every:.2f}; the language model alone {left:.2f}: "
+        f"{layer_cost(sizes, kept) / whole:.2f} over the tokens that stay, and {scoring:.2f} of "
+        f"{sizes.layers} layers for the scores"
+    )
 
 
 def models() -> dict:
@@ -339,20 +362,28 @@ def work_left(rows: list, config) -> dict[str, float]:
     return shares | {"no scores (vLLM), with the tower": no_scores}
 
 
-def bounds(case) -> list[str]:
+def bounds(rows: list) -> list[str]:
     """
-    Lines: what a prefill and a step of the answer take an H100 at the speeds that its vendor publishes.
+    Lines: what a prefill of 33 tiles and a step of the answer take a 2B model on an H100 at the speeds that its vendor
+    publishes.
 
     Args:
-        case: Of `benchmarks.memory.scale.cases`.
+        rows: Of `benchmarks.memory.scale.cases`.
     """
-    card = CARDS[-1]
-    prefill, size = 1000 * case.load.prefill / card.speed, case.read / 1e9
-    step = 1000 * case.read / card.bandwidth
-    return [
-        f"prefill: {case.load.prefill / 1e12:.1f} x 10^12 operations, {prefill:.0f} ms",
-        f"a step of the answer: {size:.1f} GB of weights to read, {step:.1f} ms",
+    card, whole = CARDS[-1], find(rows, "InternVL2-2B", 33, 1.0)
+    prefill, size = 1000 * whole.load.prefill / card.speed, whole.read / 1e9
+    step = 1000 * whole.read / card.bandwidth
+    lines = [
+        f"prefill: {whole.load.prefill / 1e12:.1f} x 10^12 operations, {prefill:.0f} ms",
+        f"a step of the answer: {size:.1f} GB of weights, read once for all rows, {step:.1f} ms",
     ]
+    for ratio in (1.0, 0.5):
+        cache = find(rows, "InternVL2-2B", 33, ratio).load.attended
+        own = 1000 * cache / card.bandwidth
+        line = f"  each row's own cache, keep_ratio {ratio}: {cache / 1e9:.2f} GB, {own:.2f} ms"
+        times = (f"{step + number * own:.1f} ms for {number}" for number in (1, 16))
+        lines.append(f"{line}; with the weights {', '.join(times)} rows")
+    return lines
 
 
 def hour_rows(rows: list) -> tuple[list, list]:
@@ -407,7 +438,7 @@ def advice_rows(models: dict) -> tuple[list, list]:
             question,
         ],
         [
-            "caches of many prompts at once on a GPU",
+            "caches of many prompts at once on a GPU: their room, or reading them",
             "vLLM",
             '`keep_ratio` 0.5, `queries="none"`, `positions="repack"`',
             engine,
