@@ -95,7 +95,7 @@ course.show(
 # %% [markdown]
 """
 A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
-the image into tiles; `generate` writes the answer behind the prompt, so the answer is what follows the prompt's length.
+the image into tiles. (`prepare_chat` is this package's short form of `apply_chat_template` with `tokenize`, `return_dict`, `add_generation_prompt`, `return_tensors="pt"` and padding; the long form works, too.) `generate` writes the answer behind the prompt, so the answer is what follows the prompt's length.
 The question is text, whatever a user types there ([03](03_processor.ipynb) shows why).
 
 **Predict**: will it find all four words? And the line break?
@@ -255,8 +255,9 @@ rows = []
 for share in (1.0, 0.5, 0.25):
     setting = "" if share == 1 else f", keep_ratio {share}"
     of_pages = evaluation[f"page: pyramid{setting}"]
-    rows.append([share, of_pages["n"], f"{100 * of_pages['words_read']:.1f}"])
-course.table(["keep_ratio", "pages", "words found, %"], rows)
+    rows.append([share, f"{100 * of_pages['words_read']:.1f}"])
+heads = ["keep_ratio", "words found, % (n = 100 pages, no intervals stored)"]
+course.table(heads, rows)
 results = course.ROOT / "benchmarks/sawtooth/results"
 others = pandas.read_csv(results / "scoring-6m-drawn.csv")  # on 200 other pages
 rules = course.OWN, course.PUBLISHED
@@ -267,8 +268,8 @@ rows = [
     ]
     for share in (0.5, 0.25)
 ]
-heads = ["the question chooses, %", "the published rule, %"]
-course.table(["keep_ratio; words found, of those of all tokens", *heads], rows)
+heads = ["the question chooses: words found, % of those with all tokens"]
+course.table(["keep_ratio", *heads, "by the published rule, the same"], rows)
 
 # %% [markdown]
 """
@@ -435,7 +436,7 @@ assert newest.generation_config.max_new_tokens == 5
 
 # %% [markdown]
 """
-Only the load of the branch `main`, which is what you get without a `revision`. Pin the hash of a commit, not a branch or a tag, which can move.
+Only the load of the branch `main`, which is what you get without a `revision`. A `revision` pins weights, settings and the code beside them. Pin the hash of a commit, not a branch or a tag, which can move.
 
 ## Common errors
 

@@ -8,7 +8,7 @@
 
 > **You will learn**: how both grids of the Complementary Image Pyramid (CIP) are chosen, which words stay cut under each rule, what the published settings are, and what a second grid costs in tiles and in distortion.
 >
-> **You need**: Python and what a tile is ([01](01_semantic_sawtooth.ipynb)). **Time**: about 20 min to read, 1 min to run.
+> **You need**: Python and what a tile is ([01](01_semantic_sawtooth.ipynb)). **Time**: about 35 min to read, 1 min to run.
 > **Hardware**: two CPU cores, 2 GB of memory.
 >
 > **Contents**: [Three views of one page](#Three-views-of-one-page) · [What the model gets](#What-the-model-gets) · [How the detailed grid is chosen](#How-the-detailed-grid-is-chosen) · [Five rules for the second grid](#Five-rules-for-the-second-grid) · [Which words are cut by no, one, or every grid?](#Which-words-are-cut-by-no,-one,-or-every-grid?) · [The published settings by name](#The-published-settings-by-name) · [What it costs in distortion](#What-it-costs-in-distortion) · [What the paper claims, and what was measured here](#What-the-paper-claims,-and-what-was-measured-here) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
@@ -54,7 +54,7 @@ import figures
 import measured
 import words
 from PIL import Image
-from tiles import plot_rules, text_page
+from tiles import plot_lines, plot_rules, text_page
 
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 
@@ -64,16 +64,13 @@ small = {"tile_size": 112, "detailed_tiles": (1, 6), "adaptive_tiles": (1, 4)}
 plan = plan_pyramid(*page.size, **small)
 print("detailed", plan.detailed, "adaptive", plan.adaptive, "tiles", plan.num_tiles)
 
-canvases = {group: page.resize(plan.canvas_size(group)) for group in course.LEVELS}
 course.show(
-    figures.plot_canvases(canvases, tile=112),
-    alt="The page with four words three times at one scale, with gaps between its "
-    "tiles: in 3 x 2 detailed tiles, squeezed to 2 x 2 adaptive tiles, and small in "
-    "one tile.",
-    caption="The same page on its three canvases, all at one scale. The adaptive grid "
-    "squeezes it; the words that it shows whole are not those of the detailed grid. "
-    '"bread" ends just before the orange border: it is whole. No pixel is missing in '
-    "the gaps.",
+    plot_lines(page, plan),
+    alt="The page with four words under two vertical solid lines, one vertical dashed "
+    "line in the middle, and a horizontal line that is both solid and dashed.",
+    caption="The cut lines of both grids over the page. See that the vertical ones "
+    "differ and the horizontal one is common to both. "
+    '"bread" ends just before the dashed line: the adaptive grid shows it whole.',
 )
 
 # %% [markdown]
@@ -144,7 +141,7 @@ The second grid $A$ is chosen in the same way from its own range, but only from 
 
 $$A = \operatorname*{arg\,min}_{(c,\,r)\,\in\,\mathcal{C}(D)\,:\;m' \le\, c r \,\le\, M'} \left| \frac{W}{H} - \frac{c}{r} \right|$$
 
-As published, $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. If no grid is left, $A = (1, 1)$. A 1 x 1 grid would repeat the global view, so its tile is left out, in both groups.
+As published, $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. (If $c$ divides the columns, every vertical line of the second grid is also one of the first, and it cuts nowhere else. The rule forbids this only in both directions at once, so a single common line may remain, as on the page above: 2 x 2 beside 3 x 2.) If no grid is left, $A = (1, 1)$. A 1 x 1 grid would repeat the global view, so its tile is left out, in both groups.
 
 Several grids can be equally near, as 1 x 1 and 2 x 2 are to a square image. Then size decides:
 
@@ -227,8 +224,8 @@ One pixel decides: with 159 px the tiles of 2 x 2 have fewer than twice the imag
 
 Which grids may stand beside the detailed one? The published inference code takes `"any"`, its training code `"all"`, several images in one question are tiled with `"none"`; `"disjoint"` and `"joint"` are ours. With $D = (C, R)$ and $x \mid y$ for "$x$ divides $y$":
 
-- `any`: not the grids with $c \mid C$ **and** $r \mid R$;
-- `all`: not the grids with $c \mid C$ **or** $r \mid R$;
+- `any`: not the grids without a line of their own, $c \mid C$ **and** $r \mid R$;
+- `all`: not the grids without a line of their own in *one* direction, $c \mid C$ **or** $r \mid R$;
 - `none`: every grid may;
 - `disjoint`: not 1 x 1; and no common inner cut line, or as few as there can be. Two grids have $\gcd(C, c) - 1 + \gcd(R, r) - 1$ of them;
 - `joint`: both grids are chosen together, for little distortion and few common lines. It may change the detailed grid, and takes neither 1 x 1 (except for small images) nor the same grid twice:
@@ -301,8 +298,8 @@ def draw(tiles, rule):
 course.show(
     draw(12, "joint"),
     alt="The small page three times: under a grid of 3 x 2, under one of 2 x 1, whole.",
-    caption="The small page with up to 12 detailed tiles, by `joint`. bread is now "
-    "whole in the middle, sunday is cut in both grids: find the two lines.",
+    caption='The small page with up to 12 detailed tiles, by `joint`. "bread" is now '
+    'whole in the middle panel, "sunday" is cut in both grids: find the two lines.',
 )
 course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
 
@@ -377,7 +374,7 @@ course.table(heads, words.stretched(pages, small))
 Of 590 words 160 are cut by the detailed grid, and 52 by both grids of the published rule. The last two columns of the first table are about reading. Mind that `6m-pyramid` is the checkpoint before its last trainings, those under compression, and that these are other pages than those of the 77.1%.
 
 - With `all` it is 147: with few tiles hardly any grid passes it, and then there is no second grid.
-- With `joint` it is 92, more than with `any`, as its detailed grids are finer. Fewer cuts are not the goal in itself: the second grid of `joint` is stretched less (1.17 in the median, that of `any` 1.45), though its detailed grid is stretched more (1.23 and 1.08). And the small reader, although trained with `any`, isn't shown to read fewer words under `joint`: 1.9 points more of the same words (-1.7 to 5.5).
+- With `joint` it is 92, more than with `any`, as its detailed grids are finer. Fewer cuts are not the goal in itself: the second grid of `joint` is stretched less (1.17 in the median, that of `any` 1.45), though its detailed grid is stretched more (1.23 and 1.08). The small reader, though trained with `any`, reads as many words under `joint`, as far as 590 words tell: 1.9 points more (-1.7 to 5.5).
 - *Overlap + global* cuts 88 in its one grid, but this reader, which never saw such tiles, reads 21.2 points fewer words with them than with `any` ([10](10_measure.ipynb) says more).
 
 ## The published settings by name
@@ -407,7 +404,7 @@ print("docvqa at 300 dpi:", scanned.detailed, scanned.adaptive, scanned.num_tile
 
 # %% [markdown]
 """
-The most is 33 tiles, under `ocrbench`. The documents' setting, `docvqa`, could take as many, but at 150 dpi it takes 15, of them 6 detailed: of the equally near 2 x 3 and 4 x 6 the finer is too large for so few pixels. `ocrbench` asks for at least 8 tiles, so there it can't be avoided. At 300 dpi `docvqa` takes 33 tiles, too.
+The most is 33 tiles, under `ocrbench`. The documents' setting, `docvqa`, could take as many, but at 150 dpi it takes 15, of them 6 detailed: of the equally near 2 x 3 and 4 x 6 the finer is too large for so few pixels. `ocrbench` asks for at least 8 tiles, `default` and `multi_image` for 12, so there it can't be avoided. At 300 dpi `docvqa` takes 33 tiles, too.
 
 By name or with ranges of your own, for one call or for good:
 """
@@ -436,13 +433,14 @@ shown = (*one_grid, "any", "all", "none", "disjoint", "joint", "shifted")
 demo = {rule: geometry["demo", rule] for rule in shown}
 course.show(
     measured.plot_distortion(demo),
-    alt="Two scatters of cut words over distortion for eight ways to cut. Left, in the "
-    "median, joint is low in both, disjoint low in cuts alone, overlap + global low in "
-    "both with one grid. Right, at 90%, disjoint is at 2.6 and all at 3.7.",
-    caption="Left and below is better; mind the logarithmic scale. The right panel is the "
-    "tail: a tenth of the pages is stretched so much or more. Triangles: one grid; "
-    "squares: the rules that are ours; circles: published rules; open circle, `shifted`: "
-    "the grid again, moved by half a tile. Demo ranges, 600 pages, "
+    alt="Two scatters of cut words over distortion. Left, in the median, joint is low "
+    "in both, disjoint low in cuts alone; a dashed line for overlap + global is a little "
+    "below any. Right, at 90%, overlap is at 1.2, disjoint at 2.6 and all at 3.7.",
+    caption="Left and below is better; the scale of the words is logarithmic. Right: the "
+    "second grids once more, and, as triangles, the only grid of the two ways without "
+    "a second one, dashed lines on the left. Squares: the rules that are ours; circles: "
+    "published ones; open circle, `shifted`: the grid again, moved by half a tile. Demo "
+    "ranges, 600 pages, "
     f"{demo['any']['words']:,.0f} words, 95% intervals.",
 )
 rows = words.distortion_rows(demo, (*one_grid, *COMPLEMENTARITIES))
@@ -472,7 +470,7 @@ Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% w
 - The median hides a tail, most of all those of `all` and `disjoint`: they stretch a tenth of the pages 3.70 and 2.62 times or more. Under the ranges of ChartQA, of training and the default `any` does so, too: 3.32, 3.00 and 2.98.
 - `joint` changes the detailed grid, too: that alone cuts 42.6% of the words instead of 39.0%, and stretches a tenth of the pages 1.24 times or more instead of 1.12.
 
-One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any` (-0.25 points, -0.45 to -0.05), with no second grid to distort and 9.9 tiles instead of 14.5. That, too, is not so everywhere: of the eight ranges it leaves fewer words cut than `any` in two and more in three. `disjoint` and `joint` leave 0.4% under the demo's (0.4 to 0.5), for 14.2 and 15.6 tiles. By grids alone *overlap + global* cuts 17.6% and `any` 15.2%. What overlap costs is size, and a little shape: the same tiles cover a smaller canvas, so letters are smaller; and its canvas has another shape than the grid, so a tenth of the pages is stretched 1.16 times or more instead of 1.12. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
+One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any`, with two thirds of its tiles. That, too, is not so everywhere: of the eight ranges it leaves fewer words cut than `any` in two and more in three. What overlap costs is size, and a little shape: the same tiles cover a smaller canvas, so letters are smaller; and its canvas has another shape than the grid, so a tenth of the pages is stretched 1.16 times or more instead of 1.12. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
 
 Moving the grid by half a tile (`shifted`) keeps letters in shape but needs nearly twice the tiles. And geometry is not reading: which of this helps a model is the question of [10](10_measure.ipynb).
 

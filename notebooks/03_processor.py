@@ -9,7 +9,7 @@
 > **You will learn**: what the processor makes of images and chats, tensor by tensor; how many tokens an image costs, before
 > you open it; how to change that; and what happens to a question that contains control tokens.
 >
-> **You need**: to know what the pyramid is ([02](02_complementary_image_pyramid.ipynb)). **Time**: about 20 min to read, 1 min to run.
+> **You need**: to know what the pyramid is ([02](02_complementary_image_pyramid.ipynb)). **Time**: about 25 min to read, 1 min to run.
 > **Hardware**: two CPU cores, 1 GB of memory.
 >
 > **Contents**: [Pixels](#Pixels) · [A cut loses no pixel](#A-cut-loses-no-pixel) · [Normalization](#Normalization) · [Text](#Text) · [Several images, several turns](#Several-images,-several-turns) · [Batches](#Batches) · [Count before you cut](#Count-before-you-cut) · [Change the budget](#Change-the-budget) · [Text that looks like a token](#Text-that-looks-like-a-token) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
@@ -63,8 +63,8 @@ course.show(
     "eleven tiles, each under 4 x 4 squares; and a bar of tokens, 18 text, 96 "
     "detailed, 64 adaptive, 16 global and 39 text, each tile above its 16 tokens.",
     caption="From pixels to tokens. The page is resized to three canvases, which are "
-    "cut into 11 tiles. Each tile takes 16 places in the prompt, between the text "
-    "before it and the question behind it: 233 tokens.",
+    "cut into 11 tiles. Each tile takes 16 places in the prompt, a square each, between "
+    "the text before it and the question behind it: 233 tokens.",
 )
 
 # %% [markdown]
@@ -170,9 +170,8 @@ A model must get the numbers that it was trained with, so mean and deviation are
 """
 
 # %%
-first = numpy.asarray(page)[:112, :112].transpose(
-    2, 0, 1
-)  # bytes of the first detailed tile
+# Bytes of the first detailed tile
+first = numpy.asarray(page)[:112, :112].transpose(2, 0, 1)
 by_hand = (first.astype(numpy.float32) / 255 - 0.5) / 0.5
 print("mean", image_processor.image_mean, "deviation", image_processor.image_std)
 print(f"values from {tiles.min():.3f} to {tiles.max():.3f}; black is -1, white 1")
@@ -184,7 +183,7 @@ Between -1 and 1; this page has no black, so its darkest value is -0.522. Conver
 
 ## Text
 
-A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `prepare_chat` does all of it, `apply_chat_template` the first step alone.
+A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `apply_chat_template` does the first step, and with `tokenize=True` and `return_dict=True` all of it, as in other models of Transformers; `prepare_chat` is short for that, with PyTorch tensors, padding, and the beginning of the answer.
 
 **Predict**: how often does `<IMG_CONTEXT>` stand in the string of the template, and how often in the ids?
 """
@@ -336,8 +335,8 @@ docvqa = {"pyramid": "docvqa", "size": {"height": 448, "width": 448}}
 A4 = {"150 dpi": (1240, 1754), "300 dpi": (2480, 3508)}
 rows = []
 for name, (width, height) in A4.items():
-    wide = image_processor.get_pyramid_plan(height, width, docvqa)
-    grids = ["{} x {}".format(*grid) for grid in (wide.detailed, wide.adaptive)]
+    planned = image_processor.get_pyramid_plan(height, width, docvqa)
+    grids = ["{} x {}".format(*grid) for grid in (planned.detailed, planned.adaptive)]
     rows.append([name, count(height, width), count(height, width, docvqa), *grids])
 ranges = ["this checkpoint, tiles", "docvqa, tiles", "its detailed grid", "adaptive"]
 course.table(["an A4 page at", *ranges], rows)
@@ -358,12 +357,17 @@ maps = {
     "pyramid docvqa (448 px, 256 tokens)": tokens(large, 256, docvqa),
 }
 shapes, lines = {"square": 1, "A4": 210 / 297}, {}
-for (title, (sides, _)), per, options in zip(
-    maps.items(), (16, 256), (None, docvqa), strict=True
+jumps = "2 x 2 from 159 px", "2 x 2, 3 x 3, 4 x 4\nfrom 634, 951, 1,268 px"
+for (title, (sides, _)), per, options, squares in zip(
+    maps.items(), (16, 256), (None, docvqa), jumps, strict=True
 ):
+    names = {"square": f"square: {squares}", "A4": "A4"}
     widths = numpy.linspace(sides[-1] // 12, sides[-1], 500, dtype=int).tolist()
     lines[title] = {
-        name: (widths, [per * count(round(x / shape), x, options) for x in widths])
+        names[name]: (
+            widths,
+            [per * count(round(x / shape), x, options) for x in widths],
+        )
         for name, shape in shapes.items()
     }
 steps = ["second grid\n2 x 4", "detailed\n4 x 6"]  # of A4
@@ -381,7 +385,7 @@ course.show(
 
 # %% [markdown]
 """
-In the maps: the shape chooses the ray, since a grid is chosen for its ratio of columns to rows, and the size chooses the step on the ray. On the left there is one step in all, near the origin; on the right there are many.
+In the maps: the shape chooses the ray, since a grid is chosen for its ratio of columns to rows, and the size chooses the step on the ray. On the left there is one step that can be seen, near the origin; on the right there are many.
 
 Where are the steps? By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
 """
@@ -394,7 +398,7 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 """
 So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. The second grid jumps by the same rule. That of an A4 page is nearest to 1 x 2 and becomes 2 x 4 where 2 W H exceeds 8 · 448², from about 753 px of width on: the first step of the dashed line in figure 5. At about 1,305 px the detailed grid becomes 4 x 6: the second. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
 
-What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum.
+What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps a model that knows so many tiles; the readers of [01](01_semantic_sawtooth.ipynb), trained with 1 to 6, read fewer words with more of them in one grid.
 
 <details>
 <summary>The exceptions, and what else is in the maps</summary>
@@ -534,9 +538,8 @@ How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels?
 guess = 16 * image_processor.get_number_of_image_patches(448, 336) + 57
 longer = processor.prepare_chat([user(page.resize((336, 448)), "Read the text.")])
 print(guess, longer["input_ids"].shape[1])
-assert (
-    guess == longer["input_ids"].shape[1] == inputs["input_ids"].shape[1]
-)  # 2 x 3, 2 x 2 and 1 tiles: 11 again
+# 2 x 3, 2 x 2 and 1 tiles: 11 again
+assert guess == longer["input_ids"].shape[1] == inputs["input_ids"].shape[1]
 ```
 
 </details>
@@ -549,15 +552,13 @@ The published demo puts the adaptive tiles first (`tile_order`). Show that its t
 <summary>Solution</summary>
 
 ```python
-demo = image_processor(
-    page, tile_order=("adaptive", "detailed", "global"), return_tensors="np"
-)
+order = ("adaptive", "detailed", "global")
+demo = image_processor(page, tile_order=order, return_tensors="np")
 print(demo["tile_levels"])
 assert demo["tile_levels"].tolist() == [1] * 4 + [0] * 6 + [2]
 for level in range(3):
-    assert numpy.array_equal(
-        demo["pixel_values"][demo["tile_levels"] == level], tiles[levels == level]
-    )
+    moved = demo["pixel_values"][demo["tile_levels"] == level]
+    assert numpy.array_equal(moved, tiles[levels == level])
 ```
 
 </details>

@@ -8,7 +8,7 @@
 
 > **You will learn**: the four parts of the model, the shape of every tensor between them, one layer of attention by hand, and how to run all of it part by part until it gives the same answer as `generate`.
 >
-> **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
+> **You need**: to know what the processor returns ([03](03_processor.ipynb)), and what attention is. **Time**: about 25 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
 > **Contents**: [Four parts](#Four-parts) · [A map](#A-map) · [The vision tower](#The-vision-tower) · [Pixel shuffle](#Pixel-shuffle) · [The projector](#The-projector) · [Into the text](#Into-the-text) · [Language model and head](#Language-model-and-head) · [Byte by byte](#Byte-by-byte) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
@@ -87,8 +87,8 @@ assert sum(counts["published size"].values()) == published.num_parameters()
 course.table(*parts.size_rows({name: each.config for name, each in models.items()}))
 
 # %% [markdown]
-"""
-The layers of the language model, in both. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
+r"""
+The layers of the language model, in both. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. A layer of the language model has $(2 + 2k/q)\, d^2 + 3\, d\, m$, with $q$ heads of queries, $k$ of keys and values, and $m$ the width inside its MLP, which has three matrices: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
 
 ## A map
 
@@ -225,7 +225,7 @@ course.show(
     alt="The page beside two heat maps of features. Bright places lie where the two "
     "lines of text are; the blank half is dark.",
     caption="Where the features differ from those of blank paper, by the tower and "
-    "behind the projector. White: cut lines of the detailed grid.",
+    "behind the projector. Blue or white: cut lines of the detailed grid.",
 )
 
 # %%
@@ -293,7 +293,7 @@ print(f"{int(changed.sum())} rows replaced, {int((~changed).sum())} equal")
 
 # %% [markdown]
 r"""
-Nothing: text stays text. No mark tells the language model which vectors came from pixels.
+Nothing: text stays text. The vectors themselves have no mark that says which came from pixels, or from which tile; the tokens `<img>` and `</img>` stand before and behind all of them, and nothing stands between tiles or grids.
 
 ## Language model and head
 
@@ -318,7 +318,7 @@ course.show(
 r"""
 RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has two factors, and one of them is a gate: SiLU makes it small where its input is negative.
 
-In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a mean of values. (In the published model two heads of queries share one head of keys and values, 16 and 8 in the table: *grouped-query attention*, which halves the cache, [11](11_speed_memory_serving.ipynb). The code below is that of the small model, where each head has its own.)
+In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a weighted mean of values, the formula below. The results of the four heads are put side by side and multiplied by a last matrix (`o_proj` in the code): that is what attention adds to $h$. (In the published model two heads of queries share one head of keys and values, 16 and 8 in the table: *grouped-query attention*, which halves the cache, [11](11_speed_memory_serving.ipynb). The code below is that of the small model, where each head has its own.)
 
 $$\text{attention} = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt d} + M\right) V$$
 
@@ -372,9 +372,9 @@ course.show(
     tiles.plot_distance(parts.scores_over_distance(layers[0], turned, *pair, places)),
     alt="Left three waves: fast, slow, and one that falls once. Right a line that "
     "rises and falls with the distance without a simple trend.",
-    caption="RoPE. Left: pairs turn at different speeds. Right: one query and one key "
-    "of layer 0, moved apart. Their score is a weighted sum of 32 such waves, so it "
-    "has no simple trend.",
+    caption="RoPE. Left: pairs turn at different speeds; the slowest, j = 31, needs 47,000 "
+    "tokens for a turn. Right: one query and one key of layer 0, moved apart. Their "
+    "score is a sum of 32 such waves, each weighted and shifted.",
 )
 
 # %%
@@ -401,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It also shows that it matters which layer is asked.
+Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -444,10 +444,10 @@ assert answer == generated
 labels, doubts, seconds = parts.doubts(processor, steps)
 course.show(
     figures.plot_doubts(labels, doubts, seconds),
-    alt="A bar per character of the answer on a logarithmic scale: the probability "
+    alt="A point per character of the answer on a logarithmic scale: the probability "
     "of all other characters, with the likeliest of them above.",
     caption="The model's doubt at every step: the probability of all that it didn't "
-    "write. Above each bar its second choice. The scale is logarithmic.",
+    "write. Above each point its second choice. The scale is logarithmic.",
 )
 least = numpy.argmax(doubts)
 print(f"least sure: doubt {doubts[least]:.2g} at {labels[least]!r}, step {least};")
@@ -557,7 +557,7 @@ assert "fresh" not in written and "sunday" not in written
 
 ### Exercise 4
 
-Compute the first layer of the vision tower by hand, as `attend` does it for the language model. What is different?
+Compute the first layer of the vision tower by hand, as `attend` does it for the language model. What of `attend` falls away, and what does its work?
 
 <details>
 <summary>Solution</summary>
@@ -578,13 +578,13 @@ print(f"largest difference: {(state - layer(patches)).abs().max():.0e}")
 torch.testing.assert_close(state, layer(patches), atol=1e-3, rtol=0)
 ```
 
-There is no causal mask and no RoPE: where a patch lies was added before, with the position embeddings. The norms are LayerNorms, the MLP is two matrices around a GELU, and two learned vectors scale what is added.
+The causal mask falls away, and nothing replaces it. RoPE falls away: where a patch lies was added before, with the position embeddings. The norms are LayerNorms, the MLP is two matrices around a GELU, and two learned vectors scale what is added.
 
 </details>
 
 ## Conclusion
 
-Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, where its attention finds the few tokens that have ink, and writes one byte after the other. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
+Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, where on this page attention, in layer 2 above all, goes to the few tokens that have ink, and writes one byte after the other. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
 
 **Read next**: [05](05_scale_compression.ipynb) shows how the language model's first layers tell which image tokens can go.
 

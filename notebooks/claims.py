@@ -29,7 +29,7 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         for method in ("detailed + global", "CIP any", "finer grid + global")
     )
     to_control = {
-        size: [course.percent(each, points=True) for each in found]
+        size: [course.points(each) for each in found]
         for size, found in to_control.items()
     }
     everywhere, cut, _ = to_control["3m-long"]
@@ -51,15 +51,14 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         ),
         (
             "CIP helps a model that is trained with it.",
-            "Within a model, yes: it reads more words with the second grid than without. Beside a model that was "
-            "trained for as many steps with one grid, in less time, and from one seed each: `joint`, trained longest, "
-            f"{everywhere} on all words on pages and {cut} on those that both detailed grids cut; `any` "
-            f"{to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved onto lines "
-            "between rows gain more, most of it with one grid, too. With three seeds and a control that sees at least "
-            "as many tiles, of row-cut words beyond uncut ones: "
+            "Within a model, yes: it reads more words with the second grid than without, most of row-cut ones. "
+            "Beside a model that was trained for as many steps with one grid, in less time, and from one seed each: "
+            f"`joint`, trained longest, {everywhere} on all words on pages and {cut} on those that both detailed "
+            f"grids cut; `any` {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved "
+            "onto lines between rows gain more, most of it with one grid, too. With three seeds and a control that "
+            "sees at least as many tiles, of row-cut words beyond uncut ones: "
             + " and ".join(
-                f"{course.percent(each, points=True)} by `{rule}`"
-                for rule, each in due.items()
+                f"{course.points(each)} by `{rule}`" for rule, each in due.items()
             )
             + ".",
         ),
@@ -178,8 +177,7 @@ def of_measurement(
     ]
     yes = f"{len(helped)} says that it helps ({', '.join(helped)})"
     as_trained = {
-        model: course.percent(control[model, rule], points=True)
-        for model, rule in trained.items()
+        model: course.points(control[model, rule]) for model, rule in trained.items()
     }
     return (
         (

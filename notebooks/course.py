@@ -191,10 +191,14 @@ def claims(*rows: tuple[str, str]) -> None:
     display(Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines)))
 
 
-def percent(estimate: tuple, points: bool = False) -> str:
-    """An estimate and its interval, all shares, as `61.7 [52.1, 70.9] %`, or as points."""
-    value, low, high = (100 * each for each in estimate)
-    return f"{value:.1f} [{low:.1f}, {high:.1f}] {'points' if points else '%'}"
+def percent(estimate: tuple) -> str:
+    """An estimate and its interval, all shares, as `61.7 [52.1, 70.9] %`."""
+    return f"{cell([100 * each for each in estimate])} %"
+
+
+def points(estimate: tuple) -> str:
+    """The same of a difference, as `2.7 [0.1, 5.4] points`."""
+    return f"{cell([100 * each for each in estimate])} points"
 
 
 def cell(estimate, sign: str = "") -> str:

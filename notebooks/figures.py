@@ -192,6 +192,7 @@ def plot_budgets(budgets: dict, of: str, per_tile: int = 256):
     axis.set_yticks(range(len(budgets)), list(budgets))
     axis.set(xlabel=f"tiles of {of}", xlim=(0, 1.45 * most))
     axis.set_xticks(range(0, most + 1, 5))
+    axis.spines["bottom"].set_bounds(0, most)
     axis.invert_yaxis()
     figure.legend(frameon=False, ncols=3, loc="outside upper center")
     return figure
@@ -202,7 +203,7 @@ def plot_places(images: dict, tile: int):
     shapes = [
         (1, 2) if image.height > image.width else (2, 1) for image in images.values()
     ]
-    ratios = [columns for columns, _ in shapes]
+    ratios = [columns + 0.15 * (columns + 1) for columns, _ in shapes]  # with gaps
     figure, axes = pyplot.subplots(
         1, len(images), figsize=(10, 4.1), width_ratios=ratios, layout="constrained"
     )
@@ -222,20 +223,24 @@ def plot_words(words: list):
         words: (word, page, its box in px, detailed view, view of CIP) of each.
     """
     figure, axes = pyplot.subplots(
-        2, len(words), figsize=(10, 3), layout="constrained", squeeze=False
+        2,
+        len(words) + 1,
+        figsize=(10, 3),
+        width_ratios=(0.1, *(1 for _ in words)),
+        layout="constrained",
     )
     figure.get_layout_engine().set(wspace=0.08)
-    for column, (word, page, box, *views) in zip(axes.T, words, strict=True):
+    for axis, name, color in zip(
+        axes[:, 0], ("detailed", "CIP"), (BLUE, ORANGE), strict=True
+    ):
+        style = {"ha": "center", "va": "center", "rotation": 90}
+        axis.text(0.5, 0.5, name, color=color, **style)
+        axis.set_axis_off()
+    for column, (word, page, box, *views) in zip(axes.T[1:], words, strict=True):
         column[0].set_title(word)
         for axis, view, color in zip(column, views, (BLUE, ORANGE), strict=True):
             _draw_word(axis, page, box, view, color)
-    axes[0, 0].text(-0.05, 0.5, "detailed", color=BLUE, **_left_of(axes[0, 0]))
-    axes[1, 0].text(-0.05, 0.5, "CIP", color=ORANGE, **_left_of(axes[1, 0]))
     return figure
-
-
-def _left_of(axis) -> dict:
-    return {"transform": axis.transAxes, "ha": "right", "va": "center", "rotation": 90}
 
 
 def _draw_word(axis, page, box, view, color, margin: int = 6, gap: int = 8) -> None:
@@ -260,7 +265,7 @@ def _draw_word(axis, page, box, view, color, margin: int = 6, gap: int = 8) -> N
         width, height = piece[2] - piece[0], piece[3] - piece[1]
         extent = (start, start + width, up + height, up)
         axis.imshow(canvas.crop(piece), extent=extent, interpolation="nearest")
-        _frame(axis, start, up, width, height, 0.05 * gap, color)
+        _frame(axis, start, up, width, height, 0, color)
     axis.autoscale(tight=True)
     axis.set_aspect("equal")
     axis.set_axis_off()
@@ -341,7 +346,7 @@ def plot_feature_maps(page, maps: dict, tile: int):
 
 def plot_doubts(written: list[str], doubts: list[float], seconds: list[str]):
     """
-    How unsure a model was at every step of an answer, on a logarithmic scale.
+    How unsure a model was at every step of an answer, on a logarithmic scale, where bars would have no beginning.
 
     Args:
         written: What was written at each step.
@@ -349,12 +354,13 @@ def plot_doubts(written: list[str], doubts: list[float], seconds: list[str]):
         seconds: The second choice at each step.
     """
     figure, axis = pyplot.subplots(figsize=(11, 3.8), layout="constrained")
-    axis.bar(range(len(doubts)), doubts, color=PURPLE)
+    axis.plot(doubts, "o", color=PURPLE)
+    axis.grid(axis="y", color=GRAY, alpha=0.3)
     for place, (doubt, second) in enumerate(zip(doubts, seconds, strict=True)):
         turned = 90 if len(second) > 2 else 0
         style = {"ha": "center", "va": "bottom", "rotation": turned}
         axis.annotate(
-            second, (place, doubt), (0, 2), textcoords="offset points", **style
+            second, (place, doubt), (0, 5), textcoords="offset points", **style
         )
     axis.set(xlabel="what was written, step by step", yscale="log")
     axis.set(
@@ -454,7 +460,7 @@ def plot_token_maps(maps: dict, rays: dict, lines: dict, steps: list[str]):
         below.set(xlabel="width of the image (px)", ylabel="image tokens")
         below.set_xlim(0, 1.02 * max(max(each) for each, _ in found.values()))
         below.set_ylim(0, 1.25 * max(max(each) for _, each in found.values()))
-        below.legend(frameon=False, loc="lower right")
+        below.legend(frameon=False, loc="lower right", fontsize=9)
     after = [place for place, jump in enumerate(np.diff(tokens), start=1) if jump]
     for place, text in zip(after, steps, strict=True):
         style = {"ha": "right", "va": "bottom", "fontsize": 9}
@@ -480,7 +486,7 @@ def plot_token_maps(maps: dict, rays: dict, lines: dict, steps: list[str]):
         bar = figure.colorbar(
             drawn, ax=axis, label="image tokens, at least", shrink=0.8
         )
-        bar.set_ticks(edges)
+        bar.set_ticks(edges[:-1])
     return figure
 
 
@@ -492,7 +498,7 @@ def plot_prompts(prompts: dict):
         prompts: From a label to the numbers of tokens by part (the levels and text), and what is answered.
     """
     figure, axis = pyplot.subplots(figsize=(9.5, 2.6))
-    colors = {**LEVELS, "text": GRAY}
+    colors = {**LEVELS, "text": BLACK}
     for row, (parts, said) in enumerate(prompts.values()):
         left = 0
         for part, tokens in parts.items():

@@ -302,48 +302,56 @@ def plot_pairs(pairs: dict, groups: list[str], moved: dict):
         one_grid = moved[name, "one grid"]
         draw(axes[-1], place + 0.14, one_grid, *styles[place], markerfacecolor="white")
     titles = [*groups, "letters of moved words"]
-    for axis, title in zip(axes, titles, strict=True):
+    units = [*("words" for _ in groups), "letters"]
+    for axis, title, unit in zip(axes, titles, units, strict=True):
         axis.axvline(0, color=BLACK, linestyle="--", linewidth=1)
-        axis.set(xlabel="points over its control")
+        axis.set(xlabel=f"points of {unit} over its control")
         axis.set_title(title, fontsize=11)
         axis.set_yticks(range(len(pairs)), list(pairs))
     axes[0].set_ylim(len(pairs) - 0.5, -0.5)
+    for label, face in (("read as trained", GRAY), ("read with one grid", "white")):
+        style = {"markeredgecolor": GRAY, "markerfacecolor": face, "linestyle": ""}
+        axes[-1].plot([], [], marker="o", label=label, **style)
+    figure.legend(loc="outside lower right", ncols=2, frameon=False)
     return figure
 
 
 def plot_distortion(rows: dict):
     """
-    Words that stay cut over the distortion of the second grid, in the median and of the page that is worse than 90%,
-    from a rule to its row of `geometry.csv`.
+    Words that stay cut over distortion, from a rule to its row of `geometry.csv`: that of the second grid in the
+    median, beside lines for ways with one grid; and that of the page that is worse than 90%, for these in their grid.
     """
-    figure, axes = pyplot.subplots(
-        1,
-        2,
-        figsize=(11.5, 4.2),
-        sharey=True,
-        width_ratios=(3, 2),
-        layout="constrained",
-    )
-    columns = ("distortion_median", "distortion_90")
-    for axis, column, step in zip(axes, columns, (0.012, 0.05), strict=True):
-        for rule, row in rows.items():
-            x, cut = row[column], 100 * row["cut"]
-            error = whiskers(cut, 100 * row["cut_low"], 100 * row["cut_high"])
-            marker = "s" if rule in ("disjoint", "joint") else "o"
-            marker = "^" if "global" in rule else marker  # one grid
-            style = {"markerfacecolor": "white"} if rule == "shifted" else {}
-            axis.errorbar(x, cut, yerr=error, color=BLACK, fmt=marker, **style)
-            above = {"overlap + global": 1.02, "shifted": 0.88}.get(rule, 1.04)
-            place = x + step, cut * above
-            tiles = f" ({row['tiles']:.1f} tiles)" if axis is axes[0] else ""
-            axis.annotate(f"{rule}{tiles}", place, fontsize=9)
+    size = {"figsize": (11.5, 4.2), "width_ratios": (3, 2), "sharey": True}
+    figure, axes = pyplot.subplots(1, 2, layout="constrained", **size)
+    for rule, row in rows.items():
+        cut, low, high = (100 * row[name] for name in ("cut", "cut_low", "cut_high"))
+        style = {"color": BLACK, "yerr": whiskers(cut, low, high)}
+        style["fmt"] = "s" if rule in ("disjoint", "joint") else "o"
+        style["markerfacecolor"] = "white" if rule == "shifted" else BLACK
+        x, tiles = row["distortion_90"], f"{rule} ({row['tiles']:.1f} tiles)"
+        above = cut * {"shifted": 0.85, "overlap + global": 0.98}.get(rule, 1.05)
+        if rule in ("detailed + global", "overlap + global"):
+            x, style["fmt"] = row["detailed_distortion_90"], "^"
+            axes[0].axhline(cut, color=GRAY, linestyle="--", linewidth=1.2)
+            axes[0].axhspan(low, high, color=GRAY, alpha=0.2, linewidth=0)
+            place = {"ha": "right", "va": "bottom", "fontsize": 9}
+            axes[0].annotate(tiles, (1.49, cut * 1.01), **place)
+        else:
+            axes[0].errorbar(row["distortion_median"], cut, **style)
+            aside = (-0.008, "right") if rule == "disjoint" else (0.008, "left")
+            place = {"ha": aside[1], "fontsize": 9}
+            axes[0].annotate(
+                tiles, (row["distortion_median"] + aside[0], above), **place
+            )
+        axes[1].errorbar(x, cut, **style)
+        axes[1].annotate(rule.removesuffix(" + global"), (x + 0.06, above), fontsize=9)
     axes[0].set(xlabel="distortion of the second grid, median; 1 is none")
-    axes[0].set(ylabel="words that stay cut, %", xlim=(0.97, 1.65))
+    axes[0].set(ylabel="words that stay cut, %", xlim=(1, 1.5))
     axes[0].set(yscale="log", ylim=(0.33, 6.8))
     ticks = (0.4, 0.6, 1, 2, 3, 5)
     axes[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes[0].minorticks_off()
-    axes[1].set(xlabel="the same, of the worst tenth at least", xlim=(0.9, 4.2))
+    axes[1].set(xlabel="distortion that a tenth of the pages exceeds", xlim=(0.9, 4.2))
     return figure
 
 

@@ -44,6 +44,7 @@ def size_rows(configs: dict) -> tuple[list, list]:
                 "language model: layers": text.num_hidden_layers,
                 "language model: heads of queries, of keys and values": f"{text.num_attention_heads}, {keys}",
                 "language model: width": f"{text.hidden_size:,}",
+                "language model: width inside the MLP": f"{text.intermediate_size:,}",
                 "language model: base of RoPE": base,
                 "vocabulary": f"{text.vocab_size:,}",
             }

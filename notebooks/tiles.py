@@ -15,6 +15,7 @@ from figures import draw_lines, draw_tiles
 
 
 ARROW = {"arrowstyle": "-|>", "color": BLACK, "mutation_scale": 14}
+CENTERED = {"ha": "center", "va": "center"}
 
 
 def plot_one_word(image, views, notes: list[str]):
@@ -77,6 +78,31 @@ def cut_by_both(boxes, size, plan) -> tuple:
     return first, first & second
 
 
+def _under_lines(axis, page, plan) -> None:
+    """A page under the cut lines of both grids of a plan; where these coincide, a line has both colors."""
+    ink = np.zeros((*page.size[::-1], 4))  # over the lines, which hide no letter
+    gray = np.asarray(page.convert("L"), float)
+    ink[..., 3] = 0.75 * (1 - np.clip(gray / np.median(gray), 0, 1))  # paper is white
+    axis.imshow(ink, zorder=3)
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(True)
+    for group, style in (("detailed", "-"), ("adaptive", "--")):
+        line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2}
+        draw_lines(axis, page.size, plan.grid(group), **line)
+
+
+def plot_lines(page, plan):
+    """A page under the cut lines of both grids, each named with its columns and rows; a `PyramidPlan` has them."""
+    figure, axis = pyplot.subplots(figsize=(6.5, 4.6), layout="constrained")
+    _under_lines(axis, page, plan)
+    for group, style in (("detailed", "-"), ("adaptive", "--")):
+        label = "{}: {} x {}".format(group, *plan.grid(group))
+        line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2}
+        axis.plot([], [], label=label, **line)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
 def plot_rules(page, boxes, plans: dict):
     """
     A page of words under the cut lines of both grids: framed are words that the detailed grid cuts.
@@ -91,14 +117,7 @@ def plot_rules(page, boxes, plans: dict):
     )
     for axis, (rule, plan) in zip(axes, plans.items(), strict=True):
         first, both = cut_by_both(boxes, page.size, plan)
-        ink = np.zeros((*page.size[::-1], 4))  # over the lines, which hide no letter
-        ink[..., 3] = 0.75 * (1 - np.asarray(page.convert("L")) / 255)
-        axis.imshow(ink, zorder=3)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(True)
-        for group, style in (("detailed", "-"), ("adaptive", "--")):
-            line = {"color": LEVELS[group], "linestyle": style, "linewidth": 2}
-            draw_lines(axis, page.size, plan.grid(group), **line)
+        _under_lines(axis, page, plan)
         for chosen, color in ((first & ~both, SKY), (both, PURPLE)):
             for left, top, right, bottom in boxes[chosen]:
                 style = {"facecolor": color, "edgecolor": color, "alpha": 0.55}
@@ -122,73 +141,71 @@ def plot_way_to_tokens(page, plan, tiles, levels, text: tuple[int, int], per_til
         text: Tokens before the image and behind it.
         per_tile: Tokens of a tile.
     """
-    side, scale, groups = round(per_tile**0.5), 0.15, list(LEVELS.items())
-    length = sum(text) + per_tile * len(tiles)
+    ends = np.cumsum([per_tile * (levels == level).sum() for level in range(3)])
+    length = sum(text) + ends[-1]
     figure, axis = pyplot.subplots(figsize=(12, 7.2), layout="constrained")
-    place = {"ha": "center", "va": "center"}
-
-    def draw(image, center, top, scale=scale):
-        width, height = image.width * scale, image.height * scale
-        extent = (center - width / 2, center + width / 2, top - height, top)
-        axis.imshow(image, extent=extent, interpolation="antialiased")
-        return extent
-
-    middle = text[0] + per_tile * len(tiles) / 2
-    _, _, bottom, top = draw(page, middle, 130)
-    axis.text(middle, top + 3, f"the page, {page.width} x {page.height} px", **place)
-    for level, (group, color) in enumerate(groups):
-        mine = np.flatnonzero(levels == level)
-        center = text[0] + per_tile * (mine[0] + mine[-1] + 1) / 2
-        canvas = page.resize(plan.canvas_size(group))
-        left, right, low, high = draw(canvas, center, 84)
-        frame = {"fill": False, "edgecolor": color, "linewidth": 2}
-        axis.add_patch(Rectangle((left, low), right - left, high - low, **frame))
-        cuts = zip(plan.grid(group), ((left, right), (low, high)), strict=True)
-        for parts, ends in cuts:
-            for line in np.linspace(*ends, parts + 1)[1:-1]:
-                pair = ([line] * 2, (low, high))
-                axis.plot(
-                    *(pair if ends == (left, right) else ((left, right), pair[0])),
-                    color=color,
-                )
-        label = "{}, {} x {} px".format(group, *canvas.size)
-        axis.text(center, low - 3, label, color=color, **place)
-        axis.annotate(
-            "", (center, high + 0.5), (middle, bottom - 0.5), arrowprops=ARROW
-        )
-        axis.annotate("", (center, 36), (center, low - 5.5), arrowprops=ARROW)
+    middle = text[0] + ends[-1] / 2
+    _, _, bottom, top = _draw_centered(axis, page, middle, 130)
+    label = f"the page, {page.width} x {page.height} px"
+    axis.text(middle, top + 3, label, **CENTERED)
+    starts = [0, *ends[:-1]]
+    for group, *two in zip(LEVELS, starts, ends, strict=True):
+        center = text[0] + sum(two) / 2
+        upper, lower = _draw_canvas(axis, page, plan, group, center)
+        axis.annotate("", (center, upper), (middle, bottom - 0.5), arrowprops=ARROW)
+        axis.annotate("", (center, 36), (center, lower), arrowprops=ARROW)
     for number, (tile, level) in enumerate(zip(tiles, levels, strict=True)):
-        left, color = text[0] + per_tile * number + 0.5, groups[level][1]
-        width = per_tile - 1
-        axis.imshow(tile, extent=(left, left + width, 20, 20 + width))
-        for line in range(side + 1):
-            at, style = line * width / side, {"color": color, "linewidth": 0.8}
-            axis.plot([left + at] * 2, [20, 20 + width], **style)
-            axis.plot([left, left + width], [20 + at] * 2, **style)
-        axis.annotate(
-            "", (left + width / 2, 9), (left + width / 2, 19), arrowprops=ARROW
-        )
-    starts = np.cumsum(
-        [0, text[0], *(per_tile * (levels == each).sum() for each in range(3))]
-    )
-    names = ["text", *LEVELS, "text"]
-    for start, end, name in zip(starts, [*starts[1:], length], names, strict=True):
-        color = LEVELS.get(name, BLACK)
-        axis.add_patch(Rectangle((start, 2), end - start, 6, color=color, linewidth=0))
-        axis.text(
-            (start + end) / 2,
-            5,
-            str(end - start),
-            color="white",
-            weight="bold",
-            **place,
-        )
-        axis.text((start + end) / 2, -1, name, color=color, **place)
-    for place_of in range(1, length):
-        axis.plot([place_of] * 2, [2, 8], color="white", linewidth=0.25)
+        left, color = text[0] + per_tile * number + 0.5, list(LEVELS.values())[level]
+        _draw_tokens(axis, tile, left, per_tile, color)
+    _draw_prompt(axis, [0, *(text[0] + np.array([0, *ends])), length])
     axis.set(xlim=(0, length), ylim=(-4, 136), aspect="equal")
     axis.set_axis_off()
     return figure
+
+
+def _draw_centered(axis, image, center: float, top: float, scale: float = 0.15):
+    """An image at `scale` units a px, below `top`; its left, right, lower and upper end."""
+    width, height = image.width * scale, image.height * scale
+    extent = (center - width / 2, center + width / 2, top - height, top)
+    axis.imshow(image, extent=extent, interpolation="antialiased")
+    return extent
+
+
+def _draw_canvas(axis, page, plan, group: str, center: float) -> tuple[float, float]:
+    """The page on the canvas of a level, with its cut lines; where an arrow to it ends and one from it begins."""
+    color, canvas = LEVELS[group], page.resize(plan.canvas_size(group))
+    left, right, low, high = _draw_centered(axis, canvas, center, 84)
+    frame = {"fill": False, "edgecolor": color, "linewidth": 2}
+    axis.add_patch(Rectangle((left, low), right - left, high - low, **frame))
+    columns, rows = plan.grid(group)
+    axis.vlines(np.linspace(left, right, columns + 1)[1:-1], low, high, color)
+    axis.hlines(np.linspace(low, high, rows + 1)[1:-1], left, right, color)
+    label = "{}, {} x {} px".format(group, *canvas.size)
+    axis.text(center, low - 3, label, color=color, **CENTERED)
+    return high + 0.5, low - 5.5
+
+
+def _draw_tokens(axis, tile, left: float, per_tile: int, color: str) -> None:
+    """A tile under a square per token, and an arrow to its place in the prompt."""
+    width, lines = per_tile - 1, round(per_tile**0.5) + 1
+    axis.imshow(tile, extent=(left, left + width, 20, 20 + width))
+    style = {"color": color, "linewidth": 0.8}
+    axis.vlines(np.linspace(left, left + width, lines), 20, 20 + width, **style)
+    axis.hlines(np.linspace(20, 20 + width, lines), left, left + width, **style)
+    center = left + width / 2
+    axis.annotate("", (center, 9), (center, 19), arrowprops=ARROW)
+
+
+def _draw_prompt(axis, ends) -> None:
+    """A strip of tokens; between two of the `ends` each are those of text, of a level, or of text again."""
+    names = ["text", *LEVELS, "text"]
+    for start, end, name in zip(ends, ends[1:], names, strict=False):
+        color, center = LEVELS.get(name, BLACK), (start + end) / 2
+        axis.add_patch(Rectangle((start, 2), end - start, 6, color=color, linewidth=0))
+        style = {"color": "white", "weight": "bold"} | CENTERED
+        axis.text(center, 5, str(end - start), **style)
+        axis.text(center, -1, name, color=color, **CENTERED)
+    axis.vlines(range(1, ends[-1]), 2, 8, "white", linewidth=0.25)
 
 
 def plot_enlarged(canvases: dict, size: tuple[int, int], box: tuple):
@@ -257,7 +274,6 @@ def plot_shuffle(tile, numbers, tokens):
     for line in range(side + 1):
         axes[0].axhline(line, color=BLUE, linewidth=0.8)
         axes[0].axvline(line, color=BLUE, linewidth=0.8)
-    style = {"ha": "center", "va": "center"}
     colors = ("#DDDDDD", "#F4DCE8")
     for row in range(half):
         for column in range(half):
@@ -268,9 +284,9 @@ def plot_shuffle(tile, numbers, tokens):
                 axis.add_patch(Rectangle(corner, size, size, **edge))
             held = [f"{int(each)}" for each in tokens[row, column]]
             label = f"{', '.join(held[:2])},\n{', '.join(held[2:])}"
-            axes[2].text(column + 0.5, row + 0.5, label, **style)
+            axes[2].text(column + 0.5, row + 0.5, label, **CENTERED)
     for (row, column), number in np.ndenumerate(np.asarray(numbers)):
-        axes[1].text(column + 0.5, row + 0.5, f"{int(number)}", fontsize=10, **style)
+        axes[1].text(column + 0.5, row + 0.5, f"{int(number)}", fontsize=10, **CENTERED)
     titles = (
         f"tile 0: {side} x {side} patches",
         "their numbers, in blocks of 2 x 2",
@@ -293,10 +309,11 @@ def plot_distance(scores, half: int = 32):
         1, 2, figsize=(10.5, 3.2), layout="constrained"
     )
     distances = np.arange(scores.shape[1])
+    fine = np.linspace(0, distances[-1], 4000)  # between the tokens, too
     for pair, color in ((0, "#BBBBBB"), (8, SKY), (16, BLACK)):
         speed = 10000.0 ** (-pair / half)
         label = f"j = {pair}: a turn in {2 * np.pi / speed:,.0f} tokens"
-        waves.plot(distances, np.cos(distances * speed), color=color, label=label)
+        waves.plot(fine, np.cos(fine * speed), color=color, label=label)
     waves.set(
         title="three pairs", ylabel=r"$\cos((m - n)\, \theta_j)$", ylim=(-1.1, 2.1)
     )

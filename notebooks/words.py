@@ -1,6 +1,7 @@
 """What 01 and 02 count of words: which are cut, which are read, and what was stored of both."""
 
 import csv
+from collections import Counter
 
 import numpy as np
 import pandas
@@ -22,6 +23,11 @@ from processing_minimonkey import plan_pyramid
 GEOMETRY = course.ROOT / "benchmarks" / "sawtooth" / "geometry.csv"
 BASELINE, ANY, JOINT = "detailed + global", "CIP any", "CIP joint"
 FINER = "detailed + global, tiles of the pyramid"  # one grid of as many tiles
+SORTS = {  # what the detailed grid does to a word
+    "row": "cut between rows",
+    "column": "cut between columns only",
+    "uncut": "not cut",
+}
 
 
 def stored_as(method: str) -> str:
@@ -65,18 +71,41 @@ def against_controls(trained_with: dict) -> tuple[dict, list]:
         control = of_pages(f"{size}-control", BASELINE)
         found[size] = gained(more, control, control)
         name = f"`{size}-pyramid`, {method}, minus `{size}-control`"
-        rows.append([name, len(control), *points(found[size])])
+        rows.append([name, len(control), *map(course.points, found[size])])
     return found, rows
 
 
-def one_sort(model: str, method: str) -> list[str]:
-    """What a model reads more than its control, sorted by the detailed grid of one grid alone, cut and uncut."""
+def gained_by_sort(more, less) -> dict:
+    """
+    How much more of the words on pages is read in one way, sorted by what one detailed grid does to them, and what
+    row-cut words gain beyond uncut ones: from `SORTS` and `BEYOND` to estimates.
+
+    Args:
+        more, less: Readings of pages in both ways.
+    """
+    sort = np.array(sorts.sorts_on_pages(more))
+    difference = more["read"] * 1.0 - less["read"]
+    gains = {each: mean(difference, sort == each) for each in SORTS}
+    gains[sorts.BEYOND] = gains["row"] - gains["uncut"]
+    return {each: bootstrap(more["page"], gain) for each, gain in gains.items()}
+
+
+def sort_rows(model: str, method: str) -> tuple[list, list]:
+    """Heads and rows of a table: what a model reads more than itself with one grid and than its control, by sort."""
+    one_grid, two = (of_pages(f"{model}-pyramid", way) for way in (BASELINE, method))
     control = of_pages(f"{model}-control", BASELINE)
-    difference = of_pages(f"{model}-pyramid", method)["read"] * 1.0 - control["read"]
-    cut = control["cut_detailed"]
-    return points(
-        [bootstrap(control["page"], mean(difference, x)) for x in (cut, ~cut)]
-    )
+    pairs = {
+        f"{method} minus itself, {BASELINE}": (two, one_grid),
+        f"{method} minus its control, {BASELINE}": (two, control),
+        f"{BASELINE} minus its control, the same": (one_grid, control),
+    }
+    rows = [
+        [name, *map(course.points, gained_by_sort(*pair).values())]
+        for name, pair in pairs.items()
+    ]
+    numbers = Counter(sorts.sorts_on_pages(two))
+    heads = [f"{label}, n = {numbers[sort]:,}" for sort, label in SORTS.items()]
+    return [f"words read by `{model}-pyramid`", *heads, "rows minus not cut"], rows
 
 
 def moved_gains(sizes) -> dict:
@@ -105,7 +134,10 @@ def moved_gains(sizes) -> dict:
 def moved_rows(found: dict) -> tuple[list, list]:
     """Heads and rows of a table of `moved_gains`."""
     rows = [
-        [f"`{size}-pyramid`, {name}, minus `{size}-control`", *points(gains)]
+        [
+            f"`{size}-pyramid`, {name}, minus `{size}-control`",
+            *map(course.points, gains),
+        ]
         for (size, name), gains in found.items()
     ]
     heads = ["on the lines", "cut by the detailed grids of both models", "everywhere"]
@@ -120,25 +152,27 @@ def show_moved(sizes) -> None:
 
 def won_and_lost(plain, more) -> tuple[list, list]:
     """
-    Heads and rows of a table: how many words on pages are read in both ways, in one or in none, by what cuts them.
+    Heads and rows of a table: how many words on pages are read in both ways, in one or in none, by what the one
+    detailed grid does to them, and the cut ones by whether a grid of the other way shows them whole.
 
     Args:
         plain: Readings with one grid.
         more: Of the same words with `joint`.
     """
     one, two = plain["read"], more["read"]
-    cut, still_cut = plain["cut_detailed"], more["cut_everywhere"]
-    sorts = {
-        "cut by the detailed grid, whole in a grid of `joint`": cut & ~still_cut,
-        "cut by the detailed grid and by both of `joint`": cut & still_cut,
-        "not cut by the detailed grid": ~cut,
-    }
+    sort, still_cut = np.array(sorts.sorts_on_pages(plain)), more["cut_everywhere"]
+    chosen = {}
+    for each in ("row", "column"):
+        chosen[SORTS[each]] = sort == each
+        chosen[f"– {each}s: whole in a grid of `joint`"] = (sort == each) & ~still_cut
+        chosen[f"– {each}s: cut by both of `joint`"] = (sort == each) & still_cut
+    chosen[SORTS["uncut"]] = sort == "uncut"
     rows = []
-    for name, sort in sorts.items():
-        counts = (sort, one & two, ~one & two, one & ~two, ~one & ~two)
-        gain = bootstrap(more["page"], mean(two.astype(float) - one, sort))
-        counts = (int((each & sort).sum()) for each in counts)
-        rows.append([name, *counts, *points([gain])])
+    for name, some in chosen.items():
+        counts = (some, one & two, ~one & two, one & ~two, ~one & ~two)
+        gain = bootstrap(more["page"], mean(two.astype(float) - one, some))
+        counts = (int((each & some).sum()) for each in counts)
+        rows.append([name, *counts, course.points(gain)])
     heads = ["words", "n", "read both ways", "only with CIP", "only without", "never"]
     return [*heads, "more with CIP, of n"], rows
 
@@ -153,11 +187,6 @@ def due_to_the_cut() -> dict:
         rule: found[compared.TRAINED[rule]]["gains"][compared.BEYOND]
         for rule in ("any", "joint")
     }
-
-
-def points(estimates: list[tuple]) -> list[str]:
-    """Cells of a table."""
-    return [course.percent(each, points=True) for each in estimates]
 
 
 def show_other_ways(heads: list[str]) -> None:
@@ -178,9 +207,9 @@ def show_other_ways(heads: list[str]) -> None:
     for rule in (JOINT, ANY):
         for name, other in others.items():
             more = gained(of_pages(model, rule), of_pages(*other), plain)
-            rows.append([f"{rule} minus {name}", *points(more)])
+            rows.append([f"{rule} minus {name}", *map(course.points, more)])
     less = gained(plain, of_pages(control, BASELINE), plain)
-    rows.append([f"{BASELINE} minus its control, the same", *points(less)])
+    rows.append([f"{BASELINE} minus its control, the same", *map(course.points, less)])
     heads = [f"words read by `{model}`", *heads]
     tables.folded("Nine comparisons of the longest trained reader", heads, rows)
 
@@ -192,7 +221,7 @@ def with_and_without(readings) -> list:
     """
     often = scoring.occurrence(readings)
     rows = readings["kind"] == "row"
-    sorts = {  # from a label to which words, and how often they occur
+    parts = {  # from a label to which words, and how often they occur
         "cut between rows": (rows, often["row"]),
         "– by less than 15% of their height": (rows & (readings["depth"] < 0.15), None),
         "– by 30 to 50%": (rows & (readings["depth"] >= 0.3), None),
@@ -200,7 +229,7 @@ def with_and_without(readings) -> list:
         "not cut": (readings["kind"] == "uncut", often["uncut"]),
     }
     found = []
-    for name, (which, share) in sorts.items():
+    for name, (which, share) in parts.items():
         some = readings[which]
         read = [scoring.share_read(some, way) for way in (BASELINE, ANY)]
         gain = scoring.gain(some, ANY, BASELINE)
@@ -214,7 +243,7 @@ def with_and_without(readings) -> list:
             "" if share is None else f"{share:.1%}",
             number,
             *map(course.percent, read),
-            course.percent(gain, points=True),
+            course.points(gain),
         ]
         for name, share, number, read, gain in found
     ]
@@ -282,7 +311,7 @@ def stored_rows(counted: dict, model: str) -> list:
             int(of_method[name].sum()) for name in ("cut_detailed", "cut_everywhere")
         ]
         name = method.replace("pyramid", "CIP")
-        rows.append([name, *cells, read, course.percent(more, points=True)])
+        rows.append([name, *cells, read, course.points(more)])
     return rows
 
 
