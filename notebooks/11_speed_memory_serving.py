@@ -266,7 +266,7 @@ course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
 
 # %% [markdown]
 """
-By counting yes: on the same prompt 0.65 in place of 0.76, since 1.24 layers of scoring are 4% of 30 layers and 16% of 8. The table's prompts are shorter and keep more, 0.70 to 0.76 of their tokens in place of 0.69: counted 0.71 to 0.78, measured 0.71 to 0.80. Our own rule runs one layer more over all tokens, 0.73 to 0.84. With a quarter it is 0.60 to 0.71, so the loss with four layers by that rule is gone. (`joint` cuts more detailed tiles, so its row keeps the least. With all tokens ours takes 0.97 to 1.05. Without a tower here, too.)
+By counting yes: on the same prompt 0.65 in place of 0.76, since 1.24 layers of scoring are 4% of 30 layers and 16% of 8. The table's prompts are shorter and keep more, 0.70 to 0.76 of their tokens in place of 0.69: counted 0.71 to 0.78, measured 0.71 to 0.80. Our own rule runs one layer more over all tokens, 0.73 to 0.84: the loss that it made above, with four layers, is gone. With a quarter it is 0.60 to 0.71. (`joint` cuts more detailed tiles, so its row keeps the least. With all tokens ours takes 0.97 to 1.05. Without a tower here, too.)
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """

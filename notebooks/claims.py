@@ -51,8 +51,9 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         ),
         (
             "CIP helps a model that is trained with it.",
-            "Within a model, yes: it reads more words with the second grid than without, most of row-cut ones. "
-            "Beside a model that was trained for as many steps with one grid, in less time, and from one seed each: "
+            "Within a model, yes: it reads more words with the second grid than without, and gains most on words cut "
+            "between rows. Beside a model that was trained for as many steps with one grid, in less time, and from "
+            "one seed each: "
             f"`joint`, trained longest, {everywhere} on all words on pages and {cut} on those that both detailed "
             f"grids cut; `any` {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved "
             "onto lines between rows gain more, most of it with one grid, too. With three seeds and a control that "
