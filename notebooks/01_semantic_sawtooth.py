@@ -421,7 +421,9 @@ Now models that read whole pages and have to find the words. `3m-long-pyramid` h
 """
 
 # %%
-baseline, joint = (words.of_pages("3m-long-pyramid", way) for way in (BASELINE, JOINT))
+baseline, joint = (
+    words.sorted_pages("3m-long-pyramid", way) for way in (BASELINE, JOINT)
+)
 one, two = baseline["read"], joint["read"]
 won, lost = ~one & two, one & ~two
 course.table(*words.won_and_lost(baseline, joint))

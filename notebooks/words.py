@@ -1,7 +1,6 @@
 """What 01 and 02 count of words: which are cut, which are read, and what was stored of both."""
 
 import csv
-from collections import Counter
 
 import numpy as np
 import pandas
@@ -39,6 +38,12 @@ def of_pages(model: str, method: str):
     """Readings of every word of the pages, in one order for all models and methods."""
     table = course.result(f"page-{model}")
     return table[table["method"] == stored_as(method)].reset_index(drop=True)
+
+
+def sorted_pages(model: str, method: str):
+    """`of_pages`, and of each word the sort (`SORTS`)."""
+    table = of_pages(model, method)
+    return table.assign(sort=sorts.sorts_on_pages(table))
 
 
 def gained(more, less, plain) -> list[tuple]:
@@ -81,19 +86,19 @@ def gained_by_sort(more, less) -> dict:
     row-cut words gain beyond uncut ones: from `SORTS` and `BEYOND` to estimates.
 
     Args:
-        more, less: Readings of pages in both ways.
+        more, less: Readings of pages in both ways, as `sorted_pages` gives them.
     """
-    sort = np.array(sorts.sorts_on_pages(more))
-    difference = more["read"] * 1.0 - less["read"]
-    gains = {each: mean(difference, sort == each) for each in SORTS}
-    gains[sorts.BEYOND] = gains["row"] - gains["uncut"]
-    return {each: bootstrap(more["page"], gain) for each, gain in gains.items()}
+    both = pandas.concat([more, less], ignore_index=True)
+    first = pandas.Series(both.index < len(more))
+    return sorts.gains_by_sort(both, "page", "read", first, ~first)
 
 
 def sort_rows(model: str, method: str) -> tuple[list, list]:
     """Heads and rows of a table: what a model reads more than itself with one grid and than its control, by sort."""
-    one_grid, two = (of_pages(f"{model}-pyramid", way) for way in (BASELINE, method))
-    control = of_pages(f"{model}-control", BASELINE)
+    one_grid, two = (
+        sorted_pages(f"{model}-pyramid", way) for way in (BASELINE, method)
+    )
+    control = sorted_pages(f"{model}-control", BASELINE)
     pairs = {
         f"{method} minus itself, {BASELINE}": (two, one_grid),
         f"{method} minus its control, {BASELINE}": (two, control),
@@ -103,7 +108,7 @@ def sort_rows(model: str, method: str) -> tuple[list, list]:
         [name, *map(course.points, gained_by_sort(*pair).values())]
         for name, pair in pairs.items()
     ]
-    numbers = Counter(sorts.sorts_on_pages(two))
+    numbers = sorts.numbers_by_sort(two, two["sort"].notna())
     heads = [f"{label}, n = {numbers[sort]:,}" for sort, label in SORTS.items()]
     return [f"words read by `{model}-pyramid`", *heads, "rows minus not cut"], rows
 
@@ -156,11 +161,11 @@ def won_and_lost(plain, more) -> tuple[list, list]:
     detailed grid does to them, and the cut ones by whether a grid of the other way shows them whole.
 
     Args:
-        plain: Readings with one grid.
+        plain: Readings with one grid, of `sorted_pages`.
         more: Of the same words with `joint`.
     """
     one, two = plain["read"], more["read"]
-    sort, still_cut = np.array(sorts.sorts_on_pages(plain)), more["cut_everywhere"]
+    sort, still_cut = plain["sort"], more["cut_everywhere"]
     chosen = {}
     for each in ("row", "column"):
         chosen[SORTS[each]] = sort == each
