@@ -247,15 +247,14 @@ Doesn't the model itself know when it is unsure? It gives every letter that it w
 # %%
 blurred_scans = scans.scan_all(clean, blur=1.2)
 answers[1.2] = read(blurred_scans, QUESTION, letters=letters[1.2])
-checks, rows = {}, []
+checks, counted = {}, {}
 for blur, given in answers.items():
-    found = [record(answer) for answer in given]
+    title, found = f"blur {blur} px", [record(answer) for answer in given]
     right = [a == b for a, b in zip(found, wanted, strict=True)]
-    refused = [not adds_up(each) for each in found]
     sure = [float(each.mean()) for each in letters[blur]]
-    checks[f"blur {blur} px"] = (sure, right, refused)
-    rows += refusals.check_rows(f"blur {blur} px", sure, right, refused)
-    print(f"blur {blur} px, the sum:", refusals.reasons(found, wanted, adds_up))
+    checks[title] = (sure, right, [not adds_up(each) for each in found])
+    counted[title] = refusals.count_checks(*checks[title])
+    print(f"{title}, the sum:", refusals.reasons(refusals.why(found, wanted, adds_up)))
 course.show(
     refusals.plot_doubt(checks),
     alt="Above, dots over the mean probability, right answers above wrong ones; hollow "
@@ -264,7 +263,7 @@ course.show(
     caption="Above: how sure the model is of each answer, and who refuses it. Below: at "
     "every limit of doubt the wrong ones in what is given. Look for the sum's diamond.",
 )
-course.table(refusals.CHECK_HEAD, rows)
+course.table(refusals.CHECK_HEAD, refusals.check_rows(counted))
 
 # %% [markdown]
 """
@@ -326,10 +325,11 @@ def mended(found):
 found = {}
 for (title, (sure, *_)), given in zip(checks.items(), answers.values(), strict=True):
     read_as = [record(each) for each in given]
-    found[title] = refusals.behind_list(read_as, wanted, adds_up, mended, sure)
+    found[title] = refusals.after_mending(read_as, wanted, adds_up, mended, sure)
+run = {"receipts": n, "scans": found, "checks": counted}
 if is_small and not course.FAST:
-    refusals.store(n, found, rows)
-kept = refusals.stored()
+    course.keep_run(refusals.STORED, "12_real_documents", run)
+kept = course.read_run(refusals.STORED) or run
 course.show(
     scans.plot_stages({name: each["stages"] for name, each in kept["scans"].items()}),
     alt="Three stacked bars each for two blurs. The sum turns most wrong records into "
@@ -338,9 +338,9 @@ course.show(
     caption="The sum refuses, the list mends. Of 200 receipts (stored) two wrong records "
     "come through, both of blurred scans: look for the pink in the last bar.",
 )
-refusals.show_found(n, found, rows)
+refusals.show_found(**run)
 print("blur 1.2 px: 'toal' in", sum("toal" in each for each in answers[1.2]), "answers")
-refusals.show_found(kept["receipts"], kept["scans"], kept["checks"])
+refusals.show_found(**kept)
 
 # %% [markdown]
 r"""

@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 import importlib.util
 import io
+import json
 import math
 import os
 import platform
@@ -264,6 +265,21 @@ def need(extra: str, *modules: str) -> None:
     if any(importlib.util.find_spec(module) is None for module in modules):
         install = [sys.executable, "-m", "pip", "install", "--quiet", "-e"]
         subprocess.run([*install, f"{ROOT}[{extra}]"], check=True)
+
+
+def read_run(path: Path) -> dict:
+    """What a JSON file keeps of a run, as `keep_run` or a benchmark wrote it; empty where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def keep_run(path: Path, notebook: str, found: dict) -> None:
+    """Write what a notebook found with `FAST=0`, with its name and the machine, for `read_run`."""
+    from benchmarks.machine import machine
+
+    path.parent.mkdir(exist_ok=True)
+    kept = {"by": f"notebooks/{notebook}.py with FAST=0"} | found
+    kept["machine"] = machine()
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def result(name: str):

@@ -1,6 +1,5 @@
 """What 12 refuses: the model's doubt beside the sum of a receipt, and a run with more receipts that is kept."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -51,52 +50,77 @@ def in_doubt(sure: list[float], refused: list[bool]) -> list[bool]:
     return [each < limit for each in sure]
 
 
-def check_rows(
-    title: str, sure: list[float], right: list[bool], refused: list[bool]
-) -> list:
+def count_checks(sure: list[float], right: list[bool], refused: list[bool]) -> dict:
     """
-    Rows of a table (`CHECK_HEAD`): two checks that refuse equally many records, how many wrong ones they give, and
-    right ones refuse; and how often chance parts the two checks so, by wrong records given and by wrong decisions.
+    Two checks that refuse equally many records: of each how many it refuses, how many wrong ones it gives, how many
+    right ones it refuses, and in how many of these the other one decides right.
 
     Args:
-        title: Of the scans.
         sure: Of each record a number; the check by doubt refuses the lowest ones.
         right: Which records have no error.
         refused: Which ones the sum refuses.
     """
-    doubted, rows = in_doubt(sure, refused), []
-    for name, check in (("sum", refused), ("doubt", doubted)):
+    checks = {"sum": refused, "doubt": in_doubt(sure, refused)}
+    cases, found = list(zip(*checks.values(), right, strict=True)), {}
+    for name, check in checks.items():
         pairs = list(zip(check, right, strict=True))
-        given, lost = pairs.count((False, False)), pairs.count((True, True))
-        rows.append([f"{name}, {title}", sum(check), given, lost])
-    # A record that only one of both refuses is a wrong decision of exactly one
-    apart = list(zip(right, refused, doubted, strict=True))
-    by_sum, by_doubt = (
-        apart.count((False, False, True)),
-        apart.count((False, True, False)),
-    )
-    chances = [sign_test(by_doubt, by_sum)]
-    by_sum += apart.count((True, True, False))
-    by_doubt += apart.count((True, False, True))
-    chances.append(sign_test(by_doubt, by_sum))
-    rows[0] += ["", ""]
-    rows[1] += ["< 0.001" if chance < 0.0005 else f"{chance:.3f}" for chance in chances]
+        # The checks decide unlike where only one of them refuses: one of the two is wrong
+        given = (False, True, False) if name == "sum" else (True, False, False)
+        refuses = (True, False, True) if name == "sum" else (False, True, True)
+        found[name] = {
+            "refused": sum(check),
+            "wrong and given": pairs.count((False, False)),
+            "right and refused": pairs.count((True, True)),
+            "wrong and given by it alone": cases.count(given),
+            "right and refused by it alone": cases.count(refuses),
+        }
+    return found
+
+
+def check_rows(counted: dict) -> list:
+    """
+    Rows of a table (`CHECK_HEAD`): what two checks refuse and give, and how often chance parts the two so, by wrong
+    records given and by wrong decisions.
+
+    Args:
+        counted: From a title of the scans to what `count_checks` found.
+    """
+    rows = []
+    for title, checks in counted.items():
+        numbers = {name: list(check.values()) for name, check in checks.items()}
+        given, refused = zip(*(each[3:] for each in numbers.values()), strict=True)
+        wrong = [sum(each) for each in zip(given, refused, strict=True)]
+        chances = [sign_test(*given), sign_test(*wrong)]
+        texts = ["< 0.001" if each < 0.0005 else f"{each:.3f}" for each in chances]
+        ends = {"sum": ["", ""], "doubt": texts}
+        for name, each in numbers.items():
+            rows.append([f"{name}, {title}", *each[:3], *ends[name]])
     return rows
 
 
-def reasons(records: list, wanted: list, adds_up) -> str:
-    """Why the sum refuses records, a line; and in how many of these all numbers are right."""
+def why(records: list, wanted: list, adds_up) -> dict[str, int]:
+    """How many records the sum refuses, by what is wrong; and in how many of these all numbers are right."""
     refused = [(a, b) for a, b in zip(records, wanted, strict=True) if not adds_up(a)]
     there = [(a, b) for a, b in refused if a is not None]
     nameless = sum("total" not in a for a, _ in there)
-    right = sum([*a.values()] == [*b.values()] for a, b in there)
+    return {
+        "refused": len(refused),
+        "no total": nameless,
+        "another sum": len(there) - nameless,
+        "no record": len(refused) - len(there),
+        "right numbers": sum([*a.values()] == [*b.values()] for a, b in there),
+    }
+
+
+def reasons(found: dict[str, int]) -> str:
+    """What `why` found, as a line."""
     return (
-        f"{len(refused)} refused: {nameless} have no 'total', {len(there) - nameless} don't add up, "
-        f"{len(refused) - len(there)} are no record; all numbers right in {right}"
+        f"{found['refused']} refused: {found['no total']} have no 'total', {found['another sum']} don't add up, "
+        f"{found['no record']} are no record; all numbers right in {found['right numbers']}"
     )
 
 
-def behind_list(records: list, wanted: list, adds_up, mended, sure: list) -> dict:
+def after_mending(records: list, wanted: list, adds_up, mended, sure: list) -> dict:
     """
     What is given when names are mended and then the sum decides; and, of the same records, when doubt decides.
 
@@ -109,38 +133,37 @@ def behind_list(records: list, wanted: list, adds_up, mended, sure: list) -> dic
     better = [mended(found) for found in records]
     right = [a == b for a, b in zip(better, wanted, strict=True)]
     wrong = [
-        [found, given, want]
+        {"read": found, "given": given, "right": want}
         for found, given, want in zip(records, better, wanted, strict=True)
         if adds_up(given) and given != want
     ]
-    checks = check_rows("mended", sure, right, [not adds_up(each) for each in better])
-    stages = outcomes(records, wanted, adds_up, mended)
-    why = reasons(records, wanted, adds_up)
-    return {"reasons": why, "stages": stages, "checks": checks, "wrong": wrong}
+    return {
+        "reasons": why(records, wanted, adds_up),
+        "stages": outcomes(records, wanted, adds_up, mended),
+        "checks": count_checks(sure, right, [not adds_up(each) for each in better]),
+        "wrong": wrong,
+    }
 
 
-def store(n: int, scans: dict, rows: list) -> None:
-    """Keep what a run with `FAST=0` found: how many receipts, `behind_list` of each blur, and `check_rows`."""
-    found = {"receipts": n, "scans": scans, "checks": rows}
-    STORED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def show_found(receipts: int, scans: dict, checks: dict, **_) -> None:
+    """
+    Display what is given and wrong, why the sum refuses, and both checks, before and after mending.
 
-
-def stored() -> dict:
-    """What `store` kept."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
-
-
-def show_found(n: int, scans: dict, rows: list) -> None:
-    """Display what is given and wrong of `n` receipts, why the sum refuses, and both checks, before and after."""
-    checks = list(rows)
+    Args:
+        receipts: How many there are.
+        scans: From a title to what `after_mending` found.
+        checks: From a title to what `count_checks` found before it.
+    """
+    rows = check_rows(checks)
     for title, found in scans.items():
         right, wrong, _ = list(found["stages"].values())[-1]
-        print(f"{title}, as read, {found['reasons']}")
+        print(f"{title}, as read, {reasons(found['reasons'])}")
         print(f"  names mended: given and wrong {share_of(wrong, right + wrong)}")
-        for read, given, want in found["wrong"]:
-            print(f"  read {list(read)}, given {list(given)}, right {list(want)}")
-        checks += [[f"{row[0]}, {title}", *row[1:]] for row in found["checks"]]
-    table([f"{n} receipts, refused by", *CHECK_HEAD[1:]], checks)
+        for each in found["wrong"]:
+            names = (f"{name} {list(each[name])}" for name in each)
+            print(f"  {', '.join(names)}")
+        rows += check_rows({f"mended, {title}": found["checks"]})
+    table([f"{receipts} receipts, refused by", *CHECK_HEAD[1:]], rows)
 
 
 def plot_doubt(panels: dict):
@@ -149,7 +172,7 @@ def plot_doubt(panels: dict):
     below the share of wrong records among those given, for every limit of doubt, and by the sum.
 
     Args:
-        panels: From a title to what `check_rows` takes: how sure, which are right, which are refused.
+        panels: From a title to what `count_checks` takes: how sure, which are right, which are refused.
     """
     figure, axes = pyplot.subplots(
         2, len(panels), figsize=(10.5, 5.8), layout="constrained", sharey="row"

@@ -1,7 +1,5 @@
 """What 11 draws and tabulates: caches, memory, times, and what compression cost; figures are matplotlib's."""
 
-import json
-
 import numpy as np
 from matplotlib import pyplot
 
@@ -59,7 +57,7 @@ ENGINES = {  # of `pages.json`
 
 def stored(name: str) -> dict:
     """A result of the benchmarks, a JSON file."""
-    return json.loads((course.ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
+    return course.read_run(course.ROOT / "benchmarks" / name)
 
 
 def plot_prompts(pyramids):

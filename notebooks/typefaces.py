@@ -1,15 +1,12 @@
 """What 08 draws, words in two typefaces, and the comparisons that a long run of it stores."""
 
-import json
-
-from benchmarks.machine import machine
 from benchmarks.sawtooth.readers.rendering import (
     draw_page,
     generator,
     load_font,
     random_word,
 )
-from course import FAST, ROOT
+from course import FAST, ROOT, keep_run, read_run
 
 
 OLD, NEW = "DejaVuSans", "STIXGeneral"
@@ -43,11 +40,6 @@ def draw(split: str, index: int, font: str):
     return draw_page(rng, [[word]], [place], (112, 112), font)
 
 
-def stored() -> dict:
-    """The long run, as `store` writes it; empty where there is none."""
-    return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-
-
 def store(comparisons: dict, steps: int, words: int) -> None:
     """
     With `FAST=0` write comparisons to `FILE`, beside others of a run that is as long; otherwise do nothing.
@@ -59,18 +51,15 @@ def store(comparisons: dict, steps: int, words: int) -> None:
     """
     if FAST:
         return
-    found, run = stored(), {"steps": steps, "words": words}
+    found, run = read_run(FILE), {"steps": steps, "words": words}
     if {name: found.get(name) for name in run} != run:
-        found = {"by": "notebooks/08_fine_tune.py with FAST=0"} | run
-        found["comparisons"] = {}
-    found["machine"] = machine()
+        found = run | {"comparisons": {}}
     for label, fonts in comparisons.items():
         found["comparisons"][label] = {
             font: {"gained": gained, "lost": lost, "p": p, "n": words}
             for font, (gained, lost, p) in fonts.items()
         }
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep_run(FILE, "08_fine_tune", found)
 
 
 def runs(comparisons: dict, steps: int, words: int) -> dict:
@@ -80,7 +69,7 @@ def runs(comparisons: dict, steps: int, words: int) -> dict:
     Returns:
         From a title to the words of the test in each typeface and the comparisons, for `schemes.plot_paired`.
     """
-    found, long = {f"this run: {steps} steps": (words, comparisons)}, stored()
+    found, long = {f"this run: {steps} steps": (words, comparisons)}, read_run(FILE)
     if FAST and long:
         found[f"the longer run: {long['steps']} steps"] = (
             long["words"],
