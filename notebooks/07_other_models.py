@@ -372,7 +372,7 @@ We expected a gain in all three. And these gains are within one model, with two 
 
 # %%
 course.table(*second_grids.control_rows(RESULTS))
-print(second_grids.of_pages())
+print(second_grids.beside_controls())
 
 # %% [markdown]
 """

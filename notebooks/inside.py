@@ -191,17 +191,26 @@ def lost_on_receipts(table) -> str:
     return f"receipts, own rule minus all tokens, points: {', '.join(lost)}"
 
 
+def _facts():
+    """Answers of SmolLM2 about a line of text, by the rule that chose the tokens."""
+    return pandas.read_csv(ROOT / "benchmarks" / "speed" / "asked_facts.csv")
+
+
+def _by_rule(table, queries: str, layer: int, keep_ratio: float):
+    """Those of `_facts` by one rule, in the order of their prompts."""
+    rule = table[["queries", "layer", "keep_ratio"]] == (queries, layer, keep_ratio)
+    return table[rule.all(axis=1)].set_index("prompt").sort_index()
+
+
 def asked_facts() -> tuple[list, list]:
     """
     Head and rows of a table: right answers of SmolLM2, where lines of text stand in for an image, in %, with positions
     kept: by layer and whose queries count, and on the same prompts the question's minus those of all queries.
     """
-    table = pandas.read_csv(ROOT / "benchmarks" / "speed" / "asked_facts.csv")
+    table = _facts()
 
-    def right(queries: str, layer: int, keep_ratio: float):
-        rule = (queries, layer, keep_ratio)
-        some = table[(table[["queries", "layer", "keep_ratio"]] == rule).all(axis=1)]
-        return 100 * some.set_index("prompt")["keep"].sort_index()
+    def right(*rule):
+        return 100 * _by_rule(table, *rule)["keep"]
 
     def estimate(values, sign: str = "") -> str:
         return cell(bootstrap(values.index, mean(values)), sign)
@@ -228,15 +237,13 @@ def renumbered_facts() -> tuple[list, list]:
     Head and rows of a table like that of `asked_facts`: right answers with new positions minus those with kept ones,
     on the same prompts, by the rules that were measured with both.
     """
-    table = pandas.read_csv(ROOT / "benchmarks" / "speed" / "asked_facts.csv")
+    table = _facts()
     table = table[table["repack"] >= 0]  # -1: not measured
 
-    def estimate(queries: str, layer: int, keep_ratio: float) -> str:
-        rule = (queries, layer, keep_ratio)
-        some = table[(table[["queries", "layer", "keep_ratio"]] == rule).all(axis=1)]
-        return cell(
-            bootstrap(some["prompt"], mean(100 * (some["repack"] - some["keep"]))), "+"
-        )
+    def estimate(*rule) -> str:
+        some = _by_rule(table, *rule)
+        more = 100 * (some["repack"] - some["keep"])
+        return cell(bootstrap(some.index, mean(more)), "+")
 
     none = [estimate("none", 0, share) for share in (0.5, 0.25)]
     rows = [["no question", none[0], "–", none[1], "–"]]

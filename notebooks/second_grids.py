@@ -11,8 +11,9 @@ from benchmarks.sawtooth.report.comparisons import CIP, LINES, PLAIN, gain
 from benchmarks.sawtooth.report.readings import load
 from benchmarks.sawtooth.report.statistics import bootstrap, difference, verdict
 from benchmarks.sawtooth.report.statistics import percent as points
-from course import BLACK, GRAY, LEVELS, PURPLE, ROOT, whiskers
+from course import BLACK, GRAY, LEVELS, PURPLE, whiskers
 from figures import draw_lines
+from words import ANY, BASELINE, JOINT, gained, of_pages
 
 
 METHODS = {"without": PLAIN, "with CIP": CIP}  # as the readings call them
@@ -296,13 +297,19 @@ def control_rows(results: Path) -> tuple[list, list]:
     return head, rows
 
 
-def of_pages() -> str:
-    """What the report says of words read on pages against models that were trained as long without a second grid."""
-    report = ROOT / "benchmarks" / "sawtooth" / "RESULTS.md"
-    lines = report.read_text(encoding="utf-8").splitlines()
-    line = next(
-        line for line in lines if line.startswith("- Whether to train with one")
-    )
+def beside_controls() -> str:
+    """What models read more of the words on pages than those that were trained as long without a second grid."""
+    texts = []
+    for method in (JOINT, ANY):
+        gains = []
+        for size in ("3m-long", "3m", "6m"):
+            control = of_pages(f"{size}-control", BASELINE)
+            more = of_pages(f"{size}-pyramid", method)
+            everywhere, *_ = gained(more, control, control)
+            gains.append(f"{size} {points(everywhere)}")
+        texts.append(f"{method.removeprefix('CIP ')} {', '.join(gains)}")
     return textwrap.fill(
-        line.removeprefix("- Whether to train with one: ").replace("`", ""), 88
+        "words read on pages, minus those by a model that was trained as long without a second grid and is read "
+        f"without it: {'; '.join(texts)} points.",
+        88,
     )

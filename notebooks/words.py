@@ -1,4 +1,4 @@
-"""What 01 and 02 count of words: which are cut, which are read, and what was stored of both."""
+"""What 01, 02 and 07 count of words: which are cut, which are read, and what was stored of both."""
 
 import csv
 
