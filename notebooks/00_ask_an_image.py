@@ -95,7 +95,7 @@ course.show(
 # %% [markdown]
 """
 A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
-the image into tiles. (`prepare_chat` is this package's short form of `apply_chat_template` with `tokenize`, `return_dict`, `add_generation_prompt`, `return_tensors="pt"` and padding; the long form works, too.) `generate` writes the answer behind the prompt, so the answer is what follows the prompt's length.
+the image into tiles; `prepare_chat` does both. It is short for `apply_chat_template` with `tokenize`, `return_dict`, `add_generation_prompt`, `return_tensors="pt"` and padding. The long form works, too. `generate` writes the answer behind the prompt, so the answer is what follows the prompt's length.
 The question is text, whatever a user types there ([03](03_processor.ipynb) shows why).
 
 **Predict**: will it find all four words? And the line break?

@@ -79,8 +79,8 @@ def place(word, grid, center, scale=(1.0, 1.0)):
 
 
 drawn = {name: place("matter", grid, center) for name, (grid, center) in PLACES.items()}
-whole, halved = [False, False], [True, False]  # the second grid comes below
-assert [cut for _, cut in drawn.values()] == [whole, halved, halved]
+whole, cut_once = [False, False], [True, False]  # the second grid comes below
+assert [cut for _, cut in drawn.values()] == [whole, cut_once, cut_once]
 course.show(
     figures.plot_places({name: image for name, (image, _) in drawn.items()}, TILE),
     alt="The word matter three times, in two tiles each, with a gap between them: "

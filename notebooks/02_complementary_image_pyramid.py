@@ -54,7 +54,7 @@ import figures
 import measured
 import words
 from PIL import Image
-from tiles import plot_lines, plot_rules, text_page
+from tiles import plot_cut_lines, plot_rules, text_page
 
 from processing_minimonkey import MiniMonkeyProcessor, plan_pyramid
 
@@ -65,7 +65,7 @@ plan = plan_pyramid(*page.size, **small)
 print("detailed", plan.detailed, "adaptive", plan.adaptive, "tiles", plan.num_tiles)
 
 course.show(
-    plot_lines(page, plan),
+    plot_cut_lines(page, plan),
     alt="The page with four words under two vertical solid lines, one vertical dashed "
     "line in the middle, and a horizontal line that is both solid and dashed.",
     caption="The cut lines of both grids over the page. See that the vertical ones "

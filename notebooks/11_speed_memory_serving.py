@@ -249,7 +249,7 @@ course.show(
     caption="Prefill with keep_ratio 0.5: the time follows the counted operations. 8 "
     "layers of 512, published rule, no tower, one CPU thread, n = 11; line: quartiles.",
 )
-print("counted,", speeds.sums(speed["prefill"], 8))
+print("counted,", speeds.counted_line(speed["prefill"], 8))
 
 # %% [markdown]
 """
@@ -261,7 +261,7 @@ Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, be
 """
 
 # %%
-print("counted, the prompt of figure 3,", speeds.sums(speed["prefill"], 30))
+print("counted, the prompt of figure 3,", speeds.counted_line(speed["prefill"], 30))
 course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
 
 # %% [markdown]
@@ -307,7 +307,7 @@ A prompt and an answer are slow for different reasons. Each step of the answer r
 """
 
 # %%
-print(*speeds.bounds(rows), sep="\n")
+print(*speeds.h100_lines(rows), sep="\n")
 
 # %% [markdown]
 """

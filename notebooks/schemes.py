@@ -154,6 +154,12 @@ def plot_layer(width: int, inner: int, heads: int):
                 _arrow(axis, (4.4, start + 0.92), (6.6, end + 0.92), color)
     style = {"ha": "left", "va": "center", "fontsize": 9.5, "color": PURPLE}
     axis.text(6, 4.65, "keys, values", **style)
+    _draw_mlp(axis, width, inner)
+    return figure
+
+
+def _draw_mlp(axis, width: int, inner: int) -> None:
+    """The lower part of `plot_layer`."""
     axis.plot((-1.4, 22), (-1, -1), color=PALE)
     axis.text(-1.4, -1.6, "the MLP, opened:", ha="left", va="center")
     boxes = {
@@ -174,7 +180,6 @@ def plot_layer(width: int, inner: int, heads: int):
     ):
         ends = (boxes[first][0] + 3.9, boxes[first][1] + 0.2)
         _arrow(axis, ends, (boxes[other][0], boxes[other][1] + 0.2))
-    return figure
 
 
 def plot_conversion():
@@ -347,7 +352,8 @@ def plot_paired(runs: dict, groups: dict):
     figure, axes = pyplot.subplots(
         1, len(groups), figsize=(10.5, 0.4 * rows + 0.9), layout="constrained"
     )
-    ticks, places, most = {}, iter(range(rows)), 0
+    ticks, places = {}, iter(range(rows))
+    most = most_lost = 0
     for title, (words, comparisons) in runs.items():
         ticks[next(places)] = f"{title}, n = {words}"
         for label, found in comparisons.items():
@@ -355,8 +361,9 @@ def plot_paired(runs: dict, groups: dict):
             ticks[place] = label
             for axis, name in zip(axes, groups, strict=True):
                 _draw_pair(axis, place, words, *found[name])
-                most = max(most, *(100 * count / words for count in found[name][:2]))
-    left, right = -0.6 * most, 1.95 * most
+                gained, lost = (100 * count / words for count in found[name][:2])
+                most, most_lost = max(most, gained, lost), max(most_lost, lost)
+    left, right = -max(0.6 * most, most_lost + 0.2 * most), 1.95 * most
     for axis, title in zip(axes, groups.values(), strict=True):
         axis.axvline(0, color=BLACK, linewidth=1)
         axis.set(title=title, xlim=(left, right), ylim=(rows - 0.5, -0.5))

@@ -300,7 +300,7 @@ def deep_rows(results: dict) -> tuple[list, list]:
     return [*head, *(f"our rule, {ratio}" for ratio in ratios)], rows
 
 
-def sums(prefill: dict, layers: int) -> str:
+def counted_line(prefill: dict, layers: int) -> str:
     """A line: what of the benchmark's prefill half of the detailed tokens leave with so many layers, counted."""
     left, scoring, number = measured.counted_parts(prefill, layers)
     return (
@@ -360,7 +360,7 @@ def work_left(rows: list, config) -> dict[str, float]:
     return shares | {"no scores (vLLM), with the tower": no_scores}
 
 
-def bounds(rows: list) -> list[str]:
+def h100_lines(rows: list) -> list[str]:
     """
     Lines: what a prefill of 33 tiles and a step of the answer take a 2B model on an H100 at the speeds that its vendor
     publishes.

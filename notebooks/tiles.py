@@ -91,7 +91,7 @@ def _under_lines(axis, page, plan) -> None:
         draw_lines(axis, page.size, plan.grid(group), **line)
 
 
-def plot_lines(page, plan):
+def plot_cut_lines(page, plan):
     """A page under the cut lines of both grids, each named with its columns and rows; a `PyramidPlan` has them."""
     figure, axis = pyplot.subplots(figsize=(6.5, 4.6), layout="constrained")
     _under_lines(axis, page, plan)
