@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib
 import importlib.machinery
 import re
 import shutil
@@ -50,6 +51,16 @@ def course(repository, monkeypatch):
 
     yield course
     del sys.modules["course"]
+
+
+@pytest.fixture
+def module(repository, monkeypatch):
+    """Imports a module that stands beside the notebooks."""
+    folder = repository / "notebooks"
+    monkeypatch.syspath_prepend(str(folder))
+    yield importlib.import_module
+    for path in folder.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 def code_cells(notebook):
@@ -215,3 +226,78 @@ def test_sliders_draw_what_was_chosen(course, monkeypatch):
 def test_without_widgets_there_is_no_slider(course, monkeypatch):
     monkeypatch.setattr(course.importlib.util, "find_spec", lambda name: None)
     assert course.explore(lambda: 1 / 0) is None
+
+
+def test_a_run_is_kept_with_its_notebook_and_machine(course, tmp_path):
+    path = tmp_path / "new" / "run.json"
+    assert course.read_run(path) == {}
+    course.keep_run(path, "12_real_documents", {"receipts": 2})
+    kept = course.read_run(path)
+    assert list(kept) == ["by", "receipts", "machine"] and kept["receipts"] == 2
+    assert kept["by"] == "notebooks/12_real_documents.py with FAST=0" and "torch" in kept["machine"]
+    course.keep_run(path, "12_real_documents", kept | {"receipts": 3})
+    assert course.read_run(path) == kept | {"receipts": 3}
+
+
+def adds_up(record):
+    return record is not None and 2 * record.get("total", 0) == sum(record.values())
+
+
+WANTED = [{name: 1, "other": 2, "total": 3} for name in ("bread", "milk", "root", "salt", "tea")]
+READ = [
+    {"bread": 1, "other": 2, "total": 3},  # right
+    {"milk": 1, "other": 2, "toal": 3},  # no total, but all numbers are right
+    {"foxt": 1, "other": 2, "total": 3},  # adds up, and is mended to another article
+    {"salt": 7, "other": 2, "total": 3},  # another sum
+    None,
+]
+
+
+def mended(record):
+    names = {"toal": "total", "foxt": "format"}
+    return record and {names.get(name, name): number for name, number in record.items()}
+
+
+def test_refusals_are_counted_by_their_reason(module):
+    refusals = module("refusals")
+    found = refusals.why(READ, WANTED, adds_up)
+    assert found == {"refused": 3, "no total": 1, "another sum": 1, "no record": 1, "right numbers": 1}
+    line = "3 refused: 1 have no 'total', 1 don't add up, 1 are no record; all numbers right in 1"
+    assert refusals.reasons(found) == line
+
+
+def test_two_checks_that_refuse_as_many_are_counted_apart(module):
+    refusals = module("refusals")
+    right, refused = [True, True, False, False, False], [True, False, False, True, False]
+    found = refusals.count_checks([0.9, 0.2, 0.8, 0.7, 0.1], right, refused)  # doubt refuses 0.1 and 0.2
+    assert {name: list(check.values()) for name, check in found.items()} == {
+        "sum": [2, 2, 1, 1, 1],
+        "doubt": [2, 2, 1, 1, 1],
+    }
+    found = refusals.count_checks([0.1, 0.2, 0.8, 0.7, 0.9], right, [False, False, True, True, False])
+    assert list(found["sum"].values()) == [2, 1, 0, 0, 0]
+    assert list(found["doubt"].values()) == [2, 3, 2, 2, 2]
+    assert refusals.check_rows({"scans": found}) == [
+        ["sum, scans", 2, 1, 0, "", ""],
+        ["doubt, scans", 2, 3, 2, "0.500", "0.125"],
+    ]
+
+
+def test_after_mending_the_sum_gives_a_wrong_name(module):
+    refusals = module("refusals")
+    found = refusals.after_mending(READ, WANTED, adds_up, mended, [0.9, 0.8, 0.7, 0.6, 0.5])
+    assert list(found["stages"].values()) == [(1, 3, 1), (1, 1, 3), (2, 1, 2)]
+    assert found["reasons"]["refused"] == 3
+    assert found["checks"]["sum"] == found["checks"]["doubt"]
+    given = {"format": 1, "other": 2, "total": 3}
+    assert found["wrong"] == [{"read": READ[2], "given": given, "right": WANTED[2]}]
+
+
+def test_scoring_is_a_smaller_part_of_more_layers(module):
+    measured, course = module("measured"), module("course")
+    prefill = course.read_run(course.ROOT / "benchmarks" / "speed" / "results.json")["prefill"]
+    few, many = (measured.counted_parts(prefill, layers) for layers in (8, 30))
+    assert few[0] == pytest.approx(many[0]) and few[2] == pytest.approx(many[2])  # left of a layer, scoring in layers
+    assert few[1] * 8 == pytest.approx(many[1] * 30) == pytest.approx(few[2])
+    everything = measured.counted_parts(prefill | {"kept_tokens": prefill["tokens"]}, 8)
+    assert everything == pytest.approx((1, *few[1:])) and sum(few[:2]) == pytest.approx(0.76, abs=0.005)
