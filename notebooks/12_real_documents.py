@@ -569,13 +569,13 @@ One letter that is wrong makes a record wrong. Is the *least* sure letter of an 
 <summary>Solution</summary>
 
 ```python
-for blur, (_, right, refused) in zip((0.6, 1.2), checks.values(), strict=True):
-    least = [float(each.min()) for each in letters[blur]]
-    product = [float(each.log().sum()) for each in letters[blur]]
+for (title, (_, *case)), chances in zip(checks.items(), letters.values(), strict=True):
+    least = [float(each.min()) for each in chances]
+    product = [float(each.log().sum()) for each in chances]
     for sure in (least, product):
-        found = refusals.check_rows(f"blur {blur} px", sure, right, refused)
-        course.table(refusals.CHECK_HEAD, found)
-        assert not is_small or found[0][2] < found[1][2]  # wrong, and given
+        rows = refusals.check_rows({title: refusals.count_checks(sure, *case)})
+        course.table(refusals.CHECK_HEAD, rows)
+        assert not is_small or rows[0][2] < rows[1][2]  # wrong, and given
 ```
 
 Hardly: by the least sure letter 3 wrong ones are given and 1 right one is refused in the clear scans, 11 and 5 in the blurred ones; by the product 4 and 2, and 12 and 6; by the mean 3 and 1, and 12 and 6.
