@@ -362,7 +362,7 @@ tables.folded("Larger letters, and the other rule", heads, rows)
 - **Switched on without training, CIP makes them worse.** On the lines between rows the first two lose 16.8 and 8.7 points, on those between columns 12.4 and 7.7. This has little to do with the lines: everywhere, too, they lose 5.3 to 10.8.
 - **Trained with CIP, no gain is shown** on the lines between rows (1.0, -1.3 to 3.2).
 
-The second list above has more of `6m-pyramid`, between rows. By `joint`, which it wasn't trained with, it does gain on the lines: 3.9 points with these letters and 5.0 with letters of 32 px, which stay legible in a coarser second grid. Its sawtooth isn't gone: in each line the depth that remains is clear of zero. `benchmarks/sawtooth/RESULTS.md` has all of it, and [07](07_other_models.ipynb) other models: in a MiniCPM-V of the same size lines between columns cost, too, and CIP helped after training.
+*Larger letters, and the other rule* has more of `6m-pyramid`, between rows. By `joint`, which it wasn't trained with, it does gain on the lines: 3.9 points with these letters and 5.0 with letters of 32 px, which stay legible in a coarser second grid. Its sawtooth isn't gone: in each line the depth that remains is clear of zero. `benchmarks/sawtooth/RESULTS.md` has all of it, and [07](07_other_models.ipynb) other models: in a MiniCPM-V of the same size lines between columns cost, too, and CIP helped after training.
 
 ## What there is to win
 
@@ -411,7 +411,7 @@ Here the idea does what it promises: 14.0 points on words that are cut between r
 - **Few words are cut.** "How often" is how many of the words at random places are: 2.1% between rows and 9.1% between columns only. Over all words the gain is 1.4 points (1.1 to 1.7), from 97.9 to 99.3%.
 - **A second grid is one way among others.** A finer grid reads more of the cut words, too, but fewer than a second grid does (89.8% between rows), and it loses others: over all words it reads 97.2%, where one grid reads 97.9% ([10](10_measure.ipynb#A-gain,-of-how-many-words?) has the list). Overlapping tiles, with which the paper compares itself, too (its figure 1), read 98.8% between rows, `joint` 98.5, `any` 96.8, with 10.2 tiles a page instead of 16.5 and 14.9; their price is smaller letters. What helps is that *some* tile shows the word whole.
 
-The list above has all ways. "Detailed twice" is the same as once, by construction: this reader gives the same answer to the same tile.
+*All seven ways to cut a page* has the rest. "Detailed twice" is the same as once, by construction: this reader gives the same answer to the same tile.
 
 ## Is it worth training with?
 
@@ -484,7 +484,7 @@ for rule, gain in due.items():
 - **The best case is the first line**: trained longest, and with `joint`, a model reads 2.7 points more than its control (0.1 to 5.4). Within the model the second grid won 13.7. The other 11.0 are a loss which it makes good: read with one grid, this model is 11.0 points *below* its control (-13.1 to -9.0, last line of *Nine comparisons*).
 - **It leans on its second grid most between rows** (*Rows and columns apart*). With one grid it is 23.4 points below its control on row-cut words (-33.3 to -12.6), 9.1 on uncut ones: 14.2 more (3.2 to 24.6). The second grid makes that good, and of row-cut words it then reads 2.8 more than the control (-7.0 to 12.6).
 - **Whether the 2.7 are due to cut words isn't shown.** Of words that both detailed grids cut it reads 0.2 more (-4.5 to 4.8), of those that neither cuts 3.3 (from just below 0.0 to 6.8). Sorted by the control's grid alone, uncut words gain 3.4 (0.5 to 6.6), row-cut ones minus these -0.6 (-10.9 to 9.3).
-- **Moved words say something else** (the last panel). On lines between rows `3m-long-pyramid` gets 8.9 points of the letters more than its control with `joint` (3.3 to 15.3), and 6.6 (0.6 to 12.9) even with one grid. So for single words training in which words are seen cut and whole flattens the sawtooth, also for one grid; on pages, as above, it doesn't. The other two pairs, trained for 400 steps instead of 1,200, show no such gain; `6m-pyramid` reads less (with `any` -6.3, -13.6 to -0.2). *Moved words against the control* has all ways.
+- **Moved words say something else** (the last panel). On lines between rows `3m-long-pyramid` gets 8.9 points of the letters more than its control with `joint` (3.3 to 15.3), and 6.6 (0.6 to 12.9) even with one grid. So training in which words are seen cut and whole flattens the sawtooth of single words, even where the model then reads with one grid; on pages, as the second point says, it doesn't. The other two pairs, trained for 400 steps instead of 1,200, show no such gain; `6m-pyramid` reads less (with `any` -6.3, -13.6 to -0.2). *Moved words against the control* has all ways.
 - **With the published rule `any`**, after short trainings, the smaller model reads less than its control (-2.8, -4.9 to -0.4). For the larger no difference is shown.
 
 Two things are not in these intervals. As many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`), time in which the control could have learned more. And each model was trained once, from one seed: the intervals don't say how far another training would move the figures.

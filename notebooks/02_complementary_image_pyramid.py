@@ -75,7 +75,7 @@ course.show(
 
 # %% [markdown]
 """
-The page is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid except for a sliver of its y, and cut under the adaptive one. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the same as lines.)
+The page is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid except for a sliver of its y, and cut under the adaptive one. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the lines of each grid on a copy of the page: figure 5.)
 
 A plan is a list of boxes and nothing else. Each group has a canvas, which the image is stretched to, and its tiles row by row.
 """
@@ -141,7 +141,7 @@ The second grid $A$ is chosen in the same way from its own range, but only from 
 
 $$A = \operatorname*{arg\,min}_{(c,\,r)\,\in\,\mathcal{C}(D)\,:\;m' \le\, c r \,\le\, M'} \left| \frac{W}{H} - \frac{c}{r} \right|$$
 
-As published, $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. (If $c$ divides the columns, every vertical line of the second grid is also one of the first, and it cuts nowhere else. The rule forbids this only in both directions at once, so a single common line may remain, as on the page above: 2 x 2 beside 3 x 2.) If no grid is left, $A = (1, 1)$. A 1 x 1 grid would repeat the global view, so its tile is left out, in both groups.
+As published, $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. (If $c$ divides the columns, every vertical line of the second grid is also one of the first, so it brings no new one. The rule forbids this only in both directions at once. So common lines may remain, as the horizontal one does on the page above, with 2 x 2 beside 3 x 2.) If no grid is left, $A = (1, 1)$. A 1 x 1 grid would repeat the global view, so its tile is left out, in both groups.
 
 Several grids can be equally near, as 1 x 1 and 2 x 2 are to a square image. Then size decides:
 

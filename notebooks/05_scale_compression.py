@@ -178,7 +178,7 @@ course.show(
 
 # %% [markdown]
 """
-78% of the published score come from image tokens. They stand before the question and can't know it: what they look at is the same, whatever the user wants to know.
+78% of the published score comes from image tokens. They stand before the question and can't know it: what they look at is the same, whatever the user wants to know.
 
 Does it cost words? The benchmark has read 200 held-out pages in the state *before* with every choice: who asks, in which layer, with which numbers. A word counts as read if the answer has it, letter for letter, at any place (`benchmarks/sawtooth/results/scoring-6m-pyramid.csv`).
 
@@ -200,7 +200,7 @@ course.table(head, measured.rows_of_ways(before, 0.5))
 
 # %% [markdown]
 """
-**Neither alone**: what costs words is *all queries in layer 1*, the published pair, which reads 32.8% of them (27.7% when renumbered, too, the 53% of the summary). Another layer mends it as well as another asker: all queries in layer 2 read 55.7%, 22.9 points more (19.2 to 26.5), the question in layer 1 52.4%, 19.5 more (15.5 to 23.6). Once one of the two is changed, the other matters little: in layer 2 the question gains 0.3 points (-2.1 to 2.5), which shows nothing; with the question, layer 2 gains 3.6 (0.8 to 6.6). It costs a layer more, since all layers before the scoring one run once more.
+**Neither alone**: what costs words is *all queries in layer 1*, the published pair, which reads 32.8% of them (27.7% when renumbered as well: 53% fewer than with all tokens, as the summary says). Another layer mends it as well as another asker: all queries in layer 2 read 55.7%, 22.9 points more (19.2 to 26.5), the question in layer 1 52.4%, 19.5 more (15.5 to 23.6). Once one of the two is changed, the other matters little: in layer 2 the question gains 0.3 points (-2.1 to 2.5), which shows nothing; with the question, layer 2 gains 3.6 (0.8 to 6.6). It costs a layer more, since all layers before the scoring one run once more.
 
 ## Kept or renumbered?
 
@@ -222,7 +222,7 @@ course.show(
 
 # %% [markdown]
 """
-All 104, since the first detailed token leaves. A model that learned "4 later is one below" can be misled by the right tile. In the figure of layers every rule reads less when renumbered; all queries in layer 1 fall from 32.8 to 27.7% of the words. In SmolLM2 ([below](#When-nobody-asks)), the one pretrained model that was asked, renumbering isn't shown to cost any answer: with half of the tokens by the question in layer 2 25.0% are right with kept numbers and 24.0% renumbered, without a question 7.0 and 13.0%. There tokens are lines of text, and no place on a page is in their numbers; that this is why was not tested. Both choices together are the published rule, and both can be changed without any training.
+All 104, since the first detailed token leaves. A model that learned "4 later is one below" can be misled by the right tile. In the figure of layers every rule reads less when renumbered; all queries in layer 1 fall from 32.8 to 27.7% of the words. In SmolLM2 ([below](#When-nobody-asks)), the one pretrained model that was asked, renumbering isn't shown to cost any answer: where half of the tokens are chosen by the question in layer 2, 25.0% are right with kept numbers and 24.0% renumbered; chosen without a question, 7.0 and 13.0%. There tokens are lines of text, and no place on a page is in their numbers; whether this is why was not tested. Both choices together are the published rule, and both can be changed without any training.
 
 ## When nobody asks
 
@@ -267,7 +267,7 @@ course.explore(lambda share: plot_compression(*asked, share), share=shares)
 
 # %% [markdown]
 """
-The published rule gives half of the room to paper, both others nearly none. So it is the layer: all queries one layer later keep 13 of the 14, and layer 1 is where image tokens mark blank corners (figure 2). Why they do there, nobody has looked. (`plot_compression` draws scores and what stays for your own model, image and question; with ipywidgets there is a slider for `keep_ratio` above.) Ink that stays is a picture of a rule, not of what is read. So here are the words, before and after the training that comes next:
+The published rule gives half of the room to paper, both others nearly none. Again it is neither the layer nor the asker alone: all queries one layer later keep 13 of the 14, and so does the question in layer 1, which isn't in the table. In layer 1 the image tokens mark blank corners (figure 2). Why they do so there, nobody has looked. (`plot_compression` draws scores and what stays for your own model, image and question; with ipywidgets there is a slider for `keep_ratio` above.) Ink that stays is a picture of a rule, not of what is read. So here are the words, before and after the training that comes next:
 """
 
 # %%
@@ -289,9 +289,9 @@ tables.folded("The same, renumbered minus kept", *renumbered)
 
 # %% [markdown]
 """
-No difference between both is distinguishable from zero on these pages, where everything that isn't paper is text. Elsewhere it is otherwise. In SmolLM2, a pretrained language model, lines of text stand in for an image's tokens and one line is asked for: everything is "ink" there (first list above). With all of it 72.0% of the answers are right; the half that the norm chooses leaves 7.0% (3.0 to 12.0), that of the question in layer 2 leaves 25.0% and in layer 20 43.0% (`benchmarks/speed/PRETRAINED.md`). At a quarter it is the other way round in layer 2: 0.0% there, 10.0% by the norm, 25.0% by the question in layer 20. (One in 24 is chance, 4%.) On a photo, where most of the image shows something and little of it is asked for, it may be so, too; that was not measured. Nor is renumbering shown to cost an answer there (second list; it was measured in three of the layers).
+No difference between both is distinguishable from zero on these pages, where everything that isn't paper is text. Elsewhere it is otherwise. In SmolLM2, a pretrained language model, lines of text stand in for an image's tokens and one line is asked for: everything is "ink" there (first list above). With all of it 72.0% of the answers are right; the half that the norm chooses leaves 7.0% (3.0 to 12.0), that of the question in layer 2 leaves 25.0% and in layer 20 43.0% (`benchmarks/speed/PRETRAINED.md`). At a quarter it is the other way round in layer 2: 0.0% there, 10.0% by the norm, 25.0% by the question in layer 20. (One in 24 is chance, 4%.) On a photo, where most of the image shows something and little of it is asked for, it may be so, too; that was not measured. Renumbering isn't shown to cost SmolLM2 an answer, either (second list; it was measured in three of the layers).
 
-Nor is the question shown to choose better than all queries there at 0.5, in any of eight layers. At 0.25 it leads in one (layer 20, 16.0 points, 6.0 to 26.0) and trails in one (layer 12, -10.0, -18.0 to -1.0). Of sixteen comparisons one may miss zero by chance.
+And the question isn't shown to choose better in SmolLM2 than all queries at 0.5, in any of eight layers. At 0.25 it leads in one (layer 20, 16.0 points, 6.0 to 26.0) and trails in one (layer 12, -10.0, -18.0 to -1.0). Of sixteen comparisons one may miss zero by chance alone.
 
 ## What training changes
 
@@ -310,10 +310,10 @@ course.show(
     "The solid lines are higher, most of all at 0.25 and for the published rule.",
     caption="200 pages, 95% intervals. 100% is what that model reads with all tokens; "
     "above it, some words are read only with fewer. See each solid line above its "
-    "dashed one. On the left solid pink lies on solid blue, which is drawn wider. Yellow "
-    "is the published rule on the right only. All points are at 0.25, 0.5 and 1, and "
-    "moved a little apart to be seen; one legend for both panels. Two dashed ones at "
-    "0.25 on the right have no solid partner: not measured.",
+    "dashed one. On the left solid pink lies on solid blue, which is drawn wider. "
+    "Yellow is the published rule on the right only. All points are at 0.25, 0.5 and "
+    "1, and moved a little apart to be seen; one legend for both panels. Two dashed "
+    "ones at 0.25 on the right have no solid partner: not measured.",
 )
 
 rows = measured.training_rows(before, with_gaps, after_training)

@@ -475,8 +475,8 @@ course.show(
     alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line "
     "at 24 GiB, in two panels, small and large ones.",
     caption="A check mark: it fits, with 1 GiB left over. Weights, and beside them "
-    "cache and work for 33 tiles without SCM; computed. Mind the two scales. InternVL2-2B is as large "
-    "as MiniMonkey.",
+    "cache and work for 33 tiles without SCM; computed. Mind the two scales. "
+    "InternVL2-2B is as large as MiniMonkey.",
 )
 
 # %% [markdown]

@@ -327,7 +327,7 @@ Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Mo
 
 *Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
 
-A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Ten rows with four intervals each are 40 tests: two may miss zero by chance. Two tables and a figure further down add 39.
+A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Ten rows with four intervals each are 40 tests: two may miss zero by chance. Two tables, a figure and a printed list further down add 45, of which four repeat, or nearly, ones of the first table.
 
 A line between rows runs through all letters of a word, one between columns through one letter or a gap. The table takes both together, the folded one has them apart.
 
@@ -355,8 +355,8 @@ course.show(
     alt="Gains by CIP of three families, plain above and trained on with CIP below. On "
     "cut lines two gain, after training: MiniCPM-V, and by less InternVL at 32 px.",
     caption="Cut lines of both kinds together. Which intervals are above zero, and "
-    "which below? Mind the two scales. 1,680 readings of 24 words each way and size, tiles of 112 px. Open: "
-    "letters of 32 px, which MiniCPM-V didn't read.",
+    "which below? Mind the two scales. 1,680 readings of 24 words each way and size, "
+    "tiles of 112 px. Open: letters of 32 px, which MiniCPM-V didn't read.",
 )
 
 # %% [markdown]
@@ -364,7 +364,7 @@ course.show(
 On the cut lines a gain is shown in two of the ten rows, both after training: MiniCPM-V at 24 px, and InternVL at 32 px. Over all places three of the ten gain, four lose, and for three neither is shown. By characters:
 
 - **InternVL**: worse without training, by 10.5 points at 24 px and 21.0 at 32 px. After training with CIP no difference is shown at 24 px; at 32 px it gains 1.2 points (0.4 to 2.2), on the cut lines 2.6 (0.4 to 5.2; between columns 1.8, above zero; between rows 3.4, not shown).
-- **LLaVA-OneVision**: better without training at 24 px (5.3 points), not at 32 px nor on the cut lines. Trained on with CIP, 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px the upper end is just below zero, as one of 40 may be by chance.)
+- **LLaVA-OneVision**: better without training at 24 px (5.3 points), which isn't shown at 32 px nor on the cut lines. Trained on with CIP, 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px the upper end is just below zero, as two of 40 may be by chance.)
 - **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains at 24 px after training, and then still the weakest of the three readers.
 
 We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
@@ -554,7 +554,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which was read for InternVL at 24 px alone, the one with two grids reads less (2.1 points of single words); on pages no difference is shown for this pair; a smaller one reads fewer words by `any`, and, trained three times as long, more by `joint`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which was read for InternVL at 24 px alone, the one with two grids reads less (2.1 points of single words); on pages no difference is shown for this pair; two smaller models read fewer words than their controls by `any`, and one of them, trained three times as long, more by `joint`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 
