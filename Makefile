@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages bench-recognizer smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families train-reader train-smollm clean
+.PHONY: help demo demo-smollm app app-figure test test-slow robustness test-browser check style bench bench-conversion bench-memory bench-sawtooth bench-smollm bench-pages bench-recognizer smollm notebooks test-jupyterlab test-lmms-eval test-torchao test-bitsandbytes test-vllm test-peer test-floor test-between test-newest record-answers train train-longer train-families train-reader train-smollm train-smollm-longer clean
 
 help:
 	@echo "make demo    ask the small checkpoint about the page in examples/"
+	@echo "make demo-smollm        ask a pretrained Llama that learned to read about a receipt (downloads 93 MB)"
 	@echo "make app     ask in the browser, at http://127.0.0.1:7860"
 	@echo "make test    run the tests (pytest arguments: make test ARGS='-k pyramid')"
 	@echo "make test-slow          run the tests that take minutes (processes that are killed, two at once, TRL's trainers)"
@@ -39,6 +40,7 @@ help:
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
 	@echo "make train-reader       train the larger reader of pages with questions and its controls, after \`make train\`"
 	@echo "make train-smollm       let a pretrained Llama learn to read (MINUTES=60; downloads 93 MB)"
+	@echo "make train-smollm-longer  then larger pictures and receipts in a pyramid (twice MINUTES=100)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
@@ -75,7 +77,7 @@ app-figure: $(APP_STAMP)
 	$(APP)/bin/python -c "from PIL.Image import Quantize, open; open('build/app.png').convert('RGB').quantize(64, Quantize.MAXCOVERAGE).save('docs/app.png')"
 
 # Threads that spin while they wait for each other make tests ten times as slow where something else runs on the machine.
-demo app test test-slow robustness test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
+demo demo-smollm app test test-slow robustness test-floor test-between test-newest notebooks: export OMP_WAIT_POLICY := PASSIVE
 
 # Two processes with one thread each; a file's tests stay together, for they share what takes long to make. One: ARGS=-n0
 test: export OMP_NUM_THREADS := 1
@@ -205,6 +207,10 @@ $(SMOLLM_FILE): $(STAMP)
 
 smollm: $(SMOLLM_FILE)
 
+# Another receipt: make demo-smollm ARGS="--receipt 3"
+demo-smollm: $(SMOLLM_FILE)
+	PYTHONPATH=$(SMOLLM) $(BIN)/python -m benchmarks.sawtooth.pretrained.demo $(ARGS)
+
 # What is in benchmarks/speed/pretrained.json already is not measured again; remove the file to measure anew. Which tokens
 # of what is asked for stay, without times, takes an hour more: python -m benchmarks.speed.asked_facts
 bench-smollm: $(SMOLLM_FILE)
@@ -253,8 +259,18 @@ train-reader: $(STAMP)
 
 MINUTES := 60
 
+train-smollm-longer: MINUTES := 100
+
 train-smollm: $(SMOLLM_FILE)
 	$(BIN)/python -m benchmarks.sawtooth.pretrained.train --output runs/smollm --base $(SMOLLM) --minutes $(MINUTES) $(ARGS)
+
+# On from there, through a pyramid: larger pictures first, then receipts above all; the model of `make demo-smollm`.
+SMOLLM_LONGER = $(BIN)/python -m benchmarks.sawtooth.pretrained.train --base $(SMOLLM) --method "pyramid any" --batch 5 --accumulate 3 \
+	--adapter-rate 2e-4 --projector-rate 5e-4
+
+train-smollm-longer: $(SMOLLM_FILE)
+	$(SMOLLM_LONGER) --start runs/smollm --output runs/smollm-larger --size large --first 1000000 --minutes $(MINUTES) $(ARGS)
+	$(SMOLLM_LONGER) --start runs/smollm-larger --output runs/smollm-receipts --size receipts --first 2000000 --minutes $(MINUTES) $(ARGS)
 
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
 bench-sawtooth: $(STAMP)

@@ -270,7 +270,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are, it writes the misread word. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are, it writes a word, too, and mostly a wrong one. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%

@@ -236,15 +236,20 @@ def cut_by(views: Iterable[View], size: tuple[int, int], box: tuple[float, ...])
     return found.get(DETAILED, False) + 2 * (bool(found) and all(found.values()))
 
 
-def tokens_on(view: View, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
-    """Which tokens of a view, row by row in each tile, show a part of `box` (px of an image of `size`)."""
+def tokens_on(
+    view: View, size: tuple[int, int], box: tuple[float, float, float, float], along: int = TOKENS_ALONG
+) -> np.ndarray:
+    """
+    Which tokens of a view, row by row in each tile, show a part of `box` (px of an image of `size`); `along` is how
+    many there are along a tile's side.
+    """
     x, y = (side / original for side, original in zip(view.canvas, size, strict=True))
     left, top, right, bottom = box[0] * x, box[1] * y, box[2] * x, box[3] * y
     shown = []
     for tile_left, tile_top, tile_right, _ in view.boxes:
-        step = (tile_right - tile_left) / TOKENS_ALONG
-        for row in range(TOKENS_ALONG):
-            for column in range(TOKENS_ALONG):
+        step = (tile_right - tile_left) / along
+        for row in range(along):
+            for column in range(along):
                 a, b = tile_left + column * step, tile_top + row * step
                 shown.append(a < right and left < a + step and b < bottom and top < b + step)
     return np.array(shown)

@@ -23,6 +23,7 @@ from benchmarks.sawtooth.measurements.geometry import Geometry
 from benchmarks.sawtooth.measurements.moved_word import MovedWord
 from benchmarks.sawtooth.measurements.pages import Pages
 from benchmarks.sawtooth.measurements.reading import load_reader
+from benchmarks.sawtooth.measurements.receipts import Receipts
 from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.measurements.steering import Steering
 from benchmarks.sawtooth.readers.sheet_recipe import BASE, LAST
@@ -33,7 +34,7 @@ from benchmarks.sawtooth.runner import Measurement, record
 ROOT = Path(__file__).parents[2]
 MEASUREMENTS: dict[str, type[Measurement]] = {
     each.name: each
-    for each in (CutWords, LegibleWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
+    for each in (Receipts, CutWords, LegibleWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
 }
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
 # Compressed: pyramid, trained on under scale compression with positions kept; drawn: on with positions of both kinds,
@@ -69,17 +70,20 @@ CUT_WORDS = {
         for stage in LAST
     },
 }
+PRETRAINED = "smollm"  # of `make demo-smollm`, which builds its folder
+DTYPES = {PRETRAINED: torch.bfloat16}  # as it was trained, and three times as fast
 LARGE = MovedWord(size=32, methods=("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint"))
 
 
 def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
-    """Name, folder and measurements of every model that is there."""
+    """Name, folder and measurements of every model that may be there."""
     for name, folder in READERS.items():
         yield name, ROOT / folder, [MovedWord(), LARGE, Pages(), CompressedPages(), Scoring(), Steering()]
     for name, folder in FAMILIES.items():
         yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
     for name, (folder, measurements) in CUT_WORDS.items():
         yield name, ROOT / folder, measurements
+    yield PRETRAINED, ROOT / "build" / "smollm" / "minimonkey", [Receipts()]
 
 
 def run_everything() -> None:
@@ -87,7 +91,7 @@ def run_everything() -> None:
     record(Geometry(), None, Geometry().path())
     for name, folder, measurements in at_hand():
         if folder.exists():
-            reader = load_reader(folder)
+            reader = load_reader(folder, DTYPES.get(name, torch.float32))
             for measurement in measurements:
                 record(measurement, reader, measurement.path(name))
     write_reports()
@@ -106,6 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
         if measurement.needs_reader:
             command.add_argument("checkpoint", type=Path)
             command.add_argument("--name", help="of the results; default: the folder's")
+            command.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
         for each in fields(measurement):
             settings = {"nargs": "+"} if each.type == tuple[str, ...] else {"type": each.type}
             command.add_argument(
@@ -124,7 +129,9 @@ def main() -> None:
     else:
         measurement = MEASUREMENTS[arguments.measurement]
         settings = {each.name: getattr(arguments, each.name) for each in fields(measurement)}
-        reader = load_reader(arguments.checkpoint) if measurement.needs_reader else None
+        reader = (
+            load_reader(arguments.checkpoint, getattr(torch, arguments.dtype)) if measurement.needs_reader else None
+        )
         name = (arguments.name or arguments.checkpoint.name) if reader else ""
         record(measurement(**settings), reader, measurement(**settings).path(name))
 

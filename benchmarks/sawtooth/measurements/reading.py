@@ -113,23 +113,23 @@ class FamilyReader(Reader):
         return self.generate(processor(**rows, padding=True, return_tensors="pt"), max_new_tokens)
 
 
-def load_reader(folder: str | Path) -> Reader:
+def load_reader(folder: str | Path, dtype: torch.dtype = torch.float32) -> Reader:
     """
-    The reader in the folder of a trained model, in float32, on a GPU if there is one.
+    The reader in the folder of a trained model, its weights in `dtype`, on a GPU if there is one.
 
     Raises:
         ValueError: the model is neither a Mini-Monkey nor of a family in `FAMILIES`.
     """
     model_type = AutoConfig.from_pretrained(folder).model_type
     if model_type == "minimonkey":
-        model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        model = MiniMonkeyForConditionalGeneration.from_pretrained(folder, dtype=dtype)
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         return Reader(model, MiniMonkeyProcessor.from_pretrained(folder))
     families = {each.config_class.model_type: family for family, each in FAMILIES.items()}
     if model_type not in families:
         raise ValueError(f"`folder` must hold a model of {['minimonkey', *families]}, got {model_type} in {folder}.")
     family = families[model_type]
-    return FamilyReader(FAMILIES[family].from_pretrained(folder, dtype=torch.float32), family)
+    return FamilyReader(FAMILIES[family].from_pretrained(folder, dtype=dtype), family)
 
 
 def make_inputs(

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
-from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_several, training_picture
+from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_many, ask_several, training_picture
 from benchmarks.sawtooth.readers import rendering
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
 from benchmarks.sawtooth.readers.sequences import IGNORED, batches_by_length
@@ -191,7 +191,8 @@ class TrainingBatches(torch.utils.data.Dataset):
         rng, chat = generator("train-replay", index), self.replay.share
         if rng.random() >= chat:
             rng, picture = training_picture(index, self.size)
-            return self.encoder.conversation(ask_several(rng, picture, self.replay.meanings.get), picture)
+            several = ask_several if self.size == "small" else ask_many
+            return self.encoder.conversation(several(rng, picture, self.replay.meanings.get), picture)
         prompt = self.prompts[rng.integers(len(self.prompts))]
         said, ended = self.replay.chat[prompt]
         turns = [Turn("chat", prompt, tokens=said, ended=ended)]

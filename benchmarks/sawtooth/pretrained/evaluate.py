@@ -14,8 +14,25 @@ from benchmarks.sawtooth.readers.scores import edit_distance
 
 
 LAYOUT_OF_KIND = {"text": "lines", "line": "lines", "value": "receipt", "spell": "word", "meaning": "word"}
-LARGE = {"line of a page": ("line", "page"), "value on a bill": ("value", "bill")}  # a kind and a layout of each
-LONGEST = {"text": 60, "line": 28, "value": 8, "present": 6, "spell": 24, "meaning": 64, "chat": 48}  # tokens
+LARGE = {  # a kind and a layout of each
+    "line of a page": ("line", "page"),
+    "value on a bill": ("value", "bill"),
+    "cost on a receipt": ("cost", "receipt"),
+    "item on a receipt": ("item", "receipt"),
+    "cost on a bill": ("cost", "bill"),
+    "item on a bill": ("item", "bill"),
+}
+LONGEST = {  # tokens
+    "text": 60,
+    "line": 28,
+    "value": 8,
+    "present": 6,
+    "spell": 24,
+    "meaning": 64,
+    "cost": 28,
+    "item": 28,
+    "chat": 48,
+}
 
 
 @dataclass(frozen=True)

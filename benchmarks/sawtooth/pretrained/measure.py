@@ -18,8 +18,21 @@ from benchmarks.sawtooth.pretrained.train import Log, Settings, add_sources, own
 from benchmarks.speed.pretrained_model import load
 
 
-def measure(causal_lm, tokenizer, tower, folder: Path, device: torch.device) -> None:
-    """The last evaluation of the run in a folder; the other arguments are those of `train.run`."""
+def measure(
+    causal_lm,
+    tokenizer,
+    tower,
+    folder: Path,
+    device: torch.device,
+    words: int | None = None,
+    questions: int | None = None,
+) -> None:
+    """
+    The last evaluation of the run in a folder; the other arguments are those of `train.run`.
+
+    Args:
+        words, questions: number of them; by default as many as the run was to ask.
+    """
     log = folder / "log.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines()
     settings = Settings(**json.loads(lines[0])["settings"])
@@ -29,7 +42,9 @@ def measure(causal_lm, tokenizer, tower, folder: Path, device: torch.device) -> 
     kept = [line for line in lines if json.loads(line).get("evaluation") != "after"]
     say = Log(log)
     log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    Evaluation(model, encoder, say, meanings, math.inf).run("after", settings.words, settings.questions)
+    Evaluation(model, encoder, say, meanings, math.inf).run(
+        "after", words or settings.words, questions or settings.questions
+    )
 
 
 def main() -> None:
@@ -37,9 +52,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of a run of `train.py`")
     add_sources(parser)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--words", type=int, help="number of single words; default: as many as the run had")
+    parser.add_argument("--questions", type=int, help="of each kind; default: as many as the run had")
     arguments = parser.parse_args()
     causal_lm, tokenizer = load(arguments.base)
-    measure(causal_lm, tokenizer, load_tower(arguments.tower), arguments.folder, torch.device(arguments.device))
+    tower, device = load_tower(arguments.tower), torch.device(arguments.device)
+    measure(causal_lm, tokenizer, tower, arguments.folder, device, arguments.words, arguments.questions)
 
 
 if __name__ == "__main__":

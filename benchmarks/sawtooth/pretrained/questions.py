@@ -33,6 +33,8 @@ WORDINGS = {
     "present": ("Is the word {0} there?", "Does it say {0} anywhere?", "Is {0} written in the image?"),
     "spell": ("Spell the word.", "Spell it.", "Spell the text letter by letter."),
     "meaning": ("What does the word mean?", "What does this word mean?", "Explain the word in the image."),
+    "cost": ("What does {0} cost?", "How much does {0} cost?"),
+    "item": ("What costs {0}?", "Which one costs {0}?"),
 }
 # Wordings that are never trained
 UNSEEN = {
@@ -42,12 +44,15 @@ UNSEEN = {
     "present": ("Do you see the word {0}?", "Can you find {0} in the picture?"),
     "spell": ("How do you spell this word?",),
 }
-KINDS = tuple(WORDINGS)
+KINDS = ("text", "line", "value", "present", "spell", "meaning")  # of all pictures
+SENTENCES = ("cost", "item")  # of larger ones besides, answered in a sentence
+REPEATED = ("line", "value", "present", *SENTENCES)  # may be asked of several parts of a larger picture
 Explain = Callable[[str], tuple[tuple[int, ...], bool] | None]
 # Shares in training: small pictures first, then larger ones among them
 LAYOUTS = {
     "small": {"word": 0.5, "lines": 0.25, "receipt": 0.25},
     "large": {"word": 0.15, "lines": 0.15, "receipt": 0.2, "page": 0.2, "bill": 0.3},
+    "receipts": {"word": 0.1, "lines": 0.1, "receipt": 0.6, "bill": 0.2},
 }
 LARGE_GRIDS = ((2, 2), (3, 2), (2, 3))  # of pages and bills
 
@@ -148,6 +153,10 @@ def ask(
     if kind == "value" and picture.layout in ("receipt", "bill"):
         name, number = lines[rng.integers(len(lines))]
         return Turn(kind, say(name), number)
+    if kind in SENTENCES and picture.layout in ("receipt", "bill"):
+        name, number = lines[rng.integers(len(lines))]
+        is_one = [other for _, other in lines].count(number) == 1
+        return Turn(kind, say(name if kind == "cost" else number), f"{name} costs {number}.") if is_one else None
     if kind == "present":
         is_there = rng.random() < 0.5
         word = words[rng.integers(len(words))]
@@ -166,6 +175,19 @@ def ask_several(rng: np.random.Generator, picture: Picture, explain: Explain, tu
     others = [KINDS[i] for i in rng.permutation(len(KINDS)) if KINDS[i] != "text"]
     asked = [turn for kind in ("text", *others) if (turn := ask(rng, picture, kind, False, explain))][:turns]
     return [asked[i] for i in rng.permutation(len(asked))]
+
+
+def ask_many(rng: np.random.Generator, picture: Picture, explain: Explain, turns: int = 8) -> list[Turn]:
+    """
+    Up to `turns` different questions, several of the same kind where a picture has several parts to ask for.
+
+    A pyramid takes hundreds of tokens, a question twenty. The text comes last, so that no answer is copied from it.
+    """
+    kinds = [kind for kind in (*KINDS, *SENTENCES) if kind != "text"] + 2 * list(REPEATED)
+    asked = [ask(rng, picture, kinds[i], False, explain) for i in rng.permutation(len(kinds))]
+    # The same answer once more would be copied; what a cost, a value and a line share may be
+    different = {turn.question if turn.kind == "present" else turn.spelled: turn for turn in asked if turn}
+    return [*list(different.values())[: turns - 1], ask(rng, picture, "text", False, explain)]
 
 
 def training_picture(index: int, size: str = "small") -> tuple[np.random.Generator, Picture]:

@@ -62,13 +62,15 @@ def share_right(entry: dict) -> Estimate:
     return wilson(right, entry["n"])
 
 
+def load_try(path: Path) -> Try:
+    """The run whose log is in a file `pretrained-NAME.jsonl`."""
+    entries = tuple(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
+    return Try(path.stem.removeprefix("pretrained-"), entries)
+
+
 def load_tries(folder: Path) -> list[Try]:
-    """The tries whose logs are in a folder, in the order of their names."""
-    tries = []
-    for path in sorted(folder.glob("pretrained-*.jsonl")):
-        entries = tuple(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
-        tries.append(Try(path.stem.removeprefix("pretrained-"), entries))
-    return tries
+    """The tries of the gate, whose logs are in a folder by their number."""
+    return [load_try(path) for path in sorted(folder.glob("pretrained-[0-9].jsonl"))]
 
 
 def draw_tries(tries: list[Try], path: Path) -> None:
@@ -137,12 +139,13 @@ def lost_answers(each: Try) -> list[str]:
 
 
 def pretrained_report(tries: list[Try]) -> str:
-    """The text of PRETRAINED.md."""
+    """The first half of PRETRAINED.md, of the gate."""
     before, last = tries[-1].found("before", WITH_PICTURE), tries[-1]
     lines = blocks(
         "# A pretrained language model that reads",
-        "Written by `make bench-sawtooth` from the logs `results/pretrained-*.jsonl` of `make train-smollm`; change "
-        "the scripts, not this file.",
+        "Written by `make bench-sawtooth` from the logs `results/pretrained-*.jsonl` of `make train-smollm` and "
+        "`make train-smollm-longer`, and the readings `results/receipts-smollm.csv`; change the scripts, not this "
+        "file.",
         "SmolLM2-135M-Instruct stands behind the frozen vision tower of the small checkpoint, 64 tokens a tile. A "
         "projector and matrices of low rank beside its weights (LoRA) learn to read words, lines and receipts of one "
         "or two tiles; its own chat answers are trained on again, so that it doesn't forget. The words of the test "

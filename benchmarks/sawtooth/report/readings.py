@@ -21,8 +21,8 @@ def load(path: Path) -> pd.DataFrame:
     beside them:
 
     - of moved words `accuracy`, of the characters, rounded to 4 places;
-    - of moved words, steering and words asked for `exact`: the answer is the word; of compressed pages: that of the
-      page;
+    - of moved words, steering, bills and words asked for `exact`: the answer is the word; of compressed pages: that of
+      the page;
     - of moved words and pages `cut_detailed` and `cut_everywhere` in place of `cut`: the grids that cut the word;
     - of pages `kind`, the page's, and `page_accuracy` beside every word;
     - of compressed pages `agrees`: the answer is that of the uncompressed model.

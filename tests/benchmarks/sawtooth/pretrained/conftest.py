@@ -2,18 +2,19 @@
 
 import pytest
 import torch
+from torch import nn
 from transformers import InternVLVisionConfig, InternVLVisionModel
 
 from benchmarks.sawtooth.pretrained import evaluate, train
 from benchmarks.sawtooth.pretrained.conversations import Encoder
-from benchmarks.sawtooth.pretrained.model import add_image_tokens, build
+from benchmarks.sawtooth.pretrained.model import add_adapter, add_image_tokens, build, learned, save_learned
 from benchmarks.sawtooth.pretrained.train import Settings
 from benchmarks.sawtooth.readers.reader import make_tokenizer
 from tests.benchmarks.small_llama import make_small_llama
 
 
 SMALL = Settings(
-    minutes=0.08,
+    minutes=0.09,
     check=0.35,
     batch=2,
     rank=2,
@@ -79,3 +80,14 @@ def model(causal_lm, tower, tokenizer):
 @pytest.fixture
 def encoder(tokenizer):
     return Encoder(tokenizer, 64)
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    """What was learned: random numbers."""
+    add_adapter(model, 2)
+    for parameter in (learned(model, "adapter") | learned(model, "projector")).values():
+        nn.init.normal_(parameter, std=0.2)
+        parameter.data = parameter.data.to(torch.bfloat16).float()  # as it is saved
+    save_learned(model, tmp_path / "learned", {"rank": 2})
+    return tmp_path / "learned"

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from benchmarks.sawtooth.pretrained.checkpoint import make_processor, merged, save
 from benchmarks.sawtooth.pretrained.conversations import Encoder, normalize
-from benchmarks.sawtooth.pretrained.model import add_adapter, learned, save_learned
+from benchmarks.sawtooth.pretrained.model import learned
 from benchmarks.sawtooth.pretrained.questions import Turn, draw_picture
 from benchmarks.sawtooth.readers.reader import make_tokenizer
 from benchmarks.sawtooth.readers.rendering import generator
@@ -16,17 +15,6 @@ from benchmarks.sawtooth.readers.rendering import generator
 @pytest.fixture
 def picture():
     return draw_picture(generator("test", 2), "bill", False)
-
-
-@pytest.fixture
-def folder(model, tmp_path):
-    """What was learned: random numbers."""
-    add_adapter(model, 2)
-    for parameter in (learned(model, "adapter") | learned(model, "projector")).values():
-        nn.init.normal_(parameter, std=0.2)
-        parameter.data = parameter.data.to(torch.bfloat16).float()  # as it is saved
-    save_learned(model, tmp_path / "learned", {"rank": 2})
-    return tmp_path / "learned"
 
 
 def inputs_of(encoder: Encoder, picture) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from benchmarks.sawtooth.pretrained.evaluate import (
     overlap,
     score,
 )
-from benchmarks.sawtooth.pretrained.questions import KINDS, UNSEEN, WORDINGS
+from benchmarks.sawtooth.pretrained.questions import KINDS, UNSEEN
 from benchmarks.sawtooth.readers.rendering import is_held_out
 
 
@@ -124,7 +124,7 @@ def test_all_wrong(evaluation, answer, entries):
     evaluation().run("after", words=5, questions=4)
     found = {entry["part"]: entry for entry in entries}
     assert all(
-        found[kind]["exact"] == found[kind]["characters"] == 0 for kind in (*set(WORDINGS) - {"meaning"}, "words")
+        found[kind]["exact"] == found[kind]["characters"] == 0 for kind in (*set(KINDS) - {"meaning"}, *LARGE, "words")
     )
     assert found["meaning"]["named"] == found["meaning"]["overlap"] == found["chat"]["right"] == 0
     assert found["unseen wordings"]["right"] == 0

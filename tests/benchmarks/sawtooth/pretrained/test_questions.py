@@ -7,9 +7,11 @@ from benchmarks.sawtooth.pretrained.questions import (
     KINDS,
     LARGE_GRIDS,
     LAYOUTS,
+    SENTENCES,
     UNSEEN,
     WORDINGS,
     ask,
+    ask_many,
     ask_several,
     draw_picture,
     explainable_words,
@@ -108,6 +110,35 @@ def test_several_questions_are_of_different_kinds_and_have_the_text():
         assert len(kinds) == len(set(kinds)) <= 3 and "text" in kinds
         seen |= set(kinds)
     assert seen == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_sentences_name_what_costs_how_much(kind):
+    asked = [(ask(rng, each, kind, False, explain), each.page.lines) for rng, each in pictures("bill", False, 40)]
+    assert sum(turn is not None for turn, _ in asked) > 30
+    for turn, lines in asked:
+        if turn is None:
+            continue
+        name, number = turn.spelled.removesuffix(".").split(" costs ")
+        assert [name, number] in lines and sum(other == number for _, other in lines) == 1
+        assert {name: name, number: number}[name if kind == "cost" else number] in turn.question
+        assert (number if kind == "cost" else name) not in turn.question.split()
+    rng, page = next(pictures("page", False))
+    assert ask(rng, page, kind, False, explain) is None
+
+
+def test_many_questions_of_a_large_picture_end_with_its_text():
+    seen, most = set(), 0
+    for index in range(60):
+        rng, picture = training_picture(index, "large")
+        turns = ask_many(rng, picture, explain)
+        *others, text = turns
+        assert text.kind == "text" and len(turns) <= 8
+        answers = [turn.question if turn.kind == "present" else turn.spelled for turn in others]
+        assert len(answers) == len(set(answers)) and "text" not in {turn.kind for turn in others}
+        seen |= {turn.kind for turn in turns}
+        most = max(most, len(turns))
+    assert seen == {*KINDS, *SENTENCES} and most == 8
 
 
 def test_a_picture_follows_from_its_index():

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.sawtooth.pretrained.questions import KINDS
 from benchmarks.sawtooth.report.pretrained import FIGURE, draw_tries, load_tries, pretrained_report, share_right
+from benchmarks.sawtooth.report.receipts import reader_report
 
 
 def evaluation(when: str, words: float, plain: int) -> list[dict]:
@@ -68,4 +69,4 @@ def test_figure(tries, tmp_path):
 def test_the_report_is_what_the_stored_logs_give(repository):
     folder = repository / "benchmarks" / "sawtooth"
     text = (folder / "PRETRAINED.md").read_text(encoding="utf-8")
-    assert pretrained_report(load_tries(folder / "results")) == text
+    assert pretrained_report(load_tries(folder / "results")) + reader_report(folder / "results") == text

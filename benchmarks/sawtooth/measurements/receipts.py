@@ -1,0 +1,102 @@
+"""What does one thing on a receipt cost? Asked of a pretrained language model, images cut in several ways, and
+compressed by the attention of several layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.sawtooth.cutting import View, tokens_on
+from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
+from benchmarks.sawtooth.measurements.scoring import scoring
+from benchmarks.sawtooth.pretrained.evaluate import LONGEST, Asked, ask_about_held_out
+from benchmarks.sawtooth.pretrained.questions import SENTENCES
+from benchmarks.sawtooth.readers.rendering import Box, word_boxes
+from benchmarks.sawtooth.runner import Measurement
+from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
+from modeling_minimonkey.scale_compression import DETAILED_LEVEL
+
+
+METHODS = ("pyramid any", "detailed + global", "second grid repeated")
+# Whose attention scores the tokens, and in which layer; without queries there is none, and 0 stands for it
+SCORES = (("all", 1), ("question", 1), ("question", 2), ("question", 8), ("question", 20), ("none", 0))
+RATIOS = (0.5,)
+
+
+@dataclass(frozen=True)
+class ReceiptReading:
+    """
+    One question about a receipt. `kind`: in `SENTENCES`; `word`: the whole answer as it should be; `kept_asked`,
+    `kept_all`: share of the detailed tokens on the word that answers, or of all, that stay.
+    """
+
+    method: str
+    queries: str
+    layer: int
+    keep_ratio: float
+    kind: str
+    receipt: int
+    word: str
+    answer: str
+    kept_asked: float
+    kept_all: float
+    tokens: int
+
+
+def answer_box(asked: Asked) -> Box:
+    """The box, in px, of the word that answers: the number of a cost, the name of an item."""
+    name, _, number = asked.turn.spelled.rstrip(".").split()
+    boxes = dict(word_boxes(asked.picture.page))
+    return boxes[number if asked.turn.kind == "cost" else name]
+
+
+@dataclass(frozen=True)
+class Receipts(Measurement):
+    """So many `receipts` and as many others: what does one thing cost, or what costs so much?"""
+
+    receipts: int = 40
+    batch_size: int = 10
+
+    name = "receipts"
+    row = ReceiptReading
+    block = ("method", "queries", "layer", "keep_ratio", "kind")
+
+    def blocks(self, reader: Reader) -> Sequence[tuple]:
+        layers = reader.model.config.text_config.num_hidden_layers
+        scores = [(*score, ratio) for ratio in RATIOS for score in SCORES if score[1] < layers]
+        settings = [*((method, "all", 1, 1.0) for method in METHODS), *((METHODS[0], *score) for score in scores)]
+        return [(*setting, kind) for setting in settings for kind in SENTENCES]
+
+    def measure(self, reader: Reader, *block) -> list[ReceiptReading]:
+        kind = block[-1]
+        asked = ask_about_held_out(kind, self.receipts, lambda word: None, layout="receipt")
+        rows = []
+        for start in tqdm(range(0, len(asked), self.batch_size), desc=", ".join(map(str, block)), leave=False):
+            rows += self._read(reader, list(enumerate(asked))[start : start + self.batch_size], *block)
+        return rows
+
+    def _read(self, reader: Reader, asked: list[tuple[int, Asked]], method, queries, layer, keep_ratio, kind):
+        images = [each.picture.page.image for _, each in asked]
+        views = [reader.views(method, image) for image in images]
+        inputs = make_inputs(reader.processor, images, views, [each.turn.question for _, each in asked])
+        with scoring(reader.model, queries=queries, layer=layer):
+            answers = reader.generate(inputs, LONGEST[kind], keep_ratio=keep_ratio)
+            kept = [self._kept(reader, each, view, keep_ratio) for (_, each), view in zip(asked, views, strict=True)]
+        tokens = inputs["attention_mask"].sum(-1).tolist()
+        rows = []
+        for (receipt, each), answer, shares, length in zip(asked, answers, kept, tokens, strict=True):
+            setting = (method, queries, layer, keep_ratio, kind, receipt)
+            rows.append(ReceiptReading(*setting, each.turn.spelled, answer.strip(), *shares, length))
+        return rows
+
+    def _kept(self, reader: Reader, asked: Asked, views: list[View], keep_ratio: float) -> tuple[float, float]:
+        """Shares of the detailed tokens that stay: of those on the answer, and of all."""
+        if keep_ratio == 1 or views[0].level != DETAILED_LEVEL:
+            return 1.0, 1.0
+        image, question = asked.picture.page.image, asked.turn.question
+        along = round(reader.processor.image_seq_length**0.5)
+        on = tokens_on(views[0], image.size, answer_box(asked), along)
+        inputs = make_inputs(reader.processor, [image], [views], question)
+        kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
+        return round(float(np.mean(kept[on])), 4), round(float(np.mean(kept)), 4)

@@ -1,0 +1,88 @@
+"""Asks SmolLM2, behind the small tower, about a receipt that is drawn anew: `make demo-smollm`.
+
+    python -m benchmarks.sawtooth.pretrained.demo --receipt 3
+
+The first time the checkpoint is built from the language model of `make smollm` and what was learned, which is in the
+repository. What is printed at the end was measured on other receipts, none of whose words were trained.
+"""
+
+import argparse
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from benchmarks.sawtooth.pretrained.checkpoint import save
+from benchmarks.sawtooth.pretrained.model import FILES, load_tower
+from benchmarks.sawtooth.pretrained.questions import Picture, draw_picture
+from benchmarks.sawtooth.pretrained.train import add_sources
+from benchmarks.sawtooth.readers.rendering import generator
+from benchmarks.sawtooth.report.receipts import accuracies, load_stages
+from benchmarks.sawtooth.runner import FOLDER as RESULTS
+from benchmarks.speed.pretrained_model import load
+
+
+LEARNED = Path(__file__).parents[3] / "checkpoints" / "minimonkey-smollm"
+LONGEST_ANSWER = 80  # tokens, one for each character: all text of four lines
+PLAIN = "What is the capital of France?"  # has nothing to do with the receipt
+
+
+def conversation(picture: Picture) -> Iterator[tuple[str, str | None]]:
+    """Questions about a receipt, each with its answer, and a plain one that the receipt doesn't answer."""
+    for name, number in picture.page.lines[:3]:
+        yield f"What does {name} cost?", f"{name} costs {number}."
+    numbers = [number for _, number in picture.page.lines]
+    name, number = next(line for line in reversed(picture.page.lines) if numbers.count(line[1]) == 1)
+    yield f"Which one costs {number}?", f"{name} costs {number}."
+    yield "Write down all the text.", picture.page.text
+    yield PLAIN, None
+
+
+def checkpoint(base: Path, tower: Path) -> Path:
+    """The folder of the model, which is built unless it is there and newer than what was learned."""
+    folder, learned = base / "minimonkey", LEARNED / FILES["adapter"]
+    if not folder.exists() or folder.stat().st_mtime < learned.stat().st_mtime:
+        causal_lm, tokenizer = load(base)
+        with tempfile.TemporaryDirectory(dir=base) as whole:  # a build that is stopped leaves no half of a folder
+            save(causal_lm, tokenizer, load_tower(tower), LEARNED, Path(whole, folder.name))
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(whole, folder.name).rename(folder)
+    return folder
+
+
+def ask(model, processor, picture: Picture, question: str) -> str:
+    """The greedy answer to a question about a picture."""
+    content = [{"type": "image", "image": picture.page.image}, {"type": "text", "text": question}]
+    inputs = processor.prepare_chat([{"role": "user", "content": content}])
+    sequences = model.generate(**inputs, max_new_tokens=LONGEST_ANSWER, do_sample=False)
+    return processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--receipt", type=int, default=0, help="number of the receipt; each is another one")
+    add_sources(parser)
+    arguments = parser.parse_args()
+    folder = checkpoint(arguments.base, arguments.tower)
+    picture = draw_picture(generator("demo", arguments.receipt), "receipt", held_out=True)
+    image = folder.parent / "receipt.png"
+    picture.page.image.save(image)
+    print(f"image     {image}\n")
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    model = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True, dtype=torch.float32)
+    for question, truth in conversation(picture):
+        answer = ask(model, processor, picture, question)
+        print(f"question  {question}\nanswer    " + answer.replace("\n", "\n          "))
+        if truth is not None and answer != truth:
+            print("written   " + truth.replace("\n", "\n          "))
+        print()
+    measured = "; ".join(accuracies(load_stages(RESULTS)[-1]))
+    print(textwrap.fill(f"Of such questions it answers exactly: {measured}.", 100))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Questions about receipts: what is asked, which token shows the answer, and what stays of it."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from benchmarks.sawtooth.cutting import METHODS as CUTTINGS
+from benchmarks.sawtooth.cutting import grid_view, tokens_on
+from benchmarks.sawtooth.measurements.receipts import METHODS, SCORES, Receipts, answer_box
+from benchmarks.sawtooth.pretrained.evaluate import ask_about_held_out
+from benchmarks.sawtooth.pretrained.questions import SENTENCES
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_the_answer_is_where_its_box_is(kind):
+    for asked in ask_about_held_out(kind, 6, lambda word: None, layout="receipt"):
+        left, top, right, bottom = answer_box(asked)
+        name, number = asked.turn.spelled.rstrip(".").split(" costs ")
+        assert [name, number] in asked.picture.page.lines
+        width, height = asked.picture.page.image.size
+        assert (left > width / 2) == (kind == "cost") and 0 <= top < bottom <= height + 2
+        word = asked.picture.page.image.convert("L").crop((round(left), round(top), round(right), round(bottom)))
+        assert np.asarray(word).std() > 10  # ink
+        others = [each.y for each in asked.picture.page.characters if not top < each.y < bottom]
+        assert len(set(others)) == len(asked.picture.page.lines) - 1
+
+
+@pytest.mark.parametrize("along", [4, 8])
+def test_tokens_on_a_box_follow_the_number_of_tokens(along):
+    view = grid_view(0, (2, 1), 112)
+    on = tokens_on(view, (224, 112), (0, 0, 112, 56), along).reshape(2, along, along)
+    assert on[0, : along // 2].all() and on.sum() == along * along // 2
+
+
+@pytest.mark.parametrize("setting", [("all", 1, 1.0), ("question", 2, 0.5), ("none", 0, 0.25)])
+def test_what_stays_is_what_was_asked_for(reader, setting):
+    rows = Receipts(receipts=3, batch_size=2).measure(reader, METHODS[0], *setting, "cost")
+    assert [row.receipt for row in rows] == [0, 1, 2]
+    for row in rows:
+        assert row.kept_all == pytest.approx(setting[-1], abs=0.02) and 0 <= row.kept_asked <= 1
+        assert tuple(asdict(row).values())[:5] == (METHODS[0], *setting, "cost")
+        assert " costs " in row.word and row.tokens > 100
+    if setting[0] == "question":  # this reader has learned to look where the question points
+        assert all(row.kept_asked > row.kept_all for row in rows)
+
+
+def test_batches_answer_as_one_by_one(reader):
+    block = (METHODS[0], "question", 1, 0.5, "item")
+    assert Receipts(receipts=3, batch_size=3).measure(reader, *block) == Receipts(receipts=3, batch_size=1).measure(
+        reader, *block
+    )
+
+
+def test_every_way_to_cut_and_to_score_is_a_block(reader):
+    blocks = Receipts().blocks(reader)
+    layers = reader.model.config.text_config.num_hidden_layers
+    scores = [score for score in SCORES if score[1] < layers]
+    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * (len(METHODS) + len(scores))
+    assert {method for method, *_ in blocks} == set(METHODS) <= set(CUTTINGS)

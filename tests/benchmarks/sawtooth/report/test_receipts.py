@@ -1,0 +1,87 @@
+"""The second half of PRETRAINED.md, of a made-up log and readings whose shares are known."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from benchmarks.sawtooth.measurements.receipts import METHODS
+from benchmarks.sawtooth.report.receipts import (
+    PARTS,
+    STAGES,
+    accuracies,
+    compression_table,
+    cutting_table,
+    load_stages,
+    receipts_report,
+    stage_table,
+)
+
+
+def entry(when: str, part: str, right: int) -> dict:
+    """10 answers, of which some are right, counted as the part counts them."""
+    found = {"right": right} if part in ("chat", "chat with a picture", "unseen wordings") else {"exact": right / 10}
+    return {"evaluation": when, "part": part, "n": 10} | found
+
+
+@pytest.fixture
+def stages(tmp_path):
+    """Two stages, of 6 and 8 right answers each; the first doesn't know the questions of the demo yet."""
+    for name, steps, right in zip(STAGES, (110, 50), (6, 8), strict=True):
+        parts = [part for part in PARTS if name == STAGES[-1] or not part.endswith("a receipt")]
+        entries = [{"settings": {"minutes": 100.0, "batch": 5, "accumulate": 3}}, {"step": steps, "rows": 15 * steps}]
+        entries += [entry("before", part, 2) for part in parts] + [entry("after", part, right) for part in parts]
+        (tmp_path / f"pretrained-{name}.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    return load_stages(tmp_path)
+
+
+def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int) -> list[dict]:
+    """One question of each kind about 10 receipts; the first `right` costs are right, and no item is."""
+    return [
+        {
+            "method": method,
+            "queries": queries,
+            "layer": layer,
+            "keep_ratio": keep_ratio,
+            "kind": kind,
+            "receipt": receipt,
+        }
+        | {"exact": kind == "cost" and receipt < right, "tokens": 700}
+        | {"kept_asked": 1.5 * keep_ratio if keep_ratio < 1 else 1.0, "kept_all": keep_ratio}
+        for kind in ("cost", "item")
+        for receipt in range(10)
+    ]
+
+
+@pytest.fixture
+def table():
+    full = [row for number, method in enumerate(METHODS) for row in rows(method, "all", 1, 1.0, 8 - 2 * number)]
+    return pd.DataFrame([*full, *rows(METHODS[0], "question", 2, 0.5, 4), *rows(METHODS[0], "none", 0, 0.5, 0)])
+
+
+def test_before_and_after_each_stage(stages):
+    lines = stage_table(stages)
+    shares = "20.0 [5.7, 51.0] (n = 10) | 60.0 [31.3, 83.2] (n = 10) | 80.0 [49.0, 94.3] (n = 10)"
+    assert f"| words | {shares} |" in lines and "| cost on a receipt | – | – | 80.0 [49.0, 94.3] (n = 10) |" in lines
+    assert len(lines) == len(PARTS) + 2
+    assert accuracies(stages[-1])[0] == "cost on a receipt 80.0 [49.0, 94.3]% (n = 10)"
+
+
+def test_ways_to_cut(table):
+    (first, *_, last) = cutting_table(table)[2:]
+    assert first.startswith("| pyramid any | 700 | 80.0 [50.0, 100.0] | 0.0 [0.0, 0.0] |")
+    assert first.endswith("|  |")
+    assert last.startswith("| second grid repeated | 700 | 40.0") and "-20.0 [" in last.split("|")[-2]
+
+
+def test_ways_to_score(table):
+    full, question, none = compression_table(table)[2:]
+    assert full.startswith("| all tokens | – | 1 | 40.0 [")
+    assert question.startswith("| question | 2 | 0.5 | 20.0 [") and " | 75.0 [75.0, 75.0] | 25.0 [" in question
+    assert none.startswith("| none | – | 0.5 | 0.0 [") and "| -40.0 [" in none
+
+
+def test_report(stages, table):
+    text = " ".join(receipts_report(stages, table))
+    assert "`larger` (100 minutes and 110 steps)" in text and "of 15 rows a step" in text
+    assert "10 receipts for each of two questions" in text
