@@ -233,7 +233,7 @@ print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: it takes longer, a loss, and with 24 tokens the median is above 1, too. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, 1.10: our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work (2.29 of 4 layers, and 0.78 for the tokens that stay); the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
+No: the first token takes longer, a loss, and with 24 tokens no gain is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, 1.10: our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work (2.29 of 4 layers, and 0.78 for the tokens that stay); the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """

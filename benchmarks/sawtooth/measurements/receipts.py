@@ -19,8 +19,7 @@ from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
 METHODS = ("pyramid any", "detailed + global", "second grid repeated")
-# Whose attention scores the tokens, and in which layer; without queries there is none, and 0 stands for it
-SCORES = (("all", 1), ("question", 1), ("question", 2), ("question", 8), ("question", 20), ("none", 0))
+SCORES = (("all", 1), ("question", 1), ("question", 2), ("question", 8))  # whose attention, in which layer
 RATIOS = (0.5,)
 
 

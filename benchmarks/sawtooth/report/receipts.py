@@ -88,8 +88,7 @@ def compression_table(table: pd.DataFrame) -> list[str]:
     ):
         values = (found["exact"], found["kept_asked"], found["kept_asked"] - found["kept_all"])
         shares = [percent(share(found, each)) for each in values]
-        shown = layer if queries != "none" else "–"
-        rows.append([queries, shown, f"{ratio:g}", shares[0], percent(gain(found, full)), *shares[1:]])
+        rows.append([queries, layer, f"{ratio:g}", shares[0], percent(gain(found, full)), *shares[1:]])
     head = ["queries", "layer", "keep_ratio", "exact", "minus all tokens", "kept on the answer", "minus kept of all"]
     return markdown_table(head, rows, right=("layer", "keep_ratio"))
 

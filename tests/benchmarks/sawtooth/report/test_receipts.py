@@ -56,7 +56,7 @@ def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int) -
 @pytest.fixture
 def table():
     full = [row for number, method in enumerate(METHODS) for row in rows(method, "all", 1, 1.0, 8 - 2 * number)]
-    return pd.DataFrame([*full, *rows(METHODS[0], "question", 2, 0.5, 4), *rows(METHODS[0], "none", 0, 0.5, 0)])
+    return pd.DataFrame([*full, *rows(METHODS[0], "question", 2, 0.5, 4), *rows(METHODS[0], "all", 1, 0.5, 0)])
 
 
 def test_before_and_after_each_stage(stages):
@@ -75,10 +75,10 @@ def test_ways_to_cut(table):
 
 
 def test_ways_to_score(table):
-    full, question, none = compression_table(table)[2:]
+    full, question, published = compression_table(table)[2:]
     assert full.startswith("| all tokens | – | 1 | 40.0 [")
     assert question.startswith("| question | 2 | 0.5 | 20.0 [") and " | 75.0 [75.0, 75.0] | 25.0 [" in question
-    assert none.startswith("| none | – | 0.5 | 0.0 [") and "| -40.0 [" in none
+    assert published.startswith("| all | 1 | 0.5 | 0.0 [") and "| -40.0 [" in published
 
 
 def test_report(stages, table):
