@@ -36,8 +36,9 @@ def conversation(picture: Picture) -> Iterator[tuple[str, str | None]]:
     for name, number in picture.page.lines[:3]:
         yield f"What does {name} cost?", f"{name} costs {number}."
     numbers = [number for _, number in picture.page.lines]
-    name, number = next(line for line in reversed(picture.page.lines) if numbers.count(line[1]) == 1)
-    yield f"Which one costs {number}?", f"{name} costs {number}."
+    if single := [line for line in picture.page.lines if numbers.count(line[1]) == 1]:
+        name, number = single[-1]
+        yield f"Which one costs {number}?", f"{name} costs {number}."
     yield "Write down all the text.", picture.page.text
     yield PLAIN, None
 

@@ -48,18 +48,17 @@ def test_the_checkpoint_is_built_once(small_model, tmp_path):
     later = (tmp_path / "minimonkey").stat().st_mtime + 10
     os.utime(demo.LEARNED / "adapter.safetensors", (later, later))  # trained anew
     demo.checkpoint(tmp_path, tmp_path)
-    assert small_model == [tmp_path, tmp_path] and [path.name for path in tmp_path.iterdir() if path.is_dir()] == [
-        "learned",
-        "minimonkey",
-    ]
+    assert small_model == [tmp_path, tmp_path]
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"learned", "minimonkey"}
 
 
 def test_a_number_that_stands_twice_is_not_asked_for():
     for index in range(200):
         picture = draw_picture(generator("demo", index), "receipt", held_out=True)
-        *_, (question, _), _, _ = demo.conversation(picture)
-        number = question.removeprefix("Which one costs ").removesuffix("?")
-        assert [other for _, other in picture.page.lines].count(number) == 1
+        numbers = [number for _, number in picture.page.lines]
+        asked = [question for question, _ in demo.conversation(picture) if question.startswith("Which one")]
+        assert len(asked) == any(numbers.count(number) == 1 for number in numbers)
+        assert all(numbers.count(question.split()[-1].rstrip("?")) == 1 for question in asked)
 
 
 def test_it_prints_questions_answers_and_what_was_measured(small_model, tmp_path, monkeypatch, capsys):

@@ -30,7 +30,7 @@ def test_measured_again_is_what_the_run_measured(causal_lm, tower, tmp_path):
     run(causal_lm, make_tokenizer(), tower, dataclasses.replace(SMALL, evaluation=2.0), tmp_path, CPU)
     path = tmp_path / "log.jsonl"
     expected, lines = after(tmp_path), path.read_text().splitlines()
-    assert len(expected) == 14
+    assert len(expected) == 16
     broken = [line for line in lines if '"after"' not in line or '"chat"' in line]  # as if killed after the first part
     path.write_text("\n".join(broken) + "\n")
     assert len(after(tmp_path)) == 1
