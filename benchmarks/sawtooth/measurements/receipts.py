@@ -69,10 +69,10 @@ class Receipts(Measurement):
 
     def measure(self, reader: Reader, *block) -> list[ReceiptReading]:
         kind = block[-1]
-        asked = ask_about_held_out(kind, self.receipts, lambda word: None, layout="receipt")
+        asked = list(enumerate(ask_about_held_out(kind, self.receipts, lambda word: None, layout="receipt")))
         rows = []
         for start in tqdm(range(0, len(asked), self.batch_size), desc=", ".join(map(str, block)), leave=False):
-            rows += self._read(reader, list(enumerate(asked))[start : start + self.batch_size], *block)
+            rows += self._read(reader, asked[start : start + self.batch_size], *block)
         return rows
 
     def _read(self, reader: Reader, asked: list[tuple[int, Asked]], method, queries, layer, keep_ratio, kind):

@@ -1,7 +1,6 @@
 """The second half of PRETRAINED.md: what the pretrained language model reads in a pyramid, and of receipts that are
 cut otherwise or compressed."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +8,10 @@ import pandas as pd
 from benchmarks.sawtooth.measurements.receipts import METHODS, Receipts
 from benchmarks.sawtooth.pretrained.evaluate import LARGE
 from benchmarks.sawtooth.pretrained.questions import KINDS, SENTENCES
+from benchmarks.sawtooth.report.per_model import exact_gain, share
 from benchmarks.sawtooth.report.pretrained import CHAT, WITH_PICTURE, Try, load_try, share_right
 from benchmarks.sawtooth.report.readings import load
-from benchmarks.sawtooth.report.statistics import Estimate, bootstrap, mean, percent
+from benchmarks.sawtooth.report.statistics import percent
 from benchmarks.tables import blocks, markdown_table
 
 
@@ -19,7 +19,7 @@ READER = "smollm"  # of the readings
 STAGES = ("larger", "receipts")  # names of the logs, in the order of training
 PARTS = ("words", *KINDS, *LARGE, "unseen wordings", CHAT, WITH_PICTURE)
 OF_DEMO = ("cost on a receipt", "item on a receipt")
-SAME = ["kind", "receipt"]  # what tells questions apart
+SAME = ["page"]  # what tells questions apart
 
 
 def load_stages(folder: Path) -> list[Try]:
@@ -29,12 +29,8 @@ def load_stages(folder: Path) -> list[Try]:
 
 def accuracies(last: Try) -> list[str]:
     """What is right of the questions of `make demo-smollm`, with intervals."""
-    return [f"{part} {percent(share_right(entry))}% (n = {entry['n']})" for part, entry in found_after(last, OF_DEMO)]
-
-
-def found_after(stage: Try, parts: Sequence[str]) -> list[tuple[str, dict]]:
-    """Some measurements of a stage's last evaluation, each with its name."""
-    return [(part, stage.found("after", part)) for part in parts]
+    found = {part: last.found("after", part) for part in OF_DEMO}
+    return [f"{part} {percent(share_right(entry))}% (n = {entry['n']})" for part, entry in found.items()]
 
 
 def cell(stage: Try, when: str, part: str) -> str:
@@ -53,26 +49,22 @@ def stage_table(stages: list[Try]) -> list[str]:
     return markdown_table(["question", "before, %", *(f"after {name}, %" for name in STAGES)], rows)
 
 
-def share(table: pd.DataFrame, values: pd.Series) -> Estimate:
-    """The mean of values of a table's rows, a question each; the receipts of each kind are others."""
-    return bootstrap(table["kind"] + table["receipt"].astype(str), mean(values))
-
-
-def gain(table: pd.DataFrame, other: pd.DataFrame) -> Estimate:
-    """Exact answers minus those of another setting to the same questions."""
-    paired = table.merge(other[[*SAME, "exact"]], on=SAME, suffixes=("", "_other"))
-    return share(paired, paired["exact"].astype(int) - paired["exact_other"].astype(int))
+def with_pages(table: pd.DataFrame) -> pd.DataFrame:
+    """The readings and the `page` of each: the receipts of one kind of question are not those of the other."""
+    return table.assign(page=table["kind"] + table["receipt"].astype(str))
 
 
 def cutting_table(table: pd.DataFrame) -> list[str]:
     """A row per way to cut, all tokens kept."""
+    table = with_pages(table)
     full = table[table["keep_ratio"] == 1]
     by_pyramid = full[full["method"] == METHODS[0]]
     rows = []
     for method in METHODS:
         found = full[full["method"] == method]
-        kinds = [percent(share(each, each["exact"])) for kind in SENTENCES for each in [found[found["kind"] == kind]]]
-        minus = "" if method == METHODS[0] else percent(gain(found, by_pyramid))
+        by_kind = [found[found["kind"] == kind] for kind in SENTENCES]
+        kinds = [share(each, each["exact"]) for each in by_kind]
+        minus = "" if method == METHODS[0] else exact_gain(found, by_pyramid, SAME)
         rows.append([method, round(found["tokens"].mean()), *kinds, minus])
     head = ["cut by", "tokens", *SENTENCES, f"minus `{METHODS[0]}`"]
     return markdown_table(head, rows, right=("tokens",))
@@ -80,15 +72,15 @@ def cutting_table(table: pd.DataFrame) -> list[str]:
 
 def compression_table(table: pd.DataFrame) -> list[str]:
     """A row per way to score the detailed tokens."""
-    table = table[table["method"] == METHODS[0]]
+    table = with_pages(table[table["method"] == METHODS[0]])
     full = table[table["keep_ratio"] == 1]
-    rows = [["all tokens", "–", "1", percent(share(full, full["exact"])), "", "", ""]]
+    rows = [["all tokens", "–", "1", share(full, full["exact"]), "", "", ""]]
     for (ratio, queries, layer), found in table[table["keep_ratio"] < 1].groupby(
         ["keep_ratio", "queries", "layer"], sort=False
     ):
         values = (found["exact"], found["kept_asked"], found["kept_asked"] - found["kept_all"])
-        shares = [percent(share(found, each)) for each in values]
-        rows.append([queries, layer, f"{ratio:g}", shares[0], percent(gain(found, full)), *shares[1:]])
+        shares = [share(found, each) for each in values]
+        rows.append([queries, layer, f"{ratio:g}", shares[0], exact_gain(found, full, SAME), *shares[1:]])
     head = ["queries", "layer", "keep_ratio", "exact", "minus all tokens", "kept on the answer", "minus kept of all"]
     return markdown_table(head, rows, right=("layer", "keep_ratio"))
 
