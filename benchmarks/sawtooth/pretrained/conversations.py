@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.sawtooth.cutting import METHODS
 from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
-from benchmarks.sawtooth.pretrained.questions import Picture, Turn, ask_many, ask_several, training_picture
+from benchmarks.sawtooth.pretrained.questions import ASKED, Picture, Turn, training_picture
 from benchmarks.sawtooth.readers import rendering
 from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
 from benchmarks.sawtooth.readers.sequences import IGNORED, batches_by_length
@@ -59,11 +59,12 @@ class Encoder:
     Args:
         tokenizer: with the three tokens of an image.
         tokens_per_tile (`int`): image tokens of a tile.
-        method (`str`): how pictures are cut, a name of `cutting.METHODS`; by default in their own grid alone.
+        methods (`str`): how pictures are cut, a name of `cutting.METHODS`, or several with `;` between them, the
+            first for questions without an answer; by default in their own grid alone.
     """
 
-    def __init__(self, tokenizer, tokens_per_tile: int, method: str = ""):
-        self.tokenizer, self.tokens_per_tile, self.method = tokenizer, tokens_per_tile, method
+    def __init__(self, tokenizer, tokens_per_tile: int, methods: str = ""):
+        self.tokenizer, self.tokens_per_tile, self.methods = tokenizer, tokens_per_tile, methods.split(";")
         self.start, self.stop, self.context = tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS))
         self.end = tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.ids = lru_cache(maxsize=100_000)(self._ids)
@@ -76,16 +77,19 @@ class Encoder:
         """The ids of a text, character by character."""
         return [token for character in text for token in self.ids(character)]
 
-    def tiles(self, picture: Picture) -> np.ndarray:
-        """The tiles of a picture, as `method` says: uint8 of shape (tiles, height, width, channels)."""
-        if not self.method:
+    def tiles(self, picture: Picture, method: int = 0) -> np.ndarray:
+        """The tiles of a picture, cut by one of `methods`: uint8 of shape (tiles, height, width, channels)."""
+        if not self.methods[method]:
             return cut_tiles(picture)
         image = picture.page.image
-        views = METHODS[self.method](*image.size, TILE_SIZE, None)
+        views = METHODS[self.methods[method]](*image.size, TILE_SIZE, None)
         return np.stack([np.asarray(tile) for view in views for tile in view.cut(image)])
 
-    def conversation(self, turns: Sequence[Turn], picture: Picture | None = None) -> Conversation:
-        """Questions and their answers after a picture or without; the labels are the answers and what ends them."""
+    def conversation(self, turns: Sequence[Turn], picture: Picture | None = None, method: int = 0) -> Conversation:
+        """
+        Questions and their answers after a picture, cut by one of `methods`, or without; the labels are the answers and
+        what ends them.
+        """
         row = Conversation([], [])
 
         def add(ids: Sequence[int], is_answer: bool) -> None:
@@ -95,7 +99,7 @@ class Encoder:
         for number, turn in enumerate(turns):
             add(self.ids(self.user if not number else "\n" + self.user), False)
             if picture is not None and not number:
-                row.tiles = self.tiles(picture)
+                row.tiles = self.tiles(picture, method)
                 tokens = self.tokens_per_tile * len(row.tiles)
                 add([self.start, *[self.context] * tokens, self.stop, *self.ids("\n")], False)
             add(self.ids(turn.question) + self.ids(self.assistant), False)
@@ -189,16 +193,17 @@ class TrainingBatches(torch.utils.data.Dataset):
     def row(self, index: int) -> Conversation:
         """Sample `index`."""
         rng, chat = generator("train-replay", index), self.replay.share
+        method = int(generator("train-method", index).integers(len(self.encoder.methods)))
         if rng.random() >= chat:
             rng, picture = training_picture(index, self.size)
-            several = ask_several if self.size == "small" else ask_many
-            return self.encoder.conversation(several(rng, picture, self.replay.meanings.get), picture)
+            turns = ASKED[self.size](rng, picture, self.replay.meanings.get)
+            return self.encoder.conversation(turns, picture, method)
         prompt = self.prompts[rng.integers(len(self.prompts))]
         said, ended = self.replay.chat[prompt]
         turns = [Turn("chat", prompt, tokens=said, ended=ended)]
         alone = self.encoder.conversation(turns)
         picture = training_picture(index, self.size)[1] if rng.random() < 1 / 3 else None
-        row = alone if picture is None else self.encoder.conversation(turns, picture)
+        row = alone if picture is None else self.encoder.conversation(turns, picture, method)
         return replace(row, alone=alone)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:

@@ -53,6 +53,7 @@ LAYOUTS = {
     "small": {"word": 0.5, "lines": 0.25, "receipt": 0.25},
     "large": {"word": 0.15, "lines": 0.15, "receipt": 0.2, "page": 0.2, "bill": 0.3},
     "receipts": {"word": 0.1, "lines": 0.1, "receipt": 0.6, "bill": 0.2},
+    "bills": {"word": 0.08, "lines": 0.07, "receipt": 0.25, "bill": 0.6},
 }
 LARGE_GRIDS = ((2, 2), (3, 2), (2, 3))  # of pages and bills
 
@@ -131,7 +132,13 @@ def _receipt(rng, size: tuple[int, int], held_out: bool, rows: tuple[int, int]) 
 
 
 def ask(
-    rng: np.random.Generator, picture: Picture, kind: str, held_out: bool, explain: Explain, wordings=WORDINGS
+    rng: np.random.Generator,
+    picture: Picture,
+    kind: str,
+    held_out: bool,
+    explain: Explain,
+    wordings=WORDINGS,
+    row: int | None = None,
 ) -> Turn | None:
     """
     A question of a kind about a picture; `None` where it makes no sense there.
@@ -139,8 +146,12 @@ def ask(
     Args:
         explain: what the language model says of a word's meaning, as ids and whether it came to an end, or `None`.
         wordings: of the questions, by kind.
+        row: the line that is asked for, where a kind asks for one; by default any.
     """
     lines, words = picture.page.lines, picture.words
+
+    def any_row() -> int:
+        return int(rng.integers(len(lines))) if row is None else row
 
     def say(*values) -> str:
         return wordings[kind][rng.integers(len(wordings[kind]))].format(*values)
@@ -148,13 +159,13 @@ def ask(
     if kind == "text":
         return Turn(kind, say(), picture.page.text)
     if kind == "line" and len(lines) > 1:
-        row = int(rng.integers(len(lines)))
-        return Turn(kind, say(row + 1), " ".join(lines[row]))
+        asked = any_row()
+        return Turn(kind, say(asked + 1), " ".join(lines[asked]))
     if kind == "value" and picture.layout in ("receipt", "bill"):
-        name, number = lines[rng.integers(len(lines))]
+        name, number = lines[any_row()]
         return Turn(kind, say(name), number)
     if kind in SENTENCES and picture.layout in ("receipt", "bill"):
-        name, number = lines[rng.integers(len(lines))]
+        name, number = lines[any_row()]
         is_one = [other for _, other in lines].count(number) == 1
         return Turn(kind, say(name if kind == "cost" else number), f"{name} costs {number}.") if is_one else None
     if kind == "present":
@@ -188,6 +199,29 @@ def ask_many(rng: np.random.Generator, picture: Picture, explain: Explain, turns
     # The same answer once more would be copied; what a cost, a value and a line share may be
     different = {turn.question if turn.kind == "present" else turn.spelled: turn for turn in asked if turn}
     return [*list(different.values())[: turns - 1], ask(rng, picture, "text", False, explain)]
+
+
+def ask_each_line(rng: np.random.Generator, picture: Picture, explain: Explain) -> list[Turn]:
+    """
+    A question about each line in random order, so that no answer is copied from another one; or all text alone.
+
+    Single words are asked as by `ask_several`.
+    """
+    lines = len(picture.page.lines)
+    if lines == 1:
+        return ask_several(rng, picture, explain)
+    if rng.random() < 1 / 3:
+        return [ask(rng, picture, "text", False, explain)]
+    kinds = ("line", "value", *SENTENCES)
+    turns = [ask(rng, picture, "present", False, explain)]
+    for row in rng.permutation(lines):
+        asked = (ask(rng, picture, kinds[i], False, explain, row=int(row)) for i in rng.permutation(len(kinds)))
+        turns.append(next(turn for turn in asked if turn))
+    return turns
+
+
+# How pictures of a size are asked about, by the keys of `LAYOUTS`
+ASKED = {"small": ask_several, "large": ask_many, "receipts": ask_many, "bills": ask_each_line}
 
 
 def training_picture(index: int, size: str = "small") -> tuple[np.random.Generator, Picture]:

@@ -62,8 +62,9 @@ class Settings:
         check: share of them between two short evaluations in training.
         batch: rows at once.
         accumulate: batches of a step.
-        size: of the pictures, "small" or "large", as in `questions.LAYOUTS`.
-        method: how pictures are cut, a name of `cutting.METHODS`; by default in their own grid alone.
+        size: of the pictures, a key of `questions.LAYOUTS`.
+        method: how pictures are cut, a name of `cutting.METHODS`, or several with `;` between them, of which each
+            picture gets one and evaluations the first; by default in their own grid alone.
         first: training sample to begin with.
         rank: of the adapter.
         adapter_rate, projector_rate, tower_rate: learning rates at their highest; a tower at 0 stays as it is.
