@@ -15,7 +15,7 @@ from benchmarks.sawtooth.pretrained.conversations import (
     letters_of_patches,
     normalize,
 )
-from benchmarks.sawtooth.pretrained.questions import Turn, draw_picture
+from benchmarks.sawtooth.pretrained.questions import Turn, draw_picture, training_picture
 from benchmarks.sawtooth.readers.reader import make_processor
 from benchmarks.sawtooth.readers.rendering import ALPHABET, dense_labels, generator
 
@@ -89,6 +89,19 @@ def test_tiles_of_a_pyramid_are_those_of_the_processor(tokenizer):
         torch.testing.assert_close(normalize(tiles, "cpu"), expected, rtol=0, atol=0.02)
         row = encoder.prompt("What?", picture)
         assert row.ids.count(encoder.context) == 64 * len(tiles) == 64 * len(row.tiles)
+
+
+def test_training_pictures_are_cut_by_either_of_two_methods(tokenizer):
+    encoder = Encoder(tokenizer, 64, "pyramid any;detailed + global")
+    batches = TrainingBatches(encoder, Replay({}, {}, share=0.0), rows=1, size="bills")
+    used = []
+    for index in range(12):
+        picture = training_picture(index, "bills")[1]
+        by_method = [encoder.tiles(picture, method) for method in (0, 1)]
+        used.append([np.array_equal(batches.row(index).tiles, tiles) for tiles in by_method])
+        assert any(used[-1])
+        assert len(encoder.prompt("What?", picture).tiles) == len(by_method[0])
+    assert [True, False] in used and [False, True] in used
 
 
 def test_padding(encoder, turns):

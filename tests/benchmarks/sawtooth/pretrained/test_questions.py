@@ -11,6 +11,7 @@ from benchmarks.sawtooth.pretrained.questions import (
     UNSEEN,
     WORDINGS,
     ask,
+    ask_each_line,
     ask_many,
     ask_several,
     draw_picture,
@@ -139,6 +140,32 @@ def test_many_questions_of_a_large_picture_end_with_its_text():
         seen |= {turn.kind for turn in turns}
         most = max(most, len(turns))
     assert seen == {*KINDS, *SENTENCES} and most == 8
+
+
+def row_asked_for(turn, lines) -> int:
+    """The line that a question asks for, by its number or by the name on it."""
+    if turn.kind == "line":
+        return int("".join(filter(str.isdigit, turn.question))) - 1
+    names = (turn.question if turn.kind == "value" else turn.spelled).rstrip("?.").split()
+    return next(row for row, (name, _) in enumerate(lines) if name in names)
+
+
+def test_each_line_is_asked_for_once_or_all_text():
+    seen, alone = set(), 0
+    for index in range(60):
+        rng, picture = training_picture(index, "bills")
+        turns = ask_each_line(rng, picture, explain)
+        lines = picture.page.lines
+        seen |= {turn.kind for turn in turns}
+        if picture.layout == "word":
+            assert len(turns) <= 3
+        elif turns[0].kind == "text":
+            alone += 1
+            assert [turn.spelled for turn in turns] == [picture.page.text]
+        else:
+            assert turns[0].kind == "present" and len(turns) == 1 + len(lines)
+            assert sorted(row_asked_for(turn, lines) for turn in turns[1:]) == list(range(len(lines)))
+    assert seen == {*KINDS, *SENTENCES} and 10 < alone < 30
 
 
 def test_a_picture_follows_from_its_index():
