@@ -1,5 +1,5 @@
-"""What does one thing on a receipt cost? Asked of a pretrained language model, images cut in several ways, and
-compressed by the attention of several layers."""
+"""What does one thing on a receipt or a bill cost? Asked of a pretrained language model, images cut in several ways,
+and receipts compressed by the attention of several layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
+LAYOUTS = ("receipt", "bill")  # of two to four lines and of four to eight
 METHODS = ("pyramid any", "detailed + global", "second grid repeated")
 SCORES = (("all", 1), ("question", 1), ("question", 2), ("question", 8))  # whose attention, in which layer
 RATIOS = (0.5,)
@@ -26,10 +27,11 @@ RATIOS = (0.5,)
 @dataclass(frozen=True)
 class ReceiptReading:
     """
-    One question about a receipt. `kind`: in `SENTENCES`; `word`: the whole answer as it should be; `kept_asked`,
-    `kept_all`: share of the detailed tokens on the word that answers, or of all, that stay.
+    One question about a receipt. `layout`: in `LAYOUTS`; `kind`: in `SENTENCES`; `word`: the whole answer as it should
+    be; `kept_asked`, `kept_all`: share of the detailed tokens on the word that answers, or of all, that stay.
     """
 
+    layout: str
     method: str
     queries: str
     layer: int
@@ -52,30 +54,32 @@ def answer_box(asked: Asked) -> Box:
 
 @dataclass(frozen=True)
 class Receipts(Measurement):
-    """So many `receipts` and as many others: what does one thing cost, or what costs so much?"""
+    """So many `receipts` or bills and as many others: what does one thing cost, or what costs so much?"""
 
     receipts: int = 40
     batch_size: int = 10
 
     name = "receipts"
     row = ReceiptReading
-    block = ("method", "queries", "layer", "keep_ratio", "kind")
+    block = ("layout", "method", "queries", "layer", "keep_ratio", "kind")
 
     def blocks(self, reader: Reader) -> Sequence[tuple]:
         layers = reader.model.config.text_config.num_hidden_layers
         scores = [(*score, ratio) for ratio in RATIOS for score in SCORES if score[1] < layers]
-        settings = [*((method, "all", 1, 1.0) for method in METHODS), *((METHODS[0], *score) for score in scores)]
-        return [(*setting, kind) for setting in settings for kind in SENTENCES]
+        cut = [(layout, method, "all", 1, 1.0) for layout in LAYOUTS for method in METHODS]
+        compressed = [(LAYOUTS[0], METHODS[0], *score) for score in scores]
+        return [(*setting, kind) for setting in (*cut, *compressed) for kind in SENTENCES]
 
     def measure(self, reader: Reader, *block) -> list[ReceiptReading]:
-        kind = block[-1]
-        asked = list(enumerate(ask_about_held_out(kind, self.receipts, lambda word: None, layout="receipt")))
+        layout, *_, kind = block
+        asked = list(enumerate(ask_about_held_out(kind, self.receipts, lambda word: None, layout=layout)))
         rows = []
         for start in tqdm(range(0, len(asked), self.batch_size), desc=", ".join(map(str, block)), leave=False):
             rows += self._read(reader, asked[start : start + self.batch_size], *block)
         return rows
 
-    def _read(self, reader: Reader, asked: list[tuple[int, Asked]], method, queries, layer, keep_ratio, kind):
+    def _read(self, reader: Reader, asked: list[tuple[int, Asked]], *block):
+        _, method, queries, layer, keep_ratio, kind = block
         images = [each.picture.page.image for _, each in asked]
         views = [reader.views(method, image) for image in images]
         inputs = make_inputs(reader.processor, images, views, [each.turn.question for _, each in asked])
@@ -85,8 +89,7 @@ class Receipts(Measurement):
         tokens = inputs["attention_mask"].sum(-1).tolist()
         rows = []
         for (receipt, each), answer, shares, length in zip(asked, answers, kept, tokens, strict=True):
-            setting = (method, queries, layer, keep_ratio, kind, receipt)
-            rows.append(ReceiptReading(*setting, each.turn.spelled, answer.strip(), *shares, length))
+            rows.append(ReceiptReading(*block, receipt, each.turn.spelled, answer.strip(), *shares, length))
         return rows
 
     def _kept(self, reader: Reader, asked: Asked, views: list[View], keep_ratio: float) -> tuple[float, float]:

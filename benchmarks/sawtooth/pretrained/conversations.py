@@ -87,8 +87,8 @@ class Encoder:
 
     def conversation(self, turns: Sequence[Turn], picture: Picture | None = None, method: int = 0) -> Conversation:
         """
-        Questions and their answers after a picture, cut by one of `methods`, or without; the labels are the answers and
-        what ends them.
+        Questions and their answers after a picture, cut by one of `methods`, or without. The labels are the answers
+        and what ends them.
         """
         row = Conversation([], [])
 

@@ -3,11 +3,14 @@ cut otherwise or compressed."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from benchmarks.sawtooth.measurements.receipts import METHODS, Receipts
+from benchmarks.figures import save_figure
+from benchmarks.sawtooth.measurements.receipts import LAYOUTS, METHODS, Receipts
 from benchmarks.sawtooth.pretrained.evaluate import LARGE
 from benchmarks.sawtooth.pretrained.questions import KINDS, SENTENCES
+from benchmarks.sawtooth.report.figures import panels
 from benchmarks.sawtooth.report.per_model import exact_gain, share
 from benchmarks.sawtooth.report.pretrained import CHAT, WITH_PICTURE, Try, load_try, share_right
 from benchmarks.sawtooth.report.readings import load
@@ -16,7 +19,19 @@ from benchmarks.tables import blocks, markdown_table
 
 
 READER = "smollm"  # of the readings
-STAGES = ("larger", "receipts")  # names of the logs, in the order of training
+# Names of the logs, in the order of training, and what each showed
+STAGES = {
+    "larger": "half of the pictures fill four to six tiles: pages of up to twelve words, bills of four to eight names "
+    "and numbers",
+    "receipts": "receipts of two to four lines above all",
+    "bills": "bills above all, each line asked for once; half of the pictures are cut without the second grid, and "
+    "the tower learns, too",
+}
+FIGURE = "stages.png"
+DRAWN = {  # parts of the figure, in two panels
+    "what is written, %": ("words", "value", "cost on a receipt", "value on a bill", "cost on a bill"),
+    "plain questions, %": (CHAT, WITH_PICTURE),
+}
 PARTS = ("words", *KINDS, *LARGE, "unseen wordings", CHAT, WITH_PICTURE)
 OF_DEMO = ("cost on a receipt", "item on a receipt")
 SAME = ["page"]  # what tells questions apart
@@ -33,46 +48,67 @@ def accuracies(last: Try) -> list[str]:
     return [f"{part} {percent(share_right(entry))}% (n = {entry['n']})" for part, entry in found.items()]
 
 
-def cell(stage: Try, when: str, part: str) -> str:
+def over_stages(stages: list[Try], part: str) -> list[dict | None]:
+    """A measurement before the stages and after each; nothing where it wasn't taken."""
+    evaluations = [(stages[0], "before"), *((stage, "after") for stage in stages)]
+    return [
+        next((entry for entry in stage.log if (entry.get("evaluation"), entry.get("part")) == (when, part)), None)
+        for stage, when in evaluations
+    ]
+
+
+def cell(entry: dict | None) -> str:
     """What is right of a measurement, a dash where it wasn't taken."""
-    measured = [entry.get("part") for entry in stage.log if entry.get("evaluation") == when]
-    if part not in measured:
-        return "–"
-    entry = stage.found(when, part)
-    return f"{percent(share_right(entry))} (n = {entry['n']})"
+    return f"{percent(share_right(entry))} (n = {entry['n']})" if entry else "–"
 
 
 def stage_table(stages: list[Try]) -> list[str]:
     """A row per measurement: before the stages and after each."""
-    evaluations = [(stages[0], "before"), *((stage, "after") for stage in stages)]
-    rows = [[part, *(cell(stage, when, part) for stage, when in evaluations)] for part in PARTS]
+    rows = [[part, *map(cell, over_stages(stages, part))] for part in PARTS]
     return markdown_table(["question", "before, %", *(f"after {name}, %" for name in STAGES)], rows)
+
+
+def draw_stages(stages: list[Try], path: Path) -> None:
+    """What is right before the stages and after each, with intervals; the parts of `DRAWN`."""
+    figure, (axes,) = panels(1, len(DRAWN), figsize=(11, 4.2))
+    for axis, (title, parts) in zip(axes, DRAWN.items(), strict=True):
+        for number, part in enumerate(parts):
+            found = [(place, entry) for place, entry in enumerate(over_stages(stages, part)) if entry]
+            middles, lows, highs = 100 * np.array([share_right(entry) for _, entry in found]).T
+            places = np.array([place for place, _ in found]) + 0.06 * (number - (len(parts) - 1) / 2)
+            axis.errorbar(places, middles, yerr=(middles - lows, highs - middles), marker="o", capsize=3, label=part)
+        axis.set(title=title, ylim=(-2, 102), xlim=(-0.3, len(stages) + 0.3))
+        axis.set_xticks(range(len(stages) + 1), ["before", *(f"after\n{stage.name}" for stage in stages)])
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    save_figure(figure, path)
 
 
 def with_pages(table: pd.DataFrame) -> pd.DataFrame:
     """The readings and the `page` of each: the receipts of one kind of question are not those of the other."""
-    return table.assign(page=table["kind"] + table["receipt"].astype(str))
+    return table.assign(page=table["layout"] + table["kind"] + table["receipt"].astype(str))
 
 
 def cutting_table(table: pd.DataFrame) -> list[str]:
-    """A row per way to cut, all tokens kept."""
+    """A row per layout and way to cut, all tokens kept."""
     table = with_pages(table)
     full = table[table["keep_ratio"] == 1]
-    by_pyramid = full[full["method"] == METHODS[0]]
     rows = []
-    for method in METHODS:
-        found = full[full["method"] == method]
-        by_kind = [found[found["kind"] == kind] for kind in SENTENCES]
-        kinds = [share(each, each["exact"]) for each in by_kind]
-        minus = "" if method == METHODS[0] else exact_gain(found, by_pyramid, SAME)
-        rows.append([method, round(found["tokens"].mean()), *kinds, minus])
-    head = ["cut by", "tokens", *SENTENCES, f"minus `{METHODS[0]}`"]
+    for layout in LAYOUTS:
+        of_layout = full[full["layout"] == layout]
+        by_pyramid = of_layout[of_layout["method"] == METHODS[0]]
+        for method in METHODS:
+            found = of_layout[of_layout["method"] == method]
+            by_kind = [found[found["kind"] == kind] for kind in SENTENCES]
+            kinds = [share(each, each["exact"]) for each in by_kind]
+            minus = "" if method == METHODS[0] else exact_gain(found, by_pyramid, SAME)
+            rows.append([layout, method, round(found["tokens"].mean()), *kinds, minus])
+    head = ["layout", "cut by", "tokens", *SENTENCES, f"minus `{METHODS[0]}`"]
     return markdown_table(head, rows, right=("tokens",))
 
 
 def compression_table(table: pd.DataFrame) -> list[str]:
     """A row per way to score the detailed tokens."""
-    table = with_pages(table[table["method"] == METHODS[0]])
+    table = with_pages(table[(table["method"] == METHODS[0]) & (table["layout"] == LAYOUTS[0])])
     full = table[table["keep_ratio"] == 1]
     rows = [["all tokens", "–", "1", share(full, full["exact"]), "", "", ""]]
     for (ratio, queries, layer), found in table[table["keep_ratio"] < 1].groupby(
@@ -87,34 +123,37 @@ def compression_table(table: pd.DataFrame) -> list[str]:
 
 def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
     """The lines of the second half; `table` are the readings of `measurements/receipts.py`."""
-    spent = [f"{each.settings['minutes']:g} minutes and {each.steps} steps" for each in stages]
     rows = stages[0].settings["batch"] * stages[0].settings["accumulate"]
+    spent = [f"{each.settings['minutes']:g} minutes, {each.steps} steps" for each in stages]
+    shown = [f"- `{name}` ({time}): {what}" for (name, what), time in zip(STAGES.items(), spent, strict=True)]
     receipts = table["receipt"].nunique()
     return blocks(
         "## In a pyramid",
-        f"From the last try, two stages more on two cores, of {rows} rows a step: `{STAGES[0]}` ({spent[0]}), where "
-        "half of the pictures fill four to six tiles (pages of up to twelve words, bills of four to eight names and "
-        f"numbers), and `{STAGES[1]}` ({spent[1]}), of receipts of two to four lines above all. All pictures are cut "
-        "by `any` under the ranges of the small checkpoint, with a global tile; up to eight questions each, two new "
-        "ones answered in a sentence (*What does tea cost?* is *tea costs 12.*). What is right before and after, "
-        "through the pyramid, in % with Wilson's intervals. The last stage gives the model of `make demo-smollm`.",
+        f"From the last try, more stages on two cores, of {rows} rows a step, each from the one before. Pictures are "
+        "cut by `any` under the ranges of the small checkpoint, with a global tile, where nothing else is said. "
+        "Several questions each, two new ones answered in a sentence (*What does tea cost?* is *tea costs 12.*).",
+        shown,
+        "What is right before and after, through the pyramid, in % with Wilson's intervals. The last stage gives the "
+        "model of `make demo-smollm`.",
         stage_table(stages),
+        f"![What is right before the stages and after each]({FIGURE})",
         "### Cut otherwise",
-        f"{receipts} receipts for each of two questions, read in bfloat16: what does one thing cost, and what costs "
-        "so much? The answer has to be the whole sentence. These stages showed the pyramid alone; so the other ways "
-        "tell how far the model relies on it, not what training with them would give. In % with 95% intervals by "
-        "bootstrap over the questions.",
+        f"{receipts} pictures for each of two questions, read in bfloat16: what does one thing cost, and what costs "
+        "so much? The answer has to be the whole sentence. The last stage showed as many pictures by the first way as "
+        "by the second, none by the third, which tells how far the model relies on what the second grid shows. In % "
+        "with 95% intervals by bootstrap over the questions.",
         cutting_table(table),
         "### Compressed, without training for it",
-        "The same questions through the pyramid, with part of the detailed tokens, chosen by the attention of one "
-        "layer of 30 (`all`, 1 is published; positions renumbered, as published). Kept on the answer: of the tokens "
-        "that show the word which answers. What compression saves in time on this language model is in "
-        "[speed/PRETRAINED.md](../speed/PRETRAINED.md).",
+        "The same questions about receipts through the pyramid, with part of the detailed tokens, chosen by the "
+        "attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published). Kept on the "
+        "answer: of the tokens that show the word which answers. What compression saves in time on this language "
+        "model is in [speed/PRETRAINED.md](../speed/PRETRAINED.md).",
         compression_table(table),
     )
 
 
-def reader_report(results: Path) -> str:
-    """The same from the files in a folder of results."""
-    table = load(results / Receipts().path(READER).name)
-    return "\n".join(["", *receipts_report(load_stages(results), table)])
+def write_reader(results: Path, folder: Path) -> str:
+    """The same from the files in a folder of results; its figure is written to another."""
+    stages = load_stages(results)
+    draw_stages(stages, folder / FIGURE)
+    return "\n".join(["", *receipts_report(stages, load(results / Receipts().path(READER).name))])

@@ -15,7 +15,7 @@ from benchmarks.sawtooth.report.per_model import SECTIONS, model_report
 from benchmarks.sawtooth.report.pretrained import FIGURE, draw_tries, load_tries, pretrained_report
 from benchmarks.sawtooth.report.questions import questions_section
 from benchmarks.sawtooth.report.readings import load_all
-from benchmarks.sawtooth.report.receipts import reader_report
+from benchmarks.sawtooth.report.receipts import write_reader
 from benchmarks.sawtooth.report.second_grid import second_grid_section
 from benchmarks.sawtooth.report.sorts import SortGain, moved_gains, page_gains
 from benchmarks.sawtooth.runner import FOLDER
@@ -92,5 +92,5 @@ def write_reports(folder: Path = FOLDER.parent) -> None:
     (folder / "GEOMETRY.md").write_text(geometry_report(geometry), encoding="utf-8")
     draw_geometry(geometry, folder / "geometry.png")
     tries = load_tries(results)
-    (folder / "PRETRAINED.md").write_text(pretrained_report(tries) + reader_report(results), encoding="utf-8")
+    (folder / "PRETRAINED.md").write_text(pretrained_report(tries) + write_reader(results, folder), encoding="utf-8")
     draw_tries(tries, folder / FIGURE)

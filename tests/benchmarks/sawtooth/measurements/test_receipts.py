@@ -7,14 +7,15 @@ import pytest
 
 from benchmarks.sawtooth.cutting import METHODS as CUTTINGS
 from benchmarks.sawtooth.cutting import grid_view, tokens_on
-from benchmarks.sawtooth.measurements.receipts import METHODS, SCORES, Receipts, answer_box
+from benchmarks.sawtooth.measurements.receipts import LAYOUTS, METHODS, SCORES, Receipts, answer_box
 from benchmarks.sawtooth.pretrained.evaluate import ask_about_held_out
 from benchmarks.sawtooth.pretrained.questions import SENTENCES
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kind", SENTENCES)
-def test_the_answer_is_where_its_box_is(kind):
-    for asked in ask_about_held_out(kind, 6, lambda word: None, layout="receipt"):
+def test_the_answer_is_where_its_box_is(kind, layout):
+    for asked in ask_about_held_out(kind, 6, lambda word: None, layout=layout):
         left, top, right, bottom = answer_box(asked)
         name, number = asked.turn.spelled.rstrip(".").split(" costs ")
         assert [name, number] in asked.picture.page.lines
@@ -35,18 +36,19 @@ def test_tokens_on_a_box_follow_the_number_of_tokens(along):
 
 @pytest.mark.parametrize("setting", [("all", 1, 1.0), ("question", 2, 0.5), ("none", 0, 0.25)])
 def test_what_stays_is_what_was_asked_for(reader, setting):
-    rows = Receipts(receipts=3, batch_size=2).measure(reader, METHODS[0], *setting, "cost")
+    rows = Receipts(receipts=3, batch_size=2).measure(reader, "receipt", METHODS[0], *setting, "cost")
     assert [row.receipt for row in rows] == [0, 1, 2]
     for row in rows:
         assert row.kept_all == pytest.approx(setting[-1], abs=0.02) and 0 <= row.kept_asked <= 1
-        assert tuple(asdict(row).values())[:5] == (METHODS[0], *setting, "cost")
+        assert tuple(asdict(row).values())[:6] == ("receipt", METHODS[0], *setting, "cost")
         assert " costs " in row.word and row.tokens > 100
     if setting[0] == "question":  # this reader has learned to look where the question points
         assert all(row.kept_asked > row.kept_all for row in rows)
 
 
-def test_batches_answer_as_one_by_one(reader):
-    block = (METHODS[0], "question", 1, 0.5, "item")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_batches_answer_as_one_by_one(reader, layout):
+    block = (layout, METHODS[0], "question", 1, 0.5, "item")
     assert Receipts(receipts=3, batch_size=3).measure(reader, *block) == Receipts(receipts=3, batch_size=1).measure(
         reader, *block
     )
@@ -56,5 +58,6 @@ def test_every_way_to_cut_and_to_score_is_a_block(reader):
     blocks = Receipts().blocks(reader)
     layers = reader.model.config.text_config.num_hidden_layers
     scores = [score for score in SCORES if score[1] < layers]
-    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * (len(METHODS) + len(scores))
-    assert {method for method, *_ in blocks} == set(METHODS) <= set(CUTTINGS)
+    assert {layout for layout, *_ in blocks} == set(LAYOUTS)
+    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * (len(LAYOUTS) * len(METHODS) + len(scores))
+    assert {method for _, method, *_ in blocks} == set(METHODS) <= set(CUTTINGS)

@@ -5,13 +5,15 @@ import json
 import pandas as pd
 import pytest
 
-from benchmarks.sawtooth.measurements.receipts import METHODS
+from benchmarks.sawtooth.measurements.receipts import LAYOUTS, METHODS
 from benchmarks.sawtooth.report.receipts import (
+    FIGURE,
     PARTS,
     STAGES,
     accuracies,
     compression_table,
     cutting_table,
+    draw_stages,
     load_stages,
     receipts_report,
     stage_table,
@@ -26,19 +28,21 @@ def entry(when: str, part: str, right: int) -> dict:
 
 @pytest.fixture
 def stages(tmp_path):
-    """Two stages, of 6 and 8 right answers each; the first doesn't know the questions of the demo yet."""
-    for name, steps, right in zip(STAGES, (110, 50), (6, 8), strict=True):
-        parts = [part for part in PARTS if name == STAGES[-1] or not part.endswith("a receipt")]
+    """Stages of 6, 8 and 9 right answers each; the first doesn't know the questions of the demo yet."""
+    for number, (name, right) in enumerate(zip(STAGES, (6, 8, 9), strict=True)):
+        steps = 110 - 30 * number
+        parts = [part for part in PARTS if number or not part.endswith("a receipt")]
         entries = [{"settings": {"minutes": 100.0, "batch": 5, "accumulate": 3}}, {"step": steps, "rows": 15 * steps}]
         entries += [entry("before", part, 2) for part in parts] + [entry("after", part, right) for part in parts]
         (tmp_path / f"pretrained-{name}.jsonl").write_text("\n".join(map(json.dumps, entries)))
     return load_stages(tmp_path)
 
 
-def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int) -> list[dict]:
+def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int, layout: str = "receipt") -> list[dict]:
     """One question of each kind about 10 receipts; the first `right` costs are right, and no item is."""
     return [
         {
+            "layout": layout,
             "method": method,
             "queries": queries,
             "layer": layer,
@@ -55,23 +59,36 @@ def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int) -
 
 @pytest.fixture
 def table():
-    full = [row for number, method in enumerate(METHODS) for row in rows(method, "all", 1, 1.0, 8 - 2 * number)]
+    full = [
+        row
+        for layout, most in zip(LAYOUTS, (8, 5), strict=True)
+        for number, method in enumerate(METHODS)
+        for row in rows(method, "all", 1, 1.0, most - 2 * number, layout)
+    ]
     return pd.DataFrame([*full, *rows(METHODS[0], "question", 2, 0.5, 4), *rows(METHODS[0], "all", 1, 0.5, 0)])
 
 
 def test_before_and_after_each_stage(stages):
     lines = stage_table(stages)
-    shares = "20.0 [5.7, 51.0] (n = 10) | 60.0 [31.3, 83.2] (n = 10) | 80.0 [49.0, 94.3] (n = 10)"
-    assert f"| words | {shares} |" in lines and "| cost on a receipt | – | – | 80.0 [49.0, 94.3] (n = 10) |" in lines
+    shares = "20.0 [5.7, 51.0] (n = 10) | 60.0 [31.3, 83.2] (n = 10) | 80.0 [49.0, 94.3] (n = 10) | 90.0 [59.6, 98.2]"
+    assert f"| words | {shares} (n = 10) |" in lines
+    assert "| cost on a receipt | – | – | 80.0 [49.0, 94.3] (n = 10) | 90.0 [59.6, 98.2] (n = 10) |" in lines
     assert len(lines) == len(PARTS) + 2
-    assert accuracies(stages[-1])[0] == "cost on a receipt 80.0 [49.0, 94.3]% (n = 10)"
+    assert accuracies(stages[-1])[0] == "cost on a receipt 90.0 [59.6, 98.2]% (n = 10)"
+
+
+def test_figure_of_the_stages(stages, tmp_path):
+    draw_stages(stages, tmp_path / FIGURE)
+    assert (tmp_path / FIGURE).stat().st_size > 10_000
 
 
 def test_ways_to_cut(table):
-    (first, *_, last) = cutting_table(table)[2:]
-    assert first.startswith("| pyramid any | 700 | 80.0 [50.0, 100.0] | 0.0 [0.0, 0.0] |")
-    assert first.endswith("|  |")
-    assert last.startswith("| second grid repeated | 700 | 40.0") and "-20.0 [" in last.split("|")[-2]
+    receipts, bills = cutting_table(table)[2:5], cutting_table(table)[5:]
+    assert receipts[0].startswith("| receipt | pyramid any | 700 | 80.0 [50.0, 100.0] | 0.0 [0.0, 0.0] |")
+    assert receipts[0].endswith("|  |")
+    assert bills[0].startswith("| bill | pyramid any | 700 | 50.0 [")
+    for last, right in ((receipts[2], "40.0"), (bills[2], "10.0")):
+        assert f"second grid repeated | 700 | {right} [" in last and "-20.0 [" in last.split("|")[-2]
 
 
 def test_ways_to_score(table):
@@ -83,5 +100,5 @@ def test_ways_to_score(table):
 
 def test_report(stages, table):
     text = " ".join(receipts_report(stages, table))
-    assert "`larger` (100 minutes and 110 steps)" in text and "of 15 rows a step" in text
-    assert "10 receipts for each of two questions" in text
+    assert "- `larger` (100 minutes, 110 steps): half of" in text and "of 15 rows a step" in text
+    assert "10 pictures for each of two questions" in text
