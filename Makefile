@@ -40,7 +40,7 @@ help:
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
 	@echo "make train-reader       train the larger reader of pages with questions and its controls, after \`make train\`"
 	@echo "make train-smollm       let a pretrained Llama learn to read (MINUTES=60; downloads 93 MB)"
-	@echo "make train-smollm-longer  then larger pictures and receipts in a pyramid (twice MINUTES=100)"
+	@echo "make train-smollm-longer  then larger pictures and receipts in a pyramid (three times MINUTES=100)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
@@ -264,13 +264,16 @@ train-smollm-longer: MINUTES := 100
 train-smollm: $(SMOLLM_FILE)
 	$(BIN)/python -m benchmarks.sawtooth.pretrained.train --output runs/smollm --base $(SMOLLM) --minutes $(MINUTES) $(ARGS)
 
-# On from there, through a pyramid: larger pictures first, then receipts above all; the model of `make demo-smollm`.
+# On from there, through a pyramid: larger pictures first, then receipts above all, then bills and the tower, too; the
+# model of `make demo-smollm`.
 SMOLLM_LONGER = $(BIN)/python -m benchmarks.sawtooth.pretrained.train --base $(SMOLLM) --method "pyramid any" --batch 5 --accumulate 3 \
 	--adapter-rate 2e-4 --projector-rate 5e-4
 
 train-smollm-longer: $(SMOLLM_FILE)
 	$(SMOLLM_LONGER) --start runs/smollm --output runs/smollm-larger --size large --first 1000000 --minutes $(MINUTES) $(ARGS)
 	$(SMOLLM_LONGER) --start runs/smollm-larger --output runs/smollm-receipts --size receipts --first 2000000 --minutes $(MINUTES) $(ARGS)
+	$(SMOLLM_LONGER) --start runs/smollm-receipts --output runs/smollm-bills --size bills --method "pyramid any;detailed + global" \
+		--first 3000000 --tower-rate 5e-5 --minutes $(MINUTES) $(ARGS)
 
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
 bench-sawtooth: $(STAMP)

@@ -6,7 +6,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from benchmarks.sawtooth.pretrained.checkpoint import make_processor, merged, save
 from benchmarks.sawtooth.pretrained.conversations import Encoder, normalize
-from benchmarks.sawtooth.pretrained.model import learned
+from benchmarks.sawtooth.pretrained.model import learned, save_learned
 from benchmarks.sawtooth.pretrained.questions import Turn, draw_picture
 from benchmarks.sawtooth.readers.reader import make_tokenizer
 from benchmarks.sawtooth.readers.rendering import generator
@@ -28,6 +28,18 @@ def test_merged_weights_give_the_logits_of_the_adapter(causal_lm, tower, tokeniz
     plain = merged(causal_lm, tokenizer, tower, folder)
     assert not learned(plain, "adapter")
     torch.testing.assert_close(plain(**inputs).logits, model(**inputs).logits, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_tower_that_learned_is_merged_too(causal_lm, tower, tokenizer, model, folder, picture):
+    inputs = inputs_of(Encoder(tokenizer, 64, "pyramid any"), picture)
+    before = model(**inputs).logits
+    for parameter in learned(model, "tower").values():
+        parameter.copy_(torch.randn_like(parameter).mul(0.3).to(torch.bfloat16))  # as it is saved
+    save_learned(model, folder, {"rank": 2}, tower=True)
+    found = merged(causal_lm, tokenizer, tower, folder)(**inputs).logits
+    torch.testing.assert_close(found, model(**inputs).logits, rtol=1e-4, atol=1e-4)
+    assert (found - before).abs().max() > 0.1
 
 
 def test_prompts_are_those_of_training(tokenizer, picture):
