@@ -552,6 +552,7 @@ steps = [(0.5, 0.5 + step / TILE) for step in range(TILE)]
 cuts = [place("matter", (2, 3), center)[1][0] for center in steps]
 print(f"height {height:.0f} px: cut at {sum(cuts)} of {TILE} places,", end=" ")
 print(f"and {height:.0f} / {TILE} = {height / TILE:.3f}")
+# One place fewer than its height: a word that only touches the line isn't cut.
 assert abs(np.mean(cuts) - height / TILE) < 0.02
 ```
 
