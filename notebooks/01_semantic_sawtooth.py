@@ -39,7 +39,9 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: a border that halves a word's letters costs the small readers here 7 to 15 points of them. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it. Whether a *model* is better for it is another matter: most of the small models here get worse by the published rule if they were not trained with a second grid. One that was trained with it reads at best 2.7 points more words on pages than its *control*, a model trained for as many steps without. Single words on a line between rows it reads better by 8.9 points of their letters; 6.6 of these are there without the second grid, too. On pages it leans on its second grid most where a line between rows cuts a word, and with it reads these no better than the control, as far as can be shown. Nor is a use of the second grid shown by a later experiment, made for just this question, with three trainings each.
+**In short**: a border that halves a word's letters costs the small readers here 7 to 15 points of them. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it.
+
+Whether a *model* is better for it is another matter: most of the small models here get worse by the published rule if they were not trained with a second grid. One that was trained with it reads at best 2.7 points more words on pages than its *control*, a model trained for as many steps without. Single words on a line between rows it reads better by 8.9 points of their letters; 6.6 of these are there without the second grid, too. On pages it leans on its second grid most where a line between rows cuts a word, and with it reads these no better than the control, as far as can be shown. Nor is a use of the second grid shown by a later experiment, made for just this question, with three trainings each.
 
 *Points* are differences of percentages. [a, b] is a 95% interval, about what other words or pages could have given. One that contains 0 shows no difference.
 
