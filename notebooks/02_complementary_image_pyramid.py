@@ -127,7 +127,7 @@ for views in ("pyramid", "detailed + global", "global only"):
 
 # %% [markdown]
 r"""
-With the second grid 77.1% of the words are found, without it 65.0%, and with the global tile alone, where letters are small, 9.8%. (Not so in every task: of 100 numbers that stand beside a given word on a receipt it reads 54 with the second grid and 56 without.) These figures are no proof for the second grid: this model was trained with it, and is asked here to do without. [01](01_semantic_sawtooth.ipynb) compares models with a control.
+With the second grid 77.1% of the words are found, without it 65.0%, and with the global tile alone, where letters are small, 9.8%. (Of 100 numbers that stand beside a given word on a receipt it reads 54 with the second grid and 56 without: there no gain is seen, and two of 100 are no loss, either. No intervals are stored.) These figures are no proof for the second grid: this model was trained with it, and is asked here to do without. [01](01_semantic_sawtooth.ipynb) compares models with a control.
 
 So much for what the second grid is meant to do: show words whole, and legible. Now which grids are taken.
 
@@ -298,14 +298,14 @@ def draw(tiles, rule):
 course.show(
     draw(12, "joint"),
     alt="The small page three times: under a grid of 3 x 2, under one of 2 x 1, whole.",
-    caption='The small page with up to 12 detailed tiles, by `joint`. "bread" is now '
-    'whole in the middle panel, "sunday" is cut in both grids: find the two lines.',
+    caption='The small page with up to 12 detailed tiles, by `joint`. "bread" is whole '
+    'in the middle panel, "sunday" is cut in both grids: find the two lines.',
 )
 course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
 
 # %% [markdown]
 """
-`joint` keeps 3 x 2 detailed tiles and takes 2 x 1 beside them: no common line. "bread" is whole in the second grid; "sunday" is still cut in both, on two different lines.
+`joint` keeps 3 x 2 detailed tiles and takes 2 x 1 beside them. So the horizontal line that figure 1 has twice is there once: no line is common. "bread" is whole in the second grid, as it was; "sunday" is still cut in both, on two different lines.
 
 ## Which words are cut by no, one, or every grid?
 
@@ -346,8 +346,8 @@ course.show(
     alt="Points with intervals: any and disjoint leave far fewer words cut by every "
     "grid than one grid does, joint and overlapping tiles fewer, all hardly fewer.",
     caption="`any` and `disjoint` take most cuts away; `joint`, whose detailed grid "
-    "cuts more, leaves about as many as tiles that overlap. `all` often finds no second "
-    "grid here.",
+    "cuts more, leaves about as many as tiles that overlap. `all` often finds no "
+    "second grid here.",
 )
 without, published = estimates["detailed + global"][1], estimates["pyramid any"][1]
 shares = f"{course.percent(without)}, any {course.percent(published)}"
@@ -379,7 +379,7 @@ Of 590 words 160 are cut by the detailed grid, and 52 by both grids of the publi
 
 ## The published settings by name
 
-The authors' code has its own ranges for every benchmark, for its demo and for training. They are copied to `PYRAMID_SETTINGS` as they stand there; a processor takes their names.
+The authors' code has its own ranges for every benchmark, for its demo and for training. They are copied to `PYRAMID_SETTINGS` as they stand there; a processor takes their names. Mind two of them: `demo` is what `plan_pyramid` takes if no ranges are given, and `default` is the authors' own name for benchmarks without ranges of their own.
 
 **Predict**: how many tiles does the A4 page take at most, and is it the documents' setting that takes them?
 """
@@ -406,15 +406,16 @@ print("docvqa at 300 dpi:", scanned.detailed, scanned.adaptive, scanned.num_tile
 """
 The most is 33 tiles, under `ocrbench`. The documents' setting, `docvqa`, could take as many, but at 150 dpi it takes 15, of them 6 detailed: of the equally near 2 x 3 and 4 x 6 the finer is too large for so few pixels. `ocrbench` asks for at least 8 tiles, `default` and `multi_image` for 12, so there it can't be avoided. At 300 dpi `docvqa` takes 33 tiles, too.
 
-By name or with ranges of your own, for one call or for good:
+A name or ranges of your own can be given for good, to `from_pretrained`, or for one call:
 """
 
 # %%
-plan_of = processor.image_processor.get_pyramid_plan
+for_good = MiniMonkeyProcessor.from_pretrained(course.CHECKPOINT, pyramid="docvqa")
 own = {"detailed_tiles": (1, 12), "adaptive_tiles": (2, 6), "complementarity": "joint"}
-for name, settings in {"docvqa:": {"pyramid": "docvqa"}, "own:   ": own}.items():
-    planned = plan_of(page.height, page.width, settings)
-    print(name, "detailed", planned.detailed, " adaptive", planned.adaptive)
+calls = {"docvqa, for good:": (for_good, {}), "own, for one call:": (processor, own)}
+for name, (each, settings) in calls.items():
+    planned = each.image_processor.get_pyramid_plan(page.height, page.width, settings)
+    print(f"{name:18} detailed {planned.detailed}, adaptive {planned.adaptive}")
 
 # %% [markdown]
 """
@@ -434,14 +435,13 @@ demo = {rule: geometry["demo", rule] for rule in shown}
 course.show(
     measured.plot_distortion(demo),
     alt="Two scatters of cut words over distortion. Left, in the median, joint is low "
-    "in both, disjoint low in cuts alone; a dashed line for overlap + global is a little "
-    "below any. Right, at 90%, overlap is at 1.2, disjoint at 2.6 and all at 3.7.",
-    caption="Left and below is better; the scale of the words is logarithmic. Right: the "
-    "second grids once more, and, as triangles, the only grid of the two ways without "
-    "a second one, dashed lines on the left. Squares: the rules that are ours; circles: "
-    "published ones; open circle, `shifted`: the grid again, moved by half a tile. Demo "
-    "ranges, 600 pages, "
-    f"{demo['any']['words']:,.0f} words, 95% intervals.",
+    "in both, disjoint low in cuts alone; a dashed line for overlap + global is a "
+    "little below any. Right, at 90%, overlap is at 1.2, disjoint at 2.6, all at 3.7.",
+    caption="Left and below is better; the scale of the words is logarithmic. Right: "
+    "the second grids once more, and, as triangles, the only grid of the two ways "
+    "without a second one, dashed lines on the left. Squares: the rules that are ours; "
+    "circles: published ones; open circle, `shifted`: the grid again, moved by half a "
+    f"tile. Demo ranges, 600 pages, {demo['any']['words']:,.0f} words, 95% intervals.",
 )
 rows = words.distortion_rows(demo, (*one_grid, *COMPLEMENTARITIES))
 heads = ["cut by the detailed grid, %", "by every grid, %", "stay cut, %"]
@@ -450,7 +450,7 @@ course.table(["the demo's ranges", *heads], rows)
 
 # %% [markdown]
 """
-Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Less distorted: by the stretching that a tenth of the pages exceeds. Then what `any` stretches the worst tenth of the pages by:
+Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Less distorted: by the stretching that a tenth of the pages exceeds. The second table is about `any` alone: the stretching that a tenth of the pages exceeds, in each of the ranges.
 """
 
 # %%
@@ -463,16 +463,17 @@ course.table(["ranges", *tails], [["distortion by `any`, 90%", *tails.values()]]
 
 # %% [markdown]
 """
-Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`, which also stretches less than `any` and takes one tile more. Four things qualify this:
+Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`. So yes, a rule is better than `any` in both: `joint`, whose second grid is also stretched less, for one tile more a page. (`shifted` is, too, for nearly twice the tiles.) Three things qualify this:
 
 - It is not so everywhere: over the eight ranges `joint` leaves fewer words cut than `any` in four and more in two. By this measure `disjoint` is better, fewer in six and more in none. But its second grid is never less distorted than that of `any`; that of `joint` always is.
-- `none` leaves 1.6%: under these ranges its second grid often can't be the detailed one, which may have up to 12 tiles, and the second grid only 7.
-- The median hides a tail, most of all those of `all` and `disjoint`: they stretch a tenth of the pages 3.70 and 2.62 times or more. Under the ranges of ChartQA, of training and the default `any` does so, too: 3.32, 3.00 and 2.98.
+- The median hides a tail, which is longest with `all` and `disjoint`: they stretch a tenth of the pages 3.70 and 2.62 times or more. Under the ranges of ChartQA, of training and of `default`, `any` has such a tail, too: 3.32, 3.00 and 2.98.
 - `joint` changes the detailed grid, too: that alone cuts 42.6% of the words instead of 39.0%, and stretches a tenth of the pages 1.24 times or more instead of 1.12.
+
+(Why does `none` leave only 1.6%, if it may repeat the detailed grid? Under these ranges it often can't: the detailed grid may have up to 12 tiles, the second only 7.)
 
 One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any`, with two thirds of its tiles. That, too, is not so everywhere: of the eight ranges it leaves fewer words cut than `any` in two and more in three. What overlap costs is size, and a little shape: the same tiles cover a smaller canvas, so letters are smaller; and its canvas has another shape than the grid, so a tenth of the pages is stretched 1.16 times or more instead of 1.12. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
 
-Moving the grid by half a tile (`shifted`) keeps letters in shape but needs nearly twice the tiles. And geometry is not reading: which of this helps a model is the question of [10](10_measure.ipynb).
+Geometry is not reading, though: which of this helps a model is the question of [10](10_measure.ipynb).
 
 ## What the paper claims, and what was measured here
 

@@ -20,8 +20,8 @@ SCORES = (
 def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
     """
     01: `readings` are the recognizer's; `to_control` is from models to what they read more than their controls,
-    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones; `due` is from a rule to
-    what readers of three seeds gain by it due to the cut.
+    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones; `due` is what
+    `words.due_to_the_cut` gives.
     """
     of_rows = readings[readings["kind"] == "row"]
     baseline, any_rule, finer = (
@@ -51,22 +51,25 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         ),
         (
             "CIP helps a model that is trained with it.",
-            "Within a model, yes: it reads more words with the second grid than without, and gains most on words cut "
-            "between rows. Beside a model that was trained for as many steps with one grid, in less time, and from "
-            "one seed each: "
+            "Within a model, yes: it reads more words with the second grid than without, and one of three gains more "
+            "on words cut between rows than on uncut ones, as far as can be shown. Beside a model that was trained "
+            "for as many steps with one grid, in less time, and from one seed each: "
             f"`joint`, trained longest, {everywhere} on all words on pages and {cut} on those that both detailed "
             f"grids cut; `any` {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved "
-            "onto lines between rows gain more, most of it with one grid, too. With three seeds and a control that "
-            "sees at least as many tiles, of row-cut words beyond uncut ones: "
+            "onto lines between rows gain more, most of it with one grid, too; with `any` they don't. With three "
+            "seeds and a control that sees at least as many tiles, of row-cut words beyond uncut ones: "
             + " and ".join(
-                f"{course.points(each)} by `{rule}`" for rule, each in due.items()
+                f"{course.points(each['alike'])} by `{rule}`"
+                for rule, each in due.items()
             )
-            + ".",
+            + f" ({course.points(due['joint']['every'])} by the measure that was fixed before, in which another first "
+            "grid counts, too).",
         ),
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
             "Small models of these three kinds are in [07](07_other_models.ipynb): after training a second grid helps "
-            "MiniCPM-V, and InternVL with larger letters. That is within a model, not beside a control.",
+            "MiniCPM-V, and InternVL with larger letters; LLaVA-OneVision reads worse by it with smaller ones. That "
+            "is within a model, not beside a control.",
         ),
         SCORES,
     )

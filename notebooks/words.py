@@ -182,16 +182,57 @@ def won_and_lost(plain, more) -> tuple[list, list]:
     return [*heads, "more with CIP, of n"], rows
 
 
+def beyond_uncut(trained_with: dict) -> dict:
+    """
+    What models gain by their second grid on row-cut words of pages beyond uncut ones, each read as it was trained:
+    from a label to an estimate.
+
+    Args:
+        trained_with: As in `against_controls`.
+    """
+    found = {}
+    for size, method in trained_with.items():
+        one_grid, two = (
+            sorted_pages(f"{size}-pyramid", way) for way in (BASELINE, method)
+        )
+        gains = gained_by_sort(two, one_grid)
+        found[f"{size}-pyramid, {method}"] = gains[compared.BEYOND]
+    return found
+
+
 def due_to_the_cut() -> dict:
     """
     What CIP gains on row-cut words beyond its gain on uncut ones, over the same grid twice, in readers of three seeds
-    each: from a rule to an estimate.
+    each: from a rule to the measure as it was fixed before (`every` word), the later one (words of one sort in the
+    detailed grids of both ways, `alike`), and the share of `uncut` words that it reads.
     """
-    found = compared.asked_gains(course.ROOT / "benchmarks" / "sawtooth" / "results")
+    results = course.ROOT / "benchmarks" / "sawtooth" / "results"
+    gains, readings = compared.asked_gains(results), compared.asked(results)
+    found = {rule: gains[compared.TRAINED[rule]] for rule in ("any", "joint")}
     return {
-        rule: found[compared.TRAINED[rule]]["gains"][compared.BEYOND]
-        for rule in ("any", "joint")
+        rule: {
+            "every": each["every"],
+            "alike": each["gains"][compared.BEYOND],
+            "uncut": readings[rule].share("uncut"),
+        }
+        for rule, each in found.items()
     }
+
+
+def due_rows(due: dict) -> tuple[list, list]:
+    """Heads and rows of a table of `due_to_the_cut`."""
+    rows = [
+        [
+            f"CIP {rule}",
+            course.points(each["every"]),
+            course.points(each["alike"]),
+            course.percent(each["uncut"]),
+        ]
+        for rule, each in due.items()
+    ]
+    heads = ["three seeds, over the same grid twice: row-cut minus uncut words"]
+    heads += ["all words, as fixed before", "of one sort in both detailed grids"]
+    return [*heads, "uncut words read"], rows
 
 
 def show_other_ways(heads: list[str]) -> None:
@@ -229,6 +270,7 @@ def with_and_without(readings) -> list:
     parts = {  # from a label to which words, and how often they occur
         "cut between rows": (rows, often["row"]),
         "– by less than 15% of their height": (rows & (readings["depth"] < 0.15), None),
+        "– by 15 to 30%": (rows & readings["depth"].between(0.15, 0.3, "left"), None),
         "– by 30 to 50%": (rows & (readings["depth"] >= 0.3), None),
         "cut between columns only": (readings["kind"] == "column", often["column"]),
         "not cut": (readings["kind"] == "uncut", often["uncut"]),
