@@ -137,8 +137,8 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
             f"It adds none. Without training, half of the detailed tokens by the published rule leave {published} % "
             f"of the words that all tokens read, and {published_after} % after training with it; by the question, "
             f"with positions kept, {own} % without training and {trained} % after it. "
-            f"SmolLM2 on receipts, trained without it, half of them by the published rule minus all: {cost} points of "
-            "exact answers.",
+            "SmolLM2, which learned to read receipts without it, answers fewer of them with half of the tokens by the "
+            f"published rule: {cost} points.",
         ),
         (
             "The second layer of the language model (layer 1, counted from 0) knows which tokens matter.",
