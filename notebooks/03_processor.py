@@ -538,7 +538,7 @@ How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels?
 guess = 16 * image_processor.get_number_of_image_patches(448, 336) + 57
 longer = processor.prepare_chat([user(page.resize((336, 448)), "Read the text.")])
 print(guess, longer["input_ids"].shape[1])
-# 2 x 3, 2 x 2 and 1 tiles: 11 again
+# 2 x 3, 2 x 2 and 1 tiles: 11 again, so 233 tokens as before
 assert guess == longer["input_ids"].shape[1] == inputs["input_ids"].shape[1]
 ```
 

@@ -554,7 +554,7 @@ for path in (folder / "ours", folder / "half"):
 returned = load_file(folder / "half-back" / "model.safetensors")
 changed = sum(not returned[name].equal(tensor) for name, tensor in published.items())
 print(f"{sizes[1] / sizes[0]:.2f} of the bytes;")
-print(f"{changed} of {len(published)} tensors have lost bits on the way")
+print(f"{changed} of {len(published)} tensors have lost bits on the way")  # all
 assert 2 * sizes[1] == sizes[0] and changed > 0
 ```
 
