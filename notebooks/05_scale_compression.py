@@ -571,7 +571,7 @@ owners = detailed_images(is_image, levels, per_tile)
 stays = model.model.select_tokens(**two_images, keep_ratio=0.5).kept
 of_each = [owners == image for image in (1, 2)]
 counts = [(int(own.sum()), int((stays & own).sum())) for own in of_each]
-print("detailed tokens and how many stay:", counts)  # (96, 48), (64, 32): its own
+print("detailed tokens and how many stay:", counts)  # half of its own
 assert all(after == before // 2 for before, after in counts) and counts[0] != counts[1]
 ```
 
