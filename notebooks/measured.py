@@ -11,7 +11,6 @@ from benchmarks.recognizer.scoring import share_read
 from benchmarks.sawtooth.cutting import METHODS, is_cut
 from benchmarks.sawtooth.measurements.pages import word_boxes
 from benchmarks.sawtooth.readers.documents import make_page
-from benchmarks.sawtooth.report.receipts import compression_table
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, ratio
 from benchmarks.speed.costs import Sizes, layer_cost, scoring_cost
 from course import (
@@ -85,6 +84,8 @@ def rows_of_ways(table, *keep_ratios: float) -> list:
 
 def receipts_by_rule() -> tuple[list, list]:
     """Head and rows of the benchmark's table: what SmolLM2 reads of receipts, by the rule that chose the tokens."""
+    from benchmarks.sawtooth.report.receipts import compression_table
+
     lines = compression_table(result("receipts-smollm"))
     head, _, *rows = (
         [each.strip() for each in line.strip("|").split("|")] for line in lines
