@@ -63,8 +63,8 @@ course.show(
     "eleven tiles, each under 4 x 4 squares; and a bar of tokens, 18 text, 96 "
     "detailed, 64 adaptive, 16 global and 39 text, each tile above its 16 tokens.",
     caption="From pixels to tokens. The page is resized to three canvases, which are "
-    "cut into 11 tiles. Each tile takes 16 places in the prompt, a square each, between "
-    "the text before it and the question behind it: 233 tokens.",
+    "cut into 11 tiles. Each tile takes 16 places in the prompt, a square each. Text "
+    "stands before them and behind them: 233 tokens in all.",
 )
 
 # %% [markdown]
@@ -141,7 +141,7 @@ course.show(
 
 # %% [markdown]
 r"""
-Equal byte by byte (the values are rounded back to 0 to 255), for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image resized by Pillow, with bicubic interpolation. The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized. What is lost is lost before the cut, when an image shrinks: the global canvas has 12,544 of the page's 75,264 pixels, and a large photo has more pixels than all of its canvases together. One word, in each of the three:
+Equal byte by byte (the values are rounded back to 0 to 255), for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image resized by Pillow, with bicubic interpolation. The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized. What is lost is lost before the cut, when an image shrinks: the global canvas has 12,544 pixels where the page has 75,264, and a large photo has more pixels than all of its canvases together. One word, in each of the three:
 """
 
 # %%
@@ -179,7 +179,7 @@ assert numpy.array_equal(by_hand, tiles[0])
 
 # %% [markdown]
 """
-Between -1 and 1; this page has no black, so its darkest value is -0.522. Converted checkpoints have ImageNet's mean and deviation, as the published code does. Never normalize an image before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats, and anything below zero is refused.
+Between -1 and 1; this page has no black, so its darkest value is -0.522. Converted checkpoints have ImageNet's mean (0.485, 0.456, 0.406) and deviation (0.229, 0.224, 0.225), as the published code does. Other values than those of the training raise no error: the model just gets pictures of another brightness or contrast than it knows. Never normalize an image before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats, and anything below zero is refused.
 
 ## Text
 
@@ -269,7 +269,7 @@ Three runs, one per image, each as long as its own tiles need: 11, 8 and 8 tiles
 
 ## Batches
 
-All rows of a batch must have the same length, so short ones are filled with a padding token, which `attention_mask` marks with 0. Tiles are not padded: `pixel_values` has no row dimension, the tiles of all rows stand one below the other.
+All rows of a batch must have the same length, so short ones are filled with a padding token, which `attention_mask` marks with 0. Tiles are not padded: `pixel_values` has no row dimension, the tiles of all rows stand one below the other. Nothing but the order tells whose they are: the first image token of the first row gets the first feature, and so on, row by row.
 
 **Predict**: on which side is the padding, and why there?
 """
@@ -299,7 +299,7 @@ for row, single in enumerate(chats.values()):
 
 # %% [markdown]
 """
-On the left: `generate` writes on at the right end, and there the text must be. Without its padding each row is exactly the prompt that it would be alone. (Each row ends with `<|im_start|>assistant` and a line break, the beginning of the assistant's turn. The answer begins behind it.)
+On the left: `generate` continues each row at its right end, so the text must end there. Without its padding each row is exactly the prompt that it would be alone. (Each row ends with `<|im_start|>assistant` and a line break, the beginning of the assistant's turn. The answer begins behind it.)
 
 ## Count before you cut
 
@@ -387,7 +387,7 @@ course.show(
 """
 In the maps: the shape chooses the ray, since a grid is chosen for its ratio of columns to rows, and the size chooses the step on the ray. On the left there is one step that can be seen, near the origin; on the right there are many.
 
-Where are the steps? By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over a smaller one if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
+Where are the steps? Several grids may have the same shape, such as 1 x 2, 2 x 4 and 3 x 6. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over those with fewer if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
 """
 
 # %%
@@ -453,7 +453,7 @@ From 1,792 tokens up to 4,864, and 2,816 for the ranges of the question. Note `"
 
 `<IMG_CONTEXT>` is a token that the tokenizer has added to its vocabulary, but users can also type these letters, to ask about this very model or to confuse it. The processor takes an added token for a token only where the template wrote it; in the chat it is text, unless you set `sanitize_control_tokens=False`.
 
-**Predict**: what happens to the prompt with it?
+**Predict**: what happens with that setting if a user types `<IMG_CONTEXT>`? And if it is `<|im_end|>`, the end of a turn?
 """
 
 # %%
@@ -474,7 +474,7 @@ for sane in (False, True):
 
 # %% [markdown]
 """
-One image token too many raises an error, so you notice. One more end of a turn doesn't: without sanitizing, the user has ended the turn. Sanitized, it is spelled in other pieces, which are single bytes here and the pieces of ordinary text in a published tokenizer.
+One image token too many raises an error, so you notice. One more end of a turn doesn't: without sanitizing the user has ended the turn, and can write on outside of it. Sanitized, it is spelled in other pieces, which are single bytes here and the pieces of ordinary text in a published tokenizer.
 
 That protects added tokens, and nothing else. Which ones has this tokenizer?
 """
@@ -529,7 +529,7 @@ with course.expected(ValueError):
 
 ### Exercise 1
 
-How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels? Work it out from tiles and the 57 tokens of text and marks, then check with the processor. It may not be what you expect.
+How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels? Work it out from tiles and the 57 tokens of text and marks, then check with the processor.
 
 <details>
 <summary>Solution</summary>
@@ -538,7 +538,7 @@ How long is the prompt of `chat` if the page is twice as high, 336 x 448 pixels?
 guess = 16 * image_processor.get_number_of_image_patches(448, 336) + 57
 longer = processor.prepare_chat([user(page.resize((336, 448)), "Read the text.")])
 print(guess, longer["input_ids"].shape[1])
-# 2 x 3, 2 x 2 and 1 tiles: 11 again
+# 2 x 3, 2 x 2 and 1 tiles: 11 again, so 233 tokens as before
 assert guess == longer["input_ids"].shape[1] == inputs["input_ids"].shape[1]
 ```
 

@@ -88,7 +88,7 @@ course.table(*parts.size_rows({name: each.config for name, each in models.items(
 
 # %% [markdown]
 r"""
-The layers of the language model, in both. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. A layer of the language model has $(2 + 2k/q)\, d^2 + 3\, d\, m$, with $q$ heads of queries, $k$ of keys and values, and $m$ the width inside its MLP, which has three matrices: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
+In both it is the layers of the language model. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. A layer of the language model has $(2 + 2k/q)\, d^2 + 3\, d\, m$, with $q$ heads of queries, $k$ of keys and values, and $m$ the width inside its MLP, which has three matrices: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
 
 ## A map
 
@@ -112,8 +112,7 @@ course.show(
     figures.plot_chains(shapes, **chains, into="11 x 16 =\n176 rows"),
     alt="Two chains of boxes with shapes. Tiles go through patch embedding, tower, "
     "pixel shuffle and projector, and meet the token embeddings in a box scatter.",
-    caption="The way of the page through the model, with the shape that leaves each "
-    "step. The image's chain joins the text's at the scatter.",
+    caption="The way of the page through the model: the shape that leaves each step.",
 )
 
 # %% [markdown]
@@ -122,11 +121,11 @@ Until the projector the first number is 11: the tower sees tiles, and knows noth
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels, a vector each, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add to the state $h$ of a patch is scaled, number by number, by a learned vector each ($\lambda_1$ and $\lambda_2$; exercise 4 computes a layer by hand):
+Each tile is cut into patches of 14 x 14 pixels in 3 channels. One linear layer, the same for all, makes a vector of 192 out of the 588 numbers of a patch, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add to the state $h$ of a patch is scaled, number by number, by a learned vector each ($\lambda_1$ and $\lambda_2$; exercise 4 computes a layer by hand):
 
 $$h' = h + \lambda_1 \odot \text{Attn}(\text{LN}(h)), \qquad h'' = h' + \lambda_2 \odot \bigl(W_2\, \text{GELU}(W_1\, \text{LN}(h') + b_1) + b_2\bigr)$$
 
-With tiles of $S$ px and patches of $P$ px that is
+$\text{GELU}(x) = x\, \Phi(x)$, with the distribution function $\Phi$ of the normal distribution, lets large numbers pass and holds negative ones back. With tiles of $S$ px and patches of $P$ px that is
 
 $$\left(\frac{S}{P}\right)^2 \text{ patches per tile.}$$
 
@@ -269,7 +268,7 @@ for name, each in (("blank paper", lower), ("flat color", flat)):
 
 # %% [markdown]
 """
-Left and right only, and a flat tile has the same stripes. All its patches are equal, so they can only come from the position embeddings: the tower marks the place in the tile, whatever is there. Why the left and right end, was not tested; perhaps because it was trained on lines of text, which are cut there.
+Left and right only, and a flat tile has the same stripes. All its patches are equal, so they can only come from the position embeddings: the tower marks the place in the tile, whatever is there. Why it marks the left and right ends was not tested; perhaps because it was trained on lines of text, which are cut there.
 
 ## Into the text
 
@@ -290,10 +289,12 @@ assert filled[is_image].equal(features.reshape(176, 256))
 assert filled[~is_image].equal(embeddings[~is_image])
 changed = (filled != embeddings)[0].any(dim=-1)
 print(f"{int(changed.sum())} rows replaced, {int((~changed).sum())} equal")
+square, strip = parts.ids_of_crops(processor, page, (224, 224), (336, 112))
+print("a square and a strip of the page, 8 tiles each, same ids:", square == strip)
 
 # %% [markdown]
 r"""
-Nothing: text stays text. The vectors themselves have no mark that says which came from pixels, or from which tile; the tokens `<img>` and `</img>` stand before and behind all of them, and nothing stands between tiles or grids.
+Nothing: text stays text. The vectors themselves have no mark that says which came from pixels, or from which tile; the tokens `<img>` and `</img>` stand before and behind all of them, and nothing stands between tiles or grids. Not even the grids are told: of the two crops from [03](03_processor.ipynb#Several-images,-several-turns) one has 2 x 2 detailed and 1 x 3 adaptive tiles, the other 3 x 1 and 4 x 1, and their prompts are equal, id by id. How the tiles lie, the model can tell only from their number and from what they show.
 
 ## Language model and head
 
@@ -316,7 +317,7 @@ course.show(
 
 # %% [markdown]
 r"""
-RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has two factors, and one of them is a gate: SiLU makes it small where its input is negative.
+RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has two factors, and one of them is a gate: SiLU, $x\, \sigma(x)$ with the sigmoid $\sigma$, makes it small where its input is negative.
 
 In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a weighted mean of values, the formula below. The results of the four heads are put side by side and multiplied by a last matrix (`o_proj` in the code): that is what attention adds to $h$. (In the published model two heads of queries share one head of keys and values, 16 and 8 in the table: *grouped-query attention*, which halves the cache, [11](11_speed_memory_serving.ipynb). The code below is that of the small model, where each head has its own.)
 
@@ -372,9 +373,9 @@ course.show(
     tiles.plot_distance(parts.scores_over_distance(layers[0], turned, *pair, places)),
     alt="Left three waves: fast, slow, and one that falls once. Right a line that "
     "rises and falls with the distance without a simple trend.",
-    caption="RoPE. Left: pairs turn at different speeds; the slowest, j = 31, needs 47,000 "
-    "tokens for a turn. Right: one query and one key of layer 0, moved apart. Their "
-    "score is a sum of 32 such waves, each weighted and shifted.",
+    caption="RoPE. Left: pairs turn at different speeds; the slowest, j = 31, takes "
+    "47,000 tokens. Right: one query and one key of layer 0, moved apart. Their score "
+    "is a sum of 32 such waves, each weighted and shifted.",
 )
 
 # %%
@@ -388,12 +389,11 @@ course.show(
     tiles.plot_attention(
         {f"layer {number}": of_layers[number].numpy() for number in (0, 2)}, groups
     ),
-    alt="Two triangles of 233 x 233 squares, gray above the diagonal, with lines between "
-    "text, detailed, adaptive, global and text. In layer 2 the rows of the text at the "
-    "end are nearly white over the detailed tokens, but for a few dark stripes.",
-    caption="Who attends to whom, as the mean of the four heads. Gray: hidden by the "
-    "causal mask. See the lowest rows of layer 2: of the image the text attends to a "
-    "few tokens, the dark stripes. The scale is logarithmic.",
+    alt="Two triangles of 233 x 233 squares, gray above the diagonal. In layer 2 rows "
+    "of the text at the end are nearly white, but for a few dark stripes.",
+    caption="Who attends to whom, mean of four heads, on a logarithmic scale. Gray is "
+    "the causal mask. See the lowest rows of layer 2: of the image the text attends to "
+    "a few tokens, the dark stripes.",
 )
 has_ink = torch.tensor(course.has_ink(page, tile=112, tokens_along=4))
 course.table(*parts.attention_rows([each[-1] for each in of_layers], groups, has_ink))
@@ -401,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1.
+Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens, though still more than their number alone would give them, 14.6%. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1. And these weights were trained for it, with a loss that taught the question to look, in layer 2, where the answer will be read: so 95.4% isn't what a model does of itself. (Before all that, half of the detailed tokens, chosen in the same layer, left 95.0% of the words that all tokens read: 05 again.)
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -422,7 +422,7 @@ The same, up to rounding (1e-4 is the tolerance, since other CPUs add in another
 
 ## Byte by byte
 
-`generate` appends the most likely token and asks again, until the end-of-turn token comes. That takes a short loop.
+Without sampling, `generate` appends the most likely token and asks again, until the end-of-turn token comes. That takes a short loop.
 
 **Predict**: where will the model be least sure, at the beginning or within a word?
 """
@@ -503,7 +503,7 @@ Swap the first two detailed tiles in `pixel_values` and let the model read. What
 swapped = {**inputs, "pixel_values": pixel_values[[1, 0, *range(2, 11)]]}
 sequences = model.generate(**swapped, max_new_tokens=60, do_sample=False)
 confused = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
-print(confused)
+print(repr(confused))  # 'freead\nopesh breer\nfresh'
 # The order of the tiles is all that says where they lie
 assert confused != "fresh bread\nopen sunday"
 ```
@@ -549,7 +549,7 @@ prompt = {name: inputs[name] for name in ("input_ids", "attention_mask")}
 options = {"max_new_tokens": 60, "do_sample": False}
 sequences = model.generate(**prompt, mm_encoder_outputs=blind, **options)
 written = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
-print(repr(written))
+print(repr(written))  # 're', and the turn ends
 assert "fresh" not in written and "sunday" not in written
 ```
 
@@ -584,7 +584,7 @@ The causal mask falls away, and nothing replaces it. RoPE falls away: where a pa
 
 ## Conclusion
 
-Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, where on this page attention, in layer 2 above all, goes to the few tokens that have ink, and writes one byte after the other. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
+Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, and writes one byte after the other. On this page the attention of the prompt's last token turns from text to image, and in layers 2 and 3, of the detailed tokens, to the few that have ink. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
 
 **Read next**: [05](05_scale_compression.ipynb) shows how the language model's first layers tell which image tokens can go.
 

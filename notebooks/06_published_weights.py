@@ -70,7 +70,7 @@ print(f"{len(published)} tensors, language model {kind}, {layers} layers")
 
 # %% [markdown]
 """
-No file of this folder: safetensors hold tensors only, and the rest are text and a table of token pieces. Python files and pickles (`*.bin`), which other folders have, could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
+None of them: safetensors hold tensors only, and the rest are text and a table of token pieces. Python files and pickles (`*.bin`), which other folders have, could do anything; the converter runs no code of the source and refuses pickles unless told otherwise.
 
 (`template` names the format of the prompt, `downsample_ratio` 0.5 joins 2 x 2 patches into one token, and `select_layer` -1 takes the last layer of the vision tower.)
 
@@ -89,9 +89,9 @@ import schemes
 course.show(
     schemes.plot_conversion(),
     alt="Left a folder with weights, tokenizer and config.json, right one with six "
-    "kinds of files; between: rename, split, merge. A dashed arrow back to the left one.",
-    caption="What becomes of each file. Blue is in both folders, yellow is new, pink is "
-    "done to the weights, gray is kept for the way back, which is the dashed arrow.",
+    "kinds of files; between: rename, split, merge. A dashed arrow leads back.",
+    caption="What becomes of each file. Blue is in both folders, yellow is new, pink "
+    "is done to the weights, gray is kept for the way back, the dashed arrow.",
 )
 
 # %% [markdown]
@@ -373,7 +373,7 @@ None: a merged adapter is gone, as its product was added to the weights it chang
 
 $$W + \frac{\alpha}{r} B A = W + 2 B A.$$
 
-**Predict**: is a merged matrix then further from $W$ than rounding?
+**Predict**: the adapter is gone; is its work gone, too? How far is the merged matrix from $W$, by rounding alone or by more?
 """
 
 # %%
@@ -391,7 +391,7 @@ assert merged.allclose(by_hand)
 
 # %% [markdown]
 """
-Yes: by up to 0.642, which is exactly $2 B A$. (There is no way back from this: `revert` leaves merged adapters merged.)
+By more: up to 0.642, and what it differs by is exactly $2 B A$. (There is no way back from this: `revert` leaves merged adapters merged.)
 
 ## What does it take to convert one?
 
@@ -418,7 +418,7 @@ course.show(
 
 # %% [markdown]
 """
-0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving takes 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md). `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
+0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. (As float32 it would be 0.76 GB, but the second bar has 0.46: a tensor is cast and written in parts of 16.8 million numbers, so the table is never held as float32 whole. The first version did hold it, and needed 1.23 times the size of one file in place of 0.47: `benchmarks/LOG.md`.) For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving takes 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md). `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
 
 ## Which one fits on my card?
 
@@ -463,6 +463,9 @@ for name, label in short.items():
     rows.append([label, *cells, *(f"{share:.1f}" for share in shares)])
 heads = ["checkpoint", *FORMATS, "beside the weights", "of this, cache"]
 course.table(heads, rows)
+for tiles in ("5", "9"):
+    most = needed("OpenGVLab/InternVL2-26B", tiles=tiles, kind="int4")
+    print(f"26B in int4 with {tiles} tiles: {most:.1f} GiB, and {RESERVE} left over")
 
 # %%
 weights = {
@@ -481,9 +484,9 @@ course.show(
 
 # %% [markdown]
 """
-MiniMonkey, 1B, 4B and 8B. And no: 4B needs 4.0 GiB beside its weights, 8B 2.2, since its cache is 3.1 GiB against 1.0. Phi-3 has a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references).
+MiniMonkey, 1B, 4B and 8B. And no: 4B needs 4.0 GiB beside its weights, 8B 2.2, since its cache is 3.1 GiB against 1.0, 384 KiB a token against 128. Phi-3 has a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references).
 
-That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, 8,528 with 80 of text, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach, with 5 tiles, not with 33. [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
+That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, 8,528 with 80 of text, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach with 5 tiles (22.9 GiB and 1 left over), not with 9 (23.3). [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
 
 ## Common errors
 """
@@ -551,7 +554,7 @@ for path in (folder / "ours", folder / "half"):
 returned = load_file(folder / "half-back" / "model.safetensors")
 changed = sum(not returned[name].equal(tensor) for name, tensor in published.items())
 print(f"{sizes[1] / sizes[0]:.2f} of the bytes;")
-print(f"{changed} of {len(published)} tensors have lost bits on the way")
+print(f"{changed} of {len(published)} tensors have lost bits on the way")  # all
 assert 2 * sizes[1] == sizes[0] and changed > 0
 ```
 

@@ -63,6 +63,10 @@ ASKERS = {  # names in the benchmark's steering
 }
 OTHERS = ("published", "all")
 RULES = ("published rule", "own rule", "last token alone")
+BETWEEN = {  # the published rule and the own one: half of the way, in either order
+    "all queries, layer 2": {"queries": "all", "layer": 2},
+    "question, layer 1": {"queries": "question", "layer": 1},
+}
 
 
 @torch.no_grad()
@@ -111,6 +115,39 @@ def perfect_row(ink) -> list:
     """The same, by a rule that knows where the ink is."""
     most = [min(kept_count(len(ink), each), int(ink.sum())) for each in RATIOS]
     return ["a rule that knows the ink", *most]
+
+
+def corner_rows(model, processor, page) -> tuple[list, list]:
+    """
+    Head and rows of a table: what image tokens give two blank corners of the page in layer 1, with and without words.
+
+    Args:
+        page: Of 3 x 2 detailed tiles, with words in the upper three alone.
+    """
+    width, height = page.size
+    boxes = {  # of the words that are erased
+        "the page": (0, 0, 0, 0),
+        "without the words of the first tile": (0, 0, width // 3, height // 2),
+        "without the words of the others": (width // 3, 0, width, height // 2),
+        "without any words": (0, 0, width, height // 2),
+    }
+    rows = []
+    for label, box in boxes.items():
+        blank, (left, top, right, bottom) = page.copy(), box
+        paper = page.crop((left, top + height // 2, right, bottom + height // 2))
+        blank.paste(paper, (left, top))
+        content = [
+            {"type": "image", "image": blank},
+            {"type": "text", "text": "Read the text."},
+        ]
+        inputs = processor.prepare_chat([{"role": "user", "content": content}])
+        attention, is_detailed, is_image = look(model, inputs, layer=1)
+        after = torch.arange(len(is_image)) > is_detailed.nonzero().max()
+        seen = attention[:, after & is_image][:, :, is_detailed].mean(dim=(0, 1))
+        means = (100 * float(seen[some].mean()) for some in (slice(4), slice(-2, None)))
+        rows.append([label, *(f"{mean:.2f}" for mean in means)])
+    head = ["image tokens, layer 1: % of attention for a token", "upper left, 4 tokens"]
+    return [*head, "lower right, 2 tokens"], rows
 
 
 def neighbors_apart(kept, is_detailed, renumbered, side: int = 4) -> tuple:

@@ -26,6 +26,7 @@ from course import (
     cell,
     of_all_tokens,
     of_way,
+    result,
     whiskers,
     words_read,
 )
@@ -62,19 +63,34 @@ def ways_at(keep_ratio: float) -> dict:
     }
 
 
-def rows_of_ways(table, keep_ratio: float) -> list:
+def rows_of_ways(table, *keep_ratios: float) -> list:
     """Words read by each of `ways_at`, and on the same pages what another layer and another asker gain, in points."""
-    ways = ways_at(keep_ratio)
-    rows = [[name, words(table, **way)] for name, way in ways.items()]
-    all_1, all_2, asked_1, asked_2 = list(ways.values())[-4:]
-    pairs = {
-        "all, layer 2 minus layer 1": (all_2, all_1),
-        "layer 1, question minus all": (asked_1, all_1),
-        "layer 2, question minus all": (asked_2, all_2),
-        "question, layer 2 minus layer 1": (asked_2, asked_1),
-    }
-    gained = [[name, paired(table, *pair)] for name, pair in pairs.items()]
-    return [*rows, *([f"points: {name}", gain] for name, gain in gained)]
+    columns = []
+    for keep_ratio in keep_ratios:
+        ways = ways_at(keep_ratio)
+        column = {name: words(table, **way) for name, way in ways.items()}
+        all_1, all_2, asked_1, asked_2 = list(ways.values())[-4:]
+        pairs = {
+            "all, layer 2 minus layer 1": (all_2, all_1),
+            "layer 1, question minus all": (asked_1, all_1),
+            "layer 2, question minus all": (asked_2, all_2),
+            "question, layer 2 minus layer 1": (asked_2, asked_1),
+        }
+        for name, pair in pairs.items():
+            column[f"points: {name}"] = paired(table, *pair)
+        columns.append(column)
+    return [[name, *(column[name] for column in columns)] for name in columns[0]]
+
+
+def receipts_by_rule() -> tuple[list, list]:
+    """Head and rows of the benchmark's table: what SmolLM2 reads of receipts, by the rule that chose the tokens."""
+    from benchmarks.sawtooth.report.receipts import compression_table
+
+    lines = compression_table(result("receipts-smollm"))
+    head, _, *rows = (
+        [each.strip() for each in line.strip("|").split("|")] for line in lines
+    )
+    return head, rows
 
 
 def words(table, **way) -> str:

@@ -104,6 +104,15 @@ def run_and_watch(model, inputs):
     return shapes, logits
 
 
+def ids_of_crops(processor, page, *sizes) -> list:
+    """Ids of the prompts of a page's upper left corners, one of each size (width, height), without marks of a chat."""
+    text = f"{processor.image_token}Read the text."
+    return [
+        processor(images=page.crop((0, 0, *size)), text=text)["input_ids"]
+        for size in sizes
+    ]
+
+
 def without_ink(tiles, paper, side: int = 8):
     """
     Tiles with blank paper in place of every patch that has ink on it.
