@@ -534,7 +534,7 @@ model.push_to_hub("me/half")
 half = {file.rfilename for file in api.model_info("me/half").siblings}
 print("missing:", sorted(landed - half))
 assert {"tokenizer.json", "processor_config.json"} <= landed - half
-with course.expected(ValueError):
+with course.expected(ValueError):  # images and questions can't be made inputs
     AutoProcessor.from_pretrained("me/half", **trusted)
 ```
 
