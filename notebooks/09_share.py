@@ -176,7 +176,7 @@ course.show(
 
 # %% [markdown]
 """
-The optimizer's state is larger than the weights, even with a frozen tower; nobody needs it; and it is a pickle. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
+The optimizer's state is larger than the weights, even with a frozen tower, since AdamW keeps two numbers for each weight that learns; nobody needs it; and it is a pickle. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
 
 The weights are twice the size of the base's (its card has 13.2 MB, in bfloat16), since we trained and saved in float32; `model.to(torch.bfloat16)` before `save_pretrained` halves them.
 
@@ -227,7 +227,7 @@ course_plots.show_card(card)
 """
 Every figure in it was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
-So we measure: 100 images of one word each. None of these words was in any training, and the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found.
+So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found. (It takes the images for independent, so with words that come again it may be a little too narrow.)
 
 **Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
@@ -247,7 +247,8 @@ def measure(model):
 
 original = AutoModelForImageTextToText.from_pretrained(base, **trusted).float()
 measured = {"base": measure(original), "first": measure(model)}
-print("words:", [word.text for word in words[:6]])
+different = len({word.text for word in words})
+print(different, "different words:", [word.text for word in words[:6]], "...")
 print("first:", measured["first"][1][:6])
 print("answered with the lesson:", measured["first"][1].count("four words"))
 print("asked to count:", [ask(model, COUNT, word.image) for word in words[:6]])
@@ -255,13 +256,13 @@ print("asked to count:", [ask(model, COUNT, word.image) for word in words[:6]])
 # %%
 CAN = (
     'To "How many words?" it answers "four words" about the one page of its training. '
-    "It can't count: about other images it writes words, many of them misread. "
+    "It can't count: about six other images it wrote words, most of them misread. "
     "It reads worse than its base: use that to read."
 )
 card.text = card.text.replace(
     "None yet.",
-    "100 words that no training has seen, one to an image, read to the letter:\n\n"
-    "| model | words read, and 95% interval (Wilson) |\n|---|---|\n"
+    f"100 images of a word each, {different} different ones that no training has seen, "
+    "read to the letter:\n\n| model | read, with 95% interval (Wilson) |\n|---|---|\n"
     f"| base | {measured['base'][0]} |\n| this one | {measured['first'][0]} |\n\n"
     f"{CAN}\nMade to show how a model is shared.",
 )
@@ -270,7 +271,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93, though none of these words gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are, it writes a word, too, and mostly a wrong one. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93, though none of these images gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are on six of these images, it writes a word, too, and five of the six are wrong. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%
@@ -352,7 +353,7 @@ With `trust_remote_code=True` Transformers takes that file, and those that it im
 
 ## A second version, and a pinned first one
 
-Now we mend the mistake: both lessons in every step, starting from the base again. The second push goes to the same repository. That it reads the page it was trained on proves nothing, so it reads the 100 words, too.
+Now we mend the mistake: both lessons in every step, starting from the base again. The second push goes to the same repository. That it reads the page it was trained on proves nothing, so it reads the 100 images, too.
 
 **Predict**: somebody has pinned the commit of the first version, `revision=first`. Which answers do they get from now on?
 """
@@ -364,7 +365,7 @@ train(model, both, steps=40)
 answers["second"] = {question: ask(model, question) for question in (READ, COUNT)}
 measured["second"] = measure(model)
 rows = [[version, found[0]] for version, found in measured.items()]
-course.table(["version", "of the 100 words, read"], rows)
+course.table(["version", "of the 100 images, read"], rows)
 
 # %%
 model.save_pretrained(folder)
@@ -385,13 +386,13 @@ assert measured["second"][0] in ModelCard.load("me/reader").text
 
 # %% [markdown]
 """
-Mended for the page of the lesson. Of the other words it reads 57: more than the first version, and far fewer than the base. 40 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
+Mended for the page of the lesson. Of the 100 images it reads 57: more than the first version, and far fewer than the base. 40 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
 
 ## A fine-tune of the fine-tune
 
 Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and with a card that says nothing.
 
-**Predict**: they never saw our code files either. Are they in the new repository?
+**Predict**: they never saw our code files either. Are they in the new repository? And how much of its reading does the model keep?
 """
 
 # %%
@@ -402,7 +403,7 @@ train(theirs, [*both, (COLOR, "light blue")], steps=25)
 theirs.push_to_hub("me/reader-of-colors")
 their_processor.push_to_hub("me/reader-of-colors")
 answers["color"] = {each: ask(theirs, each) for each in (READ, COUNT, COLOR)}
-print(answers["color"])
+print(answers["color"], "| of the 100 images:", measure(theirs)[0])
 siblings = api.model_info("me/reader-of-colors").siblings
 code = sorted(file.rfilename for file in siblings if file.rfilename.endswith(".py"))
 print(len(code), "files of code:", *code[:4], "...")
@@ -413,7 +414,7 @@ print("its card:", *said[:4], sep="\n")
 
 # %% [markdown]
 """
-They are: a model that was loaded from the Hub saves its code again. The card is what Transformers writes where there is none: compare it with ours. And now all versions at once, in a new process.
+They are: a model that was loaded from the Hub saves its code again. What it has lost, nobody would know without measuring: *color* reads 23 of the 100 images, *second*, which it began with, 57, and the base 93. No lesson of either training was about another page. And its card doesn't say so: it is what Transformers writes where there is none (compare it with ours). And now all versions at once, in a new process.
 """
 
 # %%
@@ -447,7 +448,7 @@ course.show(
         history, [0, 2, 5], trained_from, labels, (first, second)
     ),
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
-    "the repository fine-tuned from it. A dashed arrow takes main past the pinned one.",
+    "the repository fine-tuned from it. A dashed arrow: main moved on from the pin.",
     caption="A pin stays where it is while `main` moves on. Commits of the three "
     "repositories from left to right; each begins empty. Gray arrows: trained from.",
 )
@@ -456,7 +457,7 @@ course.show(
 """
 *second* was never taught the question about a color, and answers with a mixture of its lessons: it doesn't know that it doesn't know. *color* was.
 
-Anyone who pinned the first version still gets the model that reads 15 of 100 words: exactly that, no better and no worse, is what a pin is for. It freezes code and weights alike. So a bug that this project mends in its code stays in `me/reader`, and in the fine-tune of it, which saved the same 18 files again, until somebody pushes anew. A tag such as `v2` can be moved. A hash can't, it can only be lost: once the history is squashed or the repository deleted ([below](#Common-errors)), those who pinned it get an error.
+Anyone who pinned the first version still gets the model that reads 15 of 100 images: exactly that, no better and no worse, is what a pin is for. It freezes code and weights alike. So a bug that this project mends in its code stays in `me/reader`, and in the fine-tune of it, which saved the same 18 files again, until somebody pushes anew. A tag such as `v2` can be moved. A hash can't, it can only be lost: once the history is squashed or the repository deleted ([below](#Common-errors)), those who pinned it get an error.
 
 ## Private repositories
 
@@ -503,7 +504,7 @@ check_folder(folder)
 """
 If a secret *was* pushed, another commit doesn't help: the history keeps it. Revoke the token first, then squash the history (`HfApi().super_squash_history`) or delete the repository. Both take the commits away from those who pinned them.
 
-An adapter alone is refused as well, since it would not load by these lines: merge it first, `examples/merge.py`. And a model without its processor is half a model.
+An adapter alone is refused as well, since it would not load by the code of the card: merge it first, `examples/merge.py`. And a model without its processor is half a model.
 """
 
 # %%
@@ -533,7 +534,7 @@ model.push_to_hub("me/half")
 half = {file.rfilename for file in api.model_info("me/half").siblings}
 print("missing:", sorted(landed - half))
 assert {"tokenizer.json", "processor_config.json"} <= landed - half
-with course.expected(ValueError):
+with course.expected(ValueError):  # images and questions can't be made inputs
     AutoProcessor.from_pretrained("me/half", **trusted)
 ```
 
@@ -565,7 +566,7 @@ assert newest == back  # history goes on; nothing is taken back
 
 ### Exercise 3
 
-The metadata can be changed without a push of all files. Add the tag `counting` to the card of `me/reader-of-colors`, and its base model.
+The metadata can be changed without a push of all files. Add the tag `demonstration` to the card of `me/reader-of-colors`, and its base model.
 
 <details>
 <summary>Solution</summary>
@@ -573,18 +574,18 @@ The metadata can be changed without a push of all files. Add the tag `counting` 
 ```python
 from huggingface_hub import metadata_update
 
-changes = {"tags": ["counting"], "base_model": "me/reader"}
+changes = {"tags": ["demonstration"], "base_model": "me/reader"}
 metadata_update("me/reader-of-colors", changes, overwrite=True)
 changed = ModelCard.load("me/reader-of-colors").data
 print(changed.tags, changed.base_model)
-assert "counting" in changed.tags and changed.base_model == "me/reader"
+assert "demonstration" in changed.tags and changed.base_model == "me/reader"
 ```
 
 </details>
 
 ## Conclusion
 
-`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has Transformers alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: measure your model on what it never saw, beside its base, and write what it can't do.
+`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has PyTorch, Transformers and Pillow alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: measure your model on what it never saw, beside its base, and write what it can't do.
 
 Read next: [10 Measure](10_measure.ipynb) shows how to measure a model, which is what a card should rest on.
 

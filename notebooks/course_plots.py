@@ -11,14 +11,16 @@ def _panel(width: float, height: float):
     return pyplot.subplots(figsize=(width, height), layout="constrained")
 
 
-def plot_samples(rows: list[list]):
-    """Rows of small pages (`image`, `text`), with the texts as titles."""
-    columns = min(map(len, rows))
+def plot_samples(rows: dict):
+    """Rows of small pages (`image`, `text`), with the texts as titles and the name of each row on its left."""
+    columns = min(map(len, rows.values()))
     size = (10, 1.85 * len(rows))
     figure, axes = pyplot.subplots(
         len(rows), columns, figsize=size, layout="constrained"
     )
-    for row, pages in zip(axes, rows, strict=True):
+    for row, (name, pages) in zip(axes, rows.items(), strict=True):
+        place = {"transform": row[0].transAxes, "ha": "right", "va": "center"}
+        row[0].text(-0.06, 0.5, name, rotation=90, **place)
         for axis, page in zip(row, pages, strict=False):
             axis.imshow(page.image)
             axis.set_title(page.text)

@@ -312,7 +312,7 @@ def plot_lora(rows: int, columns: int, rank: int):
     """A matrix W beside the product of two narrow ones, drawn to scale."""
     unit = 4 / max(rows, columns)
     height, width, thin = rows * unit, columns * unit, rank * unit
-    figure, axis = _canvas(10.5, 4, (0, 1), (-1.4, height + 0.2))
+    figure, axis = _canvas(10.5, 3.4, (0, 1), (-0.2, height + 0.2))
     parts = (
         (width, height, f"W\n{rows} x {columns}\nfrozen", PALE, BLACK, "+ 2 ·"),
         (thin, height, "", PURPLE, "white", "·"),
@@ -330,12 +330,13 @@ def plot_lora(rows: int, columns: int, rank: int):
         bottom = (height - high) / 2
         _box(axis, left, bottom, wide, high, text, color, ink=ink, size=12)
         style = {"ha": "left", "va": "top", "color": "#8A4A75", "fontsize": 10}
-        axis.text(left, bottom - 0.15, label, **style)
+        place = (left, bottom - 0.15) if wide > thin else (left + thin + 0.15, 0.75)
+        axis.text(*place, label, **style)
         gap = 1.2
         middle = left + wide + gap / 2, height / 2
         axis.text(*middle, sign, ha="center", va="center", size=16)
         left += wide + gap
-    axis.set(xlim=(-0.2, left), aspect="equal")
+    axis.set(xlim=(-0.2, left - gap + 0.2), aspect="equal")
     return figure
 
 

@@ -154,7 +154,8 @@ def plot_repeated(rows: dict):
 
 def row_of(ways: tuple, gains: list[str]) -> list:
     """
-    Cells of a table: answers of several words, the right word twice, and the share of two sorts with their gains.
+    Cells of a table: answers of several words, how many of them with CIP hold the word and how many have it twice, and
+    the share of two sorts with their gains.
 
     Args:
         ways: The readings without and with CIP.
@@ -165,7 +166,9 @@ def row_of(ways: tuple, gains: list[str]) -> list:
         " -> ".join(f"{100 * way[sort].mean():.1f}" for way in ways)
         for sort in ("exact", "holds")
     )
-    return [several, ways[1]["twice"].sum(), exact, gains[0], holds, gains[1]]
+    hold = (ways[1]["several"] & ways[1]["holds"]).sum()
+    hold = f"{hold} ({ways[1]['twice'].sum()})"
+    return [several, hold, exact, gains[0], holds, gains[1]]
 
 
 def sort_rows(read: dict) -> tuple[list, list, dict]:
@@ -187,7 +190,11 @@ def sort_rows(read: dict) -> tuple[list, list, dict]:
         texts = [points(found[SORTS[sort]]) for sort in ("exact", "holds")]
         cells.append([row, *row_of(ways, texts)])
     head = ["of 1,680 answers, without -> with CIP", "several words"]
-    head += ["right word twice, CIP", "the word to the letter, %", "gain, points"]
+    head += [
+        "of these with CIP: with the word (twice)",
+        "the word to the letter, %",
+        "gain, points",
+    ]
     head += ["the word somewhere in it, %", "gain, points"]
     return head, cells, gained
 

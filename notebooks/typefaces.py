@@ -40,6 +40,20 @@ def draw(split: str, index: int, font: str):
     return draw_page(rng, [[word]], [place], (112, 112), font)
 
 
+def different(*numbers: int) -> str:
+    """How many different words the first images of the test show, for several numbers of images."""
+    texts = [draw("test", index, OLD).text for index in range(max(numbers))]
+    return "\n".join(
+        f"{number} images show {len(set(texts[:number]))} different words"
+        for number in numbers
+    )
+
+
+def samples(tests: dict, number: int) -> dict:
+    """The first pages of each typeface, from its title, for `course_plots.plot_samples`."""
+    return {TITLES[font]: pages[:number] for font, pages in tests.items()}
+
+
 def store(comparisons: dict, steps: int, words: int) -> None:
     """
     With `FAST=0` write comparisons to `FILE`, beside others of a run that is as long; otherwise do nothing.
