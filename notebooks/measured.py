@@ -84,13 +84,9 @@ def rows_of_ways(table, *keep_ratios: float) -> list:
 
 def receipts_by_rule() -> tuple[list, list]:
     """Head and rows of the benchmark's table: what SmolLM2 reads of receipts, by the rule that chose the tokens."""
-    from benchmarks.sawtooth.report.receipts import compression_table
+    from benchmarks.sawtooth.report.receipts import compression_rows
 
-    lines = compression_table(result("receipts-smollm"))
-    head, _, *rows = (
-        [each.strip() for each in line.strip("|").split("|")] for line in lines
-    )
-    return head, rows
+    return compression_rows(result("receipts-smollm"))
 
 
 def words(table, **way) -> str:

@@ -106,8 +106,8 @@ def cutting_table(table: pd.DataFrame) -> list[str]:
     return markdown_table(head, rows, right=("tokens",))
 
 
-def compression_table(table: pd.DataFrame) -> list[str]:
-    """A row per way to score the detailed tokens."""
+def compression_rows(table: pd.DataFrame) -> tuple[list[str], list[list]]:
+    """Heads, and a row per way to score the detailed tokens."""
     table = with_pages(table[(table["method"] == METHODS[0]) & (table["layout"] == LAYOUTS[0])])
     full = table[table["keep_ratio"] == 1]
     rows = [["all tokens", "–", "1", share(full, full["exact"]), "", "", ""]]
@@ -118,7 +118,7 @@ def compression_table(table: pd.DataFrame) -> list[str]:
         shares = [share(found, each) for each in values]
         rows.append([queries, layer, f"{ratio:g}", shares[0], exact_gain(found, full, SAME), *shares[1:]])
     head = ["queries", "layer", "keep_ratio", "exact", "minus all tokens", "kept on the answer", "minus kept of all"]
-    return markdown_table(head, rows, right=("layer", "keep_ratio"))
+    return head, rows
 
 
 def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
@@ -148,7 +148,7 @@ def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
         "attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published). Kept on the "
         "answer: of the tokens that show the word which answers. What compression saves in time on this language "
         "model is in [speed/PRETRAINED.md](../speed/PRETRAINED.md).",
-        compression_table(table),
+        markdown_table(*compression_rows(table), right=("layer", "keep_ratio")),
     )
 
 

@@ -11,13 +11,14 @@ from benchmarks.sawtooth.report.receipts import (
     PARTS,
     STAGES,
     accuracies,
-    compression_table,
+    compression_rows,
     cutting_table,
     draw_stages,
     load_stages,
     receipts_report,
     stage_table,
 )
+from benchmarks.tables import markdown_table
 
 
 def entry(when: str, part: str, right: int) -> dict:
@@ -92,7 +93,7 @@ def test_ways_to_cut(table):
 
 
 def test_ways_to_score(table):
-    full, question, published = compression_table(table)[2:]
+    full, question, published = markdown_table(*compression_rows(table))[2:]
     assert full.startswith("| all tokens | – | 1 | 40.0 [")
     assert question.startswith("| question | 2 | 0.5 | 20.0 [") and " | 75.0 [75.0, 75.0] | 25.0 [" in question
     assert published.startswith("| all | 1 | 0.5 | 0.0 [") and "| -40.0 [" in published
