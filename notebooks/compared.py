@@ -356,6 +356,22 @@ def asked_gain_rows(results: Path) -> tuple[list, list]:
     return [*head, "gain on these", "gain on uncut", "gain due to the cut"], rows
 
 
+def by_own_grid(results: Path) -> str:
+    """Lines: of row-cut words, what `joint` and the same grid twice read, by what `joint`'s own detailed grid cuts."""
+    keys, readings = ["page", "sort", "seed"], asked(results)
+    table, other = (readings[name].table for name in ("joint", "repeated"))
+    both = table.merge(other, on=keys, suffixes=("", "_twice"))
+    both = both[(both["sort"] == "row") & (both["own_sort"] != "unknown")]
+    lines = ["Row-cut words, by the own detailed grid of `joint`:"]
+    for text, chosen in (("it cuts", True), ("it doesn't cut", False)):
+        part = both[(both["own_sort"] == "row") == chosen]
+        shares = (100 * part[name].mean() for name in ("read", "read_twice"))
+        gain = bootstrap(part["page"], mean(1.0 * part["read"] - part["read_twice"]))
+        read = "`joint` {:.1f}%, the same grid twice {:.1f}%".format(*shares)
+        lines.append(f"  {len(part):,} {text} so: {read}, {points(gain)} points more")
+    return "\n".join(lines)
+
+
 def asked_more_rows(results: Path) -> tuple[list, list]:
     """Head and rows of a table: further gains over the same grid twice, in points, by seed among them."""
     rows = []

@@ -115,8 +115,8 @@ def why(records: list, wanted: list, adds_up) -> dict[str, int]:
 def reasons(found: dict[str, int]) -> str:
     """What `why` found, as a line."""
     return (
-        f"{found['refused']} refused: {found['no total']} have no 'total', {found['another sum']} don't add up, "
-        f"{found['no record']} are no record; all numbers right in {found['right numbers']}"
+        f"{found['refused']} refused: no 'total' in {found['no total']}, another sum in {found['another sum']}, "
+        f"no record in {found['no record']}; all numbers right in {found['right numbers']}"
     )
 
 

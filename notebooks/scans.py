@@ -306,7 +306,7 @@ def plot_moved(index: int, answers: dict, clean: list, wanted: list, processor):
     """
     text = [f"{name} {price}" for name, price in wanted[index].items()]
     figure, axes = pyplot.subplots(
-        1, len(answers), figsize=(10, 4.3), layout="constrained"
+        1, len(answers), figsize=(11, 3.9), layout="constrained"
     )
     for axis, (down, all_read) in zip(axes, answers.items(), strict=True):
         page = moved(clean[index], down)
@@ -326,10 +326,18 @@ def plot_moved(index: int, answers: dict, clean: list, wanted: list, processor):
     return figure
 
 
+def lines_right(answer: str, want: dict) -> tuple[list[bool], list[bool]]:
+    """Which lines of an answer are those of the receipt, and which of their numbers."""
+    words = [line.split() for line in answer.splitlines()] + [[]] * len(want)
+    text = [[name, str(number)] for name, number in want.items()]
+    pairs = list(zip(words, text, strict=False))
+    return [a == b for a, b in pairs], [a[-1:] == b[-1:] for a, b in pairs]
+
+
 def moved_rows(answers: dict, clean: list, wanted: list, record, processor) -> tuple:
     """
     Head and rows of a table: what is read of receipts whose text is moved down, onto the lines between tiles or past
-    them: records without an error, last lines, numbers in them; and the records gained and lost by the move.
+    them: records without an error, lines, numbers in them; and the records gained and lost by the move.
 
     Args:
         answers: From px by which the pages are moved, 0 first, to the answers about them.
@@ -346,23 +354,27 @@ def moved_rows(answers: dict, clean: list, wanted: list, record, processor) -> t
         )
         texts = (", ".join(map(str, each)) or "none" for each in lines)
         cells = [" / ".join(texts)]
-        last = [(answer.splitlines() or [""])[-1] for answer in read]
-        totals = [str(want["total"]) for want in wanted]
         right = [record(a) == want for a, want in zip(read, wanted, strict=True)]
         still = still or right
         pairs = list(zip(still, right, strict=True))
         gained, lost = pairs.count((False, True)), pairs.count((True, False))
+        found = [lines_right(*pair) for pair in zip(read, wanted, strict=True)]
+        whole, numbers = (
+            " / ".join(map(str, np.sum(each, 0))) for each in zip(*found, strict=True)
+        )
+        chance = sign_test(gained, lost)
         cells += [
             sum(right),
-            sum(a == f"total {b}" for a, b in zip(last, totals, strict=True)),
-            sum(a.split()[-1:] == [b] for a, b in zip(last, totals, strict=True)),
+            whole,
+            numbers,
             f"{gained}, {lost}",
-            f"{sign_test(gained, lost):.4f}",
+            f"{chance:.4f}" if chance >= 0.00005 else "< 0.0001",
         ]
         rows.append([f"{down} px", *cells])
     head = ["moved down by", "lines of text cut: detailed / second grid"]
     head += [f"records right, of {len(wanted)}"]
-    head += ["total lines", "total numbers"]
+    names = " / ".join(str(line + 1) for line in range(len(wanted[0])))
+    head += [f"lines right: {names}", "their numbers alone"]
     return [*head, "gained, lost", "by chance"], rows
 
 

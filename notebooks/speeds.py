@@ -156,6 +156,19 @@ def growth(points: list[dict]) -> tuple[list, dict]:
     }
 
 
+def peaks_line(found: dict) -> str:
+    """A line: peak memory beside the weights until the first token; `found` is of one pyramid (`results.json`)."""
+    whole, half = (
+        {name: found[ratio][name] / 2**20 for name in ("language", "cache", "vision")}
+        for ratio in ("1.0", "0.5")
+    )
+    return (
+        f"2B, 33 tiles, bfloat16, MiB beside the weights: the language model at its peak {whole['language']:,.0f} "
+        f"with all tokens, {half['language']:,.0f} with half of the detailed ones (caches {whole['cache']:,.0f} and "
+        f"{half['cache']:,.0f}); before it the vision tower {whole['vision']:,.0f}"
+    )
+
+
 def plot_growth(tokens: list[int], lines: dict):
     """Bytes over the length of the prompt on logarithmic scales; `lines` are from a label to bytes."""
     figure, axis = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
@@ -245,13 +258,16 @@ def page_rows(cells: list[dict]) -> tuple[list, list]:
 
 
 def share_rows(cells: list[dict]) -> tuple[list, list]:
-    """Head and rows of a table: shares of `generate`'s time with quartiles, and of vLLM's by the median times."""
+    """Head and rows of a table: shares of `generate`'s time (three rounds), and of vLLM's by the median times."""
     rows, names = [], list(ENGINES)[1:]
     for cell in cells:
         ratios = (with_quartiles(cell["ratio"][ENGINES[name]]) for name in names)
         half = cell["seconds"]["vllm 0.5"] / cell["seconds"]["vllm 1.0"]
         rows.append([cell["batch_size"], *ratios, f"{half:.2f}"])
-    head = ["share of the time of `generate`, by pages at once", *names]
+    head = [
+        "share of the time of `generate` (fastest to slowest round), by pages at once"
+    ]
+    head += names
     return [*head, "vLLM, half, against vLLM"], rows
 
 
@@ -295,7 +311,9 @@ def deep_rows(results: dict) -> tuple[list, list]:
         shares = [with_quartiles(block["ratio"][each]) for each in (published, *ratios)]
         counted = f"{block['predicted'][published]:.2f}"
         rows.append([label, f"{stay:.2f}", counted, *shares])
-    head = ["prefill of 30 layers, share of stock InternVL's time, n = 5 rounds"]
+    head = [
+        "prefill of 30 layers, share of stock InternVL's time (quartiles), n = 5 rounds"
+    ]
     head += ["with 0.5 stay", "published rule, 0.5, counted", "published rule, 0.5"]
     return [*head, *(f"our rule, {ratio}" for ratio in ratios)], rows
 
@@ -326,8 +344,8 @@ def first_token(config, tiles: int, tokens: int, kept: int) -> str:
     scoring = scoring_cost(sizes, tokens, QUESTION, layer) / whole
     return (
         f"counted, first token: {every:.2f}; the language model alone {left:.2f}: "
-        f"{layer_cost(sizes, kept) / whole:.2f} over the tokens that stay, and {scoring:.2f} of "
-        f"{sizes.layers} layers for the scores"
+        f"{layer_cost(sizes, kept) / whole:.3f} over the tokens that stay, and {scoring / sizes.layers:.3f} for the "
+        f"scores, {scoring:.2f} of {sizes.layers} layers"
     )
 
 
@@ -371,8 +389,10 @@ def h100_lines(rows: list) -> list[str]:
     card, whole = CARDS[-1], find(rows, "InternVL2-2B", 33, 1.0)
     prefill, size = 1000 * whole.load.prefill / card.speed, whole.read / 1e9
     step = 1000 * whole.read / card.bandwidth
+    tower = whole.load.tower
     lines = [
-        f"prefill: {whole.load.prefill / 1e12:.1f} x 10^12 operations, {prefill:.0f} ms",
+        f"prefill: {whole.load.prefill / 1e12:.1f} x 10^12 operations, {prefill:.0f} ms (the vision tower before it: "
+        f"{tower / 1e12:.1f} x 10^12, {1000 * tower / card.speed:.0f} ms)",
         f"a step of the answer: {size:.1f} GB of weights, read once for all rows, {step:.1f} ms",
     ]
     for ratio in (1.0, 0.5):
@@ -424,7 +444,7 @@ def advice_rows(models: dict) -> tuple[list, list]:
     )
     return head, [
         [
-            "none, or a small model on a CPU",
+            "none, or a model of few layers with short prompts",
             "any",
             "`keep_ratio` 1",
             "nothing; compression saved `generate` no time here",

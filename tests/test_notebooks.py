@@ -262,7 +262,7 @@ def test_refusals_are_counted_by_their_reason(module):
     refusals = module("refusals")
     found = refusals.why(READ, WANTED, adds_up)
     assert found == {"refused": 3, "no total": 1, "another sum": 1, "no record": 1, "right numbers": 1}
-    line = "3 refused: 1 have no 'total', 1 don't add up, 1 are no record; all numbers right in 1"
+    line = "3 refused: no 'total' in 1, another sum in 1, no record in 1; all numbers right in 1"
     assert refusals.reasons(found) == line
 
 
