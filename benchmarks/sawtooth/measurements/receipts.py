@@ -20,7 +20,15 @@ from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 LAYOUTS = ("receipt", "bill")  # of two to four lines and of four to eight
 METHODS = ("pyramid any", "detailed + global", "second grid repeated")
-SCORES = (("all", 1), ("question", 1), ("question", 2), ("question", 8))  # whose attention, in which layer
+SCORES = (  # whose attention, in which layer; "none" is the norm of the features
+    ("all", 1),
+    ("all", 2),
+    ("question", 1),
+    ("question", 2),
+    ("question", 8),
+    ("question", 20),
+    ("none", 0),
+)
 RATIOS = (0.5,)
 
 

@@ -145,9 +145,9 @@ def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
         cutting_table(table),
         "### Compressed, without training for it",
         "The same questions about receipts through the pyramid, with part of the detailed tokens, chosen by the "
-        "attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published). Kept on the "
-        "answer: of the tokens that show the word which answers. What compression saves in time on this language "
-        "model is in [speed/PRETRAINED.md](../speed/PRETRAINED.md).",
+        "attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published) or, `none`, by the "
+        "norm of their features. Kept on the answer: of the tokens that show the word which answers. What compression "
+        "saves in time on this language model is in [speed/PRETRAINED.md](../speed/PRETRAINED.md).",
         markdown_table(*compression_rows(table), right=("layer", "keep_ratio")),
     )
 
