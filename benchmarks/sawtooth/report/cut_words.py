@@ -94,17 +94,32 @@ def comparisons(tables: Tables) -> list[tuple[Readings, Readings]]:
 NAMES = {"base": "reader-base", "plain": "reader-plain"}  # who never saw two different grids; else reader-pyramid
 
 
+def over_repeated(tables: Tables) -> list[tuple[str, Readings, Readings]]:
+    """Who reads by a rule, and by the same grid twice: name and both readings."""
+    both = [pair for pair in comparisons(tables) if pair[1].method == REPEATED]
+    return [(NAMES.get(first.trained, "reader-pyramid"), first, second) for first, second in both]
+
+
 def asked_gains(tables: Tables) -> list[SortGain]:
     """The gains over the same grid twice, for the first page and its figure."""
     found = []
-    for first, second in comparisons(tables):
-        if second.method == REPEATED:
-            name = NAMES.get(first.trained, "reader-pyramid")
-            numbers = numbers_by_sort(*_beside(first, second))
-            gains, besides = compared(first, second), compared(first, second, "accuracy")[BEYOND]
-            trained = first.trained not in NAMES
-            found.append(SortGain(name, first.method, second.method, ASKED, numbers, gains, besides, trained))
+    for name, first, second in over_repeated(tables):
+        numbers = numbers_by_sort(*_beside(first, second))
+        gains, besides = compared(first, second), compared(first, second, "accuracy")[BEYOND]
+        trained = first.trained not in NAMES
+        found.append(SortGain(name, first.method, second.method, ASKED, numbers, gains, besides, trained))
     return found
+
+
+def gains_of_all_words(tables: Tables) -> dict[tuple[str, str], tuple[Estimate, int]]:
+    """The same by reader and rule as the measure was fixed before, `BEYOND` and of how many row-cut words."""
+    return {
+        (name, first.method): (
+            compared(first, second, every=True)[BEYOND],
+            numbers_by_sort(*_beside(first, second, every=True))["row"],
+        )
+        for name, first, second in over_repeated(tables)
+    }
 
 
 def gate_sentence(readings: list[Readings]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,3 +94,29 @@ def verdict(estimate: Estimate) -> str:
 def percent(estimate: Estimate) -> str:
     """An estimate and its interval in %, a dash where there is nothing to estimate."""
     return "–" if np.isnan(estimate[0]) else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in estimate))
+
+
+def spoken(estimate: Estimate, unit: str, *more: str) -> str:
+    """The same in a sentence: "97.0% (95%: 95.5 to 98.5; n = 600)", with whatever else belongs into the brackets."""
+    value, low, high = (100 * part for part in estimate)
+    return f"{value:.1f}{unit} ({'; '.join([f'95%: {low:.1f} to {high:.1f}', *more])})"
+
+
+def span(estimates: Iterable[Estimate]) -> str:
+    """The smallest and the largest value, in %."""
+    middles = sorted(100 * each[0] for each in estimates)
+    return f"{middles[0]:.1f} to {middles[-1]:.1f}"
+
+
+def extremes(estimates: Iterable[Estimate]) -> str:
+    """The smallest and the largest estimate with their intervals, in %."""
+    ordered = sorted(estimates)
+    return f"{percent(ordered[0])} to {percent(ordered[-1])}"
+
+
+def certainty(estimates: Iterable[Estimate]) -> str:
+    """ "for certain better in 2, worse in 1 of 4"."""
+    verdicts = [verdict(each) for each in estimates]
+    counts = {"better": verdicts.count("yes"), "worse": verdicts.count("reversed")}
+    named = [f"{name} in {number}" for name, number in counts.items() if number]
+    return f"for certain {', '.join(named)} of {len(verdicts)}" if named else f"nothing certain in {len(verdicts)}"

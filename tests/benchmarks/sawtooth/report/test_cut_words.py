@@ -12,11 +12,12 @@ from benchmarks.sawtooth.report.cut_words import (
     asked_gains,
     asked_section,
     compared,
+    gains_of_all_words,
     gate_sentence,
     readings_of,
 )
 from benchmarks.sawtooth.report.figures import draw_sorts
-from benchmarks.sawtooth.report.first_page import asked_sentence
+from benchmarks.sawtooth.report.first_page import asked_rows, asked_sentences, gate_rows
 from benchmarks.sawtooth.report.readings import load_all
 from benchmarks.sawtooth.report.sorts import BEYOND
 from benchmarks.sawtooth.runner import append_rows
@@ -58,7 +59,7 @@ def tables(tmp_path):
 
 
 def test_nothing_is_said_before_anybody_was_asked():
-    assert asked_section({}) == [] and asked_gains({}) == [] and asked_sentence([], []) == ""
+    assert asked_section({}) == [] and asked_gains({}) == [] and asked_sentences([], []) == []
 
 
 def test_gains_are_a_mean_over_the_seeds_that_both_have(tables):
@@ -109,10 +110,29 @@ def test_the_gate_is_for_uncut_words(tables):
 
 
 def test_the_first_page_tells_it(tables, tmp_path):
-    gains = asked_gains(tables)
-    sentence = asked_sentence(gains, all_readings(tables))
-    assert "by `any`, trained with it (n = 40)" in sentence and "by `any`, never trained with it (n = 20)" in sentence
-    assert "Of the uncut words it reads 50.0 to 100.0%: the 90% that was set before is missed." in sentence
-    assert "is met." in asked_sentence(gains, [readings_of(tables, "plain", PLAIN)])
+    gains, readings = asked_gains(tables), all_readings(tables)
+    gain, gate = asked_sentences(gains, readings)
+    assert "trained with it reads cut words better for it" in gain and " 25.0 points (95%: " in gain
+    assert "n = 40) above that on uncut ones." in gain
+    assert "This reader meets the bar" in gate and "it reads 95.0% (95%: " in gate  # 18 and 20 of 20
+    readings[-2].table["read"] = False
+    assert readings[-2].trained == "any" and "This reader misses the bar" in asked_sentences(gains, readings)[1]
     draw_sorts(gains, tmp_path / "cuts.png")
     assert (tmp_path / "cuts.png").stat().st_size > 1000
+
+
+def test_the_table_of_the_first_page_has_both_rules_and_the_bar(tables):
+    """Of ten row-cut words `joint` has another detailed grid, so that it has a row for all words and one for those."""
+    for name in ("reader-joint-0", "reader-joint-1"):
+        tables[name].loc[(tables[name]["sort"] == "row") & (tables[name]["page"] < 10), "own_sort"] = "uncut"
+    rows = asked_rows(asked_gains(tables), gains_of_all_words(tables))
+    assert [(row[1], row[3], row[4]) for row in rows] == [
+        ("`any`, trained with it", 40, "yes"),
+        ("`joint`, trained with it; all words", 40, "yes"),
+        ("`joint`, trained with it; words cut by both", 20, "yes"),
+        ("`any`, never trained with it", 20, "yes"),
+    ]
+    assert [row[2].split(" [")[0] for row in rows] == ["25.0", "40.0", "80.0", "40.0"]
+    fewest, most = gate_rows(all_readings(tables))
+    assert fewest[1:] == ["fewest of 7 readings: base (pyramid any)", fewest[2], 20, "bar missed"]
+    assert fewest[2].startswith("50.0 [") and most[2] == "100.0 [100.0, 100.0]" and most[4] == "bar met"

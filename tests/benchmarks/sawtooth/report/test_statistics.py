@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from benchmarks.sawtooth.report.statistics import bootstrap, difference, mean, percent, ratio, verdict
+from benchmarks.sawtooth.report.statistics import (
+    bootstrap,
+    certainty,
+    difference,
+    extremes,
+    mean,
+    percent,
+    ratio,
+    span,
+    spoken,
+    verdict,
+)
 
 
 def test_the_bootstrap_resamples_clusters():
@@ -51,3 +62,12 @@ def test_a_ratio_is_of_sums():
 def test_estimates_in_words():
     assert [verdict((0, low, high)) for low, high in ((-1, 1), (0.1, 1), (-2, -1))] == ["not shown", "yes", "reversed"]
     assert percent((0.123, 0.1, 0.2)) == "12.3 [10.0, 20.0]" and percent((np.nan, 0, 0)) == "–"
+
+
+def test_many_estimates_in_a_few_words():
+    better, worse, unclear = (0.02, 0.01, 0.03), (-0.2, -0.3, -0.1), (0.0, -0.1, 0.1)
+    assert span([better, worse, unclear]) == "-20.0 to 2.0"
+    assert extremes([better, worse, unclear]) == "-20.0 [-30.0, -10.0] to 2.0 [1.0, 3.0]"
+    assert certainty([better, worse, unclear]) == "for certain better in 1, worse in 1 of 3"
+    assert certainty([unclear] * 2) == "nothing certain in 2" and certainty([better]) == "for certain better in 1 of 1"
+    assert spoken(better, " points", "n = 5") == "2.0 points (95%: 1.0 to 3.0; n = 5)"

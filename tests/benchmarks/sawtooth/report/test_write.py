@@ -148,25 +148,18 @@ def test_every_figure_is_drawn(readings, text, tmp_path_factory):
     }
 
 
-def test_the_first_page_is_for_a_stranger(text):
-    """Four sentences, a figure, six lines of glossary, what follows; before any table."""
-    page = text.split("\nHow it was measured")[0]
-    assert "| ---" not in page and page.count("![") == 1
-    sentences = page.split("\n\n")[1].replace("\n", " ")
-    assert sentences.count(". ") == 3
-    assert page.split("## What the words mean")[1].split("## ")[0].count("\n- ") == 6
-    # Depths of 50, 25 and 0; on the line 25, 25 and 0 more by CIP, beside it nothing
-    assert (
-        "lose 0.0 to 50.0 where a line between rows halves the letters (for certain in 2 of 3 readings)" in sentences
-    )
-    assert "were trained with it, 0.0 to 0.0 points by `any` (nothing certain in 1)" in sentences
-    assert "never saw it, 25.0 to 25.0 points by `any` (for certain better in 2 of 2)" in sentences
-
-
 def test_the_first_page_follows_the_readings(text):
     """On the pages of the fixture CIP reads more without training: nobody is told to leave it off."""
-    assert "- A model that never saw a second grid: no clear answer. By `any`, words read on pages change by" in text
-    assert "- A model that was trained with one" not in text
+    page = text.split("\nHow it was measured")[0]
+    # Depths of 50, 25 and 0
+    assert "0.0 to 50.0 points of character accuracy, for certain in 2 of 3 readings." in page.replace("\n", " ")
+    lost = "character accuracy lost where a line between rows halves the letters, points"
+    (row,) = table_rows(page, f"{lost} | small readers")
+    assert row[2:] == [f"{always(0)} to {always(50)}", "3 readings", "2 of 3"]
+    assert "- A model that never saw a second grid: no clear answer. Words read on pages change by 50.0" in page
+    assert "- A model that was trained with one" not in page
+    (row,) = table_rows(page, "never saw one | `any` | no second grid")
+    assert row[3:5] == ["6", f"{always(50)} to {always(50)}, for certain better in 1 of 1"]
 
 
 def test_cut_words_are_beside_uncut_ones(text):
