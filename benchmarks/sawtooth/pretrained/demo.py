@@ -1,6 +1,6 @@
 """Asks SmolLM2, behind the small tower, about a receipt that is drawn anew: `make demo-smollm`.
 
-    python -m benchmarks.sawtooth.pretrained.demo --receipt 3
+    python -m benchmarks.sawtooth.pretrained.demo --receipt 3 --layout bill
 
 The first time the checkpoint is built from the language model of `make smollm` and what was learned, which is in the
 repository. What is printed at the end was measured on other receipts, none of whose words were trained.
@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from benchmarks.sawtooth.measurements.receipts import LAYOUTS
 from benchmarks.sawtooth.pretrained.checkpoint import save
 from benchmarks.sawtooth.pretrained.model import FILES, load_tower
 from benchmarks.sawtooth.pretrained.questions import Picture, draw_picture
@@ -27,7 +28,7 @@ from benchmarks.speed.pretrained_model import load
 
 
 LEARNED = Path(__file__).parents[3] / "checkpoints" / "minimonkey-smollm"
-LONGEST_ANSWER = 80  # tokens, one for each character: all text of four lines
+LONGEST_ANSWER = 160  # tokens, one for each character: all text of eight lines
 PLAIN = "What is the capital of France?"  # has nothing to do with the receipt
 
 
@@ -66,10 +67,11 @@ def ask(model, processor, picture: Picture, question: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--receipt", type=int, default=0, help="number of the receipt; each is another one")
+    parser.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0], help="a bill has four to eight lines")
     add_sources(parser)
     arguments = parser.parse_args()
     folder = checkpoint(arguments.base, arguments.tower)
-    picture = draw_picture(generator("demo", arguments.receipt), "receipt", held_out=True)
+    picture = draw_picture(generator("demo", arguments.receipt), arguments.layout, held_out=True)
     image = folder.parent / "receipt.png"
     picture.page.image.save(image)
     print(f"image     {image}\n")
@@ -81,7 +83,7 @@ def main() -> None:
         if truth is not None and answer != truth:
             print("written   " + truth.replace("\n", "\n          "))
         print()
-    measured = "; ".join(accuracies(load_stages(RESULTS)[-1]))
+    measured = "; ".join(accuracies(load_stages(RESULTS)[-1], arguments.layout))
     print(textwrap.fill(f"Of such questions it answers exactly: {measured}.", 100))
 
 

@@ -33,7 +33,6 @@ DRAWN = {  # parts of the figure, in two panels
     "plain questions, %": (CHAT, WITH_PICTURE),
 }
 PARTS = ("words", *KINDS, *LARGE, "unseen wordings", CHAT, WITH_PICTURE)
-OF_DEMO = ("cost on a receipt", "item on a receipt")
 SAME = ["page"]  # what tells questions apart
 
 
@@ -42,9 +41,9 @@ def load_stages(folder: Path) -> list[Try]:
     return [load_try(folder / f"pretrained-{name}.jsonl") for name in STAGES]
 
 
-def accuracies(last: Try) -> list[str]:
-    """What is right of the questions of `make demo-smollm`, with intervals."""
-    found = {part: last.found("after", part) for part in OF_DEMO}
+def accuracies(last: Try, layout: str) -> list[str]:
+    """What is right of the questions of `make demo-smollm` about a layout, with intervals."""
+    found = {part: last.found("after", part) for part in (f"{kind} on a {layout}" for kind in SENTENCES)}
     return [f"{part} {percent(share_right(entry))}% (n = {entry['n']})" for part, entry in found.items()]
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from benchmarks.sawtooth.measurements.receipts import LAYOUTS
 from benchmarks.sawtooth.pretrained import demo
 from benchmarks.sawtooth.pretrained.conversations import Encoder
 from benchmarks.sawtooth.pretrained.generation import generate
@@ -61,16 +62,17 @@ def test_a_number_that_stands_twice_is_not_asked_for():
         assert all(numbers.count(question.split()[-1].rstrip("?")) == 1 for question in asked)
 
 
-def test_it_prints_questions_answers_and_what_was_measured(small_model, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_it_prints_questions_answers_and_what_was_measured(small_model, tmp_path, monkeypatch, capsys, layout):
     monkeypatch.setattr(demo, "ask", lambda model, processor, picture, question: f"to {question}")
-    monkeypatch.setattr(sys, "argv", ["demo", "--base", str(tmp_path), "--receipt", "1"])
+    monkeypatch.setattr(sys, "argv", ["demo", "--base", str(tmp_path), "--receipt", "1", "--layout", layout])
     demo.main()
     printed = capsys.readouterr().out
-    picture = draw_picture(generator("demo", 1), "receipt", held_out=True)
+    picture = draw_picture(generator("demo", 1), layout, held_out=True)
     for question, truth in demo.conversation(picture):
         assert f"question  {question}\nanswer    to {question}\n" in printed
         assert truth is None or "written   " + truth.replace("\n", "\n          ") in printed
-    assert "Of such questions it answers exactly: cost on a receipt " in printed
+    assert f"Of such questions it answers exactly: cost on a {layout} " in printed
     assert (tmp_path / "receipt.png").exists()
 
 
