@@ -418,7 +418,11 @@ course.show(
 
 # %% [markdown]
 """
-0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. (As float32 it would be 0.76 GB, but the second bar has 0.46: a tensor is cast and written in parts of 16.8 million numbers, so the table is never held as float32 whole. The first version did hold it, and needed 1.23 times the size of one file in place of 0.47: `benchmarks/LOG.md`.) For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving takes 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md). `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
+0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. (As float32 it would be 0.76 GB, but the second bar has 0.46: a tensor is cast and written in parts of 16.8 million numbers, so the table is never held as float32 whole. The first version did hold it, and needed 1.23 times the size of the largest of the five files, 0.97 GB, in place of 0.47: `benchmarks/LOG.md`.)
+
+For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving took 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md).
+
+`--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
 
 ## Which one fits on my card?
 

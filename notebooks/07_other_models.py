@@ -417,7 +417,7 @@ An answer of two words has two tries, so the right column is a lenient measure, 
 
 Training takes the repetition away in InternVL (1 answer left at 24 px, none at 32 px) and all but ends it in MiniCPM-V (1,240 before, 41 after; 23 without CIP). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. The gains of MiniCPM-V, and of InternVL at 32 px (91.1 -> 95.1% to the letter, 4.0 points, 1.8 to 6.4), are there in characters and in both counts of words.
 
-And LLaVA-OneVision's gain without training, 5.3 points of characters? To the letter nothing is gained: 11.4 -> 9.6% at 24 px, 17.8 -> 15.1% at 32 px, both intervals hold zero. What changed are the answers without any right letter:
+And LLaVA-OneVision's gain without training, 5.3 points of characters? To the letter nothing is gained: 11.4 -> 9.6% at 24 px, 17.8 -> 15.1% at 32 px, both intervals hold zero. What changed are the answers of accuracy 0:
 """
 
 # %%
@@ -548,7 +548,7 @@ Each image is one tile, so no line cuts a word and there is nothing to mend; and
 
 ## Conclusion
 
-Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Leave it off in a model that never saw a second grid: none of ours read more whole words by it, and two lost much. Whether a model that was trained with one is better for it has to be measured. Over all places, two grids against one in the same model, by characters (*by whole words* where it differs):
+Yes: `CIPProcessor` takes the place of a family's processor, adds the second grid in the family's own order and separators, and gives the family's inputs bit for bit when it is switched off. Leave it off in a model that never saw a second grid: none of ours wrote more words right to the letter by it, and two lost much. Whether a model that was trained with one is better for it has to be measured. Over all places, two grids against one in the same model, by characters (*by words to the letter* where it differs):
 
 | | plain | trained on with CIP |
 | --- | --- | --- |

@@ -362,11 +362,13 @@ def by_own_grid(results: Path) -> str:
     table, other = (readings[name].table for name in ("joint", "repeated"))
     both = table.merge(other, on=keys, suffixes=("", "_twice"))
     both = both[(both["sort"] == "row") & (both["own_sort"] != "unknown")]
+    same = compared(readings["joint"], readings["repeated"])["row"]  # drawn as there
     lines = ["Row-cut words, by the own detailed grid of `joint`:"]
     for text, chosen in (("it cuts", True), ("it doesn't cut", False)):
         part = both[(both["own_sort"] == "row") == chosen]
         shares = (100 * part[name].mean() for name in ("read", "read_twice"))
-        gain = bootstrap(part["page"], mean(1.0 * part["read"] - part["read_twice"]))
+        more = mean(1.0 * part["read"] - part["read_twice"])
+        gain = same if chosen else bootstrap(part["page"], more)
         read = "`joint` {:.1f}%, the same grid twice {:.1f}%".format(*shares)
         lines.append(f"  {len(part):,} {text} so: {read}, {points(gain)} points more")
     return "\n".join(lines)
