@@ -75,7 +75,7 @@ course.show(
 
 # %% [markdown]
 """
-The page is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid except for a sliver of its y, and cut under the adaptive one. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the lines of each grid on a copy of the page: figure 5.)
+(The page is drawn pale here, so that lines stand out; figure 2 has its color.) It is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid except for a sliver of its y, and cut under the adaptive one. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the lines of each grid on a copy of the page: figure 5.)
 
 A plan is a list of boxes and nothing else. Each group has a canvas, which the image is stretched to, and its tiles row by row.
 """
@@ -127,7 +127,7 @@ for views in ("pyramid", "detailed + global", "global only"):
 
 # %% [markdown]
 r"""
-With the second grid 77.1% of the words are found, without it 65.0%, and with the global tile alone, where letters are small, 9.8%. (Of 100 numbers that stand beside a given word on a receipt it reads 54 with the second grid and 56 without: there no gain is seen, and two of 100 are no loss, either. No intervals are stored.) These figures are no proof for the second grid: this model was trained with it, and is asked here to do without. [01](01_semantic_sawtooth.ipynb) compares models with a control.
+With the second grid 77.1% of the words are found, without it 65.0%, and with the global tile alone, where letters are small, 9.8%. (Of 100 numbers that stand beside a given word on a receipt it reads 54 with the second grid and 56 without: that is no gain, and two of 100 are too few to call it a loss. No intervals are stored.) These figures are no proof for the second grid: this model was trained with it, and is asked here to do without. [01](01_semantic_sawtooth.ipynb) compares models with a control.
 
 So much for what the second grid is meant to do: show words whole, and legible. Now which grids are taken.
 
@@ -450,7 +450,7 @@ course.table(["the demo's ranges", *heads], rows)
 
 # %% [markdown]
 """
-Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Less distorted: by the stretching that a tenth of the pages exceeds. The second table is about `any` alone: the stretching that a tenth of the pages exceeds, in each of the ranges.
+Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Less distorted: by the stretching that a tenth of the pages exceeds. How much `any` itself stretches that tenth depends on the ranges; the second table has it for each.
 """
 
 # %%
@@ -463,7 +463,7 @@ course.table(["ranges", *tails], [["distortion by `any`, 90%", *tails.values()]]
 
 # %% [markdown]
 """
-Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`. So yes, a rule is better than `any` in both: `joint`, whose second grid is also stretched less, for one tile more a page. (`shifted` is, too, for nearly twice the tiles.) Three things qualify this:
+Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`. So yes, a rule is better than `any` in both: `joint`, whose second grid is also stretched less, for one tile more a page. (So is `shifted`, the open circle, whose second grid is the first moved by half a tile, for nearly twice the tiles. It is no rule of the package, and not in the table.) Three things qualify this:
 
 - It is not so everywhere: over the eight ranges `joint` leaves fewer words cut than `any` in four and more in two. By this measure `disjoint` is better, fewer in six and more in none. But its second grid is never less distorted than that of `any`; that of `joint` always is.
 - The median hides a tail, which is longest with `all` and `disjoint`: they stretch a tenth of the pages 3.70 and 2.62 times or more. Under the ranges of ChartQA, of training and of `default`, `any` has such a tail, too: 3.32, 3.00 and 2.98.

@@ -321,7 +321,7 @@ for height, width in ((2240, 3360), (224, 336), (130, 195), (128, 192)):
 
 # %% [markdown]
 """
-No more tokens for a hundred times the pixels. That is the rule of thumb:
+No more tokens for a hundred times the pixels. (The check takes 40 sizes, and 400 if the environment variable `FAST` is 0.) That is the rule of thumb:
 
 > **The shape of an image decides what it costs. Its size decides only where the range of tiles has several grids of that shape.**
 

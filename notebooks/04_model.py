@@ -327,7 +327,7 @@ The **causal mask** $M$ is 0 where the key is that of the same token or of one b
 
 $$\begin{pmatrix} x_j' \\ x_{j + d/2}' \end{pmatrix} = \begin{pmatrix} \cos m \theta_j & -\sin m \theta_j \\ \sin m \theta_j & \cos m \theta_j \end{pmatrix} \begin{pmatrix} x_j \\ x_{j + d/2} \end{pmatrix}, \qquad \theta_j = 10000^{-2j/d}$$
 
-If one is turned by $m \theta_j$ and the other by $n \theta_j$, their product depends on $m - n$ alone. (The base, 10,000, is the small model's. The published one has 1,000,000, so its pairs turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
+If one is turned by $m \theta_j$ and the other by $n \theta_j$, their product depends on $m - n$ alone: turn both back by $n \theta_j$, which changes no angle between them, and $(m - n)\, \theta_j$ is left. (The base, 10,000, is the small model's. The published one has 1,000,000, so its pairs turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
 
 **Predict**: move all positions 1,000 further. Does the attention of a layer change? And the last token, behind which the answer begins: does it attend to the image most, or to the text?
 """
@@ -401,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens, though still more than their number alone would give them, 14.6%. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1. And these weights were trained for it, with a loss that taught the question to look, in layer 2, where the answer will be read: so 95.4% isn't what a model does of itself. (Before all that, half of the detailed tokens, chosen in the same layer, left 95.0% of the words that all tokens read: 05 again.)
+Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens, though still more than their number alone would give them, 14.6%. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1. And these weights were trained for it, with a loss that taught the question to look, in layer 2, where the answer will be read: so 95.4% isn't what a model does of itself. (Another figure is near it by chance: before that training, half of the detailed tokens, chosen by the question in layer 2, were enough for 95.0% of the words that all tokens read, 05 again.)
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 

@@ -68,8 +68,8 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
             "Small models of these three kinds are in [07](07_other_models.ipynb): after training a second grid helps "
-            "MiniCPM-V, and InternVL with larger letters; LLaVA-OneVision reads worse by it with smaller ones. That "
-            "is within a model, not beside a control.",
+            "MiniCPM-V, and InternVL with larger letters; LLaVA-OneVision loses characters by it with smaller "
+            "ones, but no whole words, as far as can be shown. That is within a model, not beside a control.",
         ),
         SCORES,
     )
