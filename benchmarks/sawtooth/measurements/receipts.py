@@ -62,9 +62,10 @@ def answer_box(asked: Asked) -> Box:
 
 @dataclass(frozen=True)
 class Receipts(Measurement):
-    """So many `receipts` or bills and as many others: what does one thing cost, or what costs so much?"""
+    """So many `receipts` or bills and as many others, fewer `compressed`: what does it cost, or what costs so much?"""
 
-    receipts: int = 40
+    receipts: int = 120
+    compressed: int = 40
     batch_size: int = 10
 
     name = "receipts"
@@ -79,8 +80,9 @@ class Receipts(Measurement):
         return [(*setting, kind) for setting in (*cut, *compressed) for kind in SENTENCES]
 
     def measure(self, reader: Reader, *block) -> list[ReceiptReading]:
-        layout, *_, kind = block
-        asked = list(enumerate(ask_about_held_out(kind, self.receipts, lambda word: None, layout=layout)))
+        layout, *_, keep_ratio, kind = block
+        number = self.receipts if keep_ratio == 1 else self.compressed
+        asked = list(enumerate(ask_about_held_out(kind, number, lambda word: None, layout=layout)))
         rows = []
         for start in tqdm(range(0, len(asked), self.batch_size), desc=", ".join(map(str, block)), leave=False):
             rows += self._read(reader, asked[start : start + self.batch_size], *block)

@@ -108,11 +108,10 @@ def cutting_table(table: pd.DataFrame) -> list[str]:
 def compression_rows(table: pd.DataFrame) -> tuple[list[str], list[list]]:
     """Heads, and a row per way to score the detailed tokens."""
     table = with_pages(table[(table["method"] == METHODS[0]) & (table["layout"] == LAYOUTS[0])])
-    full = table[table["keep_ratio"] == 1]
+    compressed = table[table["keep_ratio"] < 1]
+    full = table[(table["keep_ratio"] == 1) & table["page"].isin(compressed["page"])]
     rows = [["all tokens", "–", "1", share(full, full["exact"]), "", "", ""]]
-    for (ratio, queries, layer), found in table[table["keep_ratio"] < 1].groupby(
-        ["keep_ratio", "queries", "layer"], sort=False
-    ):
+    for (ratio, queries, layer), found in compressed.groupby(["keep_ratio", "queries", "layer"], sort=False):
         values = (found["exact"], found["kept_asked"], found["kept_asked"] - found["kept_all"])
         shares = [share(found, each) for each in values]
         rows.append([queries, layer, f"{ratio:g}", shares[0], exact_gain(found, full, SAME), *shares[1:]])
@@ -125,7 +124,9 @@ def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
     rows = stages[0].settings["batch"] * stages[0].settings["accumulate"]
     spent = [f"{each.settings['minutes']:g} minutes, {each.steps} steps" for each in stages]
     shown = [f"- `{name}` ({time}): {what}" for (name, what), time in zip(STAGES.items(), spent, strict=True)]
-    receipts = table["receipt"].nunique()
+    cut, compressed = (
+        table[where]["receipt"].nunique() for where in (table["keep_ratio"] == 1, table["keep_ratio"] < 1)
+    )
     return blocks(
         "## In a pyramid",
         f"From the last try, more stages on two cores, of {rows} rows a step, each from the one before. Pictures are "
@@ -137,16 +138,17 @@ def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
         stage_table(stages),
         f"![What is right before the stages and after each]({FIGURE})",
         "### Cut otherwise",
-        f"{receipts} pictures for each of two questions, read in bfloat16: what does one thing cost, and what costs "
+        f"{cut} pictures for each of two questions, read in bfloat16: what does one thing cost, and what costs "
         "so much? The answer has to be the whole sentence. The last stage showed as many pictures by the first way as "
         "by the second, none by the third, which tells how far the model relies on what the second grid shows. In % "
         "with 95% intervals by bootstrap over the questions.",
         cutting_table(table),
         "### Compressed, without training for it",
-        "The same questions about receipts through the pyramid, with part of the detailed tokens, chosen by the "
-        "attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published) or, `none`, by the "
-        "norm of their features. Kept on the answer: of the tokens that show the word which answers. What compression "
-        "saves in time on this language model is in [speed/PRETRAINED.md](../speed/PRETRAINED.md).",
+        f"The same questions about {compressed} receipts each through the pyramid, with part of the detailed tokens, "
+        "chosen by the attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published) or, "
+        "`none`, by the norm of their features. Kept on the answer: of the tokens that show the word which answers. "
+        "What compression saves in time on this language model is in "
+        "[speed/PRETRAINED.md](../speed/PRETRAINED.md).",
         markdown_table(*compression_rows(table), right=("layer", "keep_ratio")),
     )
 
