@@ -207,7 +207,7 @@ $(SMOLLM_FILE): $(STAMP)
 
 smollm: $(SMOLLM_FILE)
 
-# Another receipt: make demo-smollm ARGS="--receipt 3"
+# Another receipt: make demo-smollm ARGS="--receipt 3"; a longer one: ARGS="--layout bill"
 demo-smollm: $(SMOLLM_FILE)
 	PYTHONPATH=$(SMOLLM) $(BIN)/python -m benchmarks.sawtooth.pretrained.demo $(ARGS)
 

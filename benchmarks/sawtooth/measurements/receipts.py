@@ -19,7 +19,7 @@ from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
 LAYOUTS = ("receipt", "bill")  # of two to four lines and of four to eight
-METHODS = ("pyramid any", "detailed + global", "second grid repeated")
+METHODS = ("pyramid any", "detailed + global", "second grid repeated", "detailed + global, tiles of the pyramid")
 SCORES = (  # whose attention, in which layer; "none" is the norm of the features
     ("all", 1),
     ("all", 2),
