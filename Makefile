@@ -40,7 +40,7 @@ help:
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
 	@echo "make train-reader       train the larger reader of pages with questions and its controls, after \`make train\`"
 	@echo "make train-smollm       let a pretrained Llama learn to read (MINUTES=60; downloads 93 MB)"
-	@echo "make train-smollm-longer  then larger pictures and receipts in a pyramid (three times MINUTES=100)"
+	@echo "make train-smollm-longer  then larger pictures, receipts and bills in a pyramid (3 times MINUTES=100)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"
 

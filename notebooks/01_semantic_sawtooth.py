@@ -430,8 +430,9 @@ won, lost = ~one & two, one & ~two
 course.table(*words.won_and_lost(baseline, joint))
 print(f"{won.sum()} words are read only with CIP, {lost.sum()} only without")
 trained_with = {"3m-long": JOINT, "3m": ANY, "6m": ANY}
-for name, beyond in words.beyond_uncut(trained_with).items():
-    print(f"more of row-cut words than of uncut ones: {name} {course.points(beyond)}")
+beyond = words.beyond_uncut(trained_with)
+for name, gained in beyond.items():
+    print(f"more of row-cut words than of uncut ones: {name} {course.points(gained)}")
 shown_whole = baseline["cut_detailed"] & ~joint["cut_everywhere"] & won
 examples = measured.cut_between_rows(baseline[shown_whole], TILE)
 print(f"{len(examples)} of {shown_whole.sum()} are cut between rows only")
@@ -499,7 +500,7 @@ The published scores are the authors'. What stands on the right is about a pretr
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-course.claims(*claims.of_sawtooth(readings, to_control, due))
+course.claims(*claims.of_sawtooth(readings, to_control, beyond, due))
 
 # %% [markdown]
 """

@@ -17,11 +17,11 @@ SCORES = (
 )
 
 
-def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
+def of_sawtooth(readings, to_control: dict, beyond: dict, due: dict) -> tuple:
     """
     01: `readings` are the recognizer's; `to_control` is from models to what they read more than their controls,
-    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones; `due` is what
-    `words.due_to_the_cut` gives.
+    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones; `beyond` and
+    `due` are what `words.beyond_uncut` and `words.due_to_the_cut` give.
     """
     of_rows = readings[readings["kind"] == "row"]
     baseline, any_rule, finer = (
@@ -51,8 +51,9 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         ),
         (
             "CIP helps a model that is trained with it.",
-            "Within a model, yes: it reads more words with the second grid than without, and one of three gains more "
-            "on words cut between rows than on uncut ones, as far as can be shown. Beside a model that was trained "
+            "Within a model, yes: it reads more words with the second grid than without, and "
+            f"{sum(low > 0 for _, low, _ in beyond.values())} of {len(beyond)} gain more on words cut between rows "
+            "than on uncut ones, as far as can be shown. Beside a model that was trained "
             "for as many steps with one grid, in less time, and from one seed each: "
             f"`joint`, trained longest, {everywhere} on all words on pages and {cut} on those that both detailed "
             f"grids cut; `any` {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved "
@@ -132,8 +133,9 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
         measured.paired(before, way, {**way, "layer": 1})
         for way in ({**layer_2, "queries": "all"}, layer_2)
     )
-    columns, (_, by_published, *_) = measured.receipts_by_rule()
-    cost = dict(zip(columns, by_published, strict=True))["minus all tokens"]
+    columns, rows = measured.receipts_by_rule()
+    by_rule = {tuple(row[:3]): dict(zip(columns, row, strict=True)) for row in rows}
+    cost = by_rule["all", 1, "0.5"]["minus all tokens"]
     return (
         (
             "SCM needs no training and adds no parameters.",

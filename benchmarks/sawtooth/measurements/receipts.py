@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.sawtooth.cutting import View, tokens_on
+from benchmarks.sawtooth.cutting import View, is_cut, tokens_on
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
 from benchmarks.sawtooth.measurements.scoring import scoring
 from benchmarks.sawtooth.pretrained.evaluate import LONGEST, Asked, ask_about_held_out
-from benchmarks.sawtooth.pretrained.questions import SENTENCES
+from benchmarks.sawtooth.pretrained.questions import PRICED, SENTENCES
 from benchmarks.sawtooth.readers.rendering import Box, word_boxes
 from benchmarks.sawtooth.runner import Measurement
 from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import DETAILED_LEVEL
 
 
-LAYOUTS = ("receipt", "bill")  # of two to four lines and of four to eight
-METHODS = ("pyramid any", "detailed + global", "second grid repeated", "detailed + global, tiles of the pyramid")
+PLAIN = "detailed + global"
+METHODS = ("pyramid any", PLAIN, "second grid repeated", "detailed + global, tiles of the pyramid")
 SCORES = (  # whose attention, in which layer; "none" is the norm of the features
     ("all", 1),
     ("all", 2),
@@ -35,8 +35,9 @@ RATIOS = (0.5,)
 @dataclass(frozen=True)
 class ReceiptReading:
     """
-    One question about a receipt. `layout`: in `LAYOUTS`; `kind`: in `SENTENCES`; `word`: the whole answer as it should
-    be; `kept_asked`, `kept_all`: share of the detailed tokens on the word that answers, or of all, that stay.
+    One question about a receipt. `layout`: in `PRICED`; `kind`: in `SENTENCES`; `word`: the whole answer as it should
+    be; `kept_asked`, `kept_all`: share of the detailed tokens on the word that answers, or of all, that stay;
+    `is_cut`: whether plain tiling cuts the name or the number.
     """
 
     layout: str
@@ -51,13 +52,25 @@ class ReceiptReading:
     kept_asked: float
     kept_all: float
     tokens: int
+    is_cut: bool
+
+
+def line_boxes(asked: Asked) -> tuple[Box, Box]:
+    """The boxes, in px, of the name and the number that are asked about."""
+    name, _, number = asked.turn.spelled.rstrip(".").split()
+    boxes = dict(word_boxes(asked.picture.page))
+    return boxes[name], boxes[number]
 
 
 def answer_box(asked: Asked) -> Box:
     """The box, in px, of the word that answers: the number of a cost, the name of an item."""
-    name, _, number = asked.turn.spelled.rstrip(".").split()
-    boxes = dict(word_boxes(asked.picture.page))
-    return boxes[number if asked.turn.kind == "cost" else name]
+    return line_boxes(asked)[asked.turn.kind == "cost"]
+
+
+def is_line_cut(asked: Asked, reader: Reader) -> bool:
+    """Whether a line of the detailed grid runs through the name or the number."""
+    image = asked.picture.page.image
+    return bool(np.any(is_cut(reader.views(PLAIN, image)[0], image.size, np.array(line_boxes(asked)))))
 
 
 @dataclass(frozen=True)
@@ -75,8 +88,8 @@ class Receipts(Measurement):
     def blocks(self, reader: Reader) -> Sequence[tuple]:
         layers = reader.model.config.text_config.num_hidden_layers
         scores = [(*score, ratio) for ratio in RATIOS for score in SCORES if score[1] < layers]
-        cut = [(layout, method, "all", 1, 1.0) for layout in LAYOUTS for method in METHODS]
-        compressed = [(LAYOUTS[0], METHODS[0], *score) for score in scores]
+        cut = [(layout, method, "all", 1, 1.0) for layout in PRICED for method in METHODS]
+        compressed = [(PRICED[0], METHODS[0], *score) for score in scores]
         return [(*setting, kind) for setting in (*cut, *compressed) for kind in SENTENCES]
 
     def measure(self, reader: Reader, *block) -> list[ReceiptReading]:
@@ -99,7 +112,8 @@ class Receipts(Measurement):
         tokens = inputs["attention_mask"].sum(-1).tolist()
         rows = []
         for (receipt, each), answer, shares, length in zip(asked, answers, kept, tokens, strict=True):
-            rows.append(ReceiptReading(*block, receipt, each.turn.spelled, answer.strip(), *shares, length))
+            is_line = is_line_cut(each, reader)
+            rows.append(ReceiptReading(*block, receipt, each.turn.spelled, answer.strip(), *shares, length, is_line))
         return rows
 
     def _kept(self, reader: Reader, asked: Asked, views: list[View], keep_ratio: float) -> tuple[float, float]:

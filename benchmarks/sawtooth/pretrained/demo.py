@@ -16,10 +16,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from benchmarks.sawtooth.measurements.receipts import LAYOUTS
 from benchmarks.sawtooth.pretrained.checkpoint import save
 from benchmarks.sawtooth.pretrained.model import FILES, load_tower
-from benchmarks.sawtooth.pretrained.questions import Picture, draw_picture
+from benchmarks.sawtooth.pretrained.questions import PRICED, Picture, draw_picture
 from benchmarks.sawtooth.pretrained.train import add_sources
 from benchmarks.sawtooth.readers.rendering import generator
 from benchmarks.sawtooth.report.receipts import accuracies, load_stages
@@ -46,8 +45,9 @@ def conversation(picture: Picture) -> Iterator[tuple[str, str | None]]:
 
 def checkpoint(base: Path, tower: Path) -> Path:
     """The folder of the model, which is built unless it is there and newer than what was learned."""
-    folder, learned = base / "minimonkey", LEARNED / FILES["adapter"]
-    if not folder.exists() or folder.stat().st_mtime < learned.stat().st_mtime:
+    folder = base / "minimonkey"
+    learned = max(path.stat().st_mtime for name in FILES.values() if (path := LEARNED / name).exists())
+    if not folder.exists() or folder.stat().st_mtime < learned:
         causal_lm, tokenizer = load(base)
         with tempfile.TemporaryDirectory(dir=base) as whole:  # a build that is stopped leaves no half of a folder
             save(causal_lm, tokenizer, load_tower(tower), LEARNED, Path(whole, folder.name))
@@ -67,7 +67,7 @@ def ask(model, processor, picture: Picture, question: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--receipt", type=int, default=0, help="number of the receipt; each is another one")
-    parser.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0], help="a bill has four to eight lines")
+    parser.add_argument("--layout", choices=PRICED, default=PRICED[0], help="a bill has four to eight lines")
     add_sources(parser)
     arguments = parser.parse_args()
     folder = checkpoint(arguments.base, arguments.tower)

@@ -55,6 +55,7 @@ LAYOUTS = {
     "receipts": {"word": 0.1, "lines": 0.1, "receipt": 0.6, "bill": 0.2},
     "bills": {"word": 0.08, "lines": 0.07, "receipt": 0.25, "bill": 0.6},
 }
+PRICED = ("receipt", "bill")  # layouts of names and numbers: two to four lines, and four to eight
 LARGE_GRIDS = ((2, 2), (3, 2), (2, 3))  # of pages and bills
 
 
@@ -104,7 +105,7 @@ def draw_picture(rng: np.random.Generator, layout: str, held_out: bool) -> Pictu
         grid = (2, 1) if layout == "receipt" or rng.random() < 0.5 else (1, 1)
     while True:
         size = tuple(round(side * TILE_SIZE * rng.uniform(0.85, 1.15)) for side in grid)
-        if layout in ("receipt", "bill"):
+        if layout in PRICED:
             page = _receipt(rng, size, held_out, (4, 8) if is_large else (2, 4))
         else:
             most = (5, 13, 4) if is_large else (2, 7, 3)
@@ -161,10 +162,10 @@ def ask(
     if kind == "line" and len(lines) > 1:
         asked = any_row()
         return Turn(kind, say(asked + 1), " ".join(lines[asked]))
-    if kind == "value" and picture.layout in ("receipt", "bill"):
+    if kind == "value" and picture.layout in PRICED:
         name, number = lines[any_row()]
         return Turn(kind, say(name), number)
-    if kind in SENTENCES and picture.layout in ("receipt", "bill"):
+    if kind in SENTENCES and picture.layout in PRICED:
         name, number = lines[any_row()]
         is_one = [other for _, other in lines].count(number) == 1
         return Turn(kind, say(name if kind == "cost" else number), f"{name} costs {number}.") if is_one else None
@@ -203,9 +204,8 @@ def ask_many(rng: np.random.Generator, picture: Picture, explain: Explain, turns
 
 def ask_each_line(rng: np.random.Generator, picture: Picture, explain: Explain) -> list[Turn]:
     """
-    A question about each line in random order, so that no answer is copied from another one; or all text alone.
-
-    Single words are asked as by `ask_several`.
+    Whether a word is there, then a question about each line in random order, so that no answer is copied from another
+    one; or all text alone. Of a single line, what `ask_several` asks.
     """
     lines = len(picture.page.lines)
     if lines == 1:

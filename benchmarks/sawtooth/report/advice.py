@@ -53,7 +53,7 @@ class Changes:
     Attributes:
         than: What the models are read with instead.
         words: Share of the words on pages that are read.
-        numbers: Words on pages that one way read.
+        numbers: Words on the pages that each model was to read.
         characters: In their order on pages; of moved words in place of a finer grid.
     """
 

@@ -27,7 +27,7 @@ USE = {  # what a verdict on the gain of cut words beyond uncut ones says
     "not shown": "makes no use of it that could be shown",
     "reversed": "reads cut words worse for it",
 }
-RIVAL = {"yes": "do better", "not shown": "do as well", "reversed": "do less well"}
+RIVAL = {"yes": "do better", "not shown": "are not shown to do worse", "reversed": "do less well"}
 GLOSSARY = (
     "- **Tile**: a model's vision encoder sees a square of fixed size. A large image is cut into a grid of such tiles "
     "(the *detailed grid*), and the whole image, shrunk to one tile, is shown beside them (*global*): plain tiling.",

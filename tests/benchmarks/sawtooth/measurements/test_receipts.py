@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.sawtooth.cutting import METHODS as CUTTINGS
 from benchmarks.sawtooth.cutting import grid_view, tokens_on
-from benchmarks.sawtooth.measurements.receipts import LAYOUTS, METHODS, SCORES, Receipts, answer_box
+from benchmarks.sawtooth.measurements.receipts import METHODS, SCORES, Receipts, answer_box, is_line_cut, line_boxes
 from benchmarks.sawtooth.pretrained.evaluate import ask_about_held_out
-from benchmarks.sawtooth.pretrained.questions import SENTENCES
+from benchmarks.sawtooth.pretrained.questions import PRICED, SENTENCES
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", PRICED)
 @pytest.mark.parametrize("kind", SENTENCES)
 def test_the_answer_is_where_its_box_is(kind, layout):
     for asked in ask_about_held_out(kind, 6, lambda word: None, layout=layout):
@@ -25,6 +25,22 @@ def test_the_answer_is_where_its_box_is(kind, layout):
         assert np.asarray(word).std() > 10  # ink
         others = [each.y for each in asked.picture.page.characters if not top < each.y < bottom]
         assert len(set(others)) == len(asked.picture.page.lines) - 1
+
+
+def test_a_line_is_cut_where_a_tile_ends_in_its_name_or_number(reader):
+    found = set()
+    for asked in ask_about_held_out("cost", 40, lambda word: None, layout="bill"):
+        view = reader.views("detailed + global", asked.picture.page.image)[0]
+        columns, rows = view.grid
+        width, height = asked.picture.page.image.size
+        edges = [width * i / columns for i in range(1, columns)], [height * i / rows for i in range(1, rows)]
+        expected = any(
+            any(left < edge < right for edge in edges[0]) or any(top < edge < bottom for edge in edges[1])
+            for left, top, right, bottom in line_boxes(asked)
+        )
+        assert is_line_cut(asked, reader) == expected
+        found.add(expected)
+    assert found == {False, True}
 
 
 @pytest.mark.parametrize("along", [4, 8])
@@ -46,7 +62,7 @@ def test_what_stays_is_what_was_asked_for(reader, setting):
         assert all(row.kept_asked > row.kept_all for row in rows)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", PRICED)
 def test_batches_answer_as_one_by_one(reader, layout):
     block = (layout, METHODS[0], "question", 1, 0.5, "item")
     three, one = (Receipts(compressed=3, batch_size=size).measure(reader, *block) for size in (3, 1))
@@ -57,6 +73,6 @@ def test_every_way_to_cut_and_to_score_is_a_block(reader):
     blocks = Receipts().blocks(reader)
     layers = reader.model.config.text_config.num_hidden_layers
     scores = [score for score in SCORES if score[1] < layers]
-    assert {layout for layout, *_ in blocks} == set(LAYOUTS)
-    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * (len(LAYOUTS) * len(METHODS) + len(scores))
+    assert {layout for layout, *_ in blocks} == set(PRICED)
+    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * (len(PRICED) * len(METHODS) + len(scores))
     assert {method for _, method, *_ in blocks} == set(METHODS) <= set(CUTTINGS)

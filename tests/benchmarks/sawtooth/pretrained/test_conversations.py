@@ -102,6 +102,9 @@ def test_training_pictures_are_cut_by_either_of_two_methods(tokenizer):
         assert any(used[-1])
         assert len(encoder.prompt("What?", picture).tiles) == len(by_method[0])
     assert [True, False] in used and [False, True] in used
+    chat = TrainingBatches(encoder, Replay({"Hello": ((1,), True)}, {}, share=1.0), rows=1, size="bills")
+    tiles = [(len(chat.row(i).tiles), len(encoder.tiles(training_picture(i, "bills")[1]))) for i in range(40)]
+    assert any(0 < found < whole for found, whole in tiles) and any(found == whole for found, whole in tiles)
 
 
 def test_padding(encoder, turns):

@@ -61,7 +61,7 @@ def test_unknown_layout_is_named():
         draw_picture(generator("test", 0), "form", False)
 
 
-def test_small_pictures_of_training_have_small_layouts():
+def test_every_layout_of_a_size_is_drawn():
     drawn = {size: {training_picture(index, size)[1].layout for index in range(120)} for size in LAYOUTS}
     assert drawn == {size: set(layouts) for size, layouts in LAYOUTS.items()}
 

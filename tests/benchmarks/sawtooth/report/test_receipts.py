@@ -5,13 +5,17 @@ import json
 import pandas as pd
 import pytest
 
-from benchmarks.sawtooth.measurements.receipts import LAYOUTS, METHODS
+from benchmarks.sawtooth.measurements.receipts import METHODS
+from benchmarks.sawtooth.pretrained.questions import PRICED
+from benchmarks.sawtooth.report import receipts
 from benchmarks.sawtooth.report.receipts import (
     FIGURE,
+    FIRST,
     PARTS,
     STAGES,
     accuracies,
     compression_rows,
+    confirmation,
     cutting_table,
     draw_stages,
     load_stages,
@@ -51,7 +55,7 @@ def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int, l
             "kind": kind,
             "receipt": receipt,
         }
-        | {"exact": kind == "cost" and receipt < right, "tokens": 700}
+        | {"exact": kind == "cost" and receipt < right, "tokens": 700, "is_cut": receipt >= 5}
         | {"kept_asked": 1.5 * keep_ratio if keep_ratio < 1 else 1.0, "kept_all": keep_ratio}
         for kind in ("cost", "item")
         for receipt in range(10)
@@ -62,7 +66,7 @@ def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int, l
 def table():
     full = [
         row
-        for layout, most in zip(LAYOUTS, (8, 5), strict=True)
+        for layout, most in zip(PRICED, (8, 7), strict=True)
         for number, method in enumerate(METHODS)
         for row in rows(method, "all", 1, 1.0, most - 2 * number, layout)
     ]
@@ -80,18 +84,36 @@ def test_before_and_after_each_stage(stages):
     ]
 
 
-def test_figure_of_the_stages(stages, tmp_path):
+def test_figure_of_the_stages(stages, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(receipts, "save_figure", lambda figure, path: drawn.append(figure))
     draw_stages(stages, tmp_path / FIGURE)
-    assert (tmp_path / FIGURE).stat().st_size > 10_000
+    written, plain = drawn[0].axes
+    parts = ["words", "value", "cost on a receipt", "value on a bill", "cost on a bill"]
+    assert [each.get_label() for each in written.containers] == parts
+    assert [each.get_label() for each in plain.containers] == ["chat", "chat with a picture"]
+    assert written.containers[0].lines[0].get_ydata() == pytest.approx([20, 60, 80, 90])
+    assert len(written.containers[2].lines[0].get_ydata()) == 2  # asked from the second stage on
 
 
 def test_ways_to_cut(table):
-    receipts, bills = cutting_table(table)[2:5], cutting_table(table)[5:]
-    assert receipts[0].startswith("| receipt | pyramid any | 700 | 80.0 [50.0, 100.0] | 0.0 [0.0, 0.0] |")
-    assert receipts[0].endswith("|  |")
-    assert bills[0].startswith("| bill | pyramid any | 700 | 50.0 [")
-    for last, right in ((receipts[2], "40.0"), (bills[2], "10.0")):
-        assert f"second grid repeated | 700 | {right} [" in last and "-20.0 [" in last.split("|")[-2]
+    lines = cutting_table(table)[2:]
+    of_receipts, bills = lines[: len(METHODS)], lines[len(METHODS) :]
+    assert of_receipts[0].startswith("| receipt | pyramid any | 700 | 80.0 [50.0, 100.0] | 0.0 [0.0, 0.0] |")
+    assert of_receipts[0].endswith("|  |  |  |")
+    assert bills[0].startswith("| bill | pyramid any | 700 | 70.0 [")
+    for (_, plain, repeated, _), right in ((of_receipts, "40.0"), (bills, "30.0")):
+        assert f"second grid repeated | 700 | {right} [" in repeated
+        of_all, of_cut, of_others = plain.split(" | ")[-3:]
+        assert of_all.startswith("-10.0 [")  # two costs of ten, no item
+        assert of_cut.startswith("-20.0 [") and of_others.startswith("0.0 [0.0, 0.0] (n = 10)")
+
+
+def test_the_receipts_read_later_are_told_apart(table):
+    later = table.assign(receipt=table["receipt"] + FIRST, exact=True)
+    assert confirmation(pd.concat([table, later])) == (
+        "0.0 [0.0, 0.0] on a receipt (n = 20) and 0.0 [0.0, 0.0] on a bill (n = 20)"
+    )
 
 
 def test_ways_to_score(table):
@@ -102,6 +124,7 @@ def test_ways_to_score(table):
 
 
 def test_report(stages, table):
-    text = " ".join(receipts_report(stages, table))
+    later = table[table["keep_ratio"] == 1].assign(receipt=table["receipt"] + FIRST)
+    text = " ".join(receipts_report(stages, pd.concat([table, later])))
     assert "- `larger` (100 minutes, 110 steps): half of" in text and "of 15 rows a step" in text
-    assert "10 pictures for each of two questions" in text
+    assert "20 pictures for each of two questions" in text and "about 10 receipts each" in text
