@@ -33,12 +33,16 @@ def entry(when: str, part: str, right: int) -> dict:
 
 @pytest.fixture
 def stages(tmp_path):
-    """Stages of 6, 8 and 9 right answers each; the first doesn't know the questions of the demo yet."""
+    """
+    Stages of 6, 8 and 9 right answers each, all plain questions before; the first doesn't know the demo's questions.
+    """
     for number, (name, right) in enumerate(zip(STAGES, (6, 8, 9), strict=True)):
         steps = 110 - 30 * number
         parts = [part for part in PARTS if number or not part.endswith("a receipt")]
         entries = [{"settings": {"minutes": 100.0, "batch": 5, "accumulate": 3}}, {"step": steps, "rows": 15 * steps}]
-        entries += [entry("before", part, 2) for part in parts] + [entry("after", part, right) for part in parts]
+        entries += [entry("before", part, 10 if part == "chat" else 2) for part in parts] + [
+            entry("after", part, right) for part in parts
+        ]
         (tmp_path / f"pretrained-{name}.jsonl").write_text("\n".join(map(json.dumps, entries)))
     return load_stages(tmp_path)
 
