@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.sawtooth.pretrained.questions import KINDS
 from benchmarks.sawtooth.report.pretrained import FIGURE, draw_tries, load_tries, pretrained_report, share_right
-from benchmarks.sawtooth.report.receipts import reader_report
+from benchmarks.sawtooth.report.receipts import write_reader
 
 
 def evaluation(when: str, words: float, plain: int) -> list[dict]:
@@ -66,7 +66,7 @@ def test_figure(tries, tmp_path):
     assert (tmp_path / FIGURE).stat().st_size > 5000
 
 
-def test_the_report_is_what_the_stored_logs_give(repository):
+def test_the_report_is_what_the_stored_logs_give(repository, tmp_path):
     folder = repository / "benchmarks" / "sawtooth"
     text = (folder / "PRETRAINED.md").read_text(encoding="utf-8")
-    assert pretrained_report(load_tries(folder / "results")) + reader_report(folder / "results") == text
+    assert pretrained_report(load_tries(folder / "results")) + write_reader(folder / "results", tmp_path) == text

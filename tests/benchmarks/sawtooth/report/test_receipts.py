@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 
 from benchmarks.sawtooth.measurements.receipts import METHODS
 from benchmarks.sawtooth.pretrained.questions import PRICED
@@ -90,7 +91,7 @@ def test_before_and_after_each_stage(stages):
 
 def test_figure_of_the_stages(stages, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(receipts, "save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(receipts, "save_figure", lambda figure, path: drawn.append(figure) or pyplot.close(figure))
     draw_stages(stages, tmp_path / FIGURE)
     written, plain = drawn[0].axes
     parts = ["words", "value", "cost on a receipt", "value on a bill", "cost on a bill"]
