@@ -47,9 +47,7 @@ Whether a *model* is better for it is another matter. Most of the small models h
 
 ## A word on a cut line
 
-A vision tower, the part of a model that looks at the image, takes squares of one size. A larger image is cut into a grid of squares, the *tiles*. The tower looks at each by itself, and no pixel of one tile meets a pixel of the next before the language model reads them all. The paper calls the damage at the borders the *semantic sawtooth*.
-
-The borders are the *cut lines*. One between two columns of tiles is vertical, one between two rows is horizontal. Here is one word at three places.
+A vision tower, the part of a model that looks at the image, takes squares of one size. A larger image is cut into a grid of squares, the *tiles*. The tower looks at each by itself, and no pixel of one tile meets a pixel of the next before the language model reads them all. The paper calls the damage at the borders the *semantic sawtooth*. The borders are the *cut lines*. One between two columns of tiles is vertical, one between two rows is horizontal. Here is one word at three places.
 
 **Predict**: which of the two lines hurts a word more?
 """
