@@ -64,7 +64,9 @@ def of_sawtooth(readings, to_control: dict, beyond: dict, due: dict) -> tuple:
                 for rule, each in due.items()
             )
             + f" ({course.points(due['joint']['every'])} by the measure that was fixed before, in which another first "
-            "grid counts, too).",
+            "grid counts, too). SmolLM2, a pretrained language model behind the small tower, was trained on as many "
+            "images with a second grid as without, and reads more receipts with it and fewer bills: without it "
+            f"{measured.without_second_grid()} points of the questions answered.",
         ),
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",

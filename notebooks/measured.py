@@ -89,6 +89,13 @@ def receipts_by_rule() -> tuple[list, list]:
     return compression_rows(result("receipts-smollm"))
 
 
+def without_second_grid() -> str:
+    """What SmolLM2 answers more by plain tiling than by the pyramid, of receipts and bills that were to confirm it."""
+    from benchmarks.sawtooth.report.receipts import confirmation
+
+    return confirmation(result("receipts-smollm"))
+
+
 def words(table, **way) -> str:
     """A cell of a table: words read in % with the interval, by one way to score (see `course.words_read`)."""
     return cell(words_read(table, **way))
