@@ -112,8 +112,8 @@ class Receipts(Measurement):
         tokens = inputs["attention_mask"].sum(-1).tolist()
         rows = []
         for (receipt, each), answer, shares, length in zip(asked, answers, kept, tokens, strict=True):
-            is_line = is_line_cut(each, reader)
-            rows.append(ReceiptReading(*block, receipt, each.turn.spelled, answer.strip(), *shares, length, is_line))
+            found = (each.turn.spelled, answer.strip(), *shares, length, is_line_cut(each, reader))
+            rows.append(ReceiptReading(*block, receipt, *found))
         return rows
 
     def _kept(self, reader: Reader, asked: Asked, views: list[View], keep_ratio: float) -> tuple[float, float]:

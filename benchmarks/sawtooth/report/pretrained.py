@@ -35,9 +35,10 @@ class Try:
         """Of projector and adapter together."""
         return next(entry["step"] for entry in self.log if "rows" in entry)
 
-    def found(self, when: str, part: str) -> dict:
-        """A measurement of the evaluation `"before"` or `"after"`."""
-        return next(entry for entry in self.log if (entry.get("evaluation"), entry.get("part")) == (when, part))
+    def found(self, when: str, part: str, *default) -> dict:
+        """A measurement of the evaluation `"before"` or `"after"`; without a `default` it has to be there."""
+        entries = (entry for entry in self.log if (entry.get("evaluation"), entry.get("part")) == (when, part))
+        return next(entries, *default)
 
     def curve(self, part: str) -> list[tuple[int, dict]]:
         """Pairs of step and measurement, from the first evaluation to the last."""

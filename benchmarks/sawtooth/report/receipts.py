@@ -51,10 +51,7 @@ def accuracies(last: Try, layout: str) -> list[str]:
 def over_stages(stages: list[Try], part: str) -> list[dict | None]:
     """A measurement before the stages and after each; nothing where it wasn't taken."""
     evaluations = [(stages[0], "before"), *((stage, "after") for stage in stages)]
-    return [
-        next((entry for entry in stage.log if (entry.get("evaluation"), entry.get("part")) == (when, part)), None)
-        for stage, when in evaluations
-    ]
+    return [stage.found(when, part, None) for stage, when in evaluations]
 
 
 def cell(entry: dict | None) -> str:
@@ -76,8 +73,7 @@ def draw_stages(stages: list[Try], path: Path) -> None:
             found = [(place, entry) for place, entry in enumerate(over_stages(stages, part)) if entry]
             middles, lows, highs = 100 * np.array([share_right(entry) for _, entry in found]).T
             places = np.array([place for place, _ in found]) + 0.06 * (number - (len(parts) - 1) / 2)
-            bars = np.maximum(0, (middles - lows, highs - middles))  # rounding, where all are right
-            axis.errorbar(places, middles, yerr=bars, marker="o", capsize=3, label=part)
+            axis.errorbar(places, middles, yerr=(middles - lows, highs - middles), marker="o", capsize=3, label=part)
         axis.set(title=title, ylim=(-2, 102), xlim=(-0.3, len(stages) + 0.3))
         axis.set_xticks(range(len(stages) + 1), ["before", *(f"after\n{stage.name}" for stage in stages)])
         axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)

@@ -83,7 +83,7 @@ def wilson(right: int, n: int) -> Estimate:
     z2, share = 1.96**2, right / n
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
-    return share, middle - half, middle + half
+    return share, min(share, middle - half), max(share, middle + half)  # rounding, where none or all are right
 
 
 def verdict(estimate: Estimate) -> str:

@@ -14,6 +14,7 @@ from benchmarks.sawtooth.report.statistics import (
     span,
     spoken,
     verdict,
+    wilson,
 )
 
 
@@ -71,3 +72,10 @@ def test_many_estimates_in_a_few_words():
     assert certainty([better, worse, unclear]) == "for certain better in 1, worse in 1 of 3"
     assert certainty([unclear] * 2) == "nothing certain in 2" and certainty([better]) == "for certain better in 1 of 1"
     assert spoken(better, " points", "n = 5") == "2.0 points (95%: 1.0 to 3.0; n = 5)"
+
+
+def test_the_interval_of_a_share_holds_it_where_none_or_all_are_right():
+    for n in range(1, 200):
+        for right in (0, n):
+            share, low, high = wilson(right, n)
+            assert low <= share == right / n <= high and high - low < 1
