@@ -147,7 +147,6 @@ def compression_mask(
     return kept
 
 
-@torch.no_grad()
 def token_scores(
     language_model: PreTrainedModel,
     inputs_embeds: torch.Tensor,
@@ -159,7 +158,8 @@ def token_scores(
     prompt_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
-    The scores of one sequence by the `queries` of a [`ScaleCompressionConfig`].
+    The scores of one sequence by the `queries` of a [`ScaleCompressionConfig`]. They carry gradients, so that a
+    training can teach where a question looks.
 
     Args:
         language_model, inputs_embeds, position_ids, images, layer: see [`score_detailed_tokens`].
@@ -186,7 +186,6 @@ def question_tokens(image_mask: torch.Tensor, prompt_mask: torch.Tensor) -> torc
     return prompt_mask & (~image_mask | image_mask[prompt_mask][-1])
 
 
-@torch.no_grad()
 def score_detailed_tokens(
     language_model: PreTrainedModel,
     inputs_embeds: torch.Tensor,

@@ -14,6 +14,7 @@ from modeling_minimonkey.scale_compression import (
     question_tokens,
     score_detailed_tokens,
     select_tokens,
+    token_scores,
 )
 from tests.recorded import CASES
 
@@ -174,6 +175,26 @@ class TestScores:
             largest.append(mode.numel)
         assert largest[1] < 2.5 * largest[0]
         assert largest[1] < 2048**2
+
+    @pytest.mark.parametrize("queries", ["all", "question"])
+    def test_scores_carry_gradients(self, tiny_model, queries):
+        language_model = tiny_model().model.language_model
+        embeds = torch.randn(1, 30, 32, generator=torch.Generator().manual_seed(2)).requires_grad_(True)
+        images, positions = torch.zeros(30, dtype=torch.long), torch.arange(30)[None]
+        images[3:20] = 1
+        scores = token_scores(language_model, embeds, positions, images, 1, queries, images > 0)
+        (gradient,) = torch.autograd.grad(scores[5], embeds)
+        change = torch.zeros_like(embeds)
+        change[0, 5, 3] = change[0, 24, 7] = 1e-2
+        with torch.no_grad():
+            above, below = (
+                token_scores(language_model, embeds + sign * change, positions, images, 1, queries, images > 0)[5]
+                for sign in (1, -1)
+            )
+        torch.testing.assert_close((gradient * change).sum(), (above - below) / 2, rtol=0.02, atol=1e-8)
+        images, mask = images[None], torch.ones_like(positions)
+        kept = compression_mask(language_model, embeds, mask, positions, images, 0.5, 1, images > 0, queries)
+        assert not kept.requires_grad and kept.sum() == 30 - 9
 
     def test_unknown_language_model(self, tiny_model):
         language_model = tiny_model().model.language_model

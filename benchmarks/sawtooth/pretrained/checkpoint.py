@@ -23,20 +23,24 @@ from processing_minimonkey.chat_templates import chat_template
 @torch.no_grad()
 def merged(causal_lm, tokenizer, tower, folder: Path) -> MiniMonkeyForConditionalGeneration:
     """
-    The model without an adapter that answers as the one with what was learned.
+    The model without an adapter that answers as the one with what was learned. If that was under compression, its
+    question scores tokens in the same layer; its `keep_ratio` is 1 all the same.
 
     Args:
         causal_lm, tokenizer, tower: as `model.build` takes them.
         folder: of what was learned.
     """
     adapted = build(causal_lm, tower, tokenizer)
-    load_learned(adapted, folder)
+    settings = load_learned(adapted, folder)
     for module in adapted.modules():
         if isinstance(module, LoraLayer):
             module.merge()
     weights = {name: weight for name, weight in adapted.state_dict().items() if "lora_" not in name}
     plain = build(causal_lm, tower, tokenizer)
     plain.load_state_dict({name.replace(".base_layer", ""): weight for name, weight in weights.items()})
+    if settings.get("keep_ratio", 1.0) < 1:
+        config = plain.config.scale_compression_config
+        config.queries, config.layer = "question", settings["layer"]
     return plain
 
 

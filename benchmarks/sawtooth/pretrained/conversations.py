@@ -11,11 +11,11 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from benchmarks.sawtooth.cutting import METHODS
+from benchmarks.sawtooth.cutting import DETAILED, METHODS, View, grid_view, tokens_on
 from benchmarks.sawtooth.pretrained.model import IMAGE_TOKENS
-from benchmarks.sawtooth.pretrained.questions import ASKED, Picture, Turn, training_picture
+from benchmarks.sawtooth.pretrained.questions import ASKED, Picture, Turn, named_words, training_picture
 from benchmarks.sawtooth.readers import rendering
-from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator
+from benchmarks.sawtooth.readers.rendering import TILE_SIZE, generator, word_boxes
 from benchmarks.sawtooth.readers.sequences import IGNORED, batches_by_length
 from benchmarks.sawtooth.readers.tower import normalized
 
@@ -25,12 +25,16 @@ class Conversation:
     """
     Ids and labels of one row, and the tiles of its picture, uint8 of shape (tiles, height, width, channels).
 
-    `alone`, of a row that is chat, is the same conversation without the picture.
+    `is_detailed` and `is_asked`, bool of shape (image tokens,): whether an image token is of the detailed grid, and
+    whether it is and shows a word that is asked for. `alone`, of a row that is chat, is the same conversation without
+    the picture.
     """
 
     ids: list[int]
     labels: list[int]
     tiles: np.ndarray = field(default_factory=lambda: np.zeros((0, TILE_SIZE, TILE_SIZE, 3), np.uint8))
+    is_detailed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    is_asked: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     alone: "Conversation | None" = None
 
 
@@ -77,13 +81,32 @@ class Encoder:
         """The ids of a text, character by character."""
         return [token for character in text for token in self.ids(character)]
 
+    def views(self, picture: Picture, method: int = 0) -> list[View]:
+        """How a picture is cut by one of `methods`."""
+        if not self.methods[method]:
+            return [grid_view(DETAILED, picture.grid, TILE_SIZE)]
+        return METHODS[self.methods[method]](*picture.page.image.size, TILE_SIZE, None)
+
     def tiles(self, picture: Picture, method: int = 0) -> np.ndarray:
         """The tiles of a picture, cut by one of `methods`: uint8 of shape (tiles, height, width, channels)."""
-        if not self.methods[method]:
-            return cut_tiles(picture)
-        image = picture.page.image
-        views = METHODS[self.methods[method]](*image.size, TILE_SIZE, None)
-        return np.stack([np.asarray(tile) for view in views for tile in view.cut(image)])
+        views = self.views(picture, method)
+        return np.stack([np.asarray(tile) for view in views for tile in view.cut(picture.page.image)])
+
+    def shown(self, picture: Picture, method: int, turns: Sequence[Turn]) -> tuple[np.ndarray, np.ndarray]:
+        """Which image tokens are detailed, and which of these show what `turns` ask for: bool (image tokens,)."""
+        along, size, named = round(self.tokens_per_tile**0.5), picture.page.image.size, named_words(picture, turns)
+        boxes = [box for word, box in word_boxes(picture.page) if word in named]
+        views = self.views(picture, method)
+        is_asked = []
+        for view in views:
+            shown = np.zeros(len(view.boxes) * self.tokens_per_tile, bool)
+            for box in boxes if view.level == DETAILED else ():
+                shown |= tokens_on(view, size, box, along)
+            is_asked.append(shown)
+        is_detailed = [
+            np.full_like(shown, view.level == DETAILED) for view, shown in zip(views, is_asked, strict=True)
+        ]
+        return np.concatenate(is_detailed), np.concatenate(is_asked)
 
     def conversation(self, turns: Sequence[Turn], picture: Picture | None = None, method: int = 0) -> Conversation:
         """
@@ -100,8 +123,8 @@ class Encoder:
             add(self.ids(self.user if not number else "\n" + self.user), False)
             if picture is not None and not number:
                 row.tiles = self.tiles(picture, method)
-                tokens = self.tokens_per_tile * len(row.tiles)
-                add([self.start, *[self.context] * tokens, self.stop, *self.ids("\n")], False)
+                row.is_detailed, row.is_asked = self.shown(picture, method, turns)
+                add([self.start, *[self.context] * len(row.is_detailed), self.stop, *self.ids("\n")], False)
             add(self.ids(turn.question) + self.ids(self.assistant), False)
             add([*self.spell(turn.spelled), *turn.tokens], True)
             if turn.ended:
@@ -123,9 +146,9 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
 
     Returns:
         `input_ids`, `attention_mask` and `labels` of shape (rows, length), `tiles` uint8 of shape (tiles, height,
-        width, channels), and `is_chat`, bool (rows,). If there is chat, its rows without pictures as `chat_ids` and
-        `chat_labels`, padded at the right. Arrays, since they travel between processes without shared memory, of
-        which a container may have little.
+        width, channels), `is_detailed` and `is_asked`, bool (image tokens,), and `is_chat`, bool (rows,). If there is
+        chat, its rows without pictures as `chat_ids` and `chat_labels`, padded at the right. Arrays, since they travel
+        between processes without shared memory, of which a container may have little.
     """
     length = max(len(row.ids) for row in rows)
     batch = {
@@ -138,7 +161,8 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
         batch["input_ids"][number, place] = row.ids
         batch["attention_mask"][number, place] = 1
         batch["labels"][number, place] = row.labels
-    batch["tiles"] = np.concatenate([row.tiles for row in rows])
+    for name in ("tiles", "is_detailed", "is_asked"):
+        batch[name] = np.concatenate([getattr(row, name) for row in rows])
     batch["is_chat"] = np.array([row.alone is not None for row in rows])
     if batch["is_chat"].any():
         alone = collate([row.alone for row in rows if row.alone is not None], end)

@@ -4,7 +4,7 @@ Words are drawn as in `readers.rendering`: a hash decides which ones training ne
 two tiles, so that many fit in a batch; pages and bills fill four to six.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +54,7 @@ LAYOUTS = {
     "large": {"word": 0.15, "lines": 0.15, "receipt": 0.2, "page": 0.2, "bill": 0.3},
     "receipts": {"word": 0.1, "lines": 0.1, "receipt": 0.6, "bill": 0.2},
     "bills": {"word": 0.08, "lines": 0.07, "receipt": 0.25, "bill": 0.6},
+    "single questions": {"word": 0.08, "lines": 0.07, "receipt": 0.4, "bill": 0.45},
 }
 PRICED = ("receipt", "bill")  # layouts of names and numbers: two to four lines, and four to eight
 LARGE_GRIDS = ((2, 2), (3, 2), (2, 3))  # of pages and bills
@@ -220,8 +221,29 @@ def ask_each_line(rng: np.random.Generator, picture: Picture, explain: Explain) 
     return turns
 
 
+def ask_one(rng: np.random.Generator, picture: Picture, explain: Explain) -> list[Turn]:
+    """One question, by which compression can tell what to keep; those that are answered in a sentence most often."""
+    kinds = [*KINDS, *2 * SENTENCES]
+    asked = (ask(rng, picture, kinds[i], False, explain) for i in rng.permutation(len(kinds)))
+    return [next(turn for turn in asked if turn)]
+
+
+def named_words(picture: Picture, turns: Sequence[Turn]) -> set[str]:
+    """The words of a picture that questions or answers about it name; all of them if they name none."""
+    if all(turn.kind == "chat" for turn in turns):
+        return set()
+    said = {word.rstrip(".?:") for turn in turns for word in f"{turn.question} {turn.spelled}".split()}
+    return {word for word in picture.words if word.rstrip(".?:") in said} or set(picture.words)
+
+
 # How pictures of a size are asked about, by the keys of `LAYOUTS`
-ASKED = {"small": ask_several, "large": ask_many, "receipts": ask_many, "bills": ask_each_line}
+ASKED = {
+    "small": ask_several,
+    "large": ask_many,
+    "receipts": ask_many,
+    "bills": ask_each_line,
+    "single questions": ask_one,
+}
 
 
 def training_picture(index: int, size: str = "small") -> tuple[np.random.Generator, Picture]:

@@ -25,9 +25,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.sawtooth.pretrained.chat import MEANING, Said, chat_prompts, remember
-from benchmarks.sawtooth.pretrained.conversations import Encoder, LetterBatches, Replay, TrainingBatches, normalize
+from benchmarks.sawtooth.pretrained.conversations import Encoder, LetterBatches, Replay, TrainingBatches
 from benchmarks.sawtooth.pretrained.evaluate import Evaluation
 from benchmarks.sawtooth.pretrained.generation import generate, precision
+from benchmarks.sawtooth.pretrained.losses import LOOKING, answer_loss, image_features
 from benchmarks.sawtooth.pretrained.model import (
     add_adapter,
     add_image_tokens,
@@ -36,11 +37,10 @@ from benchmarks.sawtooth.pretrained.model import (
     load_learned,
     load_tower,
     save_learned,
-    without_adapter,
 )
 from benchmarks.sawtooth.pretrained.questions import explainable_words
 from benchmarks.sawtooth.readers.precision import bfloat16_pays
-from benchmarks.sawtooth.readers.rendering import ALPHABET
+from benchmarks.sawtooth.readers.rendering import ALPHABET, generator
 from benchmarks.speed.pretrained_model import FOLDER, load
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
 
@@ -69,6 +69,10 @@ class Settings:
         rank: of the adapter.
         adapter_rate, projector_rate, tower_rate: learning rates at their highest; a tower at 0 stays as it is.
         replay: share of the rows that are chat.
+        keep_ratio: least share of an image's detailed tokens that stays, drawn anew for each batch, see
+            `drawn_keep_ratio`; with 1, nothing is compressed. Below it each row needs one question, a `size` of
+            `"single questions"`.
+        layer: the language model's, in which the question's attention scores the tokens.
         prompts: everyday prompts that the language model answers, at most; by default all there are.
         explained: words whose meaning the language model tells, at most, and as many held-out ones at most.
         answer_tokens: the longest answer of the language model.
@@ -91,6 +95,8 @@ class Settings:
     projector_rate: float = 1e-3
     tower_rate: float = 0.0
     replay: float = 0.3
+    keep_ratio: float = 1.0
+    layer: int = 8
     prompts: int | None = None
     explained: int | None = None
     answer_tokens: int = 48
@@ -141,12 +147,6 @@ def own_answers(model, encoder: Encoder, settings: Settings, path: Path) -> tupl
     return Replay({prompt: said[prompt] for prompt in replayed}, train, settings.replay), held_out
 
 
-def image_features(model: MiniMonkeyForConditionalGeneration, tiles: np.ndarray) -> torch.Tensor:
-    """Features of uint8 tiles, of shape (tiles, image_seq_length, hidden_size)."""
-    pixel_values = normalize(tiles, model.lm_head.weight.device)
-    return model.model.get_image_features(pixel_values, return_dict=True).pooler_output
-
-
 def letter_embeddings(model, encoder: Encoder, texts: list[str]) -> torch.Tensor:
     """The mean embedding of the letters in each text, a blank's for an empty one: float32 (texts, hidden_size)."""
     embeddings = model.get_input_embeddings().weight.float()
@@ -195,48 +195,10 @@ def warm_start(model, encoder: Encoder, batches: Iterator[dict], seconds: float,
     say(warm_start=step, ended=True)
 
 
-def answer_logits(model, ids: np.ndarray, labels: np.ndarray, tiles: np.ndarray) -> torch.Tensor:
-    """
-    The logits of each token with a label, row after row: float32 of shape (tokens, vocab_size).
-
-    The head runs there alone, and nothing waits for the device.
-
-    Args:
-        ids, labels: int of shape (rows, length), padded at the right.
-        tiles: uint8 of shape (tiles, height, width, channels).
-    """
-    input_ids = torch.from_numpy(ids).to(model.lm_head.weight.device)
-    embeds = model.get_input_embeddings()(input_ids)
-    if len(tiles):
-        features = image_features(model, tiles).flatten(0, 1).to(embeds.dtype)
-        embeds = embeds.masked_scatter((input_ids == model.config.image_token_id)[..., None], features)
-    # Nothing real attends to what comes after it, so padding needs no mask
-    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
-    rows, columns = np.nonzero(labels[:, 1:] >= 0)
-    places = torch.from_numpy(rows * ids.shape[1] + columns).to(hidden.device)
-    return model.lm_head(hidden.flatten(0, 1)[places]).float()
-
-
-def answer_loss(model: MiniMonkeyForConditionalGeneration, batch: dict) -> torch.Tensor:
-    """
-    The mean loss of the answers' tokens in a batch: the cross-entropy, and for chat the divergence (Kullback-Leibler)
-    from what the language model predicted there before it learned, without a picture.
-
-    A whole distribution holds far more of what the language model knew than the token that it chose.
-    """
-    labels = batch["labels"][:, 1:]
-    rows, columns = np.nonzero(labels >= 0)
-    logits = answer_logits(model, batch["input_ids"], batch["labels"], batch["tiles"])
-    targets = torch.from_numpy(labels[rows, columns]).to(logits.device)
-    losses = F.cross_entropy(logits, targets, reduction="none")  # (tokens,)
-    if batch["is_chat"].any():
-        with torch.no_grad(), without_adapter(model):
-            before = answer_logits(model, batch["chat_ids"], batch["chat_labels"], batch["tiles"][:0])
-        chat = torch.from_numpy(np.flatnonzero(batch["is_chat"][rows])).to(logits.device)
-        now, before = logits[chat].log_softmax(-1), before.log_softmax(-1)
-        divergence = F.kl_div(now, before, reduction="none", log_target=True).sum(-1)
-        losses = losses.index_copy(0, chat, divergence)
-    return losses.mean()
+def drawn_keep_ratio(least: float, batch: int) -> float:
+    """Share of the tokens that stays in a batch: all in a third of them, else from `least` on, small ones as often."""
+    rng = generator("keep-ratio", batch)
+    return 1.0 if least == 1 or rng.random() < 1 / 3 else float(least ** rng.random())
 
 
 def learning_rate(progress: float, step: int) -> float:
@@ -262,26 +224,32 @@ def train(model, batches: Iterator[dict], settings: Settings, seconds: float, ch
         fused=device.type == "cuda",
     )
     began = checked = time.monotonic()
-    losses, step, waited = [], 0, 0.0
+    losses, looks, step, waited = [], [], 0, 0.0
     for progress in progress_over(seconds):
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * learning_rate(progress, step)
-        for _ in range(settings.accumulate):
+        for part in range(settings.accumulate):
+            keep_ratio = drawn_keep_ratio(settings.keep_ratio, step * settings.accumulate + part)
             asked = time.monotonic()
             batch = next(batches)
             waited += time.monotonic() - asked
             with precision(device):
-                loss = answer_loss(model, batch)
-            (loss / settings.accumulate).backward()
+                loss, looking = answer_loss(model, batch, keep_ratio)
+            ((loss + LOOKING * looking) / settings.accumulate).backward()
             losses.append(loss.detach())
+            if keep_ratio < 1:
+                looks.append(looking.detach())
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         step += 1
         if step % LOGGED == 0:
-            mean = torch.stack(losses[-LOGGED * settings.accumulate :]).mean().item()
+            found = {"loss": losses, "looking": looks} if looks else {"loss": losses}
+            means = {name: round(torch.stack(each).mean().item(), 4) for name, each in found.items()}
             spent = time.monotonic() - began
-            say(step=step, loss=round(mean, 4), seconds=round(spent, 1), waited=round(waited, 1))
+            say(step=step, **means, seconds=round(spent, 1), waited=round(waited, 1))
+            losses.clear()
+            looks.clear()
         if time.monotonic() - checked > settings.check * settings.minutes * 60:
             check(step)
             checked = time.monotonic()
@@ -339,11 +307,15 @@ class Session:
 
 
 def prepare(
-    causal_lm, tokenizer, tower, device: torch.device, method: str = ""
+    causal_lm, tokenizer, tower, device: torch.device, method: str = "", layer: int = 1
 ) -> tuple[MiniMonkeyForConditionalGeneration, Encoder]:
-    """The model on its device, its language model in bfloat16 where that is faster, and what writes its prompts."""
+    """
+    The model on its device, its language model in bfloat16 where that is faster, and what writes its prompts. In
+    `layer` the question scores tokens, if they are compressed.
+    """
     add_image_tokens(tokenizer)
     model = build(causal_lm, tower, tokenizer).to(device)
+    model.config.scale_compression_config.queries, model.config.scale_compression_config.layer = "question", layer
     if bfloat16_pays(device.type):
         for parameter in model.model.language_model.parameters():  # buffers stay: positions need float32
             parameter.data = parameter.data.to(torch.bfloat16)
@@ -365,7 +337,7 @@ def run(
     torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     torch.manual_seed(settings.seed)
     say = Log(folder / "log.jsonl")
-    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method)
+    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method, settings.layer)
     end = time.monotonic() + settings.minutes * 60
     say(settings=dataclasses.asdict(settings), device=str(device), torch=torch.__version__)
     side = round(encoder.tokens_per_tile**0.5)

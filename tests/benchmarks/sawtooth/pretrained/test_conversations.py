@@ -1,5 +1,7 @@
 """Conversations as ids: labels on answers alone, letters where they are drawn, batches that follow from an index."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +107,34 @@ def test_training_pictures_are_cut_by_either_of_two_methods(tokenizer):
     chat = TrainingBatches(encoder, Replay({"Hello": ((1,), True)}, {}, share=1.0), rows=1, size="bills")
     tiles = [(len(chat.row(i).tiles), len(encoder.tiles(training_picture(i, "bills")[1]))) for i in range(40)]
     assert any(0 < found < whole for found, whole in tiles) and any(found == whole for found, whole in tiles)
+
+
+def test_tokens_that_show_what_is_asked(tokenizer):
+    """Those that letters of the name and the number stand on, by their centers; and few others."""
+    encoder = Encoder(tokenizer, 64, "pyramid any")
+    for index in range(6):
+        picture = draw_picture(generator("test", index), "bill", False)
+        name, number = picture.page.lines[2]
+        row = encoder.conversation([Turn("cost", f"What does {name} cost?", f"{name} costs {number}.")], picture)
+        views = encoder.views(picture)
+        levels = [view.level for view in views for _ in view.boxes]
+        assert row.is_detailed.tolist() == [level == 0 for level in levels for _ in range(64)]
+        own_grid = replace(picture, grid=views[0].grid)
+        letters, texts = letters_of_patches(own_grid, 8), (name, number)
+        assert not row.is_asked[len(letters) :].any()
+        line = replace(own_grid, page=replace(picture.page, characters=characters_of_line(picture, 2)))
+        shown = np.array([bool(text) for text in letters_of_patches(line, 8)])
+        assert shown.sum() >= len("".join(texts)) / 3
+        assert row.is_asked[: len(letters)][shown].all()
+        assert row.is_asked.sum() < 6 * shown.sum()
+        asked_before = encoder.prompt(f"What does {name} cost?", picture).is_asked
+        assert 0 < asked_before.sum() < row.is_asked.sum()  # the name alone
+
+
+def characters_of_line(picture, line: int) -> list:
+    lengths = [len("".join(words)) for words in picture.page.lines]
+    start = sum(lengths[:line])
+    return picture.page.characters[start : start + lengths[line]]
 
 
 def test_padding(encoder, turns):

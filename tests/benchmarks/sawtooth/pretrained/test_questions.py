@@ -1,5 +1,7 @@
 """Pictures and the questions about them: the answers follow from what was drawn."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -7,15 +9,19 @@ from benchmarks.sawtooth.pretrained.questions import (
     KINDS,
     LARGE_GRIDS,
     LAYOUTS,
+    PRICED,
     SENTENCES,
     UNSEEN,
     WORDINGS,
+    Turn,
     ask,
     ask_each_line,
     ask_many,
+    ask_one,
     ask_several,
     draw_picture,
     explainable_words,
+    named_words,
     training_picture,
 )
 from benchmarks.sawtooth.readers.rendering import generator, is_held_out
@@ -166,6 +172,26 @@ def test_each_line_is_asked_for_once_or_all_text():
             assert turns[0].kind == "present" and len(turns) == 1 + len(lines)
             assert sorted(row_asked_for(turn, lines) for turn in turns[1:]) == list(range(len(lines)))
     assert seen == {*KINDS, *SENTENCES} and 10 < alone < 30
+
+
+def test_one_question_most_often_in_a_sentence():
+    kinds = Counter()
+    for index in range(200):
+        rng, picture = training_picture(index, "single questions")
+        (turn,) = ask_one(rng, picture, explain)
+        kinds[turn.kind, picture.layout in PRICED] += 1
+    assert {kind for kind, _ in kinds} == {*KINDS, *SENTENCES}
+    assert kinds["cost", True] + kinds["item", True] > 200 * 0.85 * 0.5
+
+
+def test_named_words():
+    _, picture = next(pictures("bill", False))
+    (name, number), (other, another) = picture.page.lines[:2]
+    cost = Turn("cost", f"What does {name} cost?", f"{name} costs {number}.")
+    assert named_words(picture, [cost]) == {name, number}
+    assert named_words(picture, [cost, Turn("item", f"What costs {another}?")]) == {name, number, another}
+    assert named_words(picture, [Turn("text", "Read the text.")]) == set(picture.words)
+    assert named_words(picture, [Turn("chat", f"What is {name}?")]) == set()
 
 
 def test_a_picture_follows_from_its_index():

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from benchmarks.sawtooth.pretrained import train
-from benchmarks.sawtooth.pretrained.conversations import IGNORED, LetterBatches, Replay, TrainingBatches, collate
-from benchmarks.sawtooth.pretrained.model import add_adapter, learned, load_learned, without_adapter
-from benchmarks.sawtooth.pretrained.train import Settings, answer_loss, learning_rate, letter_embeddings, loader, run
+from benchmarks.sawtooth.pretrained.conversations import Encoder, LetterBatches, Replay, TrainingBatches
+from benchmarks.sawtooth.pretrained.losses import answer_loss
+from benchmarks.sawtooth.pretrained.model import add_adapter, learned, load_learned
+from benchmarks.sawtooth.pretrained.train import Settings, learning_rate, letter_embeddings, loader, run
 from benchmarks.sawtooth.readers.reader import make_tokenizer
 from tests.benchmarks.sawtooth.pretrained.conftest import SMALL
 
@@ -27,83 +27,8 @@ def batches(encoder):
     return TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.3), rows=6)
 
 
-def tensors(batch: dict) -> dict[str, torch.Tensor]:
-    inputs = {name: torch.from_numpy(batch[name]) for name in ("input_ids", "attention_mask", "labels")}
-    return inputs | {"pixel_values": train.normalize(batch["tiles"], CPU)}
-
-
 def entries(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
-def of_chat(encoder, share: float, with_picture: bool = True) -> dict:
-    """The first batch of six rows, of which a share is chat, that has pictures or none."""
-    batches = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share), rows=6 if with_picture else 1)
-    return next(batches[i] for i in range(20) if bool(len(batches[i]["tiles"])) == with_picture)
-
-
-def test_loss_of_answers_is_the_models_own(model, encoder):
-    batch = of_chat(encoder, share=0.0)
-    torch.testing.assert_close(answer_loss(model, batch), model(**tensors(batch)).loss)
-
-
-def test_chat_without_a_picture_costs_nothing_at_first(model, encoder):
-    add_adapter(model, 2)
-    batch = of_chat(encoder, 1.0, with_picture=False)
-    torch.testing.assert_close(answer_loss(model, batch), torch.tensor(0.0), rtol=0, atol=1e-6)
-
-
-def test_loss_of_chat_is_the_divergence_from_before(model, encoder):
-    """Beside `model(...)`, row by row: the model with its adapter and the picture, and without both."""
-    add_adapter(model, 2)
-    for parameter in learned(model, "adapter").values():
-        nn.init.normal_(parameter, std=0.3)
-    batch = of_chat(encoder, share=1.0)
-    inputs = tensors(batch)
-    logits = model(**{name: inputs[name] for name in ("input_ids", "attention_mask", "pixel_values")}).logits
-    with without_adapter(model):
-        before = model(input_ids=torch.from_numpy(batch["chat_ids"])).logits  # padded at the right: no mask is needed
-    divergences = []
-    for row in range(6):
-        now = logits[row, :-1][inputs["labels"][row, 1:] >= 0].log_softmax(-1)
-        then = before[row, :-1][torch.from_numpy(batch["chat_labels"][row, 1:]) >= 0].log_softmax(-1)
-        divergences += [(p.exp() * (p - q)).sum() for p, q in zip(then, now, strict=True)]
-    assert len(divergences) == 6 * 3  # "hi" and its end
-    torch.testing.assert_close(answer_loss(model, batch), torch.stack(divergences).mean())
-
-
-def test_loss_of_a_mixed_batch_is_the_mean_of_its_tokens(model, encoder):
-    add_adapter(model, 2)
-    for parameter in learned(model, "adapter").values():
-        nn.init.normal_(parameter, std=0.3)
-    batches = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.5), rows=6)
-    rows = [batches.row(index) for index in range(6)]
-    assert 0 < sum(row.alone is not None for row in rows) < 6
-    tokens = [sum(label != IGNORED for label in row.labels) for row in rows]
-    losses = [answer_loss(model, collate([row], encoder.end)).item() * n for row, n in zip(rows, tokens, strict=True)]
-    torch.testing.assert_close(answer_loss(model, batches[0]).item(), sum(losses) / sum(tokens))
-
-
-def test_gradients_reach_what_is_learned_alone(model, batches):
-    add_adapter(model, 2)
-    parts = learned(model, "projector") | learned(model, "adapter")
-    for parameter in parts.values():
-        parameter.requires_grad_(True)
-    answer_loss(model, batches[0]).backward()
-    with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
-    assert with_gradient == set(parts)
-
-
-def test_weights_in_bfloat16_under_autocast(model, batches, monkeypatch):
-    expected = answer_loss(model, batches[0])
-    model.model.language_model.to(torch.bfloat16)
-    add_adapter(model, 2)
-    monkeypatch.setattr(train, "precision", lambda device: torch.autocast("cpu", torch.bfloat16))
-    with train.precision(CPU):
-        loss = answer_loss(model, batches[0])
-    torch.testing.assert_close(loss, expected, rtol=0.02, atol=0)
-    loss.backward()
-    assert all(each.grad.dtype == torch.float32 for each in learned(model, "adapter").values())
 
 
 def test_letters_are_the_mean_of_their_embeddings(model, encoder):
@@ -164,10 +89,10 @@ def test_a_run_writes_what_it_learned_and_measured(causal_lm, tower, model, tmp_
 def test_an_error_in_training_loses_nothing(causal_lm, tower, model, tmp_path, monkeypatch):
     losses = []
 
-    def fail(model, batch):
+    def fail(*arguments):
         if len(losses) == 3:
             raise torch.OutOfMemoryError("full")
-        losses.append(answer_loss(model, batch))
+        losses.append(answer_loss(*arguments))
         return losses[-1]
 
     monkeypatch.setattr(train, "answer_loss", fail)
@@ -199,6 +124,34 @@ def test_a_step_has_as_many_batches_as_it_accumulates(model, batches):
     settings = dataclasses.replace(SMALL, accumulate=3)
     steps = train.train(model, count(), settings, 0.5, None, lambda **entry: None)
     assert len(drawn) == 3 * steps > 0
+
+
+def test_a_batch_in_three_keeps_all_tokens():
+    ratios = np.array([train.drawn_keep_ratio(0.2, batch) for batch in range(3000)])
+    assert abs(np.mean(ratios == 1) - 1 / 3) < 0.03
+    drawn = ratios[ratios < 1]
+    assert drawn.min() > 0.2 and abs(np.median(drawn) - 0.2**0.5) < 0.02
+    assert {train.drawn_keep_ratio(1.0, batch) for batch in range(20)} == {1.0}
+    assert train.drawn_keep_ratio(0.2, 7) == ratios[7]
+
+
+def test_under_compression_the_log_says_where_questions_look(model, encoder, monkeypatch):
+    add_adapter(model, 2)
+    model.config.scale_compression_config.queries = "question"
+    encoder = Encoder(encoder.tokenizer, 64, "detailed + global")
+    batches = TrainingBatches(encoder, Replay({}, {}, share=0.0), rows=2, size="single questions")
+    monkeypatch.setattr(train, "LOGGED", 2)
+    ratios, said = [], []
+
+    def remember(model, batch, keep_ratio):
+        ratios.append(keep_ratio)
+        return answer_loss(model, batch, keep_ratio)
+
+    monkeypatch.setattr(train, "answer_loss", remember)
+    settings = dataclasses.replace(SMALL, keep_ratio=0.2, accumulate=3)
+    train.train(model, loader(batches, 0), settings, 0.9, None, lambda **entry: said.append(entry))
+    assert ratios == [train.drawn_keep_ratio(0.2, batch) for batch in range(len(ratios))] and min(ratios) < 1
+    assert said[0]["step"] == 2 and said[0]["looking"] > 0
 
 
 def test_a_run_goes_on_from_what_another_learned(causal_lm, tower, tmp_path):

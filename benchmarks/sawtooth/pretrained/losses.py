@@ -1,0 +1,149 @@
+"""What a batch teaches: its answers, chat as it was before, and under compression where a question looks."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from benchmarks.sawtooth.pretrained.conversations import normalize
+from benchmarks.sawtooth.pretrained.model import without_adapter
+from benchmarks.sawtooth.readers.sequences import IGNORED
+from modeling_minimonkey import MiniMonkeyForConditionalGeneration
+from modeling_minimonkey.scale_compression import select_tokens, token_scores
+
+
+LOOKING = 0.3  # weight of where the question looks, beside the answers
+
+
+def image_features(model: MiniMonkeyForConditionalGeneration, tiles: np.ndarray) -> torch.Tensor:
+    """Features of uint8 tiles, of shape (tiles, image_seq_length, hidden_size)."""
+    pixel_values = normalize(tiles, model.lm_head.weight.device)
+    return model.model.get_image_features(pixel_values, return_dict=True).pooler_output
+
+
+def embed(model: MiniMonkeyForConditionalGeneration, ids: np.ndarray, tiles: np.ndarray) -> torch.Tensor:
+    """
+    Embeddings with the features of the images in place: (rows, length, hidden_size).
+
+    Args:
+        ids: int of shape (rows, length).
+        tiles: uint8 of shape (tiles, height, width, channels).
+    """
+    input_ids = torch.from_numpy(ids).to(model.lm_head.weight.device)
+    embeds = model.get_input_embeddings()(input_ids)
+    if len(tiles):
+        features = image_features(model, tiles).flatten(0, 1).to(embeds.dtype)
+        embeds = embeds.masked_scatter((input_ids == model.config.image_token_id)[..., None], features)
+    return embeds
+
+
+def answer_logits(model, embeds: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
+    """
+    The logits of each token with a label, row after row: float32 of shape (tokens, vocab_size).
+
+    The head runs there alone, and nothing waits for the device.
+
+    Args:
+        embeds: of shape (rows, length, hidden_size), padded at the right.
+        labels: int of shape (rows, length).
+    """
+    # Nothing real attends to what comes after it, so padding needs no mask
+    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    rows, columns = np.nonzero(labels[:, 1:] >= 0)
+    places = torch.from_numpy(rows * labels.shape[1] + columns).to(hidden.device)
+    return model.lm_head(hidden.flatten(0, 1)[places]).float()
+
+
+def looking_loss(scores: torch.Tensor, is_asked: torch.Tensor) -> torch.Tensor:
+    """
+    How far the scores of some tokens, as shares, are from those that are asked for, each as much: the divergence
+    (Kullback-Leibler), zero where all the others have none.
+
+    Args:
+        scores: not negative, float of shape (tokens,).
+        is_asked: bool of shape (tokens,), true somewhere.
+    """
+    shares = (scores / scores.sum().clamp(min=1e-9))[is_asked]
+    return -(shares * len(shares)).clamp(min=1e-9).log().mean()
+
+
+def shorten(
+    model: MiniMonkeyForConditionalGeneration, embeds: torch.Tensor, batch: dict, keep_ratio: float
+) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+    """
+    A batch without the detailed tokens that scale compression drops, as the model is set; each row has one question.
+
+    Args:
+        embeds: of shape (rows, length, hidden_size).
+        batch: what `collate` gave.
+        keep_ratio: share of an image's detailed tokens that stays.
+
+    Returns:
+        Embeddings and labels of what stays, padded at the right, so that positions have no gaps; and the mean
+        `looking_loss` of the rows in which something is asked for, 0 if there are none.
+    """
+    device, settings = embeds.device, model.config.scale_compression_config
+    lengths = batch["attention_mask"].sum(-1)
+    is_image = batch["input_ids"] == model.config.image_token_id
+    detailed, asked = np.zeros_like(is_image), np.zeros_like(is_image)
+    detailed[is_image], asked[is_image] = batch["is_detailed"], batch["is_asked"]
+    rows, labels, looking = [], [], [embeds.new_zeros((), dtype=torch.float32)]
+    for row, length in enumerate(lengths):
+        found, said = embeds[row, :length], torch.from_numpy(batch["labels"][row, :length])
+        if detailed[row].any():
+            images, is_asked, image_mask = (
+                torch.from_numpy(array[row, :length]).to(device) for array in (detailed, asked, is_image)
+            )
+            scores = token_scores(
+                model.model.language_model,
+                found[None],
+                torch.arange(length, device=device)[None],
+                images.long(),
+                settings.layer,
+                settings.queries,
+                image_mask,
+                (said == IGNORED).to(device),
+            )
+            if is_asked.any():
+                looking.append(looking_loss(scores[images], is_asked[images]))
+            kept = select_tokens(scores.detach(), images.long(), keep_ratio)
+            found, said = found[kept], said[kept.cpu()]
+        rows.append(found)
+        labels.append(said)
+    labels = pad_sequence(labels, batch_first=True, padding_value=IGNORED).numpy()
+    return pad_sequence(rows, batch_first=True), labels, torch.stack(looking).sum() / max(1, len(looking) - 1)
+
+
+def answer_loss(
+    model: MiniMonkeyForConditionalGeneration, batch: dict, keep_ratio: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    The mean loss of the answers' tokens in a batch: the cross-entropy, and for chat the divergence (Kullback-Leibler)
+    from what the language model predicted there before it learned, without a picture.
+
+    A whole distribution holds far more of what the language model knew than the token that it chose.
+
+    Args:
+        batch: what `collate` gave.
+        keep_ratio: share of an image's detailed tokens that stays, see `shorten`.
+
+    Returns:
+        That loss, and the one of where the questions look, 0 if all tokens stay.
+    """
+    embeds, labels = embed(model, batch["input_ids"], batch["tiles"]), batch["labels"]
+    looking = embeds.new_zeros((), dtype=torch.float32)
+    if keep_ratio < 1:
+        embeds, labels, looking = shorten(model, embeds, batch, keep_ratio)
+    logits = answer_logits(model, embeds, labels)
+    rows, columns = np.nonzero(labels[:, 1:] >= 0)
+    targets = torch.from_numpy(labels[:, 1:][rows, columns]).to(logits.device)
+    losses = F.cross_entropy(logits, targets, reduction="none")  # (tokens,)
+    if batch["is_chat"].any():
+        with torch.no_grad(), without_adapter(model):
+            alone = embed(model, batch["chat_ids"], batch["tiles"][:0])
+            before = answer_logits(model, alone, batch["chat_labels"])
+        chat = torch.from_numpy(np.flatnonzero(batch["is_chat"][rows])).to(logits.device)
+        now, before = logits[chat].log_softmax(-1), before.log_softmax(-1)
+        divergence = F.kl_div(now, before, reduction="none", log_target=True).sum(-1)
+        losses = losses.index_copy(0, chat, divergence)
+    return losses.mean(), looking
