@@ -23,7 +23,7 @@ from benchmarks.sawtooth.measurements.geometry import Geometry
 from benchmarks.sawtooth.measurements.moved_word import MovedWord
 from benchmarks.sawtooth.measurements.pages import Pages
 from benchmarks.sawtooth.measurements.reading import load_reader
-from benchmarks.sawtooth.measurements.receipts import Receipts
+from benchmarks.sawtooth.measurements.receipts import CompressedReceipts, Receipts
 from benchmarks.sawtooth.measurements.scoring import Scoring
 from benchmarks.sawtooth.measurements.steering import Steering
 from benchmarks.sawtooth.readers.sheet_recipe import BASE, LAST
@@ -34,7 +34,18 @@ from benchmarks.sawtooth.runner import Measurement, record
 ROOT = Path(__file__).parents[2]
 MEASUREMENTS: dict[str, type[Measurement]] = {
     each.name: each
-    for each in (Receipts, CutWords, LegibleWords, MovedWord, Pages, CompressedPages, Scoring, Steering, Geometry)
+    for each in (
+        Receipts,
+        CompressedReceipts,
+        CutWords,
+        LegibleWords,
+        MovedWord,
+        Pages,
+        CompressedPages,
+        Scoring,
+        Steering,
+        Geometry,
+    )
 }
 # Name of the results -> folder. Plain: CIP is new to the model. Control: trained on as long as pyramid, without CIP.
 # Compressed: pyramid, trained on under scale compression with positions kept; drawn: on with positions of both kinds,
@@ -70,8 +81,8 @@ CUT_WORDS = {
         for stage in LAST
     },
 }
-PRETRAINED = "smollm"  # of `make demo-smollm`, which builds its folder
-DTYPES = {PRETRAINED: torch.bfloat16}  # as it was trained, and three times as fast
+# The model of `make demo-smollm`, which builds its folder. `receipts-smollm.csv` is of the stage before its last one.
+PRETRAINED = "smollm"
 LARGE = MovedWord(size=32, methods=("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint"))
 
 
@@ -83,7 +94,7 @@ def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
         yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
     for name, (folder, measurements) in CUT_WORDS.items():
         yield name, ROOT / folder, measurements
-    yield PRETRAINED, ROOT / "build" / "smollm" / "minimonkey", [Receipts()]
+    yield PRETRAINED, ROOT / "build" / "smollm" / "minimonkey", [CompressedReceipts()]
 
 
 def run_everything() -> None:
@@ -91,7 +102,7 @@ def run_everything() -> None:
     record(Geometry(), None, Geometry().path())
     for name, folder, measurements in at_hand():
         if folder.exists():
-            reader = load_reader(folder, DTYPES.get(name, torch.float32))
+            reader = load_reader(folder)
             for measurement in measurements:
                 record(measurement, reader, measurement.path(name))
     write_reports()

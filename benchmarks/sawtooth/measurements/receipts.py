@@ -30,6 +30,8 @@ SCORES = (  # whose attention, in which layer; "none" is the norm of the feature
     ("none", 0),
 )
 RATIOS = (0.5,)
+# Rules and shares for a model that was trained under compression: its own, and the published one
+TRAINED_SCORES = (("question", 8, 0.5), ("question", 8, 0.25), ("all", 1, 0.5))
 
 
 @dataclass(frozen=True)
@@ -126,3 +128,16 @@ class Receipts(Measurement):
         inputs = make_inputs(reader.processor, [image], [views], question)
         kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
         return round(float(np.mean(kept[on])), 4), round(float(np.mean(kept)), 4)
+
+
+@dataclass(frozen=True)
+class CompressedReceipts(Receipts):
+    """Receipts and bills through the pyramid, of a model that was trained under compression: by its own rule, too."""
+
+    receipts: int = 80
+
+    name = "compressed-receipts"
+
+    def blocks(self, reader: Reader) -> Sequence[tuple]:
+        scores = (("all", 1, 1.0), *TRAINED_SCORES)
+        return [(layout, METHODS[0], *score, kind) for layout in PRICED for score in scores for kind in SENTENCES]

@@ -7,7 +7,16 @@ import pytest
 
 from benchmarks.sawtooth.cutting import METHODS as CUTTINGS
 from benchmarks.sawtooth.cutting import grid_view, tokens_on
-from benchmarks.sawtooth.measurements.receipts import METHODS, SCORES, Receipts, answer_box, is_line_cut, line_boxes
+from benchmarks.sawtooth.measurements.receipts import (
+    METHODS,
+    SCORES,
+    TRAINED_SCORES,
+    CompressedReceipts,
+    Receipts,
+    answer_box,
+    is_line_cut,
+    line_boxes,
+)
 from benchmarks.sawtooth.pretrained.evaluate import ask_about_held_out
 from benchmarks.sawtooth.pretrained.questions import PRICED, SENTENCES
 
@@ -76,3 +85,10 @@ def test_every_way_to_cut_and_to_score_is_a_block(reader):
     assert {layout for layout, *_ in blocks} == set(PRICED)
     assert len(blocks) == len(set(blocks)) == len(SENTENCES) * (len(PRICED) * len(METHODS) + len(scores))
     assert {method for _, method, *_ in blocks} == set(METHODS) <= set(CUTTINGS)
+
+
+def test_blocks_of_a_model_that_was_trained_under_compression(reader):
+    blocks = CompressedReceipts().blocks(reader)
+    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * len(PRICED) * (1 + len(TRAINED_SCORES))
+    assert {(method, ratio) for _, method, _, _, ratio, _ in blocks} == {(METHODS[0], each) for each in (1, 0.5, 0.25)}
+    assert CompressedReceipts().path("x").name == "compressed-receipts-x.csv"

@@ -64,15 +64,16 @@ def test_a_number_that_stands_twice_is_not_asked_for():
 
 @pytest.mark.parametrize("layout", PRICED)
 def test_it_prints_questions_answers_and_what_was_measured(small_model, tmp_path, monkeypatch, capsys, layout):
-    monkeypatch.setattr(demo, "ask", lambda model, processor, picture, question: f"to {question}")
-    monkeypatch.setattr(sys, "argv", ["demo", "--base", str(tmp_path), "--receipt", "1", "--layout", layout])
+    monkeypatch.setattr(demo, "ask", lambda model, processor, picture, question, ratio: f"to {question} {ratio}")
+    options = ["--base", str(tmp_path), "--receipt", "1", "--layout", layout, "--keep-ratio", "0.5"]
+    monkeypatch.setattr(sys, "argv", ["demo", *options])
     demo.main()
     printed = capsys.readouterr().out
     picture = draw_picture(generator("demo", 1), layout, held_out=True)
     for question, truth in demo.conversation(picture):
-        assert f"question  {question}\nanswer    to {question}\n" in printed
+        assert f"question  {question}\nanswer    to {question} 0.5\n" in printed
         assert truth is None or "written   " + truth.replace("\n", "\n          ") in printed
-    assert f"Of such questions it answers exactly: cost on a {layout} " in printed
+    assert f"Of such questions, with all tokens, it answers exactly: cost on a {layout} " in printed
     assert (tmp_path / "receipt.png").exists()
 
 

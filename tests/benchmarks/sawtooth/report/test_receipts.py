@@ -15,6 +15,7 @@ from benchmarks.sawtooth.report.receipts import (
     PARTS,
     STAGES,
     accuracies,
+    compressed_section,
     compression_rows,
     confirmation,
     cutting_table,
@@ -35,12 +36,13 @@ def entry(when: str, part: str, right: int) -> dict:
 @pytest.fixture
 def stages(tmp_path):
     """
-    Stages of 6, 8 and 9 right answers each, all plain questions before; the first doesn't know the demo's questions.
+    Stages of 6, 8, 9 and 7 right answers, all plain questions before; the first doesn't know the demo's questions.
     """
-    for number, (name, right) in enumerate(zip(STAGES, (6, 8, 9), strict=True)):
+    for number, (name, right) in enumerate(zip(STAGES, (6, 8, 9, 7), strict=True)):
         steps = 110 - 30 * number
         parts = [part for part in PARTS if number or not part.endswith("a receipt")]
         entries = [{"settings": {"minutes": 100.0, "batch": 5, "accumulate": 3}}, {"step": steps, "rows": 15 * steps}]
+        entries += [{"step": step, "looking": look} for step, look in ((20, 1.4858), (40, 0.753))]
         entries += [entry("before", part, 10 if part == "chat" else 2) for part in parts] + [
             entry("after", part, right) for part in parts
         ]
@@ -81,11 +83,12 @@ def table():
 def test_before_and_after_each_stage(stages):
     lines = stage_table(stages)
     shares = "20.0 [5.7, 51.0] (n = 10) | 60.0 [31.3, 83.2] (n = 10) | 80.0 [49.0, 94.3] (n = 10) | 90.0 [59.6, 98.2]"
-    assert f"| words | {shares} (n = 10) |" in lines
-    assert "| cost on a receipt | – | – | 80.0 [49.0, 94.3] (n = 10) | 90.0 [59.6, 98.2] (n = 10) |" in lines
+    last = "(n = 10) | 70.0 [39.7, 89.2] (n = 10) |"
+    assert f"| words | {shares} {last}" in lines
+    assert f"| cost on a receipt | – | – | 80.0 [49.0, 94.3] (n = 10) | 90.0 [59.6, 98.2] {last}" in lines
     assert len(lines) == len(PARTS) + 2
     assert accuracies(stages[-1], "bill") == [
-        f"{kind} on a bill 90.0 [59.6, 98.2]% (n = 10)" for kind in ("cost", "item")
+        f"{kind} on a bill 70.0 [39.7, 89.2]% (n = 10)" for kind in ("cost", "item")
     ]
 
 
@@ -97,8 +100,8 @@ def test_figure_of_the_stages(stages, tmp_path, monkeypatch):
     parts = ["words", "value", "cost on a receipt", "value on a bill", "cost on a bill"]
     assert [each.get_label() for each in written.containers] == parts
     assert [each.get_label() for each in plain.containers] == ["chat", "chat with a picture"]
-    assert written.containers[0].lines[0].get_ydata() == pytest.approx([20, 60, 80, 90])
-    assert len(written.containers[2].lines[0].get_ydata()) == 2  # asked from the second stage on
+    assert written.containers[0].lines[0].get_ydata() == pytest.approx([20, 60, 80, 90, 70])
+    assert len(written.containers[2].lines[0].get_ydata()) == 3  # asked from the second stage on
 
 
 def test_ways_to_cut(table):
@@ -131,5 +134,17 @@ def test_ways_to_score(table):
 def test_report(stages, table):
     later = table[table["keep_ratio"] == 1].assign(receipt=table["receipt"] + FIRST)
     text = " ".join(receipts_report(stages, pd.concat([table, later])))
-    assert "- `larger` (100 minutes, 110 steps): half of" in text and "of 15 rows a step" in text
+    assert "- `larger` (100 minutes, 110 steps of 15 rows): half of" in text
     assert "20 pictures for each of two questions" in text and "about 10 receipts each" in text
+
+
+def test_section_of_the_last_stage(stages, table):
+    bills = [(0.25, "question", 6), (0.5, "question", 5), (0.5, "all", 3)]
+    bills = [row for ratio, queries, right in bills for row in rows(METHODS[0], queries, 8, ratio, right, "bill")]
+    lines = compressed_section(stages[-1], pd.concat([table[table["method"] == METHODS[0]], pd.DataFrame(bills)]))
+    text = " ".join(lines)
+    assert "from 1.49 (mean of the first steps in the log) to 0.75" in text and "10 pictures for each" in text
+    assert "published rule's: 20.0 [" in text and "] points on a receipt and 10.0 [" in text
+    assert any(line.startswith("| receipt | question | 2 | 0.5 | 20.0 [") for line in lines)
+    assert any(line.startswith("| bill | all tokens | – | 1 | 35.0 [") for line in lines)
+    assert any(line.startswith("| bill | question | 8 | 0.25 | 30.0 [") for line in lines)
