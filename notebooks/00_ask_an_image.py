@@ -95,8 +95,8 @@ course.show(
 # %% [markdown]
 """
 A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
-the image into tiles; `prepare_chat` does both. It is short for `apply_chat_template` with `tokenize`, `return_dict`, `add_generation_prompt`, `return_tensors="pt"` and padding. The long form works, too. `generate` writes the answer behind the prompt, always the likeliest token next (`do_sample=False`), so the answer is what follows the prompt's length.
-The question is text, whatever a user types there ([03](03_processor.ipynb) shows why).
+the image into tiles; `prepare_chat` does both. It is short for `apply_chat_template` with the options that a model needs. `generate` writes the answer behind the prompt, always the likeliest token next (`do_sample=False`), so the answer is what follows the prompt's length.
+Whatever a user types as the question is plain text to the model, even `<img>` ([03](03_processor.ipynb) shows why).
 
 **Predict**: will it find all four words? And the line break?
 """
@@ -150,7 +150,7 @@ Each `<IMG_CONTEXT>` is a place where a piece of the image goes. Around it stand
 
 Transformers' pipeline puts prompt, model and decoding together. It is enough for a first try; the steps above show where tokens and settings are.
 
-An image of your own goes the same way: open it with PIL, as the page above. A path in place of the image is refused unless `prepare_chat` or `from_pretrained` gets `allow_paths`, since a path can come from a stranger's request. On a GPU, move both parts: `model.to("cuda")` and `inputs.to("cuda")`. This course runs on a CPU.
+An image of your own goes the same way: open it with PIL, as the page above. A path in place of the image is refused unless `prepare_chat` or `from_pretrained` gets `allow_paths`, since a path can come from a stranger's request. On a GPU, move both: `model.to("cuda")`, `inputs.to("cuda")` (not run here).
 """
 
 # %%
@@ -200,8 +200,8 @@ course.show(
     alt="The page three times, all tiles squares of one size with gaps between them: "
     "3 x 2 tiles, the page squeezed to 2 x 2 tiles, and the page in one tile.",
     caption="Three views of the page, as the model gets them: squares of 112 px. The "
-    'gaps are where one tile ends and the next begins. In the adaptive view "bread" '
-    "ends just before the orange border: it is whole.",
+    'gaps are where tiles end. "bread" and "open" are cut in the detailed view and '
+    'whole in the adaptive one; "sunday" is cut in both, whole only in the global one.',
 )
 image_tokens = int((inputs["input_ids"] == processor.image_token_id).sum())
 length = inputs["input_ids"].shape[1]
@@ -210,7 +210,7 @@ assert image_tokens == plan.num_tiles * processor.image_seq_length
 
 # %% [markdown]
 """
-11 tiles, 176 image tokens, and 57 other tokens: the marks around the image and the text. This tokenizer makes one token per byte, and only `<|im_end|>`, `<img>`, `</img>`, `<IMG_CONTEXT>` and a filler are tokens of their own: `<|im_start|>` is 12 bytes, twice. Images are most of the prompt, in a large model even more so.
+11 tiles, 176 image tokens, and 57 other tokens: the marks around the image and the text. This tokenizer makes one token per byte: 54 here, 24 of them for `<|im_start|>`, twice. `<img>`, `</img>` and `<|im_end|>` are one token each, as are `<IMG_CONTEXT>` and the padding. Images are most of the prompt, in a large model even more so.
 
 The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps the half of the *detailed* tokens to which other tokens of the prompt attend most. Which others? As this checkpoint is set, those of the question (`queries="question"`); by the published rule, all tokens behind the detailed ones, the rest of the image among them ([05](05_scale_compression.ipynb)). The code below measures the prompt by the model's *cache*: there it stores what it computed of each token that it has read, so the cache is as long as the prompt that remains.
 
@@ -236,8 +236,8 @@ course.show(
     figures.plot_prompts(prompts),
     alt="Two stacked bars. Without compression 96 detailed, 64 adaptive, 16 global "
     "and 57 text tokens; with it 48 detailed.",
-    caption="What the prompt consists of, and the answer behind it, with and without "
-    "SCM.",
+    caption="What the prompt consists of, and the answer behind it. Only blue shrinks, "
+    "to half; the answer stays.",
 )
 
 # %% [markdown]
@@ -270,13 +270,13 @@ rows = [
     ]
     for share in (0.5, 0.25)
 ]
-heads = ["the question chooses: words found, % of those found with all tokens"]
-heads += ["the published rule chooses: the same"]
+heads = ["words found, % of those with all tokens: the question chooses"]
+heads += ["the published rule chooses"]
 course.table(["keep_ratio, 200 other pages", *heads], rows)
 
 # %% [markdown]
 """
-With half of the detailed tokens 75.9% of the words are found instead of 77.1%; at a quarter 72.2%. 100 pages are too few to tell 75.9 from 77.1. On 200 others, in the second table, half of the tokens find as many words as all of them, 100.0% (98.7 to 101.4, a 95% interval: what other pages could have given), and a quarter finds 95.7% (93.4 to 97.9). This model was trained under compression and lets the question choose what stays. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: at 0.25 that was not measured.) What the published model loses is another question.
+100 pages are too few to tell 75.9% from 77.1%. On 200 others (second table) half of the tokens find as many words as all of them, and a quarter finds 95.7%. In brackets are 95% intervals: how far the number may be off because these pages were drawn and not others. This model was trained under compression and lets the question choose. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: not measured.) What the published model loses is another question.
 
 ## Several pages at once
 
@@ -338,7 +338,7 @@ print(f"{sum(right)} of {len(pages)} without an error")
 
 # %% [markdown]
 """
-The answers are those of single questions, token by token. The padding follows from the tiles and the questions. The first image, a single word, has six tiles of 16 tokens fewer than the second, whose prompt is the longest: 96 tokens. Its question has six letters fewer, a token each: 102 padding tokens in all. The fifth has two tiles fewer, 32 tokens. Where there are 6, only the question is shorter.
+The answers are those of single questions, token by token. Each row is padded up to the longest prompt, the second. The first image has six tiles fewer (6 x 16 tokens) and a question six letters shorter (6 tokens): 102. The fifth has two tiles fewer: 32. Where it is 6, only the question is shorter.
 
 How often does it err? Six are too few to say. Here are more, with 95% intervals: of images by Wilson's formula (`course.wilson`), of words by drawing whole pages anew, since the words of a page
 are not independent of each other ([10](10_measure.ipynb)).
@@ -384,7 +384,7 @@ course.table(["stored, of the longer run", "n", "share (interval)"], longer)
 # %% [markdown]
 """
 Pages are the hardest: one wrong letter makes a page wrong, and each of these pages has four words, some of them halved by a cut
-line. The intervals are wide, as they should be with so few images; where the environment variable `FAST` is 0, 200 of each kind are drawn. The second table is such a run, stored, with these 16 of each among them: 89.0% of the words are without an error (83.9 to 92.6), 91.5% of the pairs (86.8 to 94.6), 28.5% of the pages (22.7 to 35.1), and 68.1% of the 800 words on the pages are found (64.1 to 72.0). The figures on the
+line. The intervals are wide, as they should be with so few images; where the environment variable `FAST` is 0, 200 of each kind are drawn. The second table is such a run, stored, with these 16 of each among them. Its intervals are a quarter to a third as wide, and the order stays: about nine in ten words and pairs are without an error, but fewer than three in ten pages. The figures on the
 checkpoint's own card come from other pages, some of them with a single word.
 
 ## Watch it write
@@ -552,7 +552,7 @@ with course.expected(ValueError):
 
 This page, yes; most single words, too; but randomly drawn pages of its kind often contain an error. Two lines load the model, one
 chat asks it, and a batch or a stream gives the same answer as a single question. The answer to the page rests on 11 tiles in
-three views and on 233 tokens, of which SCM can leave out 48. This small model didn't refuse what it can't do: asked what is in the
+three views and on 233 tokens, of which SCM leaves out 48 at `keep_ratio=0.5`. This small model didn't refuse what it can't do: asked what is in the
 picture, it read words off the page, and only half of them.
 
 **Read next**: [01](01_semantic_sawtooth.ipynb) shows what a cut through a word does, and where a second grid helps.

@@ -38,7 +38,7 @@ course.setup()
 
 # %% [markdown]
 """
-**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. If half of them leave by the published rule, our small reader, before any training for it, loses 53% of the words that it reads with all (25% after that training). Two settings repair most of that without training: *who scores* (only the question, or all one layer later), and *which numbers* stay (the old position numbers, with gaps). After training under compression, half of the detailed tokens can go without a shown loss on pages *if the question or the norm of the features chooses, and the numbers are kept*. On receipts, at a quarter, 12 points of answers are lost all the same. And SmolLM2, a pretrained language model that learned to read receipts but never under compression, loses 25 to 44 of its 77.5 points with half of the detailed tokens, by the published rule and by six others.
+**In short**: the mechanism of this notebook drops, of an image's finest tokens, those that the rest of the prompt attends to least. By the published rule that costs our small reader half of its words, when half of these tokens leave and it was not trained for it. Two settings repair most of that without training: *who scores*, and *which position numbers* stay. After training, half can go without a shown loss on pages, with the right settings. But on receipts answers are lost at a quarter. SmolLM2, a pretrained language model, loses a third to more than half of its answers by each of seven rules if it was never trained for it, and a fifth after its question had learned where to look.
 
 ## What leaves the prompt
 
@@ -70,7 +70,7 @@ course.show(
     schemes.plot_mechanism(),
     alt="A row of numbered tokens; arrows from the later ones to scores over detailed "
     "ones, four of which are crossed out. Below, what stays, numbered twice.",
-    caption="A made-up prompt, `keep_ratio` 0.5. See which four tokens leave, and that "
+    caption="A made-up prompt, `keep_ratio` 0.5. See which four tokens leave (gray), and that "
     "the two rows below differ in the numbers alone.",
 )
 
@@ -200,7 +200,7 @@ course.table(head, measured.rows_of_ways(before, 0.5, 0.25))
 
 # %% [markdown]
 """
-**Neither alone**: what costs words is *all queries in layer 1*, the published pair, which reads 32.8% of them (27.7% when renumbered as well: 53% fewer than with all tokens, as the summary says). Another layer mends it, and so does another asker: all queries in layer 2 read 55.7%, 22.9 points more (19.2 to 26.5), the question in layer 1 52.4%, 19.5 more (15.5 to 23.6). Once one of the two is changed, the other matters little at 0.5: in layer 2 the question gains 0.3 points (-2.1 to 2.5), which shows nothing; with the question, layer 2 gains 3.6 (0.8 to 6.6). At 0.25 it does matter which one is changed: all queries in layer 2 read 42.9%, about as many as the question there (44.4), but the question in layer 1 only 36.2%: with the question, layer 2 gains 8.2 points (5.2 to 11.2). So if only one can be changed, it is the layer. That costs a layer more, since all layers before the scoring one are run twice: once for the scores, once more with the tokens that stay.
+**Neither alone**: what costs words is *all queries in layer 1*, the published pair, which reads 32.8% of the words (27.7% when renumbered as well, 53% fewer than with all tokens). Change either, and most is mended: another layer gains 22.9 points, another asker 19.5. Once one is changed, the other matters little at 0.5: 0.3 points, which shows nothing, and 3.6 (last rows of the table). At 0.25 it does matter which: all queries in layer 2 read about as much as the question there, but the question in layer 1 reads 8.2 points less than in layer 2. So if only one can be changed, it is the layer. That costs a layer more, since all layers before the scoring one are run twice: once for the scores, once more with the tokens that stay.
 
 ## Kept or renumbered?
 
@@ -287,14 +287,15 @@ course.table(head, measured.rows_of_none(before, after_training))
 tables.folded("SmolLM2 (pretrained), text for an image", *inside.asked_facts())
 tables.folded("The same, renumbered minus kept", *inside.renumbered_facts())
 tables.folded("SmolLM2 with images of receipts", *measured.receipts_by_rule())
+tables.folded("The same after training", *measured.trained_receipts())
 
 # %% [markdown]
 """
-No difference between the two is distinguishable from zero on these pages, where everything that isn't paper is text. Elsewhere it is otherwise. In SmolLM2, a pretrained language model, lines of text stand in for an image's tokens and one line is asked for: everything is "ink" there (first list above). With all of it 72.0% of the answers are right; the half that the norm chooses leaves 7.0% (3.0 to 12.0), that of the question in layer 2 leaves 25.0% and in layer 20 43.0% (`benchmarks/speed/PRETRAINED.md`). At a quarter it is the other way round in layer 2: 0.0% there, 10.0% by the norm, 25.0% by the question in layer 20. (One in 24 is chance, 4%.) On a photo, where most of the image shows something and little of it is asked for, it may be so, too; that was not measured. Renumbering isn't shown to cost SmolLM2 an answer, either (second list; it was measured in three of the layers).
+No difference between the two is distinguishable from zero on these pages, where everything that isn't paper is text. Elsewhere it is otherwise. In SmolLM2, a pretrained language model, lines of text stand in for an image's tokens and one line is asked for: everything is "ink" there (first list above). With all of it 72% of the answers are right (chance is 4%). At 0.5 the norm leaves 7%, the question in layer 2 25%, in layer 20 43%. At 0.25 the norm leaves 10%, the question in layer 2 none, in layer 20 25% (`benchmarks/speed/PRETRAINED.md`). So a rule without a question can lose most where everything is ink, but a question in an early layer is no cure. A photo may be such a case; that was not measured.
 
-And the question isn't shown to choose better in SmolLM2 than all queries at 0.5, in any of eight layers. At 0.25 it leads in one (layer 20, 16.0 points, 6.0 to 26.0) and trails in one (layer 12, -10.0, -18.0 to -1.0). Of sixteen comparisons one may miss zero by chance alone.
+Nor is the question shown to choose better than all queries there: of sixteen comparisons it leads in one (layer 20 at 0.25) and trails in one (layer 12 at 0.25), and one may miss zero by chance alone. Renumbering isn't shown to cost an answer, either (second list, three layers).
 
-That was text in place of an image. Behind the vision tower of the small checkpoint SmolLM2 also learned to read small receipts through the pyramid, never under compression (third list: 80 questions, what stays is renumbered). With all tokens 77.5% of its answers are right. Half of the detailed ones cost 28.7 points by the published rule (18.8 to 38.8), 25.0 to 33.8 by the question in layers 1, 2, 8 and 20, and 42.5 and 43.8 by all queries in layer 2 and by the norm. In layers 8 and 20 the question keeps most of the answer's tokens, 77.6 and 72.1%, and as many answers are lost. So which tokens stay is not all that counts: a model that never saw an image with gaps may not read one, and what mends the small reader need not mend another model. Kept numbers were not measured with it, nor training under compression.
+That was text in place of an image. Behind the vision tower of the small checkpoint SmolLM2 also learned to read small receipts through the pyramid (third list: 80 questions, what stays is renumbered). Before any training for it, half of the detailed tokens cost 28.7 of 77.5 points by the published rule (18.8 to 38.8), 25 to 44 by the six others. In layers 8 and 20 the question keeps most of the answer's tokens, 77.6 and 72.1%, and as many answers are lost: which tokens stay is not all that counts. Then it was trained under compression for 73 minutes, and the question in layer 8 to look at the words that it or its answer names (fourth list). Now it keeps 97.2% of the answer's tokens, and half cost 13.8 of 73.8 points on receipts (6.2 to 22.5) and 7.5 of 40.0 on bills (0.0 to 15.0); by the published rule 25.0 and 32.5. A quarter still costs 37.5 and 30.0. Kept numbers were not measured with it.
 
 ## What training changes
 
@@ -311,12 +312,11 @@ course.show(
     measured.plot_training(before, after_training),
     alt="Words read against the keep ratio, dashed before and solid after training. "
     "The solid lines are higher, most of all at 0.25 and for the published rule.",
-    caption="200 pages, 95% intervals. 100% is what that model reads with all tokens; "
-    "above it, some words are read only with fewer. See each solid line above its "
-    "dashed one. On the left solid pink lies on solid blue, which is drawn wider. "
-    "Yellow is the published rule on the right only. All points are at 0.25, 0.5 and "
-    "1, and moved a little apart to be seen; one legend for both panels. Two dashed "
-    "ones at 0.25 on the right have no solid partner: not measured.",
+    caption="200 pages, 95% intervals; 100% is what that model reads with all tokens. "
+    "Each solid line (after) is above its dashed one (before), most of all yellow, and "
+    "higher left than right. Left, solid pink lies on the wider blue. Points are at "
+    "0.25, 0.5 and 1, moved a little apart; where a solid one is missing at 0.25, it "
+    "was not measured.",
 )
 
 rows = measured.training_rows(before, with_gaps, after_training)
@@ -328,8 +328,8 @@ tables.folded("Other rules against the own rule, same pages", head, rows)
 
 # %% [markdown]
 """
-- **What rose.** Every rule that was measured both before and after reads a larger share after, kept or renumbered. At 0.5 the own rule is at 100.0% (98.7 to 101.4), where it rose least, and the published one rises from 47.0 to 75.2%.
-- **What didn't.** Kept numbers are still ahead for every rule. And no rule is shown to be better than the own one (second list, same pages): neither layer 3, nor no question, nor the tokens with most ink (the largest differences of brightness). Random choice, strong elsewhere (see the references), is weak here (52.0% at 0.5, the lowest of the first list): much of these pages is paper.
+- **What rose.** Every rule that was measured both before and after reads a larger share after, kept or renumbered. At 0.5 the own rule rose least, to 100.0% (98.7 to 101.4): it had least to gain. The published one rises from 47.0 to 75.2%.
+- **What didn't.** Kept numbers are still ahead for every rule. And no rule is shown to be better than the own one (second list, same pages): neither layer 3, nor no question, nor the tokens with most ink (the largest differences of brightness). Random choice, strong elsewhere (see the references), is weak here (52.0% at 0.5, the lowest *after*): much of these pages is paper.
 - **What isn't proved**: that *compression* in training did it. *Before* and *after* differ by 3,300 steps on other pages as well, among them layouts like the benchmark's, so the model reads more with all tokens, too (59.0 and 85.2%). A control that was trained as long without compression does not exist.
 
 One hint is in the first list, where a dash was not measured. With gaps alone, shares rose where numbers are kept (no question at 0.5: 91.6 to 97.4) and not where they are renumbered (80.6 to 76.9; published 47.0 to 47.7). The latter rose only when renumbering was trained, too (90.0 and 75.2). That speaks for compression in training as the cause, no more.
@@ -358,7 +358,7 @@ for each, given in both.items():
 """
 Here the question rules what stays, and 15% of the detailed tokens give the answers that all of them give (a k of the lower word is missing in both).
 
-One page is no measure. Over more pages, at `keep_ratio` 0.25, and with a fourth rule beside them: the attention of the prompt's last token alone.
+One page is no measure. Over more pages, at `keep_ratio` 0.25, and with another rule in place of *no question*, which can't steer: the attention of the prompt's last token alone.
 
 **Predict**: which letters of "Read the upper word." can know what is asked? The model is causal: a token sees only what stands before it.
 """
@@ -376,7 +376,7 @@ The own rule keeps 72.8 points more of the word asked for; the published one kee
 
 - "Read the" is read before anything is asked, and can't steer. What it attends to is the same for both questions, so its difference is zero; but it is still part of the score.
 - From the "u" or "l" on, letters could know. But those up to "word" hardly use it: 1.9 points at most. The full stop is the first that does, with 21.4.
-- What steers most is the end of the prompt behind it, 43.7 points a token in the mean. The last token alone steers hardly better than the whole question. (What it reads in *after* was not measured. In the unfinished *with gaps*, after 500 of 900 steps and before its steering loss, it read 54.3% of the words at 0.25, as many as the whole question, on 60 pages.)
+- What steers most is the end of the prompt behind it, 43.7 points a token in the mean. The last token alone steers hardly better than the whole question. (How many words it reads in *after* was not measured.)
 
 ### To steer is taught
 
@@ -401,7 +401,7 @@ course.table(inside.OF_STAGES, inside.STAGES)
 
 # %% [markdown]
 """
-From 1.3 to 67.7 points, by the same rule in five models; the averaging, done because the model had got worse at what it had learned before, took back 14 of the 82. (The 72.8 above are of the last one on 40 pages. The README's 33.3 points are the same difference at 0.5, where there is more room for the other word: 99.0% of the one stay and 65.7% of the other, first list below.) These models differ in their steps of training as well, and none was trained for as many steps without a loss: so the losses are the likely cause, not an isolated one. The last token steered by 11.8 without the loss.
+From 1.3 to 67.7 points, by the same rule in five models; the averaging, done because the model had got worse at what it had learned before, took back about 14 of the 82 (on other numbers of pages). (The 72.8 above are of the last one on 40 pages. The README's 33.3 points are the same difference at 0.5, where there is more room for the other word: 99.0% of the one stay and 65.7% of the other, first list below.) These models differ in their steps of training as well, and none was trained for as many steps without a loss: so the losses are the likely cause, not an isolated one. The last token steered by 11.8 without the loss.
 
 ### Does steering pay?
 
@@ -582,7 +582,7 @@ assert all(after == before // 2 for before, after in counts) and counts[0] != co
 Which half can go? Of a prompt, only detailed tokens, since the other views show the same once more; of those, the ones with the lowest scores.
 
 - The published rule takes most of its score from image tokens, in a layer where that misleads, and renumbers what stays. On this small reader both cost words (in SmolLM2 renumbering isn't shown to), and both are settings of the configuration.
-- Beyond that, on these pages no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words. Where all tokens carry text every rule lost much: with all tokens 72% of SmolLM2's answers are right, with half of them 7% by the norm and 25% by the question in layer 2, with a quarter 10% and 0%. Behind a vision tower, on receipts, half of the tokens cost it 25 to 44 of 77.5 points by each of seven rules, the published one among them.
+- Beyond that, on these pages no choice of who asks is shown to be best: later layers and the norm of the features, without any question, read about as many words. Where all tokens carry text every rule lost much: with all tokens 72% of SmolLM2's answers are right, with half of them 7% by the norm and 25% by the question in layer 2, with a quarter 10% and 0%. Behind a vision tower, on receipts, half of the tokens cost it 25 to 44 of 77.5 points by each of seven rules, the published one among them; after training under compression, with a question that learned where to look, 13.8 of 73.8, by the published rule 25.0.
 - With a loss for it, the question came to steer what stays of two words, from 1.3 to 18.3 points, and with the true place of the asked word in training to 67.7 (82.1 before these weights were averaged with the ones before). That makes more answers right where room is short. On receipts compression at 0.25 costs 12.0 points of answers all the same (6.5 to 17.5), at 0.5 nothing that is shown.
 - After training under compression all rules lose less, those that renumber only since training renumbered, too. How much of that is compression in training, a control would have to show.
 

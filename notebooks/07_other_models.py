@@ -43,7 +43,7 @@ course.setup()
 ## One processor in place of another
 
 CIP decides which tiles an image is cut into. A model that takes any number of tiles needs no new weights for that, only a processor that cuts more of them
-and writes a prompt with room for them. It *runs* without new weights. Reading better is another matter: of our small models without training two lost much by a second grid, and the third read no more whole words; trained with one, not all of them read better, either ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
+and writes a prompt with room for them. It *runs* without new weights. Reading better is another matter: of our small models that never saw a second grid, two lost much by it, and the third read no more whole words; trained on with one, not all read better, either ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
 
     from processing_minimonkey.plug_in import CIPProcessor
 
@@ -317,7 +317,7 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-The prompt grows most in LLaVA-OneVision, for two reasons. Of image tokens alone (printed above) it gets 72% more (464 -> 800), InternVL 57 and MiniCPM-V 54%: that is mostly the second global tile. And with 64 tokens in a tile the text, which doesn't grow, is a smaller part of its prompt. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
+The prompt grows most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72% (464 -> 800), those of InternVL by 57 and of MiniCPM-V by 54%: without the second global tile, 64 tokens, it would be 59%. And with 64 tokens in a tile the text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
 
 ## Does it help? What trained models read
 
@@ -327,7 +327,7 @@ Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Mo
 
 *Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
 
-A *gain* is paired: accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words. *Yes* means that the interval is above zero, *reversed* that it is below, *not shown* that it holds zero. Ten rows with four intervals each are 40 tests: two may miss zero by chance. Two tables, a figure and a printed list further down add 45, of which four repeat, or nearly, ones of the first table. Gains are taken before rounding, so some differ by 0.1 from what the rounded shares give.
+A *gain* is accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words: *yes* means above zero, *reversed* below, *not shown* that it holds zero. The two tables here have 40 intervals, so two may miss zero by chance; the whole notebook has 85, so about four. Gains are taken before rounding, so some differ by 0.1 from what the rounded shares give.
 
 A line between rows runs through all letters of a word, one between columns through one letter or a gap. The table takes both together, the folded one has them apart.
 
@@ -363,22 +363,37 @@ course.show(
 """
 On the cut lines a gain is shown in two of the ten rows, both after training: MiniCPM-V at 24 px, and InternVL at 32 px. Over all places three of the ten gain, four lose, and for three neither is shown. By characters:
 
-- **InternVL**: worse without training, by 10.5 points at 24 px and 21.0 at 32 px. After training with CIP no difference is shown at 24 px; at 32 px it gains 1.2 points (0.4 to 2.2), on the cut lines 2.6 (0.4 to 5.2; between columns 1.8, above zero; between rows 3.4, not shown).
-- **LLaVA-OneVision**: better without training at 24 px (5.3 points), which isn't shown at 32 px nor on the cut lines. But the plain model is half trained: with *one* grid it reads 45.9% of the characters, and 94.6% after the 200 steps with CIP, so its rows say little about a finished model. Trained on with CIP, 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px the upper end is just below zero, as two of 40 may be by chance.)
-- **MiniCPM-V**: far worse without training: by 28.4 points on lines between rows and 51.1 between columns. Trained on with CIP, it gains 6.1 points, on the cut lines 8.7 (between rows 7.3, between columns 10.0): all above zero, and too near to each other to be told apart. It is the one family that gains at 24 px after training, and then still the weakest of the three readers.
+- **InternVL**: the plain model is worse at both sizes, by 10.5 and 21.0 points. Trained on with CIP, it gains at 32 px: 1.2 points over all places, 2.6 on cut lines. At 24 px no difference is shown.
+- **LLaVA-OneVision**: the plain model is better at 24 px by 5.3 points, but not on the cut lines, nor at 32 px. It is half trained, though: with *one* grid it reads 45.9% of the characters, and 94.6% after the 200 steps with CIP, so its rows say little about a finished model. Trained on with CIP it is 2.3 points worse at 24 px; at 32 px nothing is shown. (The "-0.0, reversed" in the folded table may be chance: of 40 intervals two may be.)
+- **MiniCPM-V**: the plain model is far worse, by 39.4 points. Trained on with CIP it gains 6.1 points, and 8.7 on cut lines (whether that is more, was not tested). It is the one family that then gains at 24 px, and still the weakest of the three readers.
 
 We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
 """
 
 # %%
-course.table(*second_grids.control_rows(RESULTS))
+head, rows, against = second_grids.control_rows(RESULTS)
+course.table(head, rows)
+course.table(["24 px, points", "characters", "words to the letter"], against)
 print(second_grids.beside_controls())
 
 # %% [markdown]
 """
-(All of this table was read as Mini-Monkey; the nine answers that differ [below](#What-is-lost,-and-how) move a last digit here and there.) So does it help InternVL? *Within* the model trained with CIP, yes at 32 px. *Against the control*, no: with one grid the control reads 97.8% of the characters at 24 px, and the model with two grids 2.1 points fewer (1.0 to 3.5; 97.8 - 95.8 is 2.1 before rounding), and 9.0 points fewer words to the letter (3.5 to 16.3). At 32 px the control was not read. Trained with CIP, the model reads less with one grid than the control does (2.7 points of characters, 1.2 to 4.7, and 10.9 of words, 3.9 to 19.6), and the second grid gives back 0.7 and 1.9 of that, neither of them shown. What such training takes away is the harm that a second grid does to the control, which never saw two: 6.2 points.
+(All of these tables were read as Mini-Monkey; the nine answers that differ [below](#What-is-lost,-and-how) move a last digit here and there.) So does it help InternVL? That depends on the question:
 
-That is of single words at one size. On whole pages (the lines below the table) no difference is shown for this pair: -2.2 points of words by `any`, -0.3 by `joint`. There are two smaller pairs: `3m`, trained with `any`, and `3m-long`, trained three times as long with `joint`. Read by `any`, both lose words to their controls, 2.8 and 3.8 points, and both losses are shown. Read by `joint`, nothing is shown for `3m` (-0.5), and `3m-long` reads 2.7 more (0.1 to 5.4). More on controls is in [10 Measure](10_measure.ipynb). Each model was trained once. Large models were not measured at all.
+- **Two grids or one, in the model trained with CIP?** Two at 32 px; at 24 px nothing is shown.
+- **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row).
+
+Why? With one grid training with CIP cost 2.7 points against the control, and the second grid gives back 0.7, which is not shown. What such training takes away is the harm of a second grid: it costs the control, which never saw two, 6.2 points.
+
+That is of single words at one size. On whole pages (the lines below the tables) there are three pairs: the one above, `6m`; a smaller one trained with `any`, `3m`; and `3m-long`, trained three times as long with `joint`. With two grids, against the control with one:
+
+| words on pages | read by `any` | read by `joint` |
+| --- | --- | --- |
+| `6m` | not shown | not shown |
+| `3m` | 2.8 points fewer | not shown |
+| `3m-long` | 3.8 points fewer | 2.7 points more |
+
+One of six is a gain, two are losses. Each model was trained once, and large models were not measured at all. More on controls is in [10 Measure](10_measure.ipynb).
 
 ## What is lost, and how
 
@@ -398,7 +413,7 @@ course.show(
     caption="Compare the middle with the right, which have one scale (the left has its "
     "own): a row that loses in the middle and not on the right read the word, but wrote "
     "more than it. 1,680 answers each way, 95% intervals over 24 words; gray ones "
-    "hold zero.",
+    "hold zero (left, LLaVA-OneVision, plain, 32 px is just below it).",
 )
 
 # %%
@@ -407,17 +422,17 @@ course.table(head, second_grids.often(read))
 
 # %% [markdown]
 """
-The word twice, in two lines ("↵" is a line break), often one of them misread: these models take the second grid for more lines of text. Then nearly all letters are counted as wrong, though the word is there in most of these answers (third column):
+None that can be shown: the right column loses in no row. Many of these answers have the word twice, in two lines ("↵" is a line break), often one of them misread: the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
 
-- **InternVL, plain**: 215 answers of several words, 5 without CIP; 173 of them hold the word, 26 of these twice. 8.9 points fewer words are right to the letter, but the word stands somewhere in the answer as often as before (0.8 points, the interval holds zero). Likewise at 32 px: 375 answers of several words in place of 12, 18.9 points fewer to the letter, and 0.4 more that hold the word (not shown). So the loss that is shown is one of writing, not of reading.
-- **LLaVA-OneVision, trained on with CIP**: 47 such answers at 24 px and 103 at 32 px, of which 41 and 99 hold the word. To the letter no loss is shown at either size (79.0 -> 78.3% and 75.7 -> 81.2%, both intervals hold zero), and at 32 px the word stands in 11.4 points more of the answers. So the loss of characters at 24 px doesn't say that it reads less.
-- **MiniCPM-V, plain**: 1,240 of 1,680, where 485 were without; 850 hold the word, 390 don't. To the letter 25.2 points fewer, somewhere in the answer 6.4 points *more*.
+- **InternVL, plain**: of 215 answers of several words 173 hold the word. To the letter it loses 8.9 points; for the word somewhere in the answer no difference is shown. Likewise at 32 px. So the loss that is shown is one of writing, not of reading.
+- **MiniCPM-V, plain**: 25.2 points lost to the letter, and 6.4 *gained* for the word somewhere in the answer. But of its 1,240 answers of several words, 390 don't hold it.
+- **LLaVA-OneVision, trained on with CIP**: to the letter no loss is shown, and at 32 px 11.4 points more of the answers hold the word. So the loss of characters at 24 px doesn't say that it reads less.
 
 An answer of two words has two tries, so the right column is a lenient measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is mostly one of writing. Behind two tries, a small loss of reading could hide.
 
-Training takes the repetition away in InternVL (1 answer left at 24 px, none at 32 px) and all but ends it in MiniCPM-V (1,240 before, 41 after; 23 without CIP). In LLaVA-OneVision it is the other way round: 2 answers before, 47 and 103 after training *with* CIP. Why, was not looked into. The gains of MiniCPM-V, and of InternVL at 32 px (91.1 -> 95.1% to the letter, 4.0 points, 1.8 to 6.4), are there in characters and in both counts of words.
+Training takes the repetition away in InternVL and all but ends it in MiniCPM-V (41 answers of several words are left, 23 without CIP). In LLaVA-OneVision it is the other way round: 2 such answers with CIP before, at either size, 47 and 103 after training *with* it. Why, was not looked into. What MiniCPM-V and, at 32 px, InternVL gain after training is there in characters and in both counts of words.
 
-And LLaVA-OneVision's gain without training, 5.3 points of characters? To the letter nothing is gained: 11.4 -> 9.6% at 24 px, 17.8 -> 15.1% at 32 px, both intervals hold zero. What changed are the answers of accuracy 0:
+And the gain of the plain LLaVA-OneVision, 5.3 points of characters? To the letter no gain is shown, at either size. What changed are the answers of accuracy 0:
 """
 
 # %%
@@ -556,7 +571,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown in MiniCPM-V after training, and in InternVL after training at 32 px, in no other. Against a model trained as long without CIP, which was read for InternVL at 24 px alone, the one with two grids reads less of single words (2.1 points of characters, 9.0 of words to the letter); on pages no difference is shown for this pair; two smaller models read fewer words than their controls by `any`, and one of them, trained three times as long, more by `joint`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown after training alone: in MiniCPM-V, and in InternVL at 32 px. It is not a gain over a control. Against a model trained as long without CIP (read for InternVL at 24 px alone), the one with two grids reads *less* of single words, by 2.1 points of characters; on pages one of three such models reads more words by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

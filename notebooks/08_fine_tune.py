@@ -126,7 +126,7 @@ In the new typeface it reads a quarter of the words in place of nine in ten, tho
 
 ## Write your data down
 
-A line of `chats.jsonl` is one chat, with the paths of its images relative to the file. Yours may come from a table, a form, a labelling tool: this is all that is needed.
+A line of the file (here `mixed.jsonl`) is one chat, with the paths of its images relative to the file. Yours may come from a table, a form, a labelling tool: this is all that is needed.
 
 **Should you mix old data in?** A model that is trained on one thing alone *can* forget others. So every other word here is set in the old typeface, as a reminder of what it can do already. That has a price: they take half of the places, so the model sees half as many words of the new typeface. Whether they are worth it can't be told beforehand. Exercise 3 tests it in this short training, and a run ten times as long is looked at [below](#LoRA:-learn-a-little-beside-the-weights). With published weights you don't have the data they were trained on, but you do have some pages of the kind that must not get worse: test on them, and mix others like them in if that is shown to help.
 
@@ -308,8 +308,8 @@ course.show(
     course_plots.plot_losses(found, read_by),
     alt="Left the loss over the steps. Right the held-out words of both typefaces at "
     "four steps, with their intervals.",
-    caption="Does one curve tell the other? Left single entries reach from below 0.1 to "
-    "above 0.6 after step 40, too. Right the held-out words, 95% intervals (Wilson), "
+    caption="Does one curve tell the other? Left the gray dots still reach from below "
+    "0.1 to above 0.6 after step 40. Right the held-out words, 95% intervals (Wilson), "
     f"n = {number} per typeface.",
 )
 assert after[NEW].mean() > before[NEW].mean()
@@ -319,10 +319,10 @@ assert after[OLD].mean() > before[OLD].mean() - 0.1
 r"""
 Better in the new typeface: 14 words gained, 4 lost, p = 0.031. No worse in the old one, as far as so few words can tell.
 
-- **What p is.** Both models read *the same* words, so only those count that one of them reads and the other doesn't. `p` says how often a fair coin would part them at least as unevenly (McNemar's test). To compare the two intervals instead would waste that.
+- **What p is.** Both models read *the same* words, so only those count that one of them reads and the other doesn't. `p` says: if gain and loss were equally likely, how often would they come out at least this unequal (McNemar's test)? Comparing the two intervals would ignore that the words are the same.
 - **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07): no loss is shown, but it is near enough to look again, which is why one looks at more than the end. There it is 1 and 2.
-- **The loss** is noisy from step 10 on. Were the last fifty steps for nothing? It can't say: eight words a step are few. Of the held-out words most of the gain is there at step 20 (7 of 10 words, net); the three that the forty steps after it add are too few for 64 words to show.
-- **The limits.** One run with one seed, and rates that nobody tuned: an example, not a recipe. 64 words show large differences alone. p takes each image for an independent one, though a word may come twice, in another place and other colors: there are 62 different ones, and 234 in the 300 of the longer run, so its p may be too small. How many images one needs was not tried; 480 are what there was. `FAST=0` trains ten times as long and tests 300 images; what such a run found stands [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
+- **The loss** is noisy from step 10 on, since eight words a step are few: it can't say whether the last fifty steps were for nothing. Of the held-out words most of the gain is there at step 20 (7 of 10 words, net); the three that the forty steps after it add are too few for 64 words to show.
+- **The limits.** One run, one seed, rates that nobody tuned: an example, not a recipe. 64 words show large differences alone, and p takes them for independent, though some words come twice (62 different ones; 234 of 300 in the longer run), so p may be too small. `FAST=0` trains ten times as long and tests 300 images; what it found stands [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
 
 A share hides what kind of mistakes these are. So look at some: the first three words that were gained, the first that was lost, and the first two that both models misread.
 
@@ -353,7 +353,7 @@ An adapter leaves the weights alone and adds a small product of two matrices to 
 
 $$W + \frac{\alpha}{r}\, B A, \qquad B \in \mathbb{R}^{m \times r},\; A \in \mathbb{R}^{r \times n},$$
 
-$r (m + n)$ numbers in place of $m n$; here $r = 16$ and $\alpha = 2 r$. Vision tower and projector stay as they are. The learning rate is ten times that of all weights, 1e-3, as adapters usually need more; the file's own, 4e-5, is for the large models.
+$r (m + n)$ numbers in place of $m n$; $\alpha$ scales the product: $r = 16$ and $\alpha = 2r$, so by 2. The vision tower (pixels to features) and the projector (features to the language model's width) stay as they are. The learning rate is ten times that of all weights, 1e-3, as adapters usually need more; the file's own, 4e-5, is for the large models.
 
 $B$ starts at zero, so at step 0 the adapted model *is* the base, whatever $A$ is. This is one of its matrices:
 """
@@ -451,21 +451,21 @@ r"""
 
 - In the new typeface all weights gain 115 words and lose 6, LoRA gains 93 and loses 12. Word by word LoRA reads fewer than all weights do (25 gained, 53 lost, p = 0.002). That fits what we expected, since LoRA leaves the tower as it is. It doesn't prove it: rate and rank differ, too, no rate was tuned, and each training has one seed. `--train language_model`, all weights but the tower's and the projector's, would tell the tower from the rank; it was not run. (How far each part moved, [exercise 1](#Exercise-1) computes: it doesn't decide this either.)
 - Of the old typeface LoRA loses 17 words and gains 4 (p = 0.007): it forgets, though every other image was a reminder. All weights lose 17 and gain 7 (p = 0.064): not shown, but nobody should call that safe.
-- **Were the reminders worth it?** Without them all weights lose 28 old words and gain 7 (p = 0.0005): they forget. But that they lose more than with reminders isn't shown (10 gained, 21 lost, p = 0.07), and that they learn more is: of the new typeface they gain 54 words on the model with reminders and lose 18 (p = 0.00003), as they saw twice as many words in it. So in this run the price of reminders is shown, and what they save is not.
+- **Were the reminders worth it?** Without them all weights forget (28 old words lost, 7 gained, p = 0.0005). That this is *more* than with reminders isn't shown (21 lost, 10 gained, p = 0.07). That they learn more is shown: 54 new words gained on the model with reminders, 18 lost (p = 0.00003), as they saw twice as many words in the new typeface. So the price of reminders is shown here, and what they save is not.
 
 ## The same with the 2B model on 24 GB
 
 > The commands are the same, with the converted weights ([06 The published weights](06_published_weights.ipynb)) in place of the small model:
 >
 >     python examples/finetune.py --config examples/configs/lora.yaml \
->         --model minimonkey-2b --dtype bfloat16 --train_data mixed.jsonl \
+>         --model minimonkey-2b --dtype bfloat16 --train_data pages.jsonl \
 >         --output_dir mine --per_device_train_batch_size 1 \
 >         --gradient_accumulation_steps 16
 >     python examples/merge.py mine mine-merged
 >
-> One page of 11 tiles per step on the card, sixteen of them before the weights move. With a trainer of your own, or with the functions above, call `torch.backends.cuda.enable_cudnn_sdp(False)` first, as the command does: on an H100 padded batches gave gradients of NaN ([docs/tested.md](../docs/tested.md)).
+> One of your pages, 11 tiles in the computation below, per step on the card, sixteen of them before the weights move. With a trainer of your own, or with the functions above, call `torch.backends.cuda.enable_cudnn_sdp(False)` first, as the command does: on an H100 padded batches gave gradients of NaN, a known fault of cuDNN; that this cures it was not seen ([docs/tested.md](../docs/tested.md)).
 
-Which of the choices fit was **computed, not measured**: no GPU was used. `benchmarks/memory` builds the model without weights and counts the bytes that are alive at the worst moment of a training step.
+Which of the choices fit was **computed, not measured** on a GPU. `benchmarks/memory` builds the model without weights and counts the bytes that are alive at the worst moment of a training step.
 
 **Predict**: 2.2 billion weights are 4.1 GiB in bfloat16. Does training all of them fit on 24 GB?
 """
@@ -488,9 +488,9 @@ print("* does not fit on 24 GiB with 1 GiB left over")
 
 # %% [markdown]
 """
-- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps a copy of each weight that learns, of two bytes a number. Here these copies add nothing to the peak: they count until the first gradient is there, and the worst moment is later, when all of them are.)
+- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps two-byte copies of the weights; they are gone before the worst moment, so they add nothing here.)
 - **LoRA** fits either way, and in bfloat16 leaves most of the card free, for larger batches or more tiles.
-- **Projector and LoRA** both take 8.1: the weights are 4.1 of it, and gradients and moments of 13 or 17 million numbers, six bytes each, about 0.1. So most of the rest, 3.9, must be what a step computes and keeps alive, the same for both. (Why 3.9 here, and 1.3 where all weights learn? The step keeps most just before the first gradient is there. Gradients of all weights come one by one afterwards, while what was kept is freed again, so the worst moment is a later one. `one_card` takes the larger of the two, with activations checkpointed.)
+- **Projector and LoRA** both take 8.1: the weights are 4.1 of it, and gradients and moments of 13 or 17 million numbers, six bytes each, about 0.1. So most of the rest, 3.9, must be what a step computes and keeps alive, the same for both. (Where all weights learn it is 1.3, since there the worst moment comes later, when all gradients are there and most of what the step kept is freed.)
 
 [docs/checkpoints.md](../docs/checkpoints.md) has the other checkpoints and eight cards.
 
@@ -579,7 +579,7 @@ typefaces.store(without, steps, number)  # with FAST=0
 assert forgetful[NEW].mean() > before[NEW].mean()
 ```
 
-In a run of 60 steps (not stored) forgetting wasn't shown: against the model *before*, 57 of the 64 old words were read in place of 58 (p = 1), and against the model of the mixed data one was gained and one lost (p = 1). Of the new typeface 35 words were read, where it was 16 before and 26 with reminders (ten gained, one lost, p = 0.012); this run saw twice as many words in it. So these reminders cost some of the gain, and weren't shown to be needed. In the longer training forgetting is shown without them (28 old words lost, 7 gained), but not that reminders lessen it: measure it each time.
+In a run of 60 steps (not stored) forgetting wasn't shown: 57 of the 64 old words were read, 58 before (p = 1). Of the new typeface it read 35: more than with reminders (26, p = 0.012), since it saw twice as many words in it. So these reminders cost some of the gain and weren't shown to be needed. In the longer training forgetting is shown without them, but not that reminders lessen it: measure it each time.
 
 </details>
 

@@ -58,7 +58,7 @@ Everything below goes to a small Hub that the setup has started on this machine,
 
 ## Something to share
 
-We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, knows how to read, and a few questions about what it reads ([its card](../checkpoints/minimonkey-tiny/README.md)). "How many words?" is not one of them. We teach it the answer for one page in ten steps.
+We need a model that is ours. `minimonkey-tiny`, a small reader of rendered lower-case text and not the published model, can read, and can answer a few questions about what it read ([its card](../checkpoints/minimonkey-tiny/README.md)). "How many words?" is not among them. We teach it the answer for one page in ten steps.
 
 **Predict**: after ten steps on this question alone, what will it answer to "Read the text."?
 """
@@ -176,7 +176,7 @@ course.show(
 
 # %% [markdown]
 """
-The optimizer's state is larger than the weights, even with a frozen tower, since AdamW keeps two numbers for each weight that learns; nobody needs it; and it is a pickle. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
+The optimizer's state is larger than the weights, even with a frozen tower: AdamW keeps two float32 numbers for each of the 3.8 million weights that learn, 8 bytes each, 30.5 MB. Nobody else needs it, and it is a pickle. The trainer's state names folders of your machine. The code *is* pushed: without it, nobody could load the model.
 
 The weights are twice the size of the base's (its card has 13.2 MB, in bfloat16), since we trained and saved in float32; `model.to(torch.bfloat16)` before `save_pretrained` halves them.
 
@@ -225,9 +225,9 @@ course_plots.show_card(card)
 
 # %% [markdown]
 """
-Every figure in it was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
+Every number in it was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
-So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found. (It takes the images for independent, so with words that come again it may be a little too narrow.)
+So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
 
 **Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
@@ -271,7 +271,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93, though none of these images gets the answer "four words": it still spells, with wrong letters. That was not to be seen on the page of the lesson. Nor has it learned to count: asked how many words there are on six of these images, it writes a word, too, and five of the six are wrong. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93, and in another way than on the page of the lesson: none of these images gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word, too, and five of the six are wrong. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%
@@ -291,7 +291,7 @@ assert not any(hub.token.encode() in content for content in contents)
 
 # %% [markdown]
 """
-`push` fills in what it can know: the task, the library, and the tags. (The base model is in the card's head; the stand-in for the Hub makes no tag of it.) The license was given above; without that, `push` takes it from the card of the base model, if that names one, and asks you otherwise. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing. (These weights are 26 MB, those of the published model 4.4 GB; how long that takes, and what a second try sends again, was not measured.)
+`push` fills in what it can know: the task, the library, and the tags. (The base model is in the card's head; the stand-in for the Hub makes no tag of it.) The license was given above; without that, `push` takes it from the folder's own card or the base model's, and stops with an error if neither names one. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing. (These weights are 26 MB, those of the published model 4.4 GB; how long that takes was not measured.)
 
 ## Elsewhere
 
@@ -349,7 +349,7 @@ print(fresh.verified("me/reader", first))
 
 # %% [markdown]
 """
-With `trust_remote_code=True` Transformers takes that file, and those that it imports, from the repository, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name: two versions of a model in one process each run their own code. Without the flag nothing of it is run. So compare before you pass it for somebody else's repository: `verify.py` ends with exit code 1 if a file differs. Or load with this package, and with none of the repository's code ([SECURITY.md](../SECURITY.md)). On your machine, make an environment for the test, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there. (A card that loads with `device_map="auto"` fails there: that needs accelerate, too.) What works in your notebook, where everything is installed, proves little.
+With `trust_remote_code=True` Transformers takes the file that `auto_map` names, and those that it imports, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name, so two versions of a model in one process each run their own code. Without the flag none of it is run: so compare first (`verify.py` ends with exit code 1 if a file differs), or load with this package and none of the repository's code ([SECURITY.md](../SECURITY.md)). What works in your notebook, where everything is installed, proves little. To test as a stranger would, make an environment, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there (one with `device_map="auto"` needs accelerate, too).
 
 ## A second version, and a pinned first one
 
@@ -390,7 +390,7 @@ Mended for the page of the lesson. Of the 100 images it reads 57: more than the 
 
 ## A fine-tune of the fine-tune
 
-Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this repository and its `push`. Transformers' `push_to_hub` of model and processor does it in two commits, between which the model has no processor, and with a card that says nothing.
+Somebody else takes our second version from the Hub, teaches it one more question, and pushes the result. They never had this repository and its `push`. They use Transformers' `push_to_hub`, once for the model and once for the processor. That makes two commits, with no processor after the first, and a card that says nothing.
 
 **Predict**: they never saw our code files either. Are they in the new repository? And how much of its reading does the model keep?
 """
@@ -450,7 +450,7 @@ course.show(
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
     "the repository fine-tuned from it. A dashed arrow: main moved on from the pin.",
     caption="A pin stays where it is while `main` moves on. Commits of the three "
-    "repositories from left to right; each begins empty. Gray arrows: trained from.",
+    "repositories from left to right; gray: still empty. Gray arrows: trained from.",
 )
 
 # %% [markdown]
@@ -461,7 +461,7 @@ Anyone who pinned the first version still gets the model that reads 15 of 100 im
 
 ## Private repositories
 
-`push(..., private=True)` keeps a repository to yourself, and to anyone who has one of your tokens.
+`push(..., private=True)` keeps a repository to yourself, and to anyone who has a token of yours that may read it.
 
 **Predict**: does somebody without a token learn that it exists?
 """

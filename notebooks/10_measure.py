@@ -88,7 +88,7 @@ print(next(each for each in block if each.answer != each.word))
 
 # %% [markdown]
 """
-Nine, from 0.5 to 1.5 tiles; the line is at 1. A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered, and which grids cut the word (`cut`: 0 none, 1 the detailed grid, 3 every grid; here there is one). Scores follow from it. The same block is stored as well, read by `6m-pyramid`. That is the same small model before it was trained under compression, so the two curves differ in the model and in the number of words.
+Nine, from 0.5 to 1.5 tiles; the line is at 1. A reading names what was done (`method`, `columns`, `rows`, `size` of the letters in px, `axis`, `position` in tiles), what was asked and answered, and `cut`: 0 if no grid cuts the word, 1 if only the detailed grid does, 3 if every grid does; here there is one, so it is 0 or 3. Scores follow from it. The same block is stored as well, read by `6m-pyramid`, an earlier state of this model, so the two curves differ in the model and in the number of words.
 """
 
 # %%
@@ -107,8 +107,8 @@ course.show(
     compared.plot_block(panels),
     alt="Accuracy over the position for a few words read live and for all stored "
     "words with a band; the stored curve drops at the line between rows.",
-    caption="One block. See the black curve fall on the line between rows, and its "
-    "band. The pink one has few words: one wrong letter is a dip, anywhere.",
+    caption="One block, a 2 x 2 grid without CIP. Black falls on the line between rows "
+    "(gray: its 95% band). Pink has few words: one wrong letter is a dip, anywhere.",
 )
 
 # %% [markdown]
@@ -146,7 +146,7 @@ print("depth on the line", points(sharp), " within 1/8 tile", points(wide))
 
 # %% [markdown]
 """
-Less than half is left, 5.1 of 13.7 points. (Two of the grids have one line between rows and the third has two: four lines and 24 words make n = 96. 13.7 and not 97.0 − 83.0: the last two rows of the print, 0.375 and 0.5 tiles, together are the centers.) The damage is on the line itself: 14 px beside it there is almost nothing left to see, since letters of 24 px reach about 12 px from their middle: there the line hardly touches them. Our first report averaged over that range and called the sawtooth shallow. So a figure needs its definition beside it. And the report's figures have to come out of the stored readings again. The next cell recomputes its row for this model, lines between rows, 24 px:
+Less than half is left, 5.1 of 13.7 points. The damage is on the line itself: letters of 24 px reach about 12 px from their middle, so 14 px beside it the line hardly touches them. Our first report averaged over that range and called the sawtooth shallow. So a figure needs its definition beside it. (Two details of the print. Centers are its last two rows together, so the depth is 13.7 and not 97.0 − 83.0. And n = 96 is 24 words on four lines: two grids have one between rows, the third two.) The report's figures also have to come out of the stored readings again. The next cell recomputes its row for this model, lines between rows, 24 px:
 """
 
 # %%
@@ -210,7 +210,7 @@ course.show(
 """
 8.2 points wide instead of 12.5 for the depth, 1.6 instead of 5.8 for the accuracy. The depth suffers less, since it is a difference within words: a word that is hard everywhere lowers both of its terms, and much of its difficulty cancels.
 
-Every interval in `RESULTS.md` is drawn over words, or over pages. Its tables say "yes" where the interval is above zero, "reversed" where it is below, and "not shown" where it holds zero. That is not the same as "no effect". With many rows, one interval in twenty misses the truth by chance. And how many words would be enough? An interval shrinks with the square root of their number (exercise 2). 24 words leave 6.2 points to either side of the depth, half of 12.5; for one point to either side it takes about 24 · 6.2² ≈ 920 words.
+Every interval in `RESULTS.md` is drawn over words, or over pages. Its tables say "yes" where the interval is above zero, "reversed" where it is below, and "not shown" where it holds zero. That is not the same as "no effect". And about one interval in twenty misses the truth by chance: of many rows, some do. How many words would be enough? An interval shrinks with the square root of their number (exercise 2). 24 words leave about 6.2 points to a side, half of 12.5; for one point it takes about 24 · 6.2² ≈ 920 words.
 
 ## Does training with CIP pay? The comparison decides
 
@@ -252,7 +252,7 @@ They don't.
 
 Comparison 2 is the one that asks whether *training* with CIP pays. The answer, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely, on pages.
 
-Here questions 1 and 3 meet. The same 3m-long pair differs by 2.7 points of the words on pages, and by 8.9 (3.3 to 15.3) of the *letters of words moved onto a line between rows* (the list *Moved words against the control*): another average, another size. And with one grid instead of its two the trained model is still 6.6 (0.6 to 12.9) ahead of its control on those lines, though on pages it is 11.0 behind (2.7 ahead with its second grid, which is worth 13.7 to it). So most of the 8.9 comes from the training, not from the second grid while reading. Of the shorter trainings, as trained, 3m shows nothing there, and 6m reads 6.3 points *less* (0.2 to 13.6).
+Here questions 1 and 3 meet. Take the 3m-long pair. On pages it differs by 2.7 points of the *words*, on lines between rows by 8.9 points of the *letters* of moved words (3.3 to 15.3; the list *Moved words against the control*): another average, another size. And most of the 8.9 comes from the training, not from the second grid while reading: with one grid the model is still 6.6 points ahead of its control there (0.6 to 12.9). On pages it isn't: with one grid it is 11.0 behind. The shorter trainings do no such thing: 3m shows nothing on the lines, 6m reads 6.3 points *less* (0.2 to 13.6).
 
 Two limits. The intervals are drawn over pages, not over trainings: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
@@ -263,7 +263,7 @@ And a mean over words hides who gains. The list *Moved words: CIP minus one fine
 All of this has a common weakness: few words on a page are cut, most say nothing about cuts, and no control saw as many tiles in its training. So the next measurement was designed backwards, from the question, and written down before it was run (`benchmarks/LOG.md`):
 
 - **Reader.** None of those above. It has 6.6 million weights, as many as `6m`, was shown more than half a million pages, half of them ones that it had seen before, and gets them cut by the published ranges of tiles. Its *base* saw one grid, or the same cut lines twice, in many numbers of tiles; never two different cuttings.
-- **Words.** Each of 600 pages has *one* word that a line between rows cuts ("row-cut"), one that a line between columns cuts, and one that no line touches ("uncut"). Each is asked for by the number of its line.
+- **Words.** Each of 600 pages has *one* word that a line between rows cuts ("row-cut": with a quarter of its height at least on both sides), one that a line between columns cuts so, and one that no line touches or nearly touches ("uncut"). Each is asked for by the number of its line.
 - **Control.** It sees *the same grid twice*: more tiles, the same cut lines. If more tiles alone helped, it would show here.
 - **Gain due to the cut.** What counts is the gain on row-cut words *minus the gain on uncut words of the same pages*. What a reader gains everywhere is not due to the cut; the difference is.
 - **Training.** From the base training goes on in four ways, for as many steps, from three random seeds each.
@@ -278,9 +278,9 @@ course.show(
     alt="A page of three words in colored frames, twice, under two grids each. On the "
     "left the line between the detailed grid's rows runs through one of them; on the "
     "right that grid leaves it whole.",
-    caption="One page, three questions, by two rules. Find the pink frame: left a line "
-    "of the detailed grid (blue) cuts its word, right only the second grid (orange). "
-    "Titles: columns x rows. Sorts are those of the left, where both grids share the "
+    caption="One page, three words, two rules (titles: columns x rows of both grids). "
+    "Pink: left the detailed grid (blue) cuts this word, right only the second one "
+    "(orange). Frames: sorts by the left detailed grid; there both grids share the "
     "line between columns.",
 )
 
@@ -296,9 +296,9 @@ course.show(
     compared.plot_asked_gains(RESULTS),
     alt="Two panels of gains with intervals for one grid, any and joint. On the right "
     "all black intervals hold zero; the yellow one of joint lies around nine.",
-    caption="Right: yellow is the measure as it was fixed before the run. Black, as "
-    "all on the left, counts words of the same sort in both detailed grids. All black "
-    "intervals hold zero, the yellow one of `joint` doesn't: why? 95%, over pages.",
+    caption="Right: yellow counts all words, as fixed before the run; black, as all on "
+    "the left, only words of the same sort in both detailed grids. Black holds zero "
+    "everywhere, yellow doesn't for `joint`: why? 95%, over pages.",
 )
 course.table(*compared.asked_gain_rows(RESULTS))
 print(compared.by_own_grid(RESULTS))
@@ -307,11 +307,11 @@ tables.folded("Gains by column cuts and by seed", *compared.asked_more_rows(RESU
 
 # %% [markdown]
 """
-**No gain due to the cut is shown**: 0.2 points with `any`, by the measure as it was fixed before, and -0.5 with `joint`, by a measure that was chosen afterwards (next paragraph). That doesn't say "no effect": the intervals reach from -3.0 to 3.3 and from -4.8 to 3.8, so 600 pages and three seeds were enough to see the twelve points that had been predicted for `any`, but not two. Nor does the same grid twice help: one grid reads 0.7 points more of the row-cut words, in an interval around zero.
+**No gain due to the cut is shown** (last column of the table): not with `any`, by the measure as it was fixed before, and not with `joint`, by a measure that was chosen afterwards (next paragraph). That doesn't say "no effect": 600 pages and three seeds were enough to see the twelve points that had been predicted for `any`, but not two. Nor does the same grid twice help: one grid reads about as many of the row-cut words.
 
-**At first `joint` seemed to win** (yellow). By the *fixed* measure, over all words, it gained 14.8 points on row-cut ones and 5.3 on uncut ones: 9.4 more (and not 9.5, before rounding). But a gain needs a second look before it is believed. `joint` chooses *another detailed grid* on a third of the pages. A word counts as row-cut because the detailed grid of the other readers cuts it, so any other grid leaves some of these words whole. The printed line has them: of the 513 row-cut words that its own detailed grid doesn't cut so, `joint` reads 81.9%, the same grid twice 40.2%; of the 1,029 that both cut, 46.8 and 46.6%. So nearly all of the gain, where that can be told, is on words of the first kind, and these say nothing about a *second* grid: in the detailed grid of `joint` most of them are whole, cut between columns alone, or hardly touched by a line. So the *later* measure (black) counts only words that are of the same sort in both detailed grids, and by it the gain is no longer shown. **It was chosen after this result had been seen.** The reason is good, but a measure that is chosen so is worth less than one that was fixed before: a new measurement, with this one fixed in advance, would have to confirm it.
+**At first `joint` seemed to win** (yellow): by the *fixed* measure, over all words, it gained 9.4 points. But a gain needs a second look before it is believed. The words were sorted by the detailed grid of the other readers, and `joint` chooses *another one* on a third of the pages. Now read the printed lines. Row-cut words that its own detailed grid cuts, too: `joint` reads as many of them as the same grid twice (46.8 and 46.6%). Row-cut words that it doesn't cut so: twice as many (81.9 and 40.2%). So nearly all of the gain, where that can be told, is on words that say nothing about a *second* grid: already the first one of `joint` leaves most of them whole, cuts them between columns alone, or hardly touches them.
 
-How many words are left? 600 pages and three seeds make 1,800 row-cut ones. But 86 of the pages came out differently on the machine that trained and read (its version of Pillow measures some fonts otherwise), so what the own grid of `joint` cuts there can't be told here: 258 words leave. Of the 1,542 others it cuts 67% between rows, too: 1,029.
+So the *later* measure (black) counts only words that are of the same sort in both detailed grids, and by it no gain is shown. **It was chosen after this result had been seen.** The reason is good, but such a measure is worth less than one that was fixed before: a new measurement, with this one fixed in advance, would have to confirm it. (It counts 1,029 of the 1,800 row-cut words, 600 in three seeds. 513 `joint` doesn't cut so. 258 are on 86 pages that came out differently on the machine that read, whose Pillow measures some fonts otherwise.)
 
 **Three more things to know:**
 
@@ -327,13 +327,13 @@ course.table(*compared.reach_rows(RESULTS))
 
 # %% [markdown]
 """
-Look at the uncut words first: the second grid has fewer tiles and shows them smaller, and alone it gives 46.7% where one grid gives 76.4% (65.4 and 82.7% of the larger ones). That costs 29.7 points (17.3 of the larger letters), no less than being cut: 18.3 (16.4). So of row-cut words a reader gets no more from the second grid, where they are whole, than from their halves: 52.1 and 58.1%. There was nothing to gain for a reader that looks there *instead*. There was for one that takes each word from where it can be read: 74.2% are read by one of the two, 16.1 points more. That is an upper bound, since whoever counts so knows the answer, and two attempts find more of uncut words, too (4.0 points, 7.2 of the larger ones). Shown both, the base takes none of it: 56.8%.
+Read the first two rows in three steps. *The second grid alone is hard to read*: it has fewer tiles and smaller letters, and of the uncut words it gives 46.7% where one grid gives 76.4%. That costs 29.7 points, and a cut costs one grid only 18.3 (from 76.4 to 58.1%). *So it is no better place for a cut word*: whole in the second grid 52.1% are read, in two halves 58.1%. *But the two read different words*: 74.2% are read by one of them, 16.1 points more. That is an upper bound, since whoever counts so knows the answer, and two attempts find more of the uncut words, too (4.0 points). Shown both, the base takes none of it: 56.8%. With larger letters the two costs are closer (17.3 and 16.4 points); the rest is the same.
 
 So this measurement was designed from the question and still has a flaw: it needs words that are legible in *both* grids, and at 16 to 24 px they aren't. Nor could a reader of this kind be taught in short trainings: trained on pages whose detailed grid lacked words, it read fewer words of every sort than the base (`benchmarks/LOG.md`, which keeps what failed).
 
 ## A gain, of how many words?
 
-A pretrained recognizer, which is told where the words are, does gain by a second grid ([01](01_semantic_sawtooth.ipynb#What-there-is-to-win)): 14.0 points on the words cut between rows. That is question 1 once more: of *which* words?
+A pretrained recognizer, which is told where the words are, does gain by a second grid ([01](01_semantic_sawtooth.ipynb#What-there-is-to-win)): 14.0 points on the words cut between rows (here however little is cut off). That is question 1 once more: of *which* words?
 
 **Predict**: how much is that of all words?
 """
@@ -414,7 +414,7 @@ The same 18 questions can be strong evidence or none. The test needs the single 
 **Question 4: by whose rule?** A *harness* is a program that asks a model a benchmark's questions and scores the answers. Here are two rules as short functions, made to be read; what counts in a report are the harness's own, in a named version.
 
 - **Containment** (OCRBench): a point if the reference stands somewhere in the answer, both in lower case. (Handwritten formulas: without any spaces, and case counts.)
-- **ANLS**, average normalized Levenshtein similarity (DocVQA, with questions about scanned documents, and InfoVQA, about infographics): one minus the edit distance $d$ per character of the longer text. Below one half it is zero. The best reference $r$ counts:
+- **ANLS**, average normalized Levenshtein similarity (DocVQA, with questions about scanned documents, and InfoVQA, about infographics): one minus the edit distance $d$ per character of the longer text, $d$ counted in lower case and with single spaces. Below one half it is zero. The best reference $r$ counts:
 
 $$\text{ANLS}(a) = \max_r \; s\Big(1 - \frac{d(a, r)}{\max(|a|, |r|)}\Big), \qquad s(x) = x \text{ if } x \ge 1/2 \text{, else } 0.$$
 
@@ -581,10 +581,10 @@ A number means something together with four answers:
 
 1. **What was averaged?** The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in. And 14.0 points on row-cut words are 0.26 of all words.
 2. **Over how many independent things?** 24 words, not 840 readings. And each model was trained once: no interval over words or pages says how another training would come out.
-3. **Against what?** A model trained with a second grid reads less without it; that says nothing about training. Against a control trained as long: with `any` no difference in one, fewer words in the other; with `joint`, three times as long, barely more words on pages. In the measurement designed for it (three seeds, a control with at least as many tiles) no gain due to the cut is shown; three or four points aren't ruled out, and its letters were small in the second grid. By the measure as fixed before, `joint` gained 9.4 points; by a later one, without words that its other detailed grid cuts otherwise or leaves whole, none is shown. Against one finer grid CIP reads more of pages and less of words moved onto lines between rows, but no reader was trained on that grid.
+3. **Against what?** *Itself*: a model trained with a second grid reads less without it; that says nothing about training. *A control* trained as long: with `any` no difference in one, fewer words in the other; with `joint`, three times as long, barely more words on pages. *A control with at least as many tiles, three seeds*: no gain due to the cut is shown, though three or four points aren't ruled out; the 9.4 of `joint`, by the measure fixed before, are nearly all on words that its other first grid cuts otherwise or leaves whole. *One finer grid*: CIP reads more on pages, less on lines between rows, but no reader was trained on that grid.
 4. **By whose rule?** Containment and ANLS judge the same answer in opposite ways. The published scores are the authors', and were not measured here.
 
-What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles. And one reader here does answer more with it, the same weights trained as often without: SmolLM2, a pretrained language model behind the small tower, on receipts of two to four lines (13.1 points, 5.6 to 20.6, in questions read to confirm a first result). On bills of four to eight lines it answers less with it (7.5 points, 1.9 to 13.8; `benchmarks/sawtooth/PRETRAINED.md`).
+What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles. And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without, but both ways were trained as often. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), on bills of four to eight lines 7.5 fewer (1.9 to 13.8). One seed, and no control that was trained with as many tiles (`benchmarks/sawtooth/PRETRAINED.md`).
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.
 

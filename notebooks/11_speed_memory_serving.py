@@ -44,7 +44,7 @@ course.need("serve", "openai", "fastapi", "uvicorn")  # for the last part
 """
 ## Count before you run
 
-How long a prompt is follows from the size of the image alone. No pixel is needed, so a server can refuse a request before it opens the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both; beside each time stands which model it is of, and which rule chose the tokens: the *published* one (layer 1, all tokens after the detailed ones ask) or *our own* (layer 2, the question asks), which the small model has.
+How long a prompt is follows from the size of the image alone. No pixel is needed: a server reads the size from the head of the file, and can refuse a request before it decodes the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both; beside each time stands which model it is of, and which rule chose the tokens: the *published* one (layer 1, all tokens after the detailed ones ask) or *our own* (layer 2, the question asks), which the small model has.
 
 **Predict**: a page of 336 x 224 px gives 11 tiles. How many tokens does its prompt have?
 """
@@ -107,7 +107,7 @@ r"""
 
 ## Count before pixels
 
-An engine that serves many requests plans its memory by this count, before it has seen a pixel ([below](#vLLM-and-SGLang)). It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from above. The cell compares it with the prompt. Both agree for every size:
+An engine that serves many requests plans its memory by this count, before it has seen a pixel ([below](#vLLM-and-SGLang)). It asks the processor by `_get_num_multimodal_tokens`, a private method of Transformers' contract; your code uses the public count of tiles from above. The cell compares it with the prompt. Both agree for these five sizes:
 """
 
 # %%
@@ -233,7 +233,7 @@ print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: the first token takes longer, a loss, and with 24 tokens no gain is shown. (On another machine, or while other work runs, the ratios differ. Look at the quartiles first: where they lie on both sides of 1, neither a gain nor a loss is shown.) Counted operations say a loss, too, 1.10: our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The language model alone would do 1.36 of the work (0.783 for the tokens that stay, and 0.573 for the scores, 2.29 of 4 layers); the tower, which is the larger part here, does the same as before. In a deeper model the same two layers are a small part.
+No: it comes later, 1.19 of the time, and 24 tokens take 1.06. Both pairs of quartiles are above 1, so both are losses. (On another machine, or beside other work, the ratios differ. Where the quartiles lie on both sides of 1, nothing is shown.) Why? Our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The printed line counts it: 0.783 + 0.573 = 1.36 of the work for the language model, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -253,9 +253,7 @@ print("counted,", speeds.counted_line(speed["prefill"], 8))
 
 # %% [markdown]
 """
-0.79, where counting says 0.76: the layers over 0.69 of the tokens are 0.605 of the work, since attention's scores grow with the square, and scoring adds 0.155. Its 1.24 layers are the whole first one, and of the second the attention's matrices and the scores of the tokens that ask; nothing of its feed-forward network.
-
-This is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
+0.79, where counting says 0.76: the layers over 0.69 of the tokens are 0.605 of the work, since attention's scores grow with the square, and scoring adds 0.155. Its 1.24 layers are the whole first one, and of the second the attention's matrices and the scores of the tokens that ask; nothing of its feed-forward network. This is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
 
 Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features, and timed prompts of 784 to 2,555 tokens against all tokens in InternVL of Transformers. **Predict**: the same prompt as above, the same published rule, but 30 layers in place of 8. Is the gain larger, by counting? And is it in the table, whose prompts are other ones?
 """
@@ -266,7 +264,7 @@ course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
 
 # %% [markdown]
 """
-By counting yes: on the same prompt 0.65 in place of 0.76, since 1.24 layers of scoring are 4.1% of 30 layers and 15.5% of 8. The table's prompts are shorter and keep more, 0.70 to 0.76 of their tokens in place of 0.69: counted 0.71 to 0.78, measured 0.71 to 0.80. Our own rule runs one layer more over all tokens, 0.73 to 0.84: the loss that it made above, with four layers, is gone. With a quarter it is 0.60 to 0.71. (`joint` cuts more detailed tiles, so its row keeps the least. With all tokens ours takes 0.97 to 1.05. Without a tower here, too.)
+By counting yes: 0.65 in place of 0.76 on the same prompt, since 1.24 layers of scoring are 15.5% of 8 layers and only 4.1% of 30. The table's prompts are other ones; with the published rule counted and measured shares are at most 0.07 apart in every row. Our own rule runs one layer more over all tokens; half of the detailed ones still took 0.73 to 0.84 of the time: the loss that it made above, with four layers, is gone. (In the last row 12 of 19 tiles are detailed, so it keeps the least. Without a tower here, too.)
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
@@ -312,7 +310,7 @@ print(*speeds.h100_lines(rows), sep="\n")
 
 # %% [markdown]
 """
-So the prefill is bound by *operations* and the answer by *bandwidth*, how fast weights and caches come out of memory. (The tower's operations, for all tiles, come before the prefill's, and batches don't spare those, either.) A step takes 1.0 ms to read the weights, which all rows of a batch share, and 0.25 ms a row to read its own cache, which they don't: 5.1 ms for sixteen rows, and 3.6 with half of the detailed tokens. So in large batches mostly caches are read, and there compression speeds up the answer, too, by counting. A prompt gains little from a batch: its tokens share the weights already.
+So the prefill is bound by *operations* and the answer by *bandwidth*, how fast weights and caches come out of memory. All rows of a batch share the reading of the weights, but each row reads its own cache: for sixteen rows 5.1 ms a step, of which 4.1 are caches, and 3.6 with half of the detailed tokens. So in large batches compression speeds up the answer, too, by counting. A prompt gains little from a batch: its tokens share the weights already. (Nor does a batch spare the tower anything.)
 
 **Predict**: four pages of different sizes in one batch. Are the answers the same as one by one?
 """
@@ -413,7 +411,7 @@ print(speeds.block_counts(lengths, halves))
 """
 296 slots in pieces, 28 in blocks. But 120 of the 296 wait for the answers, 30 tokens each, for which no block is taken yet. When every answer has its 30 tokens, it is 176 and 36. Compression empties whole blocks, which the pool gives to other requests.
 
-Both engines run a model of Transformers by their own backends, and both have a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. With compression that works, too: the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
+vLLM and SGLang run a model of Transformers by a backend of their own, with a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. With compression vLLM can do that, too (SGLang refuses it): the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
 """
 
 # %%
@@ -443,19 +441,19 @@ A request may ask for fewer tokens by its `mm_processor_kwargs` if the server wa
 
 vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is, token by token, that of `generate` with the same settings ([docs/engines.md](../docs/engines.md)). No GPU, no published weights. SGLang was not run; by its source it has CIP and no compression.
 
-An engine numbers what stays without gaps. Up to the stage `6m-compressed` the small checkpoint had learned to read with gaps alone, where tokens were dropped. Its later stages drew positions of both kinds, and in a third of the steps chose tokens without a question.
+An engine numbers the tokens that stay 0, 1, 2, …, while `positions="keep"` leaves gaps where tokens were dropped. Up to the stage `6m-compressed` the small checkpoint had seen gaps alone. In later stages half of the steps, drawn at random, were without gaps, and a third chose tokens without a question.
 
 **Predict**: of the words that are read from all tokens, how many are left with half of the detailed ones, chosen and numbered as the engine does it?
 """
 
 # %%
 models = speeds.models()
-head = ["model", "who scores", "positions", "keep_ratio 0.5, %", "keep_ratio 0.25, %"]
+head = ["model", "who scores", "positions", "0.5: words left, %", "0.25: words left, %"]
 tables.texts(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
-With the small checkpoint 90.0%, and 79.3% with a quarter of the tokens, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
+Of the words that all tokens read, the small checkpoint keeps 90.0%, and 79.3% with a quarter of the tokens, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
 ## How fast
 
@@ -497,7 +495,7 @@ course.table(*speeds.hour_rows(rows))
 
 # %% [markdown]
 """
-No: the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. Such a thread made 5.5 pages of 11 tiles a second, of JPEGs of 6 megapixels, on the benchmark's CPU ([docs/scale.md](../docs/scale.md)), which is 50 hours for a million pages of 11 tiles. The table is for pages of 33: they take longer to cut, and smaller scans less; how much, was not measured. So on an H100 (50 to 83 hours with all tokens, 36 to 60 with half, 30 to 49 with a quarter) one thread is at best just enough with all tokens, and probably too slow under compression. Then more processes have to cut.
+No: on an H100 36 to 60 hours in place of 50 to 83, since the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. On the benchmark's CPU such a thread made 5.5 pages a second (JPEGs of 6 megapixels, 11 tiles), 50 hours for a million ([docs/scale.md](../docs/scale.md)). Pages of 33 tiles take longer to cut, smaller scans less; neither was measured. So for an H100 one thread is at best just enough with all tokens, and probably too slow under compression. Then more processes have to cut.
 
 ## When to compress
 
@@ -584,7 +582,9 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-How large: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache, and both are exact before anything runs, over all turns of a chat. How fast: measure both sides alternately on your machine. Compression makes the cache smaller wherever there are detailed tiles (without them nothing is dropped), and with it the peak before the first token: counted for 2B and 33 tiles, 935 MiB in place of 1,474. Scoring costs 1.2 layers by the published rule and 2.3 by our own: with four layers the first token came later, a loss; with 30 the prefill with half of the detailed tokens took 0.71 to 0.84 of the time, without a tower; with the published 2B and its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers, whose steps share the reading of the weights, but not of the caches. How to serve: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
+- **How large**: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache; both are exact before anything runs, over all turns of a chat. Where there are detailed tiles, compression makes the cache smaller, and the peak before the first token (2B, 33 tiles, counted: 935 MiB in place of 1,474).
+- **How fast**: measure both sides alternately on your machine. Scoring costs 1.2 layers by the published rule and 2.3 by our own: a loss with four layers, a gain with 30 (0.71 to 0.84 of the prefill, without a tower). For 2B with its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers: their steps share the reading of the weights, not of the caches.
+- **How to serve**: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
 

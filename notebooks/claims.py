@@ -17,11 +17,11 @@ SCORES = (
 )
 
 
-def of_sawtooth(readings, to_control: dict, beyond: dict, due: dict) -> tuple:
+def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
     """
     01: `readings` are the recognizer's; `to_control` is from models to what they read more than their controls,
-    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones; `beyond` and
-    `due` are what `words.beyond_uncut` and `words.due_to_the_cut` give.
+    trained for as many steps without CIP: of all words, of the cut ones, of the uncut ones; `due` is what
+    `words.due_to_the_cut` gives.
     """
     of_rows = readings[readings["kind"] == "row"]
     baseline, any_rule, finer = (
@@ -32,7 +32,7 @@ def of_sawtooth(readings, to_control: dict, beyond: dict, due: dict) -> tuple:
         size: [course.points(each) for each in found]
         for size, found in to_control.items()
     }
-    everywhere, cut, _ = to_control["3m-long"]
+    everywhere, *_ = to_control["3m-long"]
     return (
         (
             "Cutting images into tiles breaks words and small objects: the semantic sawtooth.",
@@ -51,21 +51,16 @@ def of_sawtooth(readings, to_control: dict, beyond: dict, due: dict) -> tuple:
         ),
         (
             "CIP helps a model that is trained with it.",
-            "Within a model, yes: it reads more words with the second grid than without, and "
-            f"{sum(low > 0 for _, low, _ in beyond.values())} of {len(beyond)} gain more on words cut between rows "
-            "than on uncut ones, as far as can be shown. Beside a model that was trained "
-            "for as many steps with one grid, in less time, and from one seed each: "
-            f"`joint`, trained longest, {everywhere} on all words on pages and {cut} on those that both detailed "
-            f"grids cut; `any` {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m). With `joint`, words moved "
-            "onto lines between rows gain more, most of it with one grid, too; with `any` they don't. With three "
-            "seeds and a control that sees at least as many tiles, of row-cut words beyond uncut ones: "
+            "Within a model, yes: it reads more words with the second grid than without. Beside a control, trained "
+            f"for as many steps with one grid, little or nothing: on pages {everywhere} with `joint`, trained "
+            f"longest, {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m) with `any`, one seed each. Of "
+            "row-cut words beyond uncut ones, with three seeds and a control with at least as many tiles, "
             + " and ".join(
                 f"{course.points(each['alike'])} by `{rule}`"
                 for rule, each in due.items()
             )
-            + f" ({course.points(due['joint']['every'])} by the measure that was fixed before, in which another first "
-            "grid counts, too). SmolLM2, a pretrained language model behind the small tower, was trained on as many "
-            "images with a second grid as without, and reads more receipts with it and fewer bills: without it "
+            + f" ({course.points(due['joint']['every'])} by the measure fixed before). One reader does use it, "
+            "SmolLM2 behind the small tower, on receipts, not on bills. Without its second grid: "
             f"{measured.without_second_grid()} points of the questions answered.",
         ),
         (
@@ -201,11 +196,10 @@ def of_measurement(
         ),
         (
             "A second grid that cuts elsewhere mends it.",
-            f"In the small reader above that is not shown: the depth is {depths[0]} without and {depths[1]} points "
-            f"with it, the gain on the lines {gain} (between rows, 24 px). The report has four rows for it, by "
-            f"lines and size of letters, of which {yes}. In a small reader of "
-            f"MiniCPM-V's family it is, there: {elsewhere[8]} points, within the model and without a control "
-            "([07](07_other_models.ipynb)). A pretrained recognizer that is told where the words are reads "
+            f"Not shown in the small reader above: between rows, 24 px, the depth is {depths[0]} points without and "
+            f"{depths[1]} with it, the gain on the lines {gain}. Of the report's four rows for it {yes}. Shown in one "
+            f"of MiniCPM-V's family: {elsewhere[8]} points on the same lines, within the model and without a control "
+            "([07](07_other_models.ipynb)). A pretrained recognizer, which is told where the words are, reads "
             f"{cut['detailed + global']} % of the words cut between rows from one grid, {cut['CIP any']} % from two.",
         ),
         (
@@ -217,11 +211,11 @@ def of_measurement(
         ),
         (
             "A model that is trained with CIP is better.",
-            "Words on pages, against a control, read as they were trained: by the published `any` not shown in one "
-            f"(6m, {as_trained['6m']}) and worse in the other (3m, {as_trained['3m']}); by `joint`, three times as "
-            f"long, barely better (3m-long, {as_trained['3m-long']}); its moved words on lines between rows gain "
-            "more, most of it with one grid, too; those of 6m lose. One training each. In the measurement with three "
-            "seeds each and a control that sees at least as many tiles, no gain due to the cut is shown.",
+            "Words on pages, against a control, one training each: by the published `any` not shown (6m, "
+            f"{as_trained['6m']}) and worse (3m, {as_trained['3m']}); by `joint`, three times as long, barely better "
+            f"(3m-long, {as_trained['3m-long']}). Moved words on lines between rows: more in 3m-long, most of it with "
+            "one grid, too; fewer letters in 6m. With three seeds and at least as many tiles in the control no gain "
+            "due to the cut is shown.",
         ),
         ("It is better on thirteen benchmarks.", "Not measured here: see below."),
     )

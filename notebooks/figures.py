@@ -509,7 +509,7 @@ def plot_prompts(prompts: dict):
             left += tokens
         axis.text(left + 3, row, f"{left} tokens: {said}", va="center")
     axis.set_yticks(range(len(prompts)), list(prompts))
-    axis.set(xlabel="tokens of the prompt", xlim=(0, 400))
+    axis.set(xlabel="tokens of the prompt", xlim=(0, 400), xticks=range(0, 250, 50))
     axis.invert_yaxis()
     axis.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     return figure

@@ -89,6 +89,13 @@ def receipts_by_rule() -> tuple[list, list]:
     return compression_rows(result("receipts-smollm"))
 
 
+def trained_receipts() -> tuple[list, list]:
+    """The same of SmolLM2 after training under compression, of receipts and bills."""
+    from benchmarks.sawtooth.report.receipts import trained_rows
+
+    return trained_rows(result("compressed-receipts-smollm"))
+
+
 def without_second_grid() -> str:
     """What SmolLM2 answers more by plain tiling than by the pyramid, of receipts and bills that were to confirm it."""
     from benchmarks.sawtooth.report.receipts import confirmation

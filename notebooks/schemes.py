@@ -58,7 +58,7 @@ def plot_mechanism():
         ink = BLACK if kind == "text" else "white"
         _box(axis, place, 1, 1, 1, str(place), color, ink=ink)
     for place, score in enumerate(_SCORES):
-        color = PURPLE if place in _STAY else GRAY
+        color = BLACK if place in _STAY else GRAY
         _box(axis, 2.2 + place, 2.1, 0.6, 1.1 * score, color=color)
     for place in gone:
         axis.plot((place, place + 1), (1, 2), color=BLACK, linewidth=2)

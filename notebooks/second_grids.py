@@ -138,6 +138,8 @@ def plot_repeated(rows: dict):
         1, len(sorts), figsize=(11, 4), sharey=True, layout="constrained"
     )
     axes[2].sharex(axes[1])
+    names = [label.split(",")[0] for label in rows]
+    families = [place for place, name in enumerate(names) if names.index(name) == place]
     for axis, sort in zip(axes, sorts, strict=True):
         for place, found in enumerate(rows.values()):
             value, low, high = (100 * each for each in found[sort])
@@ -145,6 +147,8 @@ def plot_repeated(rows: dict):
             style = {"fmt": "o", "color": color, "capsize": 4}
             axis.errorbar(value, place, xerr=whiskers(value, low, high), **style)
         axis.axvline(0, color=BLACK, linewidth=1)
+        for place in families[1:]:
+            axis.axhline(place - 0.5, color=GRAY, linewidth=0.5)
         axis.set(xlabel="points more with CIP")
         axis.set_title(sort, fontsize=11)
     axes[0].set_yticks(range(len(rows)), list(rows))
@@ -252,11 +256,11 @@ def gain_rows(read: dict) -> tuple:
     return cells, apart, gains
 
 
-def control_rows(results: Path) -> tuple[list, list]:
+def control_rows(results: Path) -> tuple[list, list, list]:
     """
     Head and rows of a table: what the small Mini-Monkey reads with one grid and with two, at both sizes: plain,
-    trained as long without CIP, and trained with it; last the third with one grid and
-    with two, minus the second with one.
+    trained as long without CIP, and trained with it. And the rows of another, at 24 px: the third with one grid and
+    with two, minus the second with one, in characters and words.
     """
     trainings = {
         "plain": "plain",
@@ -282,6 +286,7 @@ def control_rows(results: Path) -> tuple[list, list]:
                 row.append("{:.1f} ({:.1f})".format(*shares))
             row.append(points(gain(table, CIP, PLAIN)))
         rows.append(row)
+    against = []
     for number, method in (("one grid", PLAIN), ("two grids", CIP)):
         ways = (tables["control"], PLAIN), (tables["pyramid"], method)
         both = [
@@ -294,14 +299,11 @@ def control_rows(results: Path) -> tuple[list, list]:
             points(bootstrap(both["word"], difference(both[name], second, ~second)))
             for name in ("accuracy", "exact")
         ]
-        label = f"with CIP, {number}, minus without, one grid: points"
-        cells = ["", "", "", "", "", "–"]
-        cells[method == CIP] = "{} ({})".format(*more)
-        rows.append([label, *cells])
+        against.append([f"with CIP, {number}, minus without, one grid", *more])
     head = ["characters (words to the letter), %"]
     for size in (24, 32):
         head += [f"{size} px: one grid", "two grids", "gain of characters, points"]
-    return head, rows
+    return head, rows, against
 
 
 def beside_controls() -> str:

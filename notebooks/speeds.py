@@ -314,7 +314,11 @@ def deep_rows(results: dict) -> tuple[list, list]:
     head = [
         "prefill of 30 layers, share of stock InternVL's time (quartiles), n = 5 rounds"
     ]
-    head += ["with 0.5 stay", "published rule, 0.5, counted", "published rule, 0.5"]
+    head += [
+        "tokens that stay, 0.5",
+        "published rule, 0.5, counted",
+        "published rule, 0.5",
+    ]
     return [*head, *(f"our rule, {ratio}" for ratio in ratios)], rows
 
 
