@@ -138,7 +138,7 @@ def plot_repeated(rows: dict):
         1, len(sorts), figsize=(11, 4), sharey=True, layout="constrained"
     )
     axes[2].sharex(axes[1])
-    names = [label.split(",")[0] for label in rows]
+    names = [label.split(",")[0].split(" (")[0] for label in rows]
     families = [place for place, name in enumerate(names) if names.index(name) == place]
     for axis, sort in zip(axes, sorts, strict=True):
         for place, found in enumerate(rows.values()):
