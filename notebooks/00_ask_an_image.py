@@ -338,7 +338,7 @@ print(f"{sum(right)} of {len(pages)} without an error")
 
 # %% [markdown]
 """
-The answers are those of single questions, token by token. Each row is padded up to the longest prompt, the second. The first image has six tiles fewer (6 x 16 tokens) and a question six letters shorter (6 tokens): 102. The fifth has two tiles fewer: 32. Where it is 6, only the question is shorter.
+The answers are those of single questions, token by token. Each row is padded up to the longest prompt, the second. The first image has six tiles fewer (6 x 16 tokens) and a question six characters shorter (6 tokens): 102. The fifth has two tiles fewer: 32. Where it is 6, only the question is shorter.
 
 How often does it err? Six are too few to say. Here are more, with 95% intervals: of images by Wilson's formula (`course.wilson`), of words by drawing whole pages anew, since the words of a page
 are not independent of each other ([10](10_measure.ipynb)).
