@@ -70,7 +70,7 @@ course.show(
     schemes.plot_mechanism(),
     alt="A row of numbered tokens; arrows from the later ones to scores over detailed "
     "ones, four of which are crossed out. Below, what stays, numbered twice.",
-    caption="A made-up prompt, `keep_ratio` 0.5. See which four tokens leave (gray), and that "
+    caption="A made-up prompt, `keep_ratio` 0.5. See which four tokens leave (gray bars), and that "
     "the two rows below differ in the numbers alone.",
 )
 
@@ -287,7 +287,7 @@ course.table(head, measured.rows_of_none(before, after_training))
 tables.folded("SmolLM2 (pretrained), text for an image", *inside.asked_facts())
 tables.folded("The same, renumbered minus kept", *inside.renumbered_facts())
 tables.folded("SmolLM2 with images of receipts", *measured.receipts_by_rule())
-tables.folded("The same after training", *measured.trained_receipts())
+tables.folded("The same after training, bills, too", *measured.trained_receipts())
 
 # %% [markdown]
 """
