@@ -41,7 +41,7 @@ course.setup()
 """
 **In short**: a border that halves a word's letters costs four small readers 7 to 15 points of them. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all of it.
 
-Whether a *model* is better for it is another matter. Small models that were never trained with a second grid mostly read worse with it, by the published rule. Of three that were trained with one, the best reads 2.7 points more words on pages than its *control*, a model trained for as many steps without. That this is due to cut words isn't shown. Nor does a later experiment, made for just this question, show a use of the second grid. One reader does use it, on short receipts; on longer bills it answers less ([10](10_measure.ipynb#Conclusion)).
+Whether a *model* is better for it is another matter. Small models that were never trained with a second grid mostly read worse with it, by the published rule. Of three that were trained with one, the best reads 2.7 points more words on pages than its *control*, a model trained for as many steps without. That this is due to cut words isn't shown. Nor does a later experiment, made for just this question, show a use of the second grid. One reader does use it, on short receipts; on longer bills it answers less with it ([10](10_measure.ipynb#Conclusion)).
 
 *Points* are differences of percentages. [a, b], in the text (a to b), is a 95% interval, about what other words or pages could have given. One that contains 0 shows no difference.
 
@@ -115,7 +115,7 @@ course.show(
 
 # %% [markdown]
 """
-The global tile shows every word whole, even without a second grid; but the larger the image, the smaller the word in it. The second grid stands between: whole, and not so small. Whether a reader makes something of that has to be measured. There are three ways to cut here:
+The global tile shows every word whole, even without a second grid; but the larger the image, the smaller the word in it. The second grid stands between: here the word is whole, and not so small. Whether a reader makes something of that has to be measured. There are three ways to cut here:
 
 | name | tiles |
 | --- | --- |
@@ -287,7 +287,7 @@ assert depths["y", BASELINE][0] > depths["x", BASELINE][0]
 """
 - **Between rows there is a dip**, 7.2 points deep without CIP and clear of zero. It is narrow: 14 px beside the line at most 2 of the 24 words are cut, and 98% or more of the letters are right.
 - **Between columns none is shown**, although *every* word is cut at three of the five places. (14 px right of the line it is lower without CIP, 95.2 against 100.0; the depth, which uses offset 0, misses that.)
-- **With CIP the dip looks less deep**, 4.9 points, but 24 words don't settle it: the interval of the difference begins at 0.0. On the line the second grid shows all 24 words whole (printed: both grids cut 0). So what remains isn't for lack of a whole word.
+- **With CIP the dip looks less deep**, 4.9 points, but 24 words don't settle it: the interval of the difference begins at 0.0. On the line the second grid shows all 24 words whole (printed: cut by both 0). So what remains isn't for lack of a whole word.
 
 The dip leans to one side: with the center 7 px above the line words are read worse than 7 px below it, by 4.2 points, clear of zero (last line of the print). Exercise 1 looks into it.
 
@@ -408,7 +408,7 @@ tables.folded("All seven ways to cut a page", heads, rows)
 Here the idea does what it promises: 14.0 points on words that are cut between rows, 12.7 between columns, none on words that aren't cut. (By this score another view can only add: a word counts if any view gives it. What a view could spoil isn't measured.) Most is won where the line runs near the middle (69.4 to 94.8%). Two things put that in its place:
 
 - **Few words are cut.** "How often" is how many of the words at random places are: 2.1% between rows and 9.1% between columns only. Over all words the gain is 1.4 points (1.1 to 1.7), from 97.9 to 99.3%.
-- **A second grid is one way among others.** A finer grid, too, reads more of the row-cut words than one grid (89.8%), but fewer than a second grid does, and its own lines cut others: of the words that the first grid leaves whole it reads 98.2% instead of 99.5. Over all words no gain is shown (-0.7, -1.6 to 0.2; [10](10_measure.ipynb#A-gain,-of-how-many-words?)). Overlapping tiles, with which the paper compares itself, too (its figure 1), do as well as a second grid with fewer tiles, 10.2 a page instead of 14.9 and 16.5; their price is smaller letters. What helps is that *some* tile shows the word whole.
+- **A second grid is one way among others.** A finer grid, too, reads more of the words cut between rows than *detailed + global* (89.8%), but fewer than a second grid does, and its own lines cut others: of the words that the first grid leaves whole it reads 98.2% instead of 99.5. Over all words no gain is shown: 97.2% instead of 97.9 ([10](10_measure.ipynb#A-gain,-of-how-many-words?) has the list), a difference of -0.7 points (-1.6 to 0.2). Overlapping tiles, with which the paper compares itself, too (its figure 1), do as well as a second grid, and with fewer tiles, 10.2 a page instead of 14.9 and 16.5; their price is smaller letters. What helps is that *some* tile shows the word whole.
 
 *All seven ways to cut a page* has the rest. "Detailed twice" is the same as once, by construction: this reader gives the same answer to the same tile.
 
@@ -445,7 +445,7 @@ course.show(
 
 # %% [markdown]
 """
-No, but far more are won than lost, and most of the row-cut ones: 26.2 points, 13.6 more than of uncut words, clear of zero. (In the two other models printed there, with shorter training and `any`, it isn't.) Words cut between columns only are four in five of the cut ones and gain hardly more than uncut ones. Two things keep this from being a proof. Row-cut words that *both* grids of `joint` cut gain as much as those that one of them shows whole (26.7 and 25.5 points, of 60 and 47 words): the second grid also shows everything a second time. And a model that was trained with CIP is asked here to do without.
+No, but far more are won than lost, and the gain is largest for the row-cut ones: 26.2 points, 13.6 more than of uncut words, clear of zero. (In the two other models printed there, with shorter training and `any`, it isn't.) Words cut between columns only are four in five of the cut ones and gain hardly more than uncut ones. Two things keep this from being a proof. Row-cut words that *both* grids of `joint` cut gain as much as those that one of them shows whole (26.7 and 25.5 points, of 60 and 47 words): the second grid also shows everything a second time. And a model that was trained with CIP is asked here to do without.
 
 So compare it with its **control**: a model of the same size that was trained for as many steps with one grid. There are three such pairs, each model read as it was trained. `3m` was trained for a third as long as `3m-long`. `6m` has twice the parameters, and read other pages, 160 documents with 590 words. *Cut by both detailed grids* means: by the control's and by the model's own detailed grid, which `joint` may choose otherwise ([10](10_measure.ipynb)). Whether the second grid cuts the word doesn't matter here.
 
@@ -480,15 +480,15 @@ course.table(*words.due_rows(due))
 
 # %% [markdown]
 """
-- **The best case is the first line**: trained longest, with `joint`, a model reads 2.7 points more words than its control, just clear of zero (0.1 to 5.4).
-- **The second grid mostly makes good a loss.** See the row-cut words in the table of sorts: the second grid gives this model 26.2 points (first line), but with one grid it is 23.4 *below* its control (last line). So 2.8 remain, in an interval around zero (second line).
+- **The best case is the first line of the figure**: trained longest, with `joint`, a model reads 2.7 points more words than its control, just clear of zero (0.1 to 5.4).
+- **The second grid mostly makes good a loss.** See *cut between rows* in the first open table: the second grid gives this model 26.2 points (first line), but with one grid it is 23.4 *below* its control (last line). So 2.8 remain, in an interval around zero (second line).
 - **Whether the 2.7 are due to cut words isn't shown**: of words that both detailed grids cut it reads 0.2 points more, of those that neither cuts 3.3.
-- **Moved words say something else** (last panel). On lines between rows this model gets 8.9 points of the letters more than its control, and 6.6 even with one grid. So here the training flattened the sawtooth of single words, also where the model then reads with one grid; on pages it didn't. The shorter trainings don't show that: `3m` gains nothing, `6m` reads 6.3 points *less* (*Moved words against the control* has all ways).
+- **Moved words say something else** (last panel). On lines between rows this model gets 8.9 points of the letters more than its control, and 6.6 even with one grid. So here the training flattened the sawtooth of single words, also where the model then reads with one grid; on pages it didn't. The shorter trainings don't show that: for `3m` nothing is shown, `6m` reads 6.3 points *less* (*Moved words against the control* has all ways).
 - **With the published rule `any`**, after short trainings, the smaller model reads less than its control (-2.8, -4.9 to -0.4). For the larger no difference is shown.
 
 Two things are not in these intervals. As many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`), time in which the control could have learned more. And each model was trained once, from one *seed* (the start of its random numbers): the intervals don't say how far another training would move the figures.
 
-**The last word: a later experiment**, made for just this question: three seeds each, single words asked for, and a control that sees the same grid twice, so at least as many tiles. It measures what the second grid gains on row-cut words beyond uncut ones (the last table). With `any` that is 0.2 points, around zero. With `joint` it is 9.4; but a third of the row-cut words the *first* grid of `joint` no longer cuts between rows, and that is no merit of a second one. Of words that are row-cut, or uncut, in the detailed grids of *both* ways -0.5 is left, around zero. So **no use of the second grid is shown**. Mind that this last measure was chosen after the first had been seen ([10](10_measure.ipynb)), and that these readers read 67.5 to 73.8% of the uncut words, not the 90% that were asked for before.
+**The last word: a later experiment**, made for just this question: three seeds each, single words asked for, and a control that sees the same grid twice, so at least as many tiles. It measures what the second grid gains on row-cut words beyond uncut ones (the last table). With `any` that is 0.2 points, around zero. With `joint` it is 9.4; but a third of the row-cut words the *first* grid of `joint` no longer cuts between rows, and that is no merit of a second one. Of words that are row-cut, or uncut, in the detailed grids of *both* ways -0.5 is left, around zero. So **no use of the second grid is shown**. Mind that this last measure was chosen after the first had been seen ([10](10_measure.ipynb)), and that these readers read 67.5 (`any`) and 73.8% (`joint`) of the uncut words, not the 90% that were asked for before.
 
 *Nine comparisons of the longest trained reader* has `3m-long-pyramid` in other ways. Read by `any`, which its training didn't have, it falls behind its control by 3.8 points. (One grid of as many tiles does worst there, but it often has more than the 6 detailed tiles which these readers know.)
 
@@ -580,7 +580,7 @@ assert cut == [True, False]  # the second grid shows it whole
 
 ## Conclusion
 
-- **The damage.** A line between rows halves every letter and costs the small checkpoint and the three 6m readers 7 to 15 points of character accuracy, less than 14 px to either side (4.0 to 21.6 in all readers of `RESULTS.md`, shown in 17 of 18 rows). A line between columns costs these four little (0.0 to 1.7 points, not certain; -0.4 to 12.5 in all, shown in 4 of 18).
+- **The damage.** A line between rows halves every letter and costs the small checkpoint and the three 6m readers 7 to 15 points of character accuracy, but only less than 14 px from it (4.0 to 21.6 in all readers of `RESULTS.md`, shown in 17 of 18 rows). A line between columns costs these four little (0.0 to 1.7 points, not certain; -0.4 to 12.5 in all, shown in 4 of 18).
 - **The remedy, at best.** A second grid shows the word whole. A pretrained recognizer, which is told where the words are, then reads nearly all of those that a line cuts, between rows or columns. As few words are cut, that is worth 1.4 points of all words at random places.
 - **In a model that was trained with it.** It reads more words with the second grid than without. One of three gains most on words cut between rows (13.6 points more than on uncut ones, 3.9 to 22.8), and without its second grid falls furthest behind its control on just these.
 - **Beside a control**, trained for as many steps (but less time) with one grid, little or nothing is won on pages: 2.7 points (0.1 to 5.4) at best, from one seed. Moved words on lines between rows gain 8.9 in that model, 6.6 of them even read with one grid: the training, more than the second grid. With three seeds each no use of the second grid is shown; the 9.4 points of `joint`, by the measure fixed before, are nearly all, where that can be told, on words that its other first grid doesn't cut between rows ([10](10_measure.ipynb)). One reader with a pretrained language model does use it on short receipts, and loses on bills ([10](10_measure.ipynb#Conclusion)).

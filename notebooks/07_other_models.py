@@ -43,7 +43,7 @@ course.setup()
 ## One processor in place of another
 
 CIP decides which tiles an image is cut into. A model that takes any number of tiles needs no new weights for that, only a processor that cuts more of them
-and writes a prompt with room for them. It *runs* without new weights. Reading better is another matter: of our small models that never saw a second grid, two lost much by it, and the third read no more whole words; trained on with one, not all read better, either ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
+and writes a prompt with room for them. It *runs* without new weights. Reading better is another matter: of our three small models (one a family) that never saw a second grid, two lost much by it, and the third read no more whole words; trained on with one, not all read better, either ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
 
     from processing_minimonkey.plug_in import CIPProcessor
 
@@ -317,7 +317,7 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-The prompt grows most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72% (464 -> 800), those of InternVL by 57 and of MiniCPM-V by 54%: without the second global tile, 64 tokens, it would be 59%. And with 64 tokens in a tile the text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
+The prompt grows most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72% (464 -> 800), those of InternVL by 57 and of MiniCPM-V by 54%; without its second global tile, 64 tokens, LLaVA-OneVision's would grow by 59%. And with 64 tokens in a tile the text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
 
 ## Does it help? What trained models read
 
@@ -364,7 +364,7 @@ course.show(
 On the cut lines a gain is shown in two of the ten rows, both after training: MiniCPM-V at 24 px, and InternVL at 32 px. Over all places three of the ten gain, four lose, and for three neither is shown. By characters:
 
 - **InternVL**: the plain model is worse at both sizes, by 10.5 and 21.0 points. Trained on with CIP, it gains at 32 px: 1.2 points over all places, 2.6 on cut lines. At 24 px no difference is shown.
-- **LLaVA-OneVision**: the plain model is better at 24 px by 5.3 points, but not on the cut lines, nor at 32 px. It is half trained, though: with *one* grid it reads 45.9% of the characters, and 94.6% after the 200 steps with CIP, so its rows say little about a finished model. Trained on with CIP it is 2.3 points worse at 24 px; at 32 px nothing is shown. (The "-0.0, reversed" in the folded table may be chance: of 40 intervals two may be.)
+- **LLaVA-OneVision**: the plain model is better at 24 px by 5.3 points, but not on the cut lines, nor at 32 px. It is half trained, though: with *one* grid it reads 45.9% of the characters, and 94.6% after the 200 steps with CIP, so its rows say little about a finished model. Trained on with CIP it is 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px, folded table, "[-6.8, -0.0] reversed" may be chance: of 40 intervals two may be.)
 - **MiniCPM-V**: the plain model is far worse, by 39.4 points. Trained on with CIP it gains 6.1 points, and 8.7 on cut lines (whether that is more, was not tested). It is the one family that then gains at 24 px, and still the weakest of the three readers.
 
 We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
@@ -378,7 +378,7 @@ print(second_grids.beside_controls())
 
 # %% [markdown]
 """
-(All of these tables were read as Mini-Monkey; the nine answers that differ [below](#What-is-lost,-and-how) move a last digit here and there.) So does it help InternVL? That depends on the question:
+(All in both tables was read as Mini-Monkey; the nine answers that differ [below](#What-is-lost,-and-how) move a last digit here and there.) So does it help InternVL? That depends on the question:
 
 - **Two grids or one, in the model trained with CIP?** Two at 32 px; at 24 px nothing is shown.
 - **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row).
@@ -422,13 +422,13 @@ course.table(head, second_grids.often(read))
 
 # %% [markdown]
 """
-None that can be shown: the right column loses in no row. Many of these answers have the word twice, in two lines ("↵" is a line break), often one of them misread: the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
+None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread: the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
 
 - **InternVL, plain**: of 215 answers of several words 173 hold the word. To the letter it loses 8.9 points; for the word somewhere in the answer no difference is shown. Likewise at 32 px. So the loss that is shown is one of writing, not of reading.
 - **MiniCPM-V, plain**: 25.2 points lost to the letter, and 6.4 *gained* for the word somewhere in the answer. But of its 1,240 answers of several words, 390 don't hold it.
 - **LLaVA-OneVision, trained on with CIP**: to the letter no loss is shown, and at 32 px 11.4 points more of the answers hold the word. So the loss of characters at 24 px doesn't say that it reads less.
 
-An answer of two words has two tries, so the right column is a lenient measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is mostly one of writing. Behind two tries, a small loss of reading could hide.
+An answer of two words has two tries, so the right panel is a lenient measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is mostly one of writing. Behind two tries, a small loss of reading could hide.
 
 Training takes the repetition away in InternVL and all but ends it in MiniCPM-V (41 answers of several words are left, 23 without CIP). In LLaVA-OneVision it is the other way round: 2 such answers with CIP before, at either size, 47 and 103 after training *with* it. Why, was not looked into. What MiniCPM-V and, at 32 px, InternVL gain after training is there in characters and in both counts of words.
 
@@ -571,7 +571,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown after training alone: in MiniCPM-V, and in InternVL at 32 px. It is not a gain over a control. Against a model trained as long without CIP (read for InternVL at 24 px alone), the one with two grids reads *less* of single words, by 2.1 points of characters; on pages one of three such models reads more words by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px. Neither was compared with a control. At 24 px, InternVL against a model trained as long without CIP: the one with two grids reads *less* of single words, by 2.1 points of characters; on pages one of three such models reads more words by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 
