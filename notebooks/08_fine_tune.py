@@ -455,7 +455,7 @@ r"""
 
 ## The same with the 2B model on 24 GB
 
-> The commands are the same, with the converted weights ([06 The published weights](06_published_weights.ipynb)) in place of the small model:
+> The command is of the same kind, with the converted weights ([06 The published weights](06_published_weights.ipynb)) in place of the small model, and your own chats, `pages.jsonl`:
 >
 >     python examples/finetune.py --config examples/configs/lora.yaml \
 >         --model minimonkey-2b --dtype bfloat16 --train_data pages.jsonl \
@@ -488,7 +488,7 @@ print("* does not fit on 24 GiB with 1 GiB left over")
 
 # %% [markdown]
 """
-- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps two-byte copies of the weights; they are gone before the worst moment, so they add nothing here.)
+- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps two-byte copies of the weights that learn; where all learn they are gone before the worst moment, so they add nothing.)
 - **LoRA** fits either way, and in bfloat16 leaves most of the card free, for larger batches or more tiles.
 - **Projector and LoRA** both take 8.1: the weights are 4.1 of it, and gradients and moments of 13 or 17 million numbers, six bytes each, about 0.1. So most of the rest, 3.9, must be what a step computes and keeps alive, the same for both. (Where all weights learn it is 1.3, since there the worst moment comes later, when all gradients are there and most of what the step kept is freed.)
 

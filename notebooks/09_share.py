@@ -225,7 +225,7 @@ course_plots.show_card(card)
 
 # %% [markdown]
 """
-Every number in it was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
+Every number about the model was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
 So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
 
@@ -271,7 +271,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93, and in another way than on the page of the lesson: none of these images gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word, too, and five of the six are wrong. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93. And it fails otherwise than on the page of the lesson: none of these images gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word, too, and five of the six are wrong. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%

@@ -233,7 +233,7 @@ print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: it comes later, 1.19 of the time, and 24 tokens take 1.06. Both pairs of quartiles are above 1, so both are losses. (On another machine, or beside other work, the ratios differ. Where the quartiles lie on both sides of 1, nothing is shown.) Why? Our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The printed line counts it: 0.783 + 0.573 = 1.36 of the work for the language model, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model the same two layers are a small part.
+No: it comes later, and 24 tokens take longer, too. Both pairs of quartiles are above 1, so both are losses. (On another machine, or beside other work, the ratios differ. Where the quartiles lie on both sides of 1, nothing is shown.) Why? Our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The printed line counts it: 0.783 + 0.573 = 1.36 of the work for the language model, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -264,7 +264,7 @@ course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
 
 # %% [markdown]
 """
-By counting yes: 0.65 in place of 0.76 on the same prompt, since 1.24 layers of scoring are 15.5% of 8 layers and only 4.1% of 30. The table's prompts are other ones; with the published rule counted and measured shares are at most 0.07 apart in every row. Our own rule runs one layer more over all tokens; half of the detailed ones still took 0.73 to 0.84 of the time: the loss that it made above, with four layers, is gone. (In the last row 12 of 19 tiles are detailed, so it keeps the least. Without a tower here, too.)
+By counting yes: 0.65 in place of 0.76 on the same prompt, since 1.24 layers of scoring are 15.5% of 8 layers and only 4.1% of 30. The table's prompts are other ones; with the published rule counted and measured shares are at most 0.07 apart in every row. Our own rule runs one layer more over all tokens; with half of the detailed ones it took 0.73 to 0.84 of the time, so the loss that it made above, with four layers, is gone. (In the last row 12 of 19 tiles are detailed, so it keeps the least. Without a tower here, too.)
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
@@ -411,7 +411,7 @@ print(speeds.block_counts(lengths, halves))
 """
 296 slots in pieces, 28 in blocks. But 120 of the 296 wait for the answers, 30 tokens each, for which no block is taken yet. When every answer has its 30 tokens, it is 176 and 36. Compression empties whole blocks, which the pool gives to other requests.
 
-vLLM and SGLang run a model of Transformers by a backend of their own, with a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. With compression vLLM can do that, too (SGLang refuses it): the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
+vLLM and SGLang run a model of Transformers by a backend of their own, with a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. With compression vLLM can do that, too, by the plugin below (without it, and in SGLang, a `keep_ratio` below 1 is refused): the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
 """
 
 # %%
@@ -583,7 +583,7 @@ assert slots == length - detailed // 2
 ## Conclusion
 
 - **How large**: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache; both are exact before anything runs, over all turns of a chat. Where there are detailed tiles, compression makes the cache smaller, and the peak before the first token (2B, 33 tiles, counted: 935 MiB in place of 1,474).
-- **How fast**: measure both sides alternately on your machine. Scoring costs 1.2 layers by the published rule and 2.3 by our own: a loss with four layers, a gain with 30 (0.71 to 0.84 of the prefill, without a tower). For 2B with its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers: their steps share the reading of the weights, not of the caches.
+- **How fast**: measure both sides alternately on your machine. Scoring costs 1.2 layers by the published rule and 2.3 by our own, which with four layers was a loss; with 30 both gain (0.71 to 0.84 of the prefill, without a tower). For 2B with its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers: their steps share the reading of the weights, not of the caches.
 - **How to serve**: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 
 Read next: `benchmarks/speed/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md), or [12 Real documents](12_real_documents.ipynb), which makes records of what is read.
