@@ -70,8 +70,8 @@ course.show(
     schemes.plot_mechanism(),
     alt="A row of numbered tokens; arrows from the later ones to scores over detailed "
     "ones, four of which are crossed out. Below, what stays, numbered twice.",
-    caption="A made-up prompt, `keep_ratio` 0.5. See which four tokens leave (gray bars), and that "
-    "the two rows below differ in the numbers alone.",
+    caption="A made-up prompt, `keep_ratio` 0.5. See which four tokens leave (gray "
+    "bars, crosses), and that the two rows below differ in the numbers alone.",
 )
 
 # %% [markdown]

@@ -103,10 +103,8 @@ class Encoder:
             for box in boxes if view.level == DETAILED else ():
                 shown |= tokens_on(view, size, box, along)
             is_asked.append(shown)
-        is_detailed = [
-            np.full_like(shown, view.level == DETAILED) for view, shown in zip(views, is_asked, strict=True)
-        ]
-        return np.concatenate(is_detailed), np.concatenate(is_asked)
+        levels = np.repeat([view.level for view in views], [len(shown) for shown in is_asked])
+        return levels == DETAILED, np.concatenate(is_asked)
 
     def conversation(self, turns: Sequence[Turn], picture: Picture | None = None, method: int = 0) -> Conversation:
         """

@@ -57,7 +57,8 @@ def answer_logits(model, embeds: torch.Tensor, labels: np.ndarray) -> torch.Tens
 def looking_loss(scores: torch.Tensor, is_asked: torch.Tensor) -> torch.Tensor:
     """
     How far the scores of some tokens, as shares, are from those that are asked for, each as much: the divergence
-    (Kullback-Leibler), zero where all the others have none.
+    (Kullback-Leibler), zero where all the others have none. Its gradient is that of `readers.steering.pointing_loss`,
+    which takes the attention's weights in place of scores.
 
     Args:
         scores: not negative, float of shape (tokens,).

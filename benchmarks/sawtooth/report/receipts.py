@@ -205,16 +205,14 @@ def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
         "first way as by the second, and none by the others: the third tells how far the model relies on what the "
         "second grid shows, the fourth, one grid of about as many tiles, has often more than the six that were "
         "trained. In % with 95% intervals by bootstrap over the questions; *cut lines*: a line of the detailed grid "
-        "runs through the "
-        f"name or the number. The first {FIRST} pictures of each were read before the others were planned. Of the "
-        f"others alone, `{PLAIN}` minus `{METHODS[0]}` is {confirmation(table)}.",
+        f"runs through the name or the number. The first {FIRST} pictures of each were read before the others were "
+        f"planned. Of the others alone, `{PLAIN}` minus `{METHODS[0]}` is {confirmation(table)}.",
         cutting_table(table),
         "### Compressed, without training for it",
         f"After `bills`, the same questions about {compressed} receipts each through the pyramid, with part of the "
-        "detailed tokens, "
-        "chosen by the attention of one layer of 30 (`all`, 1 is published; positions renumbered, as published) or, "
-        "`none`, by the norm of their features. Kept on the answer: of the tokens that show the word which answers. "
-        "What compression saves in time on this language model is in "
+        "detailed tokens, chosen by the attention of one layer of 30 (`all`, 1 is published; positions renumbered, as "
+        "published) or, `none`, by the norm of their features. Kept on the answer: of the tokens that show the word "
+        "which answers. What compression saves in time on this language model is in "
         "[speed/PRETRAINED.md](../speed/PRETRAINED.md).",
         markdown_table(*compression_rows(table), right=("layer", "keep_ratio")),
     )

@@ -6,7 +6,7 @@ from torch import nn
 from transformers import InternVLVisionConfig, InternVLVisionModel
 
 from benchmarks.sawtooth.pretrained import evaluate, train
-from benchmarks.sawtooth.pretrained.conversations import Encoder
+from benchmarks.sawtooth.pretrained.conversations import Encoder, Replay, TrainingBatches
 from benchmarks.sawtooth.pretrained.model import add_adapter, add_image_tokens, build, learned, save_learned
 from benchmarks.sawtooth.pretrained.train import Settings
 from benchmarks.sawtooth.readers.reader import make_tokenizer
@@ -80,6 +80,12 @@ def model(causal_lm, tower, tokenizer):
 @pytest.fixture
 def encoder(tokenizer):
     return Encoder(tokenizer, 64)
+
+
+@pytest.fixture
+def batches(encoder):
+    """Six rows each, three tenths of them chat."""
+    return TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.3), rows=6)
 
 
 @pytest.fixture

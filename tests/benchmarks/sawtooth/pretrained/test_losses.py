@@ -20,11 +20,6 @@ from benchmarks.sawtooth.pretrained.questions import training_picture
 
 
 @pytest.fixture
-def batches(encoder):
-    return TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.3), rows=6)
-
-
-@pytest.fixture
 def single_questions(model, tokenizer):
     """Six rows with one question each, and the level of each tile; the question scores tokens in layer 1."""
     settings = model.config.scale_compression_config

@@ -22,11 +22,6 @@ CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("clock", "short_answers")
 
 
-@pytest.fixture
-def batches(encoder):
-    return TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, share=0.3), rows=6)
-
-
 def entries(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
