@@ -25,16 +25,16 @@ class Conversation:
     """
     Ids and labels of one row, and the tiles of its picture, uint8 of shape (tiles, height, width, channels).
 
-    `is_detailed` and `is_asked`, bool of shape (image tokens,): whether an image token is of the detailed grid, and
-    whether it is and shows a word that is asked for. `alone`, of a row that is chat, is the same conversation without
-    the picture.
+    `is_detailed`, bool, and `wanted`, float, of shape (image tokens,): whether an image token is of the detailed grid,
+    and how much the question is to look at it, see `Encoder.shown`. `alone`, of a row that is chat, is the same
+    conversation without the picture.
     """
 
     ids: list[int]
     labels: list[int]
     tiles: np.ndarray = field(default_factory=lambda: np.zeros((0, TILE_SIZE, TILE_SIZE, 3), np.uint8))
     is_detailed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    is_asked: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    wanted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     alone: "Conversation | None" = None
 
 
@@ -65,10 +65,13 @@ class Encoder:
         tokens_per_tile (`int`): image tokens of a tile.
         methods (`str`): how pictures are cut, a name of `cutting.METHODS`, or several with `;` between them, the
             first for questions without an answer; by default in their own grid alone.
+        other_words (`float`): how much a question is to look at a word that it doesn't ask for, beside 1 for one that
+            it does.
     """
 
-    def __init__(self, tokenizer, tokens_per_tile: int, methods: str = ""):
+    def __init__(self, tokenizer, tokens_per_tile: int, methods: str = "", other_words: float = 0.0):
         self.tokenizer, self.tokens_per_tile, self.methods = tokenizer, tokens_per_tile, methods.split(";")
+        self.other_words = other_words
         self.start, self.stop, self.context = tokenizer.convert_tokens_to_ids(list(IMAGE_TOKENS))
         self.end = tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.ids = lru_cache(maxsize=100_000)(self._ids)
@@ -93,18 +96,23 @@ class Encoder:
         return np.stack([np.asarray(tile) for view in views for tile in view.cut(picture.page.image)])
 
     def shown(self, picture: Picture, method: int, turns: Sequence[Turn]) -> tuple[np.ndarray, np.ndarray]:
-        """Which image tokens are detailed, and which of these show what `turns` ask for: bool (image tokens,)."""
+        """
+        Which image tokens are detailed, and how much each is to be looked at: bool and float32 (image tokens,).
+
+        1 for a detailed token on a word that `turns` ask for, `other_words` on another word, else 0; where nothing is
+        asked for, 0 everywhere.
+        """
         along, size, named = round(self.tokens_per_tile**0.5), picture.page.image.size, named_words(picture, turns)
-        boxes = [box for word, box in word_boxes(picture.page) if word in named]
+        weights = [(box, 1.0 if word in named else self.other_words) for word, box in word_boxes(picture.page)]
         views = self.views(picture, method)
-        is_asked = []
+        wanted = []
         for view in views:
-            shown = np.zeros(len(view.boxes) * self.tokens_per_tile, bool)
-            for box in boxes if view.level == DETAILED else ():
-                shown |= tokens_on(view, size, box, along)
-            is_asked.append(shown)
-        levels = np.repeat([view.level for view in views], [len(shown) for shown in is_asked])
-        return levels == DETAILED, np.concatenate(is_asked)
+            shown = np.zeros(len(view.boxes) * self.tokens_per_tile, np.float32)
+            for box, weight in weights if named and view.level == DETAILED else ():
+                shown = np.maximum(shown, weight * tokens_on(view, size, box, along), dtype=np.float32)
+            wanted.append(shown)
+        levels = np.repeat([view.level for view in views], [len(shown) for shown in wanted])
+        return levels == DETAILED, np.concatenate(wanted)
 
     def conversation(self, turns: Sequence[Turn], picture: Picture | None = None, method: int = 0) -> Conversation:
         """
@@ -121,7 +129,7 @@ class Encoder:
             add(self.ids(self.user if not number else "\n" + self.user), False)
             if picture is not None and not number:
                 row.tiles = self.tiles(picture, method)
-                row.is_detailed, row.is_asked = self.shown(picture, method, turns)
+                row.is_detailed, row.wanted = self.shown(picture, method, turns)
                 add([self.start, *[self.context] * len(row.is_detailed), self.stop, *self.ids("\n")], False)
             add(self.ids(turn.question) + self.ids(self.assistant), False)
             add([*self.spell(turn.spelled), *turn.tokens], True)
@@ -144,9 +152,9 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
 
     Returns:
         `input_ids`, `attention_mask` and `labels` of shape (rows, length), `tiles` uint8 of shape (tiles, height,
-        width, channels), `is_detailed` and `is_asked`, bool (image tokens,), and `is_chat`, bool (rows,). If there is
-        chat, its rows without pictures as `chat_ids` and `chat_labels`, padded at the right. Arrays, since they travel
-        between processes without shared memory, of which a container may have little.
+        width, channels), `is_detailed`, bool, and `wanted`, float32, (image tokens,), and `is_chat`, bool (rows,). If
+        there is chat, its rows without pictures as `chat_ids` and `chat_labels`, padded at the right. Arrays, since
+        they travel between processes without shared memory, of which a container may have little.
     """
     length = max(len(row.ids) for row in rows)
     batch = {
@@ -159,7 +167,7 @@ def collate(rows: Sequence[Conversation], end: int, left: bool = False) -> dict[
         batch["input_ids"][number, place] = row.ids
         batch["attention_mask"][number, place] = 1
         batch["labels"][number, place] = row.labels
-    for name in ("tiles", "is_detailed", "is_asked"):
+    for name in ("tiles", "is_detailed", "wanted"):
         batch[name] = np.concatenate([getattr(row, name) for row in rows])
     batch["is_chat"] = np.array([row.alone is not None for row in rows])
     if batch["is_chat"].any():

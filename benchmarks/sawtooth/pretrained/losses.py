@@ -54,18 +54,18 @@ def answer_logits(model, embeds: torch.Tensor, labels: np.ndarray) -> torch.Tens
     return model.lm_head(hidden.flatten(0, 1)[places]).float()
 
 
-def looking_loss(scores: torch.Tensor, is_asked: torch.Tensor) -> torch.Tensor:
+def looking_loss(scores: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """
-    How far the scores of some tokens, as shares, are from those that are asked for, each as much: the divergence
-    (Kullback-Leibler), zero where all the others have none. Its gradient is that of `readers.steering.pointing_loss`,
-    which takes the attention's weights in place of scores.
+    How far the scores of some tokens, as shares, are from the shares that are wanted: the divergence
+    (Kullback-Leibler), zero where they are the same. With each wanted token as much, its gradient is that of
+    `readers.steering.pointing_loss`, which takes the attention's weights in place of scores.
 
     Args:
         scores: not negative, float of shape (tokens,).
-        is_asked: bool of shape (tokens,), true somewhere.
+        wanted: not negative, float of shape (tokens,), above zero somewhere.
     """
-    shares = (scores / scores.sum().clamp(min=1e-9))[is_asked]
-    return -(shares * len(shares)).clamp(min=1e-9).log().mean()
+    shares = scores / scores.sum().clamp(min=1e-9)
+    return F.kl_div(shares.clamp(min=1e-9).log(), wanted / wanted.sum(), reduction="sum")
 
 
 def shorten(
@@ -81,19 +81,19 @@ def shorten(
 
     Returns:
         Embeddings and labels of what stays, padded at the right, so that positions have no gaps; and the mean
-        `looking_loss` of the rows in which something is asked for, 0 if there are none.
+        `looking_loss` of the rows in which something is wanted, 0 if there are none.
     """
     device, settings = embeds.device, model.config.scale_compression_config
     lengths = batch["attention_mask"].sum(-1)
     is_image = batch["input_ids"] == model.config.image_token_id
-    detailed, asked = np.zeros_like(is_image), np.zeros_like(is_image)
-    detailed[is_image], asked[is_image] = batch["is_detailed"], batch["is_asked"]
+    detailed, wanted = np.zeros_like(is_image), np.zeros(is_image.shape, np.float32)
+    detailed[is_image], wanted[is_image] = batch["is_detailed"], batch["wanted"]
     rows, labels, looking = [], [], [embeds.new_zeros((), dtype=torch.float32)]
     for row, length in enumerate(lengths):
         found, said = embeds[row, :length], torch.from_numpy(batch["labels"][row, :length])
         if detailed[row].any():
-            images, is_asked, image_mask = (
-                torch.from_numpy(array[row, :length]).to(device) for array in (detailed, asked, is_image)
+            images, looked_at, image_mask = (
+                torch.from_numpy(array[row, :length]).to(device) for array in (detailed, wanted, is_image)
             )
             scores = token_scores(
                 model.model.language_model,
@@ -105,8 +105,8 @@ def shorten(
                 image_mask,
                 (said == IGNORED).to(device),
             )
-            if is_asked.any():
-                looking.append(looking_loss(scores[images], is_asked[images]))
+            if wanted[row].any():
+                looking.append(looking_loss(scores[images], looked_at[images]))
             kept = select_tokens(scores.detach(), images.long(), keep_ratio)
             found, said = found[kept], said[kept.cpu()]
         rows.append(found)

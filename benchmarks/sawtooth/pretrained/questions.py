@@ -55,6 +55,7 @@ LAYOUTS = {
     "receipts": {"word": 0.1, "lines": 0.1, "receipt": 0.6, "bill": 0.2},
     "bills": {"word": 0.08, "lines": 0.07, "receipt": 0.25, "bill": 0.6},
     "single questions": {"word": 0.08, "lines": 0.07, "receipt": 0.4, "bill": 0.45},
+    "questions and words": {"word": 0.14, "lines": 0.1, "receipt": 0.4, "bill": 0.36},
 }
 PRICED = ("receipt", "bill")  # layouts of names and numbers: two to four lines, and four to eight
 LARGE_GRIDS = ((2, 2), (3, 2), (2, 3))  # of pages and bills
@@ -243,6 +244,7 @@ ASKED = {
     "receipts": ask_many,
     "bills": ask_each_line,
     "single questions": ask_one,
+    "questions and words": ask_one,
 }
 
 

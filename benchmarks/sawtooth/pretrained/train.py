@@ -71,8 +71,9 @@ class Settings:
         replay: share of the rows that are chat.
         keep_ratio: least share of an image's detailed tokens that stays, drawn anew for each batch, see
             `drawn_keep_ratio`; with 1, nothing is compressed. Below it each row needs one question, a `size` of
-            `"single questions"`.
+            `"single questions"` or `"questions and words"`.
         layer: the language model's, in which the question's attention scores the tokens.
+        other_words: how much the question is to look at words that it doesn't ask for, beside 1 at those it does.
         prompts: everyday prompts that the language model answers, at most; by default all there are.
         explained: words whose meaning the language model tells, at most, and as many held-out ones at most.
         answer_tokens: the longest answer of the language model.
@@ -97,6 +98,7 @@ class Settings:
     replay: float = 0.3
     keep_ratio: float = 1.0
     layer: int = 8
+    other_words: float = 0.0
     prompts: int | None = None
     explained: int | None = None
     answer_tokens: int = 48
@@ -307,11 +309,11 @@ class Session:
 
 
 def prepare(
-    causal_lm, tokenizer, tower, device: torch.device, method: str = "", layer: int = 1
+    causal_lm, tokenizer, tower, device: torch.device, method: str = "", layer: int = 1, other_words: float = 0.0
 ) -> tuple[MiniMonkeyForConditionalGeneration, Encoder]:
     """
     The model on its device, its language model in bfloat16 where that is faster, and what writes its prompts. In
-    `layer` the question scores tokens, if they are compressed.
+    `layer` the question scores tokens, if they are compressed, and is to look at `other_words`, see `Encoder`.
     """
     add_image_tokens(tokenizer)
     model = build(causal_lm, tower, tokenizer).to(device)
@@ -319,7 +321,7 @@ def prepare(
     if bfloat16_pays(device.type):
         for parameter in model.model.language_model.parameters():  # buffers stay: positions need float32
             parameter.data = parameter.data.to(torch.bfloat16)
-    return model, Encoder(tokenizer, model.config.image_seq_length, method)
+    return model, Encoder(tokenizer, model.config.image_seq_length, method, other_words)
 
 
 def run(
@@ -337,7 +339,8 @@ def run(
     torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     torch.manual_seed(settings.seed)
     say = Log(folder / "log.jsonl")
-    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method, settings.layer)
+    looks = settings.layer, settings.other_words
+    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method, *looks)
     end = time.monotonic() + settings.minutes * 60
     say(settings=dataclasses.asdict(settings), device=str(device), torch=torch.__version__)
     side = round(encoder.tokens_per_tile**0.5)

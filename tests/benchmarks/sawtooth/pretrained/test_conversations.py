@@ -121,14 +121,24 @@ def test_tokens_that_show_what_is_asked(tokenizer):
         assert row.is_detailed.tolist() == [level == 0 for level in levels for _ in range(64)]
         own_grid = replace(picture, grid=views[0].grid)
         letters, texts = letters_of_patches(own_grid, 8), (name, number)
-        assert not row.is_asked[len(letters) :].any()
+        assert not row.wanted[len(letters) :].any()
         line = replace(own_grid, page=replace(picture.page, characters=characters_of_line(picture, 2)))
         shown = np.array([bool(text) for text in letters_of_patches(line, 8)])
         assert shown.sum() >= len("".join(texts)) / 3
-        assert row.is_asked[: len(letters)][shown].all()
-        assert row.is_asked.sum() < 6 * shown.sum()
-        asked_before = encoder.prompt(f"What does {name} cost?", picture).is_asked
-        assert 0 < asked_before.sum() < row.is_asked.sum()  # the name alone
+        assert (row.wanted[: len(letters)][shown] == 1).all()
+        assert row.wanted.sum() < 6 * shown.sum()
+        asked_before = encoder.prompt(f"What does {name} cost?", picture).wanted
+        assert 0 < asked_before.sum() < row.wanted.sum()  # the name alone
+
+
+def test_tokens_on_other_words_are_wanted_less(tokenizer):
+    picture = draw_picture(generator("test", 1), "bill", False)
+    asked = [Turn("value", f"What number is beside {picture.page.lines[2][0]}?", picture.page.lines[2][1])]
+    alone = Encoder(tokenizer, 64, "pyramid any").conversation(asked, picture).wanted
+    wanted = Encoder(tokenizer, 64, "pyramid any", 0.25).conversation(asked, picture).wanted
+    everything = Encoder(tokenizer, 64, "pyramid any").conversation([Turn("text", "Read the text.")], picture).wanted
+    assert wanted.dtype == np.float32
+    np.testing.assert_array_equal(wanted, np.maximum(alone, 0.25 * everything))
 
 
 def characters_of_line(picture, line: int) -> list:

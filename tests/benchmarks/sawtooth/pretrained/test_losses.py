@@ -130,10 +130,11 @@ def test_what_stays_of_a_row(model, single_questions):
 
 
 def test_looking_is_the_divergence_of_shares():
-    scores, is_asked = torch.tensor([0.1, 0.4, 0.2, 0.3]), torch.tensor([False, True, False, True])
-    expected = F.kl_div((scores / scores.sum()).log(), is_asked / 2, reduction="sum")
-    torch.testing.assert_close(looking_loss(scores * 0.03, is_asked), expected)
-    torch.testing.assert_close(looking_loss(is_asked.float(), is_asked), torch.tensor(0.0))
+    scores, wanted = torch.tensor([0.1, 0.4, 0.2, 0.3]), torch.tensor([0.0, 1.0, 0.25, 1.0])
+    shares = wanted[1:] / 2.25
+    expected = (shares * (shares / scores[1:]).log()).sum()
+    torch.testing.assert_close(looking_loss(scores * 0.03, wanted), expected)
+    torch.testing.assert_close(looking_loss(wanted * 7, wanted), torch.tensor(0.0))
 
 
 def test_questions_learn_where_to_look(model, single_questions):
@@ -159,6 +160,6 @@ def test_chat_beside_a_picture_asks_for_no_place(model, tokenizer):
     encoder = Encoder(tokenizer, 64, "detailed + global")
     chat = TrainingBatches(encoder, Replay({"Hello": ((104, 105), True)}, {}, 1.0), rows=6, size="single questions")
     batch = next(chat[index] for index in range(20) if chat[index]["is_detailed"].any())
-    assert not batch["is_asked"].any()
+    assert not batch["wanted"].any()
     loss, looking = answer_loss(model, batch, 0.5)
     assert looking == 0 and torch.isfinite(loss)
