@@ -47,8 +47,8 @@ JOINT_WEIGHTS = (0.1, 0.2, 0.5, 1.0)  # beside 0.3, which `joint` has
 class Cuts:
     """
     One result. `cut`: share of the words that no group shows whole and legibly, with its interval; `more`: that share
-    minus the one of "any" on the same pages; `cut_both`: share that both grids cut; `distortion`: of the second grid,
-    `detailed_distortion` of the first.
+    minus the one of "any" on the same pages; `cut_both`: share that both grids cut; `second_grid`: share of the pages
+    that have one, and `distortion`, 1 where none has: its own; `detailed_distortion` of the first.
     """
 
     setting: str
@@ -63,6 +63,7 @@ class Cuts:
     more_high: float
     cut_both: float
     cut_detailed: float
+    second_grid: float
     distortion_median: float
     distortion_90: float
     detailed_distortion_90: float
@@ -150,7 +151,7 @@ RULES: dict[str, Method] = {
 def measure_pages(setting: str, rule: str, sizes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """
     Apply one rule to all pages: (pages, 7), words in all, cut by every group, by both grids, by the detailed one;
-    distortion of the second grid and of the detailed one; tiles.
+    distortion of the second grid, NaN where there is none, and of the detailed one; tiles.
     """
     ranges, rng = ranges_of(setting), np.random.default_rng(0)
     pages = []
@@ -169,6 +170,7 @@ def measure(
     published = measure_pages(setting, "any", sizes, boxes) if published is None else published
     words, cut, cut_both, cut_detailed, second, detailed, tiles = measure_pages(setting, rule, sizes, boxes).T
     more = cut - published[:, 1]
+    seconds = second[~np.isnan(second)]
     return Cuts(
         setting,
         rule,
@@ -176,7 +178,8 @@ def measure(
         int(words.sum()),
         *(round(value, 4) for each in (cut, more) for value in bootstrap(np.arange(len(sizes)), ratio(each, words))),
         *(round(float(each.sum() / words.sum()), 4) for each in (cut_both, cut_detailed)),
-        *(round(float(np.percentile(second, point)), 3) for point in (50, 90)),
+        round(len(seconds) / len(sizes), 4),
+        *(round(float(np.percentile(seconds, point)) if len(seconds) else 1.0, 3) for point in (50, 90)),
         round(float(np.percentile(detailed, 90)), 3),
         round(float(np.mean(tiles)), 1),
     )
@@ -194,7 +197,7 @@ def _measure_page(views: list[View], size: tuple[int, int], words: np.ndarray) -
         (~np.any(whole, axis=0)).sum(),
         np.all(grids, axis=0).sum(),
         cut.get(DETAILED, cut[GLOBAL]).sum(),
-        stretched.get(ADAPTIVE, 1.0),
+        stretched.get(ADAPTIVE, math.nan),
         stretched.get(DETAILED, stretched[GLOBAL]),
         sum(len(view.boxes) for view in views),
     )

@@ -43,7 +43,7 @@ def title(setting: str) -> str:
 def against_any(table: pd.DataFrame, rule: str) -> tuple[int, int, int | None]:
     """
     In how many ranges a rule leaves fewer words cut than "any", and in how many more, for certain; and in how many its
-    second grid is less distorted on the page that is worse than 90%, if it has one.
+    second grid, where a page has one, is less distorted on the page that is worse than 90%, if the rule has any.
     """
     rules = table.set_index(["rule", "setting"])
     ours, theirs = rules.loc[rule].loc[list(SETTINGS)], rules.loc["any"].loc[list(SETTINGS)]
@@ -88,12 +88,13 @@ def setting_table(table: pd.DataFrame) -> list[str]:
         [row.rule, row.words, f"{100 * row.cut:.1f} [{100 * row.cut_low:.1f}, {100 * row.cut_high:.1f}]"]
         + [f"{100 * row.more:.2f} [{100 * row.more_low:.2f}, {100 * row.more_high:.2f}]"]
         + [f"{100 * share:.1f}" for share in (row.cut_both, row.cut_detailed)]
-        + [f"{each:.2f}" for each in (row.distortion_median, row.distortion_90, row.detailed_distortion_90)]
-        + [f"{row.tiles:.1f}"]
+        + [f"{100 * row.second_grid:.0f}"]
+        + [f"{each:.2f}" if row.second_grid else "–" for each in (row.distortion_median, row.distortion_90)]
+        + [f"{row.detailed_distortion_90:.2f}", f"{row.tiles:.1f}"]
         for row in table.itertuples()
     ]
-    head = ["grids", "words", "cut, %", "minus any", "by both grids", "by the detailed", "distortion, median", "90%"]
-    head += ["detailed, 90%", "tiles"]
+    head = ["grids", "words", "cut, %", "minus any", "by both grids", "by the detailed"]
+    head += ["have a second grid, %", "distortion, median", "90%", "detailed, 90%", "tiles"]
     return markdown_table(head, rows, right=[name for name in head[1:] if name not in ("cut, %", "minus any")])
 
 
@@ -108,7 +109,8 @@ def geometry_report(table: pd.DataFrame) -> str:
         f"{TILE_SIZE} px. A group shows a word legibly if it is at least {LEGIBLE} px high there. Cut: words that no",
         "group, the global view included, shows whole and legibly, in % of those that the published detailed grid",
         "shows legibly, with the 95% interval by bootstrap over pages. By both grids: whatever the global view shows.",
-        "Distortion: of the second grid, 1 is none, and of the detailed one. Left and below is better in the figure.",
+        "Distortion: of the second grid, over the pages that have one (1 is none), and of the detailed one. Left and",
+        "below is better in the figure.",
         "",
         f"Against `any`, the published rule, in the {len(SETTINGS)} ranges (fewer, more: the interval of the",
         "difference on the same pages is below or above zero):",

@@ -88,6 +88,16 @@ def test_the_naive_joint_rule_finds_pairs_as_good_as_those_of_the_library():
             assert costs[1] == pytest.approx(costs[0], abs=1e-8), (setting, size)
 
 
+def test_pages_without_a_second_grid_do_not_count_as_not_distorted():
+    """Beside 2 x 2 tiles no grid passes `all`; beside 3 x 2 tiles the second one is 2 x 3, which stretches."""
+    sizes, words = np.array([[896, 896], [1344, 896]]), np.tile([0.1, 0.1, 0.2, 0.3], (2, 1, 1))
+    both, wide = (measure("demo", "all", sizes[pages], words[pages]) for pages in (slice(2), slice(1, 2)))
+    assert (both.second_grid, wide.second_grid) == (0.5, 1.0)
+    assert both.distortion_median == both.distortion_90 == wide.distortion_median == 2.25
+    none = measure("demo", "detailed + global", sizes, words)
+    assert (none.second_grid, none.distortion_median) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_shares_are_consistent(rule):
     sizes, boxes = make_pages(30, 20)
