@@ -95,7 +95,7 @@ course.show(
 # %% [markdown]
 """
 A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
-the image into tiles; `prepare_chat` does both. It is short for `apply_chat_template` with the options that a model needs. `generate` writes the answer behind the prompt, always the likeliest token next (`do_sample=False`), so the answer is what follows the prompt's length.
+the image into tiles; `prepare_chat` does both. It is short for `apply_chat_template` with the options that a model needs. `generate` writes the answer after the prompt, always the likeliest token next (`do_sample=False`), so the answer is what follows the prompt.
 Whatever a user types as the question is plain text to the model, even `<img>` ([03](03_processor.ipynb) shows why).
 
 **Predict**: will it find all four words? And the line break?
@@ -149,8 +149,6 @@ Each `<IMG_CONTEXT>` is a place where a piece of the image goes. Around it stand
 ### The same with a pipeline
 
 Transformers' pipeline puts prompt, model and decoding together. It is enough for a first try; the steps above show where tokens and settings are.
-
-An image of your own goes the same way: open it with PIL, as the page above. A path in place of the image is refused unless `prepare_chat` or `from_pretrained` gets `allow_paths`, since a path can come from a stranger's request. On a GPU, move both: `model.to("cuda")`, `inputs.to("cuda")` (not run here).
 """
 
 # %%
@@ -165,9 +163,11 @@ assert said["generated_text"] == answer
 
 # %% [markdown]
 """
+An image of your own goes the same way: open it with PIL. In a chat, a path is refused unless `prepare_chat` or `from_pretrained` gets `allow_paths`, since it can come from a stranger; as `images=` the pipeline opens it unasked. On a GPU, move both: `model.to("cuda")`, `inputs.to("cuda")` (not run here).
+
 ## What it can't do
 
-It has learned to read a page, or what stands at one place on it ("Read the upper word.", "Read the number beside bread."), and nothing else.
+It has learned to read a page, or what stands at one place on it ("Read the upper word."; "Read the number beside bread.", which it gets right on 54 of 100 receipts), and nothing else.
 
 **Predict**: what does it say to "What is in the picture?"
 """
@@ -212,7 +212,7 @@ assert image_tokens == plan.num_tiles * processor.image_seq_length
 """
 11 tiles, 176 image tokens, and 57 other tokens: the marks around the image and the text. This tokenizer makes one token per byte: 54 here, 24 of them for `<|im_start|>`, twice. `<img>`, `</img>` and `<|im_end|>` are one token each, as are `<IMG_CONTEXT>` and the padding. Images are most of the prompt, in a large model even more so.
 
-The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps the half of the *detailed* tokens to which other tokens of the prompt attend most. Which others? As this checkpoint is set, those of the question (`queries="question"`); by the published rule, all tokens behind the detailed ones, the rest of the image among them ([05](05_scale_compression.ipynb)). The code below measures the prompt by the model's *cache*: there it stores what it computed of each token that it has read, so the cache is as long as the prompt that remains.
+The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps the half of the *detailed* tokens to which other tokens of the prompt attend most. Which others? Here those of the question (`queries="question"`); by the published rule all tokens after the detailed ones, the rest of the image among them ([05](05_scale_compression.ipynb)). The code below reads the prompt's length from the model's *cache*, which has one entry for each token that it keeps.
 
 **Predict**: how long is the prompt that remains, and what is the answer?
 """
@@ -236,7 +236,7 @@ course.show(
     figures.plot_prompts(prompts),
     alt="Two stacked bars. Without compression 96 detailed, 64 adaptive, 16 global "
     "and 57 text tokens; with it 48 detailed.",
-    caption="What the prompt consists of, and the answer behind it. Only blue shrinks, "
+    caption="What the prompt consists of, and the answer to it. Only blue shrinks, "
     "to half; the answer stays.",
 )
 
@@ -270,13 +270,13 @@ rows = [
     ]
     for share in (0.5, 0.25)
 ]
-heads = ["words found, % of those with all tokens: the question chooses"]
-heads += ["the published rule chooses"]
+heads = ["the question chooses: words found, in % of what all tokens find"]
+heads += ["the published rule chooses: the same"]
 course.table(["keep_ratio, 200 other pages", *heads], rows)
 
 # %% [markdown]
 """
-100 pages are too few to tell 75.9% from 77.1%. On 200 others (second table) half of the tokens find as many words as all of them, and a quarter finds 95.7%. In brackets are 95% intervals: how far the number may be off because these pages were drawn and not others. This model was trained under compression and lets the question choose. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: not measured.) What the published model loses is another question.
+75.9% in place of 77.1%: 100 pages are too few to tell these apart. The second table, of 200 others, counts the words that all tokens find as 100%: half of the tokens find as many, a quarter 95.7%. In brackets are 95% intervals: how far the number may be off because these pages were drawn and not others. This model was trained under compression and lets the question choose. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: not measured.) What the published model loses is another question.
 
 ## Several pages at once
 
@@ -340,7 +340,7 @@ print(f"{sum(right)} of {len(pages)} without an error")
 """
 The answers are those of single questions, token by token. Each row is padded up to the longest prompt, the second. The first image has six tiles fewer (6 x 16 tokens) and a question six characters shorter (6 tokens): 102. The fifth has two tiles fewer: 32. Where it is 6, only the question is shorter.
 
-How often does it err? Six are too few to say. Here are more, with 95% intervals: of images by Wilson's formula (`course.wilson`), of words by drawing whole pages anew, since the words of a page
+How often does it err? Six are too few to say. Here are more, with 95% intervals: for images by Wilson's formula (`course.wilson`), for words by a bootstrap: the same pages are sampled again and again, each as a whole, since the words of a page
 are not independent of each other ([10](10_measure.ipynb)).
 
 **Predict**: which of the three kinds is the hardest?
@@ -412,8 +412,8 @@ assert len(pieces) > 2 and "".join(pieces) == answer
 
 # %% [markdown]
 """
-Letter by letter: the streamer hands on letters, digits and spaces as they come; symbols wait for the next space, and half a
-character waits for its other half. Transformers before 5.24 waits for whole words. Streaming works the same with scale compression, as here.
+Letter by letter: the streamer hands on letters, digits and spaces as they come; symbols wait for the next space, and a
+character of several bytes waits for its last byte. Transformers before 5.24 waits for whole words. Streaming works the same with scale compression, as here.
 
 ## Pin the version
 

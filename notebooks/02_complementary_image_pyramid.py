@@ -75,7 +75,7 @@ course.show(
 
 # %% [markdown]
 """
-(The page is drawn pale here, so that lines stand out; figure 2 has its color.) It is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. With "sunday" it is the other way round: it is whole under the detailed grid except for a sliver of its y, and cut under the adaptive one. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the lines of each grid on a copy of the page: figure 5.)
+(The page is drawn pale here, so that lines stand out; figure 2 has its color.) It is exactly 3 x 2 tiles large, so the detailed grid doesn't stretch it at all. The adaptive grid mends its vertical cuts: "bread" and "open" are whole again. "sunday" is cut by both: the detailed grid takes only a sliver of its y, the adaptive one halves it. The line between the two rows is the same in both grids: a word on it would be halved twice. The published rule allows that, as we will see. (`plot_pyramid` of `processing_minimonkey.visualization` draws the lines of each grid on a copy of the page: figure 5.)
 
 A plan is a list of boxes and nothing else. Each group has a canvas, which the image is stretched to, and its tiles row by row.
 """
@@ -224,8 +224,8 @@ One pixel decides: with 159 px the tiles of 2 x 2 have fewer than twice the imag
 
 Which grids may stand beside the detailed one? The published inference code takes `"any"`, its training code `"all"`, several images in one question are tiled with `"none"`; `"disjoint"` and `"joint"` are ours. With $D = (C, R)$ and $x \mid y$ for "$x$ divides $y$":
 
-- `any`: not the grids without a line of their own, $c \mid C$ **and** $r \mid R$;
-- `all`: not the grids without a line of their own in *one* direction, $c \mid C$ **or** $r \mid R$;
+- `any`: grids with a line of their own; out are those with $c \mid C$ **and** $r \mid R$;
+- `all`: grids with a line of their own in *both* directions; out are those with $c \mid C$ **or** $r \mid R$;
 - `none`: every grid may;
 - `disjoint`: not 1 x 1; and no common inner cut line, or as few as there can be. Two grids have $\gcd(C, c) - 1 + \gcd(R, r) - 1$ of them;
 - `joint`: both grids are chosen together, for little distortion and few common lines. It may change the detailed grid, and takes neither 1 x 1 (except for small images) nor the same grid twice:
@@ -365,13 +365,13 @@ The benchmark stored the same counts when its models read these pages. They have
 # %%
 rows = words.stored_rows(counted, "6m-pyramid")
 heads = ["cut by the detailed grid", "by every grid", "read by `6m-pyramid`"]
-course.table(["of all 590 words", *heads, "minus CIP any, word by word"], rows)
+course.table(["of all 590 words", *heads, "words read, minus those of CIP any"], rows)
 heads = ["distortion, median of 160 pages", "detailed grid", "second grid"]
 course.table(heads, words.stretched(pages, small))
 
 # %% [markdown]
 """
-Of 590 words 160 are cut by the detailed grid, and 52 by both grids of the published rule. The last two columns of the first table are about reading. Mind that `6m-pyramid` is the checkpoint before its last trainings, those under compression, and that these are other pages than those of the 77.1%.
+Of 590 words 160 are cut by the detailed grid, and 52 by both grids of the published rule. The last two columns of the first table are about reading. Mind that `6m-pyramid` is the small checkpoint at an earlier stage, before it was trained under compression ([05](05_scale_compression.ipynb)), and that these are other pages than those of the 77.1%.
 
 - With `all` it is 147: with few tiles hardly any grid passes it, and then there is no second grid.
 - With `joint` it is 92, more than with `any`, as its detailed grids are finer. Fewer cuts are not the goal in itself: the second grid of `joint` is stretched less (1.17 in the median, that of `any` 1.45), though its detailed grid is stretched more (1.23 and 1.08). The small reader, though trained with `any`, reads as many words under `joint`, as far as 590 words tell: 1.9 points more (-1.7 to 5.5).
@@ -435,22 +435,23 @@ demo = {rule: geometry["demo", rule] for rule in shown}
 course.show(
     measured.plot_distortion(demo),
     alt="Two scatters of cut words over distortion. Left, in the median, joint is low "
-    "in both, disjoint low in cuts alone; a dashed line for overlap + global is a "
-    "little below any. Right, at 90%, overlap is at 1.2, disjoint at 2.6, all at 3.7.",
+    "in both, disjoint low in cuts alone, all at 2.2; overlap + global, a dashed line, "
+    "is a little below any. Right, at 90%, overlap is at 1.2, all at 3.8.",
     caption="Left and below is better; the scale of the words is logarithmic. Right: "
     "the second grids once more, and, as triangles, the only grid of the two ways "
     "without a second one, dashed lines on the left. Squares: the rules that are ours; "
     "circles: published ones; open circle, `shifted`: the grid again, moved by half a "
-    f"tile. Demo ranges, 600 pages, {demo['any']['words']:,.0f} words, 95% intervals.",
+    f"tile. Second grids: only of pages that have one. Demo ranges, 600 pages, "
+    f"{demo['any']['words']:,.0f} words, 95% intervals.",
 )
 rows = words.distortion_rows(demo, (*one_grid, *COMPLEMENTARITIES))
 heads = ["cut by the detailed grid, %", "by every grid, %", "stay cut, %"]
-heads += ["distortion, median", "90%", "of the detailed grid, 90%", "tiles"]
+heads += ["second grid's distortion, median", "90%", "detailed grid's, 90%", "tiles"]
 course.table(["the demo's ranges", *heads], rows)
 
 # %% [markdown]
 """
-Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. Less distorted: by the stretching that a tenth of the pages exceeds. How much `any` itself stretches that tenth depends on the ranges; the second table has it for each.
+Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. *Less distorted* compares what a tenth of the pages exceeds. How much `any` itself stretches that tenth depends on the ranges; the second table has it for each.
 """
 
 # %%
@@ -463,15 +464,15 @@ course.table(["ranges", *tails], [["distortion by `any`, 90%", *tails.values()]]
 
 # %% [markdown]
 """
-Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`. So yes, a rule is better than `any` in both: `joint`, whose second grid is also stretched less, for one tile more a page. (So is `shifted`, the open circle, whose second grid is the first moved by half a tile, for nearly twice the tiles. It is no rule of the package, and not in the table.) Three things qualify this:
+Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`. So yes, a rule is better than `any` in both: `joint`, whose second grid is also stretched less, for one tile more a page. (So is `shifted`, the open circle, whose second grid is the first moved by half a tile, for nearly twice the tiles; by the grids alone it cuts more, 22.0%. It is no rule of the package, and not in the table.) Three things qualify this:
 
 - It is not so everywhere: over the eight ranges `joint` leaves fewer words cut than `any` in four and more in two. By this measure `disjoint` is better, fewer in six and more in none. But its second grid is never less distorted than that of `any`; that of `joint` always is.
-- The median hides a tail, which is longest with `all` and `disjoint`: they stretch a tenth of the pages 3.70 and 2.62 times or more. Under the ranges of ChartQA, of training and of `default`, `any` has such a tail, too: 3.32, 3.00 and 2.98.
+- The median hides a tail, longest with `disjoint` and with `all`, whose median is large already: they stretch a tenth of the second grids 2.62 and 3.83 times or more. (And with `all` 38.5% of the pages have no second grid.) Under the ranges of ChartQA, of training and of `default`, `any` has such a tail, too: 3.32, 3.00 and 2.98.
 - `joint` changes the detailed grid, too: that alone cuts 42.6% of the words instead of 39.0%, and stretches a tenth of the pages 1.24 times or more instead of 1.12.
 
 (Why does `none` leave only 1.6%, if it may repeat the detailed grid? Under these ranges it often can't: the detailed grid may have up to 12 tiles, the second only 7.)
 
-One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any`, with two thirds of its tiles. That, too, is not so everywhere: of the eight ranges it leaves fewer words cut than `any` in two and more in three. What overlap costs is size, and a little shape: the same tiles cover a smaller canvas, so letters are smaller; and its canvas has another shape than the grid, so a tenth of the pages is stretched 1.16 times or more instead of 1.12. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
+One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any`, with two thirds of its tiles (by grids alone 17.6%, a little more than the 15.2% of `any`). That, too, is not so everywhere: of the eight ranges it leaves fewer words cut than `any` in two and more in three. What overlap costs is size, and a little shape: the same tiles cover a smaller canvas, so letters are smaller; and its canvas has another shape than the grid, so a tenth of the pages is stretched 1.16 times or more instead of 1.12. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
 
 Geometry is not reading, though: which of this helps a model is the question of [10](10_measure.ipynb).
 
@@ -581,8 +582,8 @@ assert max(allowed) == 11 and np.mean(needed[11]) < 13
 
 ## Conclusion
 
-- **What it does.** A second grid shows whole much of what the first one cuts, because its cut lines lie elsewhere. Under the small ranges 160 of 590 words on the benchmark's pages are cut by the detailed grid and 52 by both grids of the published rule. Under the demo's ranges, on other pages, these are 39.0% and 15.2%; and 5.1% and 1.1% if a word in the global view counts, too, and has to be legible.
-- **What it costs.** There 14.5 tiles a page instead of 9.9, and distortion: 1.29 in the median, for a square page under small ranges 3.
+- **What it does.** A second grid shows whole much of what the first one cuts, because its cut lines lie elsewhere. Under the small ranges 160 of 590 words on the benchmark's pages are cut by the detailed grid and 52 by both grids of the published rule. Under the demo's ranges, on other pages, these are 39.0% and 15.2%. If the global view counts, too, but a word must be legible, 5.1% stay cut with one grid and 1.1% with two.
+- **What it costs.** Under the demo's ranges 14.5 tiles a page instead of 9.9, and distortion: 1.29 in the median. Under the small ranges it is 3 for a square page.
 - **What else would do.** One grid of 9.9 tiles that overlap leaves 0.9% there, with smaller letters; of the eight ranges it leaves fewer words cut than `any` in two, more in three.
 - **Where it fails.** A common line may remain, and small grids may find no partner. Whether a model reads better for it is a question to measure, not to plan.
 

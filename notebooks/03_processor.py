@@ -183,7 +183,7 @@ Between -1 and 1; this page has no black, so its darkest value is -0.522. Conver
 
 ## Text
 
-A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `apply_chat_template` does the first step, and with `tokenize=True` and `return_dict=True` all of it, as in other models of Transformers; `prepare_chat` is short for that, with PyTorch tensors, padding, and the beginning of the answer.
+A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `apply_chat_template` does the first step, and with `tokenize=True` and `return_dict=True` all of it, as in other models of Transformers; `prepare_chat` is short for that, with PyTorch tensors, padding, and the opening of the assistant's turn.
 
 **Predict**: how often does `<IMG_CONTEXT>` stand in the string of the template, and how often in the ids?
 """
@@ -269,7 +269,7 @@ Three runs, one per image, each as long as its own tiles need: 11, 8 and 8 tiles
 
 ## Batches
 
-All rows of a batch must have the same length, so short ones are filled with a padding token, which `attention_mask` marks with 0. Tiles are not padded: `pixel_values` has no row dimension, the tiles of all rows stand one below the other. Nothing but the order tells whose they are: the first image token of the first row gets the first feature, and so on, row by row.
+All rows of a batch must have the same length, so short ones are filled with a padding token, which `attention_mask` marks with 0. Tiles are not padded: `pixel_values` has no row dimension, the tiles of all rows follow each other in one list. Nothing but the order tells whose they are: the first image token of the first row gets the first feature, and so on, row by row.
 
 **Predict**: on which side is the padding, and why there?
 """
@@ -303,7 +303,7 @@ On the left: `generate` continues each row at its right end, so the text must en
 
 ## Count before you cut
 
-Servers plan memory before they see pixels. The size of an image is enough to know its tiles, since the grids are chosen from integers: `get_number_of_image_patches(height, width)` calls the function that also cuts.
+Servers plan memory before they see pixels. The size of an image is enough to know its tiles, since the grids are chosen from width and height alone: `get_number_of_image_patches(height, width)` asks for the same plan that the cutting follows.
 
 **Predict**: does a photo of 3360 x 2240 pixels cost more tokens than the page of 336 x 224?
 """
@@ -325,7 +325,7 @@ No more tokens for a hundred times the pixels. (The check takes 40 sizes, and 40
 
 > **The shape of an image decides what it costs. Its size decides only where the range of tiles has several grids of that shape.**
 
-This checkpoint's ranges are small, up to 6 detailed and up to 4 adaptive tiles, and have hardly any. (The last of the four sizes is one of few exceptions, folded away at the end of this section.) The published settings for documents have wider ranges: `docvqa` up to 24 and up to 8.
+This checkpoint's ranges are small, up to 6 detailed and up to 4 adaptive tiles; only the square has two grids of its shape there. (The last of the four sizes is another exception, a tie of two shapes, folded away at the end of this section.) The published settings for documents have wider ranges: `docvqa` up to 24 and up to 8.
 
 **Predict**: does an A4 page cost more tokens at 300 dpi than at 150 under `docvqa`?
 """
@@ -380,7 +380,7 @@ course.show(
     caption="Tokens by size. Left, along a ray from the origin, the number stays the "
     "same but for small squares. Right it jumps along the rays. Below: the same along "
     "two rays; each step is a jump of one of the two grids, or of both. Numbers at the "
-    "bars are where a color begins. The axes differ.",
+    "bars are where a color begins. The axes differ; 16:9 is in the maps only.",
 )
 
 # %% [markdown]
@@ -396,9 +396,9 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 
 # %% [markdown]
 """
-So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. The second grid jumps by the same rule. That of an A4 page is nearest to 1 x 2 and becomes 2 x 4 where 2 W H exceeds 8 · 448², from about 753 px of width on: the first step of the dashed line in figure 5. At about 1,305 px the detailed grid becomes 4 x 6: the second. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
+So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. An A4 page's second grid, nearest to 1 x 2, becomes 2 x 4 by the same rule where 2 W H exceeds 8 · 448², from about 753 px of width on: the first step of the dashed line in figure 5. At about 1,305 px the detailed grid becomes 4 x 6: the second. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
 
-What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps a model that knows so many tiles; the readers of [01](01_semantic_sawtooth.ipynb), trained with 1 to 6, read fewer words with more of them in one grid.
+What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps a model that knows so many tiles; four readers of [01](01_semantic_sawtooth.ipynb), trained with 1 to 6 tiles, read 2 to 4 points fewer characters of moved words with more tiles in one grid (`benchmarks/sawtooth/RESULTS.md`).
 
 <details>
 <summary>The exceptions, and what else is in the maps</summary>

@@ -88,7 +88,7 @@ course.table(*parts.size_rows({name: each.config for name, each in models.items(
 
 # %% [markdown]
 r"""
-In both it is the layers of the language model. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. A layer of the language model has $(2 + 2k/q)\, d^2 + 3\, d\, m$, with $q$ heads of queries, $k$ of keys and values, and $m$ the width inside its MLP, which has three matrices: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
+In both it is the layers of the language model. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. A layer of the language model has $(2 + 2k/q)\, d^2 + 3\, d\, w$, with $q$ heads of queries, $k$ of keys and values, and $w$ the width inside its MLP, which has three matrices: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
 
 ## A map
 
@@ -121,11 +121,11 @@ Until the projector the first number is 11: the tower sees tiles, and knows noth
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels in 3 channels. One linear layer, the same for all, makes a vector of 192 out of the 588 numbers of a patch, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add to the state $h$ of a patch is scaled, number by number, by a learned vector each ($\lambda_1$ and $\lambda_2$; exercise 4 computes a layer by hand):
+Each tile is cut into patches of 14 x 14 pixels in 3 channels. One linear layer, the same for all, makes a vector of 192 out of the 588 numbers of a patch, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add to the state $h$ of a patch is multiplied, number by number, by a learned vector, one for each of the two ($\lambda_1$ and $\lambda_2$; exercise 4 computes a layer by hand):
 
 $$h' = h + \lambda_1 \odot \text{Attn}(\text{LN}(h)), \qquad h'' = h' + \lambda_2 \odot \bigl(W_2\, \text{GELU}(W_1\, \text{LN}(h') + b_1) + b_2\bigr)$$
 
-$\text{GELU}(x) = x\, \Phi(x)$, with the distribution function $\Phi$ of the normal distribution, lets large numbers pass and holds negative ones back. With tiles of $S$ px and patches of $P$ px that is
+$\text{GELU}(x) = x\, \Phi(x)$, with the distribution function $\Phi$ of the normal distribution, lets large positive numbers pass and brings negative ones near zero. With tiles of $S$ px and patches of $P$ px that is
 
 $$\left(\frac{S}{P}\right)^2 \text{ patches per tile.}$$
 
@@ -208,7 +208,7 @@ torch.testing.assert_close(features, reference, atol=1e-4, rtol=0)
 
 # %% [markdown]
 """
-They do. What is in these vectors? A number per place is easier to look at: how far its vector is from that of a typical place, the median, which is blank paper. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
+They do. What is in these vectors? A number per place is easier to look at: how far its vector is from the median of all places, number by number, which is close to blank paper, as most places are blank. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
 
 **Predict**: will the words be visible?
 """
@@ -294,7 +294,7 @@ print("a square and a strip of the page, 8 tiles each, same ids:", square == str
 
 # %% [markdown]
 r"""
-Nothing: text stays text. The vectors themselves have no mark that says which came from pixels, or from which tile; the tokens `<img>` and `</img>` stand before and behind all of them, and nothing stands between tiles or grids. Not even the grids are told: of the two crops from [03](03_processor.ipynb#Several-images,-several-turns) one has 2 x 2 detailed and 1 x 3 adaptive tiles, the other 3 x 1 and 4 x 1, and their prompts are equal, id by id. How the tiles lie, the model can tell only from their number and from what they show.
+Nothing: text stays text. The vectors themselves have no mark that says which came from pixels, or from which tile; `<img>` and `</img>` stand before and behind the whole image, and nothing stands between its tiles or grids. Not even the grids are told: of the two crops from [03](03_processor.ipynb#Several-images,-several-turns) one has 2 x 2 detailed and 1 x 3 adaptive tiles, the other 3 x 1 and 4 x 1, and their prompts are equal, id by id. How the tiles lie, the model can tell only from their number and from what they show.
 
 ## Language model and head
 
@@ -327,7 +327,7 @@ The **causal mask** $M$ is 0 where the key is that of the same token or of one b
 
 $$\begin{pmatrix} x_j' \\ x_{j + d/2}' \end{pmatrix} = \begin{pmatrix} \cos m \theta_j & -\sin m \theta_j \\ \sin m \theta_j & \cos m \theta_j \end{pmatrix} \begin{pmatrix} x_j \\ x_{j + d/2} \end{pmatrix}, \qquad \theta_j = 10000^{-2j/d}$$
 
-If one is turned by $m \theta_j$ and the other by $n \theta_j$, their product depends on $m - n$ alone: turn both back by $n \theta_j$, which changes no angle between them, and $(m - n)\, \theta_j$ is left. (The base, 10,000, is the small model's. The published one has 1,000,000, so its pairs turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
+If one is turned by $m \theta_j$ and the other by $n \theta_j$ (both are positions now), their product depends on $m - n$ alone: only the angle between them counts, and turning both back by $n \theta_j$ leaves it as it is. One is then turned by $(m - n)\, \theta_j$, the other not at all. (The base, 10,000, is the small model's. The published one has 1,000,000, so all its pairs but the first turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
 
 **Predict**: move all positions 1,000 further. Does the attention of a layer change? And the last token, behind which the answer begins: does it attend to the image most, or to the text?
 """
@@ -373,9 +373,9 @@ course.show(
     tiles.plot_distance(parts.scores_over_distance(layers[0], turned, *pair, places)),
     alt="Left three waves: fast, slow, and one that falls once. Right a line that "
     "rises and falls with the distance without a simple trend.",
-    caption="RoPE. Left: pairs turn at different speeds; the slowest, j = 31, takes "
-    "47,000 tokens. Right: one query and one key of layer 0, moved apart. Their score "
-    "is a sum of 32 such waves, each weighted and shifted.",
+    caption="RoPE. Left: pairs turn at different speeds; the slowest, not drawn, in "
+    "47,000 tokens. Right: one query and one key of layer 0, moved apart. Their "
+    "score is a sum of 32 such waves, each weighted and shifted.",
 )
 
 # %%
@@ -387,10 +387,10 @@ of_image = {"detailed": 96, "adaptive": 64, "global": 16}
 groups = {"text before": 18, **of_image, "text behind": 39}
 course.show(
     tiles.plot_attention(
-        {f"layer {number}": of_layers[number].numpy() for number in (0, 2)}, groups
+        {f"layer {number}": of_layers[number].numpy() for number in (0, 1, 2)}, groups
     ),
-    alt="Two triangles of 233 x 233 squares, gray above the diagonal. In layer 2 rows "
-    "of the text at the end are nearly white, but for a few dark stripes.",
+    alt="Three triangles of 233 x 233 squares, gray above the diagonal. In layer 2 "
+    "rows of the text at the end are nearly white, but for a few dark stripes.",
     caption="Who attends to whom, mean of four heads, on a logarithmic scale. Gray is "
     "the causal mask. See the lowest rows of layer 2: of the image the text attends to "
     "a few tokens, the dark stripes.",
@@ -401,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink. In layer 1 those 14 get only 26.7% of what it gives to detailed tokens, though still more than their number alone would give them, 14.6%. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1. And these weights were trained for it, with a loss that taught the question to look, in layer 2, where the answer will be read: so 95.4% isn't what a model does of itself. (Another figure is near it by chance: before that training, half of the detailed tokens, chosen by the question in layer 2, were enough for 95.0% of the words that all tokens read, 05 again.)
+Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, with 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink. In layer 1 those 14 get only 26.7%; evenly spread, it would be 14.6%. That is one page, but it is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. It matters which layer is asked: this checkpoint's scale compression asks layer 2, that of the published model layer 1. And these weights were trained for it, with a loss that taught the question to look, in layer 2, where the answer will be read: so 95.4% isn't what a model does of itself.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -584,7 +584,7 @@ The causal mask falls away, and nothing replaces it. RoPE falls away: where a pa
 
 ## Conclusion
 
-Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, and writes one byte after the other. On this page the attention of the prompt's last token turns from text to image, and in layers 2 and 3, of the detailed tokens, to the few that have ink. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
+Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, and writes one byte after the other. On this page the attention of the prompt's last token turns from text to image, and of what detailed tokens get, most goes to the few that have ink, in every layer but layer 1. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
 
 **Read next**: [05](05_scale_compression.ipynb) shows how the language model's first layers tell which image tokens can go.
 

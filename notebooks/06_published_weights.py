@@ -8,7 +8,7 @@
 
 > **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers loads, how to see that nothing changed, how to go back (with every tensor bit for bit, where no adapter was merged), and which of them fits on your card.
 >
-> **You need**: Transformers' `from_pretrained`.
+> **You need**: Transformers' `from_pretrained`; what tiles and scale compression (SCM) are ([00](00_ask_an_image.ipynb)).
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
 >
 > **Contents**: [What is published, and what is here](#What-is-published,-and-what-is-here) · [Convert](#Convert) · [What became of the names](#What-became-of-the-names) · [The one layout that is easy to get wrong](#The-one-layout-that-is-easy-to-get-wrong) · [Does it compute what the published code computes?](#Does-it-compute-what-the-published-code-computes?) · [And back, bit for bit](#And-back,-bit-for-bit) · [Which ones can be converted](#Which-ones-can-be-converted) · [What does it take to convert one?](#What-does-it-take-to-convert-one?) · [Which one fits on my card?](#Which-one-fits-on-my-card?) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
@@ -80,7 +80,7 @@ On the command line, where the first argument is a folder or the id of a reposit
 
     convert_minimonkey_weights_to_hf mx262/MiniMonkey minimonkey-2b --verify
 
-and in Python, `convert`. `verify=True` loads source and result one after the other, and compares the ids that both tokenizers give for some texts and the logits of both models for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. Both ways share the code that maps names and layouts, so `verify` proves that the weights were written and are read back as meant. That the mapping itself is right, only the recorded cases below can say.
+and in Python, `convert`. `verify=True` loads source and result one after the other, and compares the ids that both tokenizers give for some texts and the logits of both models for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. Loading the source and converting it share the code that maps names and layouts, so `verify` proves that the weights were written and are read back as meant. Whether the mapping itself is right, only the recorded cases below can say.
 """
 
 # %%
@@ -90,8 +90,8 @@ course.show(
     schemes.plot_conversion(),
     alt="Left a folder with weights, tokenizer and config.json, right one with six "
     "kinds of files; between: rename, split, merge. A dashed arrow leads back.",
-    caption="What becomes of each file. Blue is in both folders, yellow is new, pink "
-    "is done to the weights, gray is kept for the way back, the dashed arrow.",
+    caption="What becomes of each file. Blue is in both folders, orange is new, pink "
+    "is done to the weights, the gray box is kept for the way back, the dashed arrow.",
 )
 
 # %% [markdown]
@@ -112,7 +112,7 @@ print(*sorted(path.name for path in (folder / "ours").iterdir()), sep=", ")
 
 # %% [markdown]
 """
-Weights, tokenizer, settings of the processor, chat template and the code. The first line is what `verify` returns for the written folder: a checksum of the logits behind the prompt, and the answer, noise here. On one machine equal weights give an equal checksum. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end.
+Weights, tokenizer, settings of the processor, chat template and the code. The first line is what `verify` returns for the written folder: a checksum of the logits of the first token after the prompt, one for each of 521 tokens, and the answer, noise here. On one machine equal weights give an equal checksum. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end.
 
 ## What became of the names
 
@@ -226,7 +226,7 @@ course.table(["recorded case", "equal ids of 16", "largest difference of logits"
 
 # %% [markdown]
 """
-All 16, in each of the six cases above. (With the environment variable `FAST=0`, set before the notebook starts, all five of each family are run.) The logits differ by 7e-5 at most here; 2e-3 is allowed over whole models in float32. That is the model. The recorded inputs were given to it as they are. Does our processor make the same of image and question: template, token ids and pixels?
+All 16, in each of the six cases above. (With the environment variable `FAST=0`, set before the notebook starts, all five of each family are run.) Both codes add the same float32 numbers in another order, so their roundings differ: by about 1e-4 at most here; 2e-3 is allowed over whole models. That is the model. The recorded inputs were given to it as they are. Does our processor make the same of image and question: template, token ids and pixels?
 """
 
 # %%
@@ -345,7 +345,7 @@ So give `--original mx262/MiniMonkey` after a fine-tuning: tokenizer and setting
 | `phi3` | Phi3 | InternVL2-4B |
 | `llama` | Llama | InternVL2-40B, InternVL2-Llama3-76B |
 
-Both InternViT-300M and InternViT-6B are known. LoRA adapters that the published code left unmerged are merged on the way. Phi-3, Llama, InternViT-6B and LoRA are checked against a naive model that equals the published code on the recorded data, not against recordings of their own.
+Both InternViT-300M and InternViT-6B are known. LoRA adapters (small matrices trained beside the weights, [08](08_fine_tune.ipynb)) that the published code left unmerged are merged on the way. Phi-3, Llama, InternViT-6B and LoRA are checked against a naive model that equals the published code on the recorded data, not against recordings of their own.
 
 **Predict**: an adapter of rank 4 on the language model: how many more tensors does the result have?
 """
@@ -364,7 +364,7 @@ for family in ("internlm2", "qwen2", "phi3", "llama", "llama3"):
     lora = sum("lora" in name for name in names)
     text_config = type(model.config.text_config).__name__
     rows.append([family, f"`{text_config}`", lora, *counts])
-head = ["original", "becomes", "LoRA matrices", "tensors without", "with an adapter"]
+head = ["original", "becomes", "LoRA matrices", "tensors without", "tensors with them"]
 course.table(head, rows)
 
 # %% [markdown]
@@ -418,7 +418,7 @@ course.show(
 
 # %% [markdown]
 """
-0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. (As float32 it would be 0.76 GB, but the second bar has 0.46: a tensor is cast and written in parts of 16.8 million numbers, so the table is never held as float32 whole. The first version did hold it, and needed 1.23 times the size of the largest of the five files, 0.97 GB, in place of 0.47: `benchmarks/LOG.md`.)
+0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. (As float32 it would be 0.76 GB, but the second bar has 0.46: a tensor is cast and written in parts of 16.8 million numbers, so the table is never held as float32 whole. The first version did hold it, and needed 1.23 times the largest file, which has 0.97 GB; now it is 0.47 times: `benchmarks/LOG.md`.)
 
 For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving took 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md).
 
@@ -426,7 +426,7 @@ For other checkpoints don't take a tenth: what counts is the largest tensor and 
 
 ## Which one fits on my card?
 
-Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time while the first token is made of a page with 33 tiles. Here 1 GiB is 2^30 bytes; a card that is sold with 24 GB has about 24 GiB.
+Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time while the first token is made of a page with 33 tiles. Beside the weights that is the cache of keys and values, and the work, what a layer computes and drops again. Here 1 GiB is 2^30 bytes; a card that is sold with 24 GB has about 24 GiB.
 
 **Predict**: which checkpoints fit on 24 GB in bfloat16? And does a larger one always need more beside its weights? (The table is in GiB with 33 tiles; bold: fits on 24.)
 """
@@ -481,14 +481,14 @@ course.show(
     course_plots.plot_cards(weights, work, list(short.values()), 24, RESERVE),
     alt="Bars of memory for seven checkpoints in bf16, int8 and int4 against a line "
     "at 24 GiB, in two panels, small and large ones.",
-    caption="A check mark: it fits, with 1 GiB left over. Weights, and beside them "
-    "cache and work for 33 tiles without SCM; computed. Mind the two scales. "
-    "InternVL2-2B is as large as MiniMonkey.",
+    caption="A check mark: it fits, with 1 GiB left over (no bar on the right does). "
+    "Weights, cache and work for 33 tiles without SCM; computed. Mind the two "
+    "scales. InternVL2-2B is as large as MiniMonkey.",
 )
 
 # %% [markdown]
 """
-MiniMonkey, 1B, 4B and 8B. And no: 4B needs 4.0 GiB beside its weights, 8B 2.2, since its cache is 3.1 GiB against 1.0, 384 KiB a token against 128. Phi-3 has a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references).
+MiniMonkey, 1B, 4B and 8B fit. A larger one doesn't always need more: 4B needs 4.0 GiB beside its weights, 8B 2.2, since its cache is 3.1 GiB against 1.0, 384 KiB a token against 128. Phi-3 has a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references).
 
 That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, 8,528 with 80 of text, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach with 5 tiles (22.9 GiB and 1 left over), not with 9 (23.3). [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
 

@@ -317,17 +317,17 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-The prompt grows most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72% (464 -> 800), those of InternVL by 57 and of MiniCPM-V by 54%; without its second global tile, 64 tokens, LLaVA-OneVision's would grow by 59%. And with 64 tokens in a tile the text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt; that of the vision tower grows with the number of tiles, in LLaVA-OneVision from 7 to 12.
+Most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72%, those of InternVL and MiniCPM-V by 57 and 54%; without the second global tile it would be 59%. And with 64 tokens a tile its text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt, that of the vision tower with the tiles, in LLaVA-OneVision from 7 to 12.
 
 ## Does it help? What trained models read
 
-Small models of the three families were trained on rendered text for our benchmark: *plain* with the family's own tiling, then *trained on with CIP*. **They are not in the repository**; their readings are: `benchmarks/sawtooth/results/sweep-<family>-{plain,pyramid}.csv`, 24 words never seen in training, at 70 places, letters of 24 px; of LLaVA-OneVision also of 32 px.
+Small models of the three families were trained on rendered text for our benchmark: *plain* with the family's own tiling, then *trained on with CIP*, that is, trained further with a second grid. **They are not in the repository**; their readings are: `benchmarks/sawtooth/results/sweep-<family>-{plain,pyramid}.csv`, 24 words never seen in training, at 70 places, letters of 24 px; of LLaVA-OneVision also of 32 px.
 
-Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 250 steps on words and 300 on pages, then 200 with CIP. InternVL *is* the small Mini-Monkey, with its longer training and 400 steps with CIP, in Transformers' own class. So its letters of 32 px are in that model's files (`sweep-6m-{plain,pyramid}.csv`); these rows say "as Mini-Monkey".
+Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 250 steps on words and 300 on pages, then 200 with CIP. InternVL *is* `6m-plain` and `6m-pyramid` of [01](01_semantic_sawtooth.ipynb), earlier states of the small checkpoint with a longer training and 400 steps with CIP, in Transformers' own class. So its letters of 32 px are in these models' files (`sweep-6m-{plain,pyramid}.csv`); these rows say "as Mini-Monkey".
 
 *Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
 
-A *gain* is accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words: *yes* means above zero, *reversed* below, *not shown* that it holds zero. The two tables here have 40 intervals, so two may miss zero by chance; the whole notebook has 85, so about four. Gains are taken before rounding, so some differ by 0.1 from what the rounded shares give.
+A *gain* is accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words: *yes* means above zero, *reversed* below, *not shown* that it holds zero. The two tables here have 40 intervals, so about two may miss the truth by chance; the whole notebook has 85, so about four. Gains are taken before rounding, so some differ by 0.1 from what the rounded shares give.
 
 A line between rows runs through all letters of a word, one between columns through one letter or a gap. The table takes both together, the folded one has them apart.
 
@@ -365,7 +365,7 @@ On the cut lines a gain is shown in two of the ten rows, both after training: Mi
 
 - **InternVL**: the plain model is worse at both sizes, by 10.5 and 21.0 points. Trained on with CIP, it gains at 32 px: 1.2 points over all places, 2.6 on cut lines. At 24 px no difference is shown.
 - **LLaVA-OneVision**: the plain model is better at 24 px by 5.3 points, but not on the cut lines, nor at 32 px. It is half trained, though: with *one* grid it reads 45.9% of the characters, and 94.6% after the 200 steps with CIP, so its rows say little about a finished model. Trained on with CIP it is 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px, folded table, "[-6.8, -0.0] reversed" may be chance: of 40 intervals two may be.)
-- **MiniCPM-V**: the plain model is far worse, by 39.4 points. Trained on with CIP it gains 6.1 points, and 8.7 on cut lines (whether that is more, was not tested). It is the one family that then gains at 24 px, and still the weakest of the three readers.
+- **MiniCPM-V**: the plain model is far worse, by 39.4 points. Trained on with CIP it gains 6.1 points, and 8.7 on cut lines (whether that is more, was not tested). It is the one family that then gains at 24 px, and still the weakest of the three readers, so with most to gain; its less distorted slices (figure 2) may help, too. Neither was tested.
 
 We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
 """
@@ -383,7 +383,7 @@ print(second_grids.beside_controls())
 - **Two grids or one, in the model trained with CIP?** Two at 32 px; at 24 px nothing is shown.
 - **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row).
 
-Why? With one grid training with CIP cost 2.7 points against the control, and the second grid gives back 0.7, which is not shown. What such training takes away is the harm of a second grid: it costs the control, which never saw two, 6.2 points.
+Where do these points go? Read with one grid, the training with CIP cost 2.7 points against the control; the second grid gives back 0.7, which is not shown. What such training does take away is harm: the control, which never saw two grids, loses 6.2 points by the second. (Why it reads less with one grid, was not looked into.)
 
 That is of single words at one size. On whole pages (the lines below the tables) there are three pairs: the one above, `6m`; a smaller one trained with `any`, `3m`; and `3m-long`, trained three times as long with `joint`. With two grids, against the control with one:
 
@@ -422,7 +422,7 @@ course.table(head, second_grids.often(read))
 
 # %% [markdown]
 """
-None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread: the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
+None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread (the brackets count answers that hold the word twice): the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
 
 - **InternVL, plain**: of 215 answers of several words 173 hold the word. To the letter it loses 8.9 points; for the word somewhere in the answer no difference is shown. Likewise at 32 px. So the loss that is shown is one of writing, not of reading.
 - **MiniCPM-V, plain**: 25.2 points lost to the letter, and 6.4 *gained* for the word somewhere in the answer. But of its 1,240 answers of several words, 390 don't hold it.
@@ -571,7 +571,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px. Neither was compared with a control. At 24 px, InternVL against a model trained as long without CIP: the one with two grids reads *less* of single words, by 2.1 points of characters; on pages one of three such models reads more words by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px. Neither was compared with a control. At 24 px, InternVL against a model trained as long without CIP: the one with two grids reads *less* of single words, by 2.1 points of characters; on pages, of three pairs of Mini-Monkeys, one reads more words by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

@@ -267,7 +267,7 @@ print(f"loss of the first ten steps {first:.2f}, of the last ten {last:.2f}")
 """
 The folder has everything that loading needs: weights, processor, code and a figure of the losses, `loss.png`. With `--save_steps`, a run that is killed goes on from its last checkpoint when the same command is given again.
 
-The mean of ten steps is 0.47 at step 10, back at 0.42 at step 22, and 0.25 at the end (figure 3): the end of one noisy line proves little. Each image was seen once, so each loss is on an image that was not trained on yet. (With `FAST=0` each is seen about ten times.) But the loss mixes both typefaces, and all of its words come from the training list. What each typeface gained, and on other words, only held-out words tell.
+The mean of ten steps is 0.47 at step 10, back at 0.42 at step 22, and 0.25 at the end (figure 3; in nats, so a right token has a probability of about $e^{-0.25}$, 78%): the end of one noisy line proves little. Each image was seen once, so each loss is on an image that was not trained on yet. (With `FAST=0` each is seen about ten times.) But the loss mixes both typefaces, and all of its words come from the training list. What each typeface gained, and on other words, only held-out words tell.
 
 ## Is it better? What was forgotten?
 
@@ -320,9 +320,9 @@ r"""
 Better in the new typeface: 14 words gained, 4 lost, p = 0.031. No worse in the old one, as far as so few words can tell.
 
 - **What p is.** Both models read *the same* words, so only those count that one of them reads and the other doesn't. `p` says: if gain and loss were equally likely, how often would they come out at least this unequal (McNemar's test)? Comparing the two intervals would ignore that the words are the same.
-- **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07): no loss is shown, but it is near enough to look again, which is why one looks at more than the end. There it is 1 and 2.
+- **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07): no loss is shown, but it is near enough to look again, which is why one looks at more than the end. At the end it is 1 gained and 2 lost (p = 1).
 - **The loss** is noisy from step 10 on, since eight words a step are few: it can't say whether the last fifty steps were for nothing. Of the held-out words most of the gain is there at step 20 (7 of 10 words, net); the three that the forty steps after it add are too few for 64 words to show.
-- **The limits.** One run, one seed, rates that nobody tuned: an example, not a recipe. 64 words show large differences alone, and p takes them for independent, though some words come twice (62 different ones; 234 of 300 in the longer run), so p may be too small. `FAST=0` trains ten times as long and tests 300 images; what it found stands [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
+- **The limits.** One run, one seed, rates that nobody tuned: an example, not a recipe. 64 words show only large differences, and p takes them for independent, though some words come twice (62 different ones; 234 of 300 in the longer run), so p may be too small. `FAST=0` trains ten times as long and tests 300 images; what it found stands [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
 
 A share hides what kind of mistakes these are. So look at some: the first three words that were gained, the first that was lost, and the first two that both models misread.
 
@@ -349,7 +349,7 @@ Half of the eight wrong answers are one letter off, two are two letters off, and
 
 ## LoRA: learn a little beside the weights
 
-An adapter leaves the weights alone and adds a small product of two matrices to each linear layer. `examples/configs/lora.yaml` does that as InternVL2's authors do for their large models: rank 16 on the language model. For a weight matrix $W$ of $m \times n$ numbers it learns
+An adapter leaves the weights alone and adds a small product of two matrices to each linear layer that it adapts. `examples/configs/lora.yaml` does that as InternVL2's authors do for their large models: rank 16 on the language model. For a weight matrix $W$ of $m \times n$ numbers it learns
 
 $$W + \frac{\alpha}{r}\, B A, \qquad B \in \mathbb{R}^{m \times r},\; A \in \mathbb{R}^{r \times n},$$
 
@@ -430,7 +430,7 @@ typefaces.store(comparisons, steps, number)  # with FAST=0
 r"""
 Both trainings read more in the new typeface, and neither is shown to lose anything in the old one. Which is better, LoRA or all weights? The sign test doesn't decide it here (8 gained, 3 lost, p = 0.23). And if it did, it would be of these two runs: the rates differ tenfold, 1e-3 and 1e-4, neither was tuned, and each run has one seed. So a difference could be the rate's, or the seed's. What LoRA saves is memory for gradients and optimizer, and a small file per task. It can't change what the frozen vision tower sees, so we would expect a new typeface, a matter of seeing, not to be its best case. This run shows nothing of that: LoRA is five words ahead.
 
-Is this run only too short? Here are its comparisons, and below them those of a run with `FAST=0` (`benchmarks/finetuning/results.json`), where "without reminders" is the model of exercise 3.
+Is this run only too short? Here are its comparisons ("LoRA minus before": words that LoRA reads and the model before doesn't, and the reverse), and below them those of a run with `FAST=0` (`benchmarks/finetuning/results.json`), where "without reminders" is the model of exercise 3.
 
 **Predict**: with ten times the steps, will LoRA still be as good? And will the reminders have kept the old words?
 """
@@ -441,15 +441,15 @@ course.show(
     alt="Bars of words lost to the left and gained to the right, in percent of the test, "
     "for two typefaces: three comparisons of 60 steps and five of 600, with p.",
     caption="Words of the same test that the model named first loses (gray) and gains "
-    "(yellow); the numbers at the bars are words. A p in bold is below 0.05. Compare "
-    "*LoRA minus all weights* in both runs, and the panels of the last row.",
+    "(orange); the numbers at the bars are words. A p in bold is below 0.05. Compare "
+    '"LoRA minus all weights" in both runs, and the panels of the last row.',
 )
 
 # %% [markdown]
 r"""
 **The longer run parts them.** It saw each of the 480 images about ten times, and 300 images can show smaller differences than 64:
 
-- In the new typeface all weights gain 115 words and lose 6, LoRA gains 93 and loses 12. Word by word LoRA reads fewer than all weights do (25 gained, 53 lost, p = 0.002). That fits what we expected, since LoRA leaves the tower as it is. It doesn't prove it: rate and rank differ, too, no rate was tuned, and each training has one seed. `--train language_model`, all weights but the tower's and the projector's, would tell the tower from the rank; it was not run. (How far each part moved, [exercise 1](#Exercise-1) computes: it doesn't decide this either.)
+- In the new typeface all weights gain 115 words and lose 6, LoRA gains 93 and loses 12. Word by word LoRA reads fewer than all weights do (25 gained, 53 lost, p = 0.002). *Why?* We expected it, since LoRA leaves the tower as it is; but rate and rank differ, too, no rate was tuned, and each training has one seed. `--train language_model`, all weights but the tower's and the projector's, would tell the tower from the rank; it was not run.
 - Of the old typeface LoRA loses 17 words and gains 4 (p = 0.007): it forgets, though every other image was a reminder. All weights lose 17 and gain 7 (p = 0.064): not shown, but nobody should call that safe.
 - **Were the reminders worth it?** Without them all weights forget (28 old words lost, 7 gained, p = 0.0005). That this is *more* than with reminders isn't shown (21 lost, 10 gained, p = 0.07). That they learn more is shown: 54 new words gained on the model with reminders, 18 lost (p = 0.00003), as they saw twice as many words in the new typeface. So the price of reminders is shown here, and what they save is not.
 
@@ -463,9 +463,9 @@ r"""
 >         --gradient_accumulation_steps 16
 >     python examples/merge.py mine mine-merged
 >
-> One of your pages, 11 tiles in the computation below, per step on the card, sixteen of them before the weights move. With a trainer of your own, or with the functions above, call `torch.backends.cuda.enable_cudnn_sdp(False)` first, as the command does: on an H100 padded batches gave gradients of NaN, a known fault of cuDNN; that this cures it was not seen ([docs/tested.md](../docs/tested.md)).
+> The card holds one page at a time (11 tiles in the computation below), and the weights move after sixteen. With a trainer of your own, or with the functions above, call `torch.backends.cuda.enable_cudnn_sdp(False)` first, as the command does: on an H100 padded batches gave gradients of NaN, a known fault of cuDNN; that this cures it was not seen ([docs/tested.md](../docs/tested.md)).
 
-Which of the choices fit was **computed, not measured** on a GPU. `benchmarks/memory` builds the model without weights and counts the bytes that are alive at the worst moment of a training step.
+Which of the choices fit was **computed, not measured** on a GPU. `benchmarks/memory` builds the model without weights and counts the bytes that are alive at the worst moment of a training step (with activation checkpointing, as in `lora.yaml`, and 11 tiles).
 
 **Predict**: 2.2 billion weights are 4.1 GiB in bfloat16. Does training all of them fit on 24 GB?
 """
@@ -488,9 +488,9 @@ print("* does not fit on 24 GiB with 1 GiB left over")
 
 # %% [markdown]
 """
-- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below about 1/512 of its weight is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps two-byte copies of the weights that learn; where all learn they are gone before the worst moment, so they add nothing.)
+- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below 1/512 of its weight is rounded away, for some weights one below 1/256. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps two-byte copies of the weights that learn; where all learn they are gone before the worst moment, so they add nothing.)
 - **LoRA** fits either way, and in bfloat16 leaves most of the card free, for larger batches or more tiles.
-- **Projector and LoRA** both take 8.1: the weights are 4.1 of it, and gradients and moments of 13 or 17 million numbers, six bytes each, about 0.1. So most of the rest, 3.9, must be what a step computes and keeps alive, the same for both. (Where all weights learn it is 1.3, since there the worst moment comes later, when all gradients are there and most of what the step kept is freed.)
+- **Projector and LoRA** both take 8.1: 4.1 for the weights, at most 0.1 for the adapter and the moments of what learns (at the worst moment no gradient is there yet), and 3.9 for what the step keeps alive. The 3.9 were counted once, with all weights learning, and are taken for both, so they are rather too much. (Where all weights learn it is 1.3, since there the worst moment comes later, when all gradients are there and most of what the step kept is freed.)
 
 [docs/checkpoints.md](../docs/checkpoints.md) has the other checkpoints and eight cards.
 

@@ -227,7 +227,7 @@ course_plots.show_card(card)
 """
 Every number about the model was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
-So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. Behind each share stands the interval of Wilson (95%): with another 100 such words, another share would be found. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
+So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. After each share stands its 95% interval (Wilson): another 100 such words would give another share, and the interval says about how far off this one may be. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
 
 **Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
@@ -271,20 +271,20 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93. And it fails otherwise than on the page of the lesson: none of these images gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word, too, and five of the six are wrong. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93. And it fails in another way than on the page of the lesson: none of these images gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word each time, which is no answer, and misreads five of the six. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%
 api = HfApi()
 first = push(folder, "me/reader", base_model=base)
 info = api.model_info("me/reader")
-print("pipeline:", info.pipeline_tag, "| library:", info.library_name)
-print("tags:", info.tags)
+print(info.pipeline_tag, "|", info.library_name, "| tags:", info.tags)
 assert measured["first"][0] in ModelCard.load("me/reader").text
 
 # %%
 landed = {file.rfilename for file in info.siblings} - {".gitattributes"}
-print(f"{len(landed)} files in one commit, {first[:8]}:", *sorted(landed))
+print(f"{len(landed)} files in one commit, {first[:8]}; beside code:", end=" ")
+print(*sorted(name for name in landed if not name.endswith(".py")))
 contents = [(folder / name).read_bytes() for name in landed]
 assert landed == pushed | {"README.md"}
 assert not any(hub.token.encode() in content for content in contents)
@@ -386,7 +386,7 @@ assert measured["second"][0] in ModelCard.load("me/reader").text
 
 # %% [markdown]
 """
-Mended for the page of the lesson. Of the 100 images it reads 57: more than the first version, and far fewer than the base. 40 steps on one page are a demonstration. The card says so. How to keep what a model could is the subject of [08](08_fine_tune.ipynb).
+Mended for the page of the lesson. Of the 100 images it reads 57: more than the first version, and far fewer than the base. 40 steps on one page are a demonstration. The card says so. How a model keeps what it could do before is the subject of [08](08_fine_tune.ipynb).
 
 ## A fine-tune of the fine-tune
 
@@ -449,8 +449,8 @@ course.show(
     ),
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
     "the repository fine-tuned from it. A dashed arrow: main moved on from the pin.",
-    caption="A pin stays where it is while `main` moves on. Commits of the three "
-    "repositories from left to right; gray: still empty. Gray arrows: trained from.",
+    caption="A pin stays where it is while `main` moves on. Commits from left to right; "
+    "gray: still empty. Gray arrows: from a model to what was trained from it.",
 )
 
 # %% [markdown]
@@ -486,7 +486,7 @@ No: here, on the stand-in for the Hub, the message is the same as for a reposito
 
 ## Common errors
 
-A folder is refused before anything is uploaded if its texts hold a token of the Hub (`hf_...`) or one of the usual paths (such as `/home/...`). `push` knows no other secrets, such as keys of other services or passwords: look for them yourself, too.
+A folder is refused before anything is uploaded if its texts hold a token of the Hub (`hf_...`) or a path that looks like one of your machine (such as `/home/...`; only common folders are known). `push` knows no other secrets, such as keys of other services or passwords: look for them yourself, too.
 """
 
 # %%

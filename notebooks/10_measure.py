@@ -42,7 +42,7 @@ course.setup()
 
 1. **what is averaged**: the sawtooth is 13.7 points deep on the line, and 5.1 if the places beside it count as well;
 2. **over how many independent things**: 840 readings of 24 words are 24 things;
-3. **against what**: a model with a second grid (`3m-long` below) reads 13.7 points more than *itself* without (by chance the same figure), and 2.7 more than one that was trained without;
+3. **against what**: a model with a second grid (`3m-long` below) reads 13.7 points more than *itself* without (13.7 again is chance), and 2.7 more than one that was trained without;
 4. **by whose rule**: one and the same answer is right by one benchmark's score and worth nothing by another's.
 
 The sections take these in turn. A number in square brackets, as in 13.7 [7.9, 20.4], is a 95% interval.
@@ -107,8 +107,8 @@ course.show(
     compared.plot_block(panels),
     alt="Accuracy over the position for a few words read live and for all stored "
     "words with a band; the stored curve drops at the line between rows.",
-    caption="One block, a 2 x 2 grid without CIP. Black falls on the line between rows "
-    "(gray: its 95% band). Pink has few words: one wrong letter is a dip, anywhere.",
+    caption="One block, a 2 x 2 grid without CIP; the scale begins near 76%. Black falls "
+    "on the line between rows (gray: 95%). Pink is few words: a wrong letter is a dip.",
 )
 
 # %% [markdown]
@@ -252,7 +252,7 @@ They don't.
 
 Comparison 2 is the one that asks whether *training* with CIP pays. The answer, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely, on pages.
 
-Here questions 1 and 3 meet. Take the 3m-long pair. On pages it differs by 2.7 points of the *words*, on lines between rows by 8.9 points of the *letters* of moved words (3.3 to 15.3; the list *Moved words against the control*): another average, another size. And most of the 8.9 comes from the training, not from the second grid while reading: with one grid the model is still 6.6 points ahead of its control there (0.6 to 12.9). On pages it isn't: with one grid it is 11.0 behind (2.7 ahead with both, of which the second is worth 13.7). The shorter trainings do no such thing: 3m shows nothing on the lines, 6m reads 6.3 points *less* (0.2 to 13.6).
+Here questions 1 and 3 meet. Take the 3m-long pair. On pages it differs by 2.7 points of the *words*, on lines between rows by 8.9 points of the *letters* of moved words (3.3 to 15.3; the list *Moved words against the control*): another average, another size. And most of the 8.9 comes from the training: read with one grid, the model is still 6.6 points ahead there (0.6 to 12.9). On pages it is 11.0 behind with one grid. The shorter trainings don't do that: 3m shows nothing on the lines, 6m reads 6.3 points *less* (0.2 to 13.6).
 
 Two limits. The intervals are drawn over pages, not over trainings: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
@@ -329,11 +329,11 @@ course.table(*compared.reach_rows(RESULTS))
 """
 Read the first two rows in three steps. *The second grid alone is hard to read*: it has fewer tiles and smaller letters, and of the uncut words it gives 46.7% where one grid gives 76.4%. That costs 29.7 points, and a cut costs one grid only 18.3 (from 76.4 to 58.1%). *So it is no better place for a cut word*: whole in the second grid 52.1% are read, in two halves 58.1%. *But the two read different words*: 74.2% are read by at least one of them, 16.1 points more. That is an upper bound, since whoever counts so knows the answer, and two attempts find more of the uncut words, too (4.0 points). Shown both, the base takes none of it: 56.8%. With larger letters the two costs are closer (17.3 and 16.4 points); the rest is the same.
 
-So this measurement was designed from the question and still has a flaw: it needs words that are legible in *both* grids, and at 16 to 24 px they aren't. Nor could a reader of this kind be taught in short trainings: trained on pages whose detailed grid lacked words, it read fewer words of every sort than the base (`benchmarks/LOG.md`, which keeps what failed).
+So this measurement was designed from the question and still has a flaw: it needs words that are legible in *both* grids, and at 16 to 24 px only about half are legible in the second. Nor could a reader of this kind be taught in short trainings: trained on pages whose detailed grid lacked words, it read fewer words of every sort than the base (`benchmarks/LOG.md`, which keeps what failed).
 
 ## A gain, of how many words?
 
-A pretrained recognizer, which is told where the words are, does gain by a second grid ([01](01_semantic_sawtooth.ipynb#What-there-is-to-win)): 14.0 points on the words cut between rows (here however little is cut off). That is question 1 once more: of *which* words?
+A pretrained recognizer, which is told where the words are, does gain by a second grid ([01](01_semantic_sawtooth.ipynb#What-there-is-to-win)): 14.0 points on the words cut between rows (here a cut counts even if it takes only the edge of a word). That is question 1 once more: of *which* words?
 
 **Predict**: how much is that of all words?
 """
@@ -360,7 +360,7 @@ print("overlap minus joint, of all words:", points(rivals), "points")
 """
 0.26 points, as only 2.1% of the words at random places are cut between rows. (Not 0.29, which is 2.1% of 14.0: among all words those count more that are cut more often, such as large ones, and these gain less.) Over all words the gain is 1.4 points, and most of it, 1.15, comes from words that are cut between columns only, which are four times as frequent.
 
-The list has the rivals, too. Tiles that *overlap* by a quarter do as well, and are cheaper: 98.8% of the row-cut words and 99.1% of all from 10.2 tiles a page. `any` has 96.8 and 99.3% from 14.9, `joint` 98.5 and 99.6% from 16.5; of all words no difference to `joint` is shown (-0.5 [-1.2, 0.1] points). What none of this shows is how a language model finds the word and chooses between the views ([benchmarks/recognizer/RESULTS.md](../benchmarks/recognizer/RESULTS.md)).
+The list has the rivals, too. Tiles that *overlap* by a quarter do about as well, and are cheaper: 98.8% of the row-cut words and 99.1% of all from 10.2 tiles a page. `any` has 96.8 and 99.3% from 14.9, `joint` 98.5 and 99.6% from 16.5; of all words no difference to `joint` is shown (-0.5 [-1.2, 0.1] points). What none of this shows is how a language model finds the word and chooses between the views ([benchmarks/recognizer/RESULTS.md](../benchmarks/recognizer/RESULTS.md)).
 
 ## What the paper claims, and what was measured here
 """
@@ -581,10 +581,10 @@ A number means something together with four answers:
 
 1. **What was averaged?** The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in. And 14.0 points on row-cut words are 0.26 of all words.
 2. **Over how many independent things?** 24 words, not 840 readings. And each model was trained once: no interval over words or pages says how another training would come out.
-3. **Against what?** *Itself*: a model trained with a second grid reads less without it; that says nothing about training. *A control* trained as long: with `any` no difference in one, fewer words in the other; with `joint`, three times as long, barely more words on pages. *A control with at least as many tiles, three seeds*: no gain due to the cut is shown, though three or four points aren't ruled out; the 9.4 of `joint`, by the measure fixed before, are, where that can be told, nearly all on words that its other first grid cuts otherwise or leaves whole. *One finer grid*: CIP reads more on pages, less on lines between rows, but no reader was trained on that grid.
+3. **Against what?** *Itself*: a model trained with a second grid reads less without it; that says nothing about training. *A control* trained as long: with `any` no difference or fewer words; with `joint`, three times as long, barely more. *A control with at least as many tiles, three seeds*: no gain due to the cut is shown, though three or four points aren't ruled out. (The 9.4 of `joint`, by the measure fixed before, are nearly all on words that its other first grid doesn't cut so.) *One finer grid*: CIP reads more on pages, less on lines between rows, but no reader was trained on that grid.
 4. **By whose rule?** Containment and ANLS judge the same answer in opposite ways. The published scores are the authors', and were not measured here.
 
-What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles. And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without, but both ways were trained as often. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), on bills of four to eight lines 7.5 fewer (1.9 to 13.8). One seed, and no control that was trained with as many tiles (`benchmarks/sawtooth/PRETRAINED.md`).
+What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles. And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without; in the last stage before this reading both ways were trained as often, before it the pyramid alone. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), on bills of four to eight lines 7.5 fewer (1.9 to 13.8). One seed, and no control with as many tiles, or without a second grid from the start (`benchmarks/sawtooth/PRETRAINED.md`).
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.
 

@@ -44,7 +44,7 @@ course.need("serve", "openai", "fastapi", "uvicorn")  # for the last part
 """
 ## Count before you run
 
-How long a prompt is follows from the size of the image alone. No pixel is needed: a server reads the size from the head of the file, and can refuse a request before it decodes the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both; beside each time stands which model it is of, and which rule chose the tokens: the *published* one (layer 1, all tokens after the detailed ones ask) or *our own* (layer 2, the question asks), which the small model has.
+How long a prompt is follows from the size of the image alone. No pixel is needed: a server reads the size from the head of the file, and can refuse a request before it decodes the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both. Beside each time stands its model, and the rule that chose the tokens ([05](05_scale_compression.ipynb)): by the *published* one all tokens after the detailed ones score them, in layer 1; by *our own*, the small model's, the question does, in layer 2.
 
 **Predict**: a page of 336 x 224 px gives 11 tiles. How many tokens does its prompt have?
 """
@@ -200,7 +200,7 @@ assert history.cache.get_seq_length() == history.ids.shape[1] - detailed // 2 - 
 
 # %% [markdown]
 """
-By 48, half of the detailed tokens, in every turn, as long as the answers are equally long. (The last id has no slot: it was written, but not read yet.) Each later turn adds its question and its answer and nothing else: the image is not encoded again, and nothing more is dropped. The later answers are wrong, with all tokens as with half of them: this reader was trained on single questions. What is exact here is the cache.
+By 48, half of the detailed tokens, in every turn, as long as the answers are equally long. (The last id has no slot: it was written, but not read yet.) Each later turn adds its question, its answer, and 41 tokens of marks around them: the image is not encoded again, and nothing more is dropped. The later answers are wrong, with all tokens as with half of them: this reader was trained on single questions. What is exact here is the cache.
 
 Which tokens stay was decided by the *first* question. With `queries="question"` a later question about another part of the page may find it thinned out; with `queries="none"` no question decides ([05 Scale compression](05_scale_compression.ipynb)).
 
@@ -233,7 +233,7 @@ print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: it comes later, and 24 tokens take longer, too. Both pairs of quartiles are above 1, so both are losses. (On another machine, or beside other work, the ratios differ. Where the quartiles lie on both sides of 1, nothing is shown.) Why? Our own rule runs two of only four layers, and the attention's matrices of the third, over *all* tokens, and then all four over those that stay. The printed line counts it: 0.783 + 0.573 = 1.36 of the work for the language model, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model the same two layers are a small part.
+No: it takes more of the processor's time, and so do 24 tokens. Both pairs of quartiles are above 1, so both are losses. (On another machine, or beside other work, the ratios differ. Where the quartiles lie on both sides of 1, nothing is shown.) Why? Our own rule runs two of only four layers, and the attention's projections of the third, over *all* tokens, and then all four over those that stay. The printed line counts it: 0.783 + 0.573 = 1.36 of the work for the language model, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model the same two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -253,7 +253,7 @@ print("counted,", speeds.counted_line(speed["prefill"], 8))
 
 # %% [markdown]
 """
-0.79, where counting says 0.76: the layers over 0.69 of the tokens are 0.605 of the work, since attention's scores grow with the square, and scoring adds 0.155. Its 1.24 layers are the whole first one, and of the second the attention's matrices and the scores of the tokens that ask; nothing of its feed-forward network. This is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
+0.79, where counting says 0.76: the layers over 0.69 of the tokens are 0.605 of the work, since attention's scores grow with the square, and scoring adds 0.155. Its 1.24 layers are the whole first one, and of the second the attention's projections and the scores of the tokens that ask; nothing of its feed-forward network. This is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
 
 Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features, and timed prompts of 784 to 2,555 tokens against all tokens in InternVL of Transformers. **Predict**: the same prompt as above, the same published rule, but 30 layers in place of 8. Is the gain larger, by counting? And is it in the table, whose prompts are other ones?
 """
@@ -278,7 +278,7 @@ for label, left in speeds.work_left(rows, published.config.text_config).items():
 
 # %% [markdown]
 """
-By the published rule 0.64 without the tower and 0.79 with it; by our own 0.68 and 0.82; 0.76 if nothing is scored. These are counted operations; no 2B model was timed.
+0.64 and 0.79 by the published rule: the tower, 42% of the work with all tokens, sees all tiles either way and shrinks the gain. Our rule's further layer costs 0.04 and 0.03 more; without any scores it would be 0.76. These are counted operations; no 2B model was timed.
 
 ## What scoring needs in memory
 
@@ -441,7 +441,7 @@ A request may ask for fewer tokens by its `mm_processor_kwargs` if the server wa
 
 vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is, token by token, that of `generate` with the same settings ([docs/engines.md](../docs/engines.md)). No GPU, no published weights. SGLang was not run; by its source it has CIP and no compression.
 
-An engine numbers the tokens that stay 0, 1, 2, …, while `positions="keep"` leaves gaps where tokens were dropped. Up to the stage `6m-compressed` the small checkpoint had seen gaps alone. In later stages half of the steps, drawn at random, were without gaps, and a third chose tokens without a question.
+An engine numbers the tokens that stay 0, 1, 2, …, while `positions="keep"` leaves gaps where tokens were dropped. Before its last three stages the small checkpoint had seen gaps alone. In those, half of the steps, drawn at random, were without gaps, and a third chose tokens without a question.
 
 **Predict**: of the words that are read from all tokens, how many are left with half of the detailed ones, chosen and numbered as the engine does it?
 """
@@ -582,7 +582,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-- **How large**: count it. Tiles times tokens per tile is the prompt, tokens times bytes per token is the cache; both are exact before anything runs, over all turns of a chat. Where there are detailed tiles, compression makes the cache smaller, and the peak before the first token (2B, 33 tiles, counted: 935 MiB in place of 1,474).
+- **How large**: count it. Text plus tiles times tokens per tile is the prompt, tokens times bytes per token is the cache. Both are exact before anything runs; in a chat the answers, whose lengths nobody knows before, are added. Where there are detailed tiles, compression makes the cache smaller, and the peak before the first token (2B, 33 tiles, counted: 935 MiB in place of 1,474).
 - **How fast**: measure both sides alternately on your machine. Scoring costs 1.2 layers by the published rule and 2.3 by our own, which with four layers was a loss; with 30 both gain (0.71 to 0.84 of the prefill, without a tower). For 2B with its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers: their steps share the reading of the weights, not of the caches.
 - **How to serve**: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 

@@ -43,7 +43,7 @@ course.setup()
 The published Mini-Monkey has two billion parameters and has learned from real documents. Its weights are 4.4 GB and are not in this repository:
 [06](06_published_weights.ipynb) converts them into a folder. Set `MINIMONKEY_MODEL` to that folder, and the cells below ask that model, on a GPU where there is one. That has not been run here.
 
-Without it the small checkpoint reads. It has only seen lower-case letters and digits of rendered fonts, and never a scan, so the documents here are written in those. All figures in the text are the small one's.
+Without it the small checkpoint reads. It has only seen lower-case letters and digits of rendered fonts, and never a scan, so the documents here are written in those. All numbers in the text are the small one's.
 """
 
 # %%
@@ -239,7 +239,7 @@ for found, want, (is_right, is_accepted) in zip(records, wanted, pairs, strict=T
 """
 In the two that are given a *name*: "mult" for "multi", twice. Names are not in the sum. In each of the five that are refused a number is wrong, and all numbers of the records that add up are right: so one redundant line on paper caught all five receipts with a wrong number here, and needs no model. It can't see errors that cancel, such as two prices that change places; none of these did. What it refuses goes to a person, or is scanned again.
 
-Doesn't the model itself know when it is unsure? It gives every letter that it writes a probability. So let its doubt refuse in place of the sum: the answers with the lowest mean, as many as the sum refuses. Once for these scans, once for blurred ones of the same receipts.
+Doesn't the model itself know when it is unsure? It gives every letter that it writes a probability. So let its doubt refuse in place of the sum: it refuses the answers whose letters have the lowest mean probability, as many as the sum refuses. We compare both on these scans and on blurred ones of the same receipts.
 
 **Predict**: which check lets more wrong records through? Which one refuses right ones?
 """
@@ -267,9 +267,9 @@ course.table(refusals.CHECK_HEAD, refusals.check_rows(counted))
 
 # %% [markdown]
 """
-By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these it makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
+(By chance: how often a fair coin parts as unevenly the records that the two checks decide differently, a sign test.) By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these it makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
 
-But is it the sum that decides? In the blurred scans 10 of its 13 refusals have no "total": that word was misread, so there is nothing to compare, and in 7 of the 13 all numbers are right. That is a check of one name. A fair comparison of doubt and sum comes [below](#What-the-shop-knows), when the names are mended.
+But is it the sum that decides? In the blurred scans 10 of its 13 refusals have no "total": that word was misread, so there is nothing to compare, and in 7 of the 13 all numbers are right. That is a check of one name. A fairer comparison of doubt and sum comes [below](#What-the-shop-knows), when the names are mended.
 
 The lower panels are *risk–coverage curves*, as they are drawn for a model that may abstain (*selective prediction*). In the clear scans fewer answers are better ones, and the surest half has no error. In the blurred ones wrong answers are hardly less sure than right ones: as soon as two or more are given, 40 to 67% of them are wrong. (*Calibration* is something else: whether of letters with a probability of 97% 97 in 100 are right, see Guo et al. below.) The doubt needs no sum, and it sees names. On a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.
 
@@ -294,7 +294,7 @@ course.table(*scans.asked_rows(read, pages, wanted))
 
 # %% [markdown]
 """
-No. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 of the clean pages, about as often as the card says; the total in 5 of the clean pages, too. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
+No. Of clean pages the total is told 5 times, too, hardly more. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 clean pages, about as often as the card says. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
 
 ## What the shop knows
 
@@ -342,17 +342,17 @@ refusals.show_found(**kept)
 
 # %% [markdown]
 r"""
-In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them). None of these is wrong. Of the 200 (`FAST=0` in the environment draws as many and stores what it finds in `receipts.json`) 184 of the clear scans are given and none is wrong, 162 of the blurred ones and two are.
+In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them). None of the 26 is wrong. Of the 200 (`FAST=0` in the environment draws as many and stores what it finds in `receipts.json`) 184 of the clear scans are given and none is wrong, 162 of the blurred ones and two are.
 
 These two are the list's own errors. All their numbers are right, but "foxt" is nearer to "format" than to "root", and "inor" to "ignore" than to "inner". So a mended name can be a wrong one, and nobody notices. A right name stays right here, as every article is in the list; a *new* one would be renamed to its nearest neighbor, and the sum would still fit. Keep the name that was read beside the one that was believed.
 
-Now doubt and the sum can be compared on numbers. With names mended, and as many refused, doubt lets 10 wrong ones of the 200 clear scans through and the sum none (p = 0.002), of the blurred ones 22 and two (p < 0.001). A probability is the model's opinion of itself, and the sum is a second statement of the page.
+Now wrong names hardly count in either check. (Doubt's mean still includes their letters; of digits alone it was not tried.) With names mended, and as many refused, doubt lets 10 wrong ones of the 200 clear scans through and the sum none (p = 0.002), of the blurred ones 22 and two (p < 0.001). A probability is the model's opinion of itself, and the sum is a second statement of the page.
 
 This is the shape of a system that can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
 
 ## On the lines between tiles
 
-The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the second one into three rows. Then the text is moved down: by 18 px, until the total (line 3) lies on the detailed grid's line, while the second grid shows it whole; by 36 px, past the lines; and by 54 px, until line 2 lies there.
+The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the adaptive one into three rows. Then the text is moved down: by 18 px, until the total (line 3) lies on the detailed grid's line, while the adaptive grid shows it whole; by 36 px, past the lines; and by 54 px, until line 2 lies there.
 
 **Predict**: every line of text is whole in one of the two grids. Does the move cost anything?
 """
@@ -363,14 +363,14 @@ course.show(
     scans.plot_moved(0, lower, clean, wanted, processor),
     alt="One receipt four times, lower and lower. In the second the blue line runs through "
     "total, read as toal; in the fourth through prefix, read as prefel. All else is right.",
-    caption="Blue: lines of the detailed grid, orange: of the second. Find the lines of "
+    caption="Blue: lines of the detailed grid, orange: of the adaptive one. Find the lines of "
     "text that blue halves and that are whole between two orange ones. Bold: misread.",
 )
 course.table(*scans.moved_rows(lower, clean, wanted, record, processor))
 
 # %% [markdown]
 """
-As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But 18 px lower 12 records are right in place of 25, which chance makes in 2 of 1,000 cases, and 54 px lower 4. (36 px lower, past the lines, 22 are right, and no difference is shown.) What breaks is the line of text that the *detailed* grid cuts, though the second one shows it whole: the total is right 14 times in place of 32, and 54 px lower line 2 five times in place of 28. It is the names that break: the numbers beside them survive 30 and 27 times. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the second grid alone cuts lose less: line 2 is right 27 times in place of 28, 54 px lower line 1 28 times in place of 29, and the total 21 in place of 32 (28 past the lines). So a page that happens to lie a little lower may be read half as well or worse, and a second grid that shows the line whole doesn't prevent that here. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
+As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But 18 px lower 12 records are right in place of 25 (p = 0.002), and 54 px lower 4. (At 36 px, past the lines, 22 are right, and no difference is shown.) What breaks is the line of text that the *detailed* grid cuts, though the adaptive one shows it whole: the total at 18 px, line 2 at 54 px. It is mostly the names that break; the numbers beside them survive 30 and 27 times. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the adaptive grid alone cuts lose less, the most of them the total at 54 px, right 21 times. So a page that happens to lie a little lower may be read half as well or worse, and a second grid that shows the line whole doesn't prevent that here. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
 
 ## What a scanner may do
 
@@ -584,7 +584,7 @@ Hardly: by the least sure letter 3 wrong ones are given and 1 right one is refus
 
 ## Conclusion
 
-Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person: of 200 receipts of a shop whose list has all articles 184 were given in clear scans and none was wrong (0 to 2.0%), 162 in blurred ones and two were (0.3 to 4.4%). A new article would get another one's name, and be given. Straighten a page before you ask; where the detailed grid cuts a line of it, the second grid doesn't save the names. The model's own probability decided worse than the sum, by all wrong decisions, and with names mended by the wrong ones given, too; its answer to a second question was no check at all. The checks don't need a large model. All scans here were rendered: what a model reads of real ones, the small or the published one, and how many errors the checks catch there, was not measured.
+Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person: of 200 receipts of a shop whose list has all articles 184 were given in clear scans and none was wrong (0 to 2.0%), 162 in blurred ones and two were (0.3 to 4.4%). A new article would get another one's name, and be given. Straighten a page before you ask; where the detailed grid cuts a line of it, the adaptive one doesn't save the names. The model's own probability made more wrong decisions than the sum and, once names were mended, also gave more wrong records. Its answer to a second question was no check at all. The checks don't need a large model. All scans here were rendered: what a model reads of real ones, the small or the published one, and how many errors the checks catch there, was not measured.
 
 Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](10_measure.ipynb) measures it, and `examples/read_folder.py` reads a folder of scans and goes on after a stop.
 

@@ -52,7 +52,7 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
         (
             "CIP helps a model that is trained with it.",
             "Within a model, yes: it reads more words with the second grid than without. Beside a control, trained "
-            f"for as many steps with one grid, little or nothing: on pages {everywhere} with `joint`, trained "
+            f"for as many steps with one grid, little, nothing or less: on pages {everywhere} with `joint`, trained "
             f"longest, {to_control['3m'][0]} (3m) and {to_control['6m'][0]} (6m) with `any`, one seed each. Of "
             "row-cut words beyond uncut ones, with three seeds and a control with at least as many tiles, "
             + " and ".join(
@@ -60,8 +60,9 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
                 for rule, each in due.items()
             )
             + f" ({course.points(due['joint']['every'])} by the measure fixed before). One reader does use it, "
-            "SmolLM2 behind the small tower, on receipts, not on bills. Without its second grid: "
-            f"{measured.without_second_grid()} points of the questions answered.",
+            "SmolLM2, a pretrained language model behind the small tower, on receipts, not on bills (one "
+            "seed). Questions answered without its second grid minus with it, in points: "
+            f"{measured.without_second_grid()}.",
         ),
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
@@ -90,7 +91,7 @@ def of_pyramid(demo: dict) -> tuple:
     return (
         (
             "What one grid cuts, the other shows whole.",
-            f"By grids alone, of three words in five: under the demo's ranges the detailed grid cuts "
+            f"By grids alone, this holds for three cut words in five: under the demo's ranges the detailed grid cuts "
             f"{100 * both['cut_detailed']:.1f}% of the words, and both grids {100 * both['cut_both']:.1f}%. A line "
             "can be common to both, as on the A4 page, or two lines cut one word. Where the global view counts as "
             f"well, {100 * plain['cut']:.1f}% stay cut without a second grid and {100 * both['cut']:.1f}% with it.",
@@ -106,7 +107,7 @@ def of_pyramid(demo: dict) -> tuple:
             "one tile have no second grid, so images of their shapes were seen without one.",
         ),
         (
-            "The second grid adds an overhead, which SCM is to reduce.",
+            "The second grid adds an overhead, which scale compression (SCM) is to reduce.",
             f"{both['tiles']:.1f} tiles a page in place of {plain['tiles']:.1f} under the demo's ranges; each is 256 "
             "tokens. [05](05_scale_compression.ipynb) recovers part of it.",
         ),

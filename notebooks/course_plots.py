@@ -141,9 +141,9 @@ def plot_files(sizes: dict, pushed: set):
     """Sizes of the files of a folder in bytes, on a log axis, and which of them are pushed."""
     names = sorted(sizes, key=sizes.get)
     figure, axis = _panel(9.5, 4.2)
-    colors = [SKY if name in pushed else PURPLE for name in names]
+    colors = [SKY if name in pushed else GRAY for name in names]
     # Dots: a bar on a log axis begins nowhere
-    axis.hlines(names, 50, [sizes[name] for name in names], color=GRAY, linewidth=0.7)
+    axis.hlines(names, 50, [sizes[name] for name in names], color="#DDDDDD")
     axis.scatter([sizes[name] for name in names], names, color=colors, s=70, zorder=3)
     for row, name in enumerate(names):
         unit, text = (1e6, "MB") if sizes[name] >= 1e6 else (1e3, "kB")
@@ -154,7 +154,7 @@ def plot_files(sizes: dict, pushed: set):
     axis.set(xscale="log", xlabel="size", xlim=(50, 2e8))
     axis.set_xticks(places, ["0.1 kB", "1 kB", "10 kB", "100 kB", "1 MB", "10 MB"])
     axis.tick_params(axis="y", labelsize=10)
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in (SKY, PURPLE)]
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=color) for color in (SKY, GRAY)]
     axis.legend(
         handles, ["is pushed", "stays at home"], loc="lower right", frameon=False
     )

@@ -69,7 +69,7 @@ SHARING = {  # what 09 does; it compares the sizes with those of its files
         1,
         1,
         "refused",
-        '"hf_abc...", a token of\nthe Hub; a usual path,\n"/home/..."; no other\nsecret is known',
+        '"hf_abc...", a token of\nthe Hub; a local path,\n"/home/..."; no other\nsecret is known',
         PURPLE,
     ),
     "code": Box(

@@ -329,12 +329,12 @@ def plot_feature_maps(page, maps: dict, tile: int):
     axes[0].imshow(page)
     axes[0].set_title(f"the page, {width} x {height} px")
     for axis, (title, values) in zip(axes[1:], maps.items(), strict=True):
-        style = {"cmap": "cividis", "vmin": 0, "vmax": 100}
+        style = {"cmap": "cividis", "vmin": 0, "vmax": 60}
         share = 100 * values / values.max()
         drawn = axis.imshow(share, extent=(0, width, height, 0), **style)
         axis.set_title(title)
     label = "distance from the median,\n% of the map's largest"
-    figure.colorbar(drawn, ax=axes, shrink=0.8, label=label)
+    figure.colorbar(drawn, ax=axes, shrink=0.8, label=label, extend="max")
     for axis, color in zip(axes, (BLUE, *["white"] * len(maps)), strict=True):
         for line in range(tile, width, tile):
             axis.axvline(line, color=color, linewidth=1)
@@ -498,13 +498,14 @@ def plot_prompts(prompts: dict):
         prompts: From a label to the numbers of tokens by part (the levels and text), and what is answered.
     """
     figure, axis = pyplot.subplots(figsize=(9.5, 2.6))
-    colors = {**LEVELS, "text": BLACK}
+    colors = {**LEVELS, "text": GRAY}
     for row, (parts, said) in enumerate(prompts.values()):
         left = 0
         for part, tokens in parts.items():
             label = part if row == 0 else None
             axis.barh(row, tokens, left=left, color=colors[part], label=label)
-            style = {"ha": "center", "va": "center", "color": "white", "weight": "bold"}
+            style = {"ha": "center", "va": "center", "weight": "bold"}
+            style["color"] = BLACK if part == "text" else "white"
             axis.text(left + tokens / 2, row, str(tokens), **style)
             left += tokens
         axis.text(left + 3, row, f"{left} tokens: {said}", va="center")

@@ -371,7 +371,7 @@ def moved_rows(answers: dict, clean: list, wanted: list, record, processor) -> t
             f"{chance:.4f}" if chance >= 0.00005 else "< 0.0001",
         ]
         rows.append([f"{down} px", *cells])
-    head = ["moved down by", "lines of text cut: detailed / second grid"]
+    head = ["moved down by", "lines of text cut: detailed / adaptive grid"]
     head += [f"records right, of {len(wanted)}"]
     names = " / ".join(str(line + 1) for line in range(len(wanted[0])))
     head += [f"lines right: {names}", "their numbers alone"]

@@ -336,7 +336,7 @@ def plot_attention(maps: dict, parts: dict):
         parts: From the name of a part to its number of tokens, in order.
     """
     figure, axes = pyplot.subplots(
-        1, len(maps), figsize=(11, 5.4), layout="constrained", sharey=True
+        1, len(maps), figsize=(12, 4.8), layout="constrained", sharey=True
     )
     colors = LinearSegmentedColormap.from_list("weights", ["white", PURPLE, BLACK])
     colors.set_bad("#DDDDDD")  # what the mask hides

@@ -401,7 +401,8 @@ def distortion_rows(rows: dict, rules: tuple) -> list:
         row = rows[rule]
         shares = (f"{100 * row[name]:.1f}" for name in ("cut_detailed", "cut_both"))
         cut = course.cell([100 * row[name] for name in ("cut", "cut_low", "cut_high")])
-        stretched = (f"{row[name]:.2f}" for name in stretch)
+        without = () if row["second_grid"] else stretch[:2]
+        stretched = ("–" if name in without else f"{row[name]:.2f}" for name in stretch)
         cells.append([rule, *shares, cut, *stretched, row["tiles"]])
     return cells
 

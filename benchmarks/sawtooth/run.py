@@ -19,6 +19,7 @@ import torch
 from benchmarks.sawtooth.cutting import SECOND_ALONE
 from benchmarks.sawtooth.measurements.compression import CompressedPages
 from benchmarks.sawtooth.measurements.cut_words import CutWords, LegibleWords
+from benchmarks.sawtooth.measurements.first_token import FirstToken
 from benchmarks.sawtooth.measurements.geometry import Geometry
 from benchmarks.sawtooth.measurements.moved_word import MovedWord
 from benchmarks.sawtooth.measurements.pages import Pages
@@ -37,6 +38,7 @@ MEASUREMENTS: dict[str, type[Measurement]] = {
     for each in (
         Receipts,
         CompressedReceipts,
+        FirstToken,
         CutWords,
         LegibleWords,
         MovedWord,
@@ -94,7 +96,7 @@ def at_hand() -> Iterator[tuple[str, Path, list[Measurement]]]:
         yield name, ROOT / folder, [MovedWord(), MovedWord(size=32)]
     for name, (folder, measurements) in CUT_WORDS.items():
         yield name, ROOT / folder, measurements
-    yield PRETRAINED, ROOT / "build" / "smollm" / "minimonkey", [CompressedReceipts()]
+    yield PRETRAINED, ROOT / "build" / "smollm" / "minimonkey", [CompressedReceipts(), FirstToken()]
 
 
 def run_everything() -> None:

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.figures import save_figure
+from benchmarks.sawtooth.measurements.first_token import FirstToken
 from benchmarks.sawtooth.measurements.receipts import METHODS, PLAIN, CompressedReceipts, Receipts
-from benchmarks.sawtooth.pretrained.evaluate import LARGE
+from benchmarks.sawtooth.pretrained.evaluate import LARGE, Asked, ask_about_held_out
 from benchmarks.sawtooth.pretrained.questions import KINDS, PRICED, SENTENCES
 from benchmarks.sawtooth.report.figures import panels
 from benchmarks.sawtooth.report.per_model import exact_gain, share
 from benchmarks.sawtooth.report.pretrained import CHAT, WITH_PICTURE, Try, load_try, share_right
 from benchmarks.sawtooth.report.readings import load
-from benchmarks.sawtooth.report.statistics import percent
+from benchmarks.sawtooth.report.statistics import bootstrap, percent, ratio
 from benchmarks.tables import blocks, markdown_table
 
 
@@ -29,6 +30,8 @@ STAGES = {
     "compressed": "one question a row; in two thirds of the batches between 20 and 100% of the detailed tokens stay, "
     "chosen by the question in layer 8, which learns to look at the words that question or answer name; the tower "
     "learns, too",
+    "early": "the same in layer 3, where the scores cost less; the question learns to look at the other words of the "
+    "page, too, a quarter as much; more pictures show a word or lines",
 }
 FIGURE = "stages.png"
 DRAWN = {  # parts of the figure, in two panels
@@ -97,14 +100,12 @@ def gains_by_cut(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
     return gains
 
 
-def confirmation(table: pd.DataFrame) -> str:
-    """What plain tiling answers more than the pyramid among the receipts that were read later."""
-    later = with_pages(table[(table["keep_ratio"] == 1) & (table["receipt"] >= FIRST)])
+def plain_gains(table: pd.DataFrame) -> str:
+    """What plain tiling answers more than the pyramid, of receipts and bills, all tokens kept."""
+    full = with_pages(table[table["keep_ratio"] == 1])
     gains = []
     for layout in PRICED:
-        one, other = (
-            later[(later["layout"] == layout) & (later["method"] == method)] for method in (PLAIN, METHODS[0])
-        )
+        one, other = (full[(full["layout"] == layout) & (full["method"] == method)] for method in (PLAIN, METHODS[0]))
         gains.append(f"{exact_gain(one, other, SAME)} on a {layout} (n = {len(one)})")
     return " and ".join(gains)
 
@@ -133,10 +134,10 @@ def compression_rows(table: pd.DataFrame, layout: str = PRICED[0]) -> tuple[list
     compressed = table[table["keep_ratio"] < 1]
     full = table[(table["keep_ratio"] == 1) & table["page"].isin(compressed["page"])]
     rows = [["all tokens", "–", "1", share(full, full["exact"]), "", "", ""]]
-    for (ratio, queries, layer), found in compressed.groupby(["keep_ratio", "queries", "layer"], sort=False):
+    for (kept, queries, layer), found in compressed.groupby(["keep_ratio", "queries", "layer"], sort=False):
         values = (found["exact"], found["kept_asked"], found["kept_asked"] - found["kept_all"])
         shares = [share(found, each) for each in values]
-        rows.append([queries, layer, f"{ratio:g}", shares[0], exact_gain(found, full, SAME), *shares[1:]])
+        rows.append([queries, layer, f"{kept:g}", shares[0], exact_gain(found, full, SAME), *shares[1:]])
     head = ["queries", "layer", "keep_ratio", "exact", "minus all tokens", "kept on the answer", "minus kept of all"]
     return head, rows
 
@@ -158,18 +159,72 @@ def over_published(table: pd.DataFrame) -> str:
     return " and ".join(gains)
 
 
-def compressed_section(stage: Try, table: pd.DataFrame) -> list[str]:
-    """What the last stage changed; `table` are the readings of `CompressedReceipts`."""
+def is_of_another_line(answer: str, asked: Asked) -> bool:
+    """Whether the number (of a cost) or name (of an item) that is answered is wrong, and stands in another line."""
+    place = int(asked.turn.kind == "cost")
+    said, wanted = (text.strip().rstrip(".").split(" costs ") for text in (answer, asked.turn.spelled))
+    others = {line[place] for line in asked.picture.page.lines} - {wanted[place]}
+    return len(said) == 2 and said[place] in others
+
+
+def wrong_lines(table: pd.DataFrame) -> str:
+    """How many answers are of another line with all tokens, and by each rule, of the same questions."""
+    compressed = numbers(table)[1]
+    asked = {
+        (layout, kind): ask_about_held_out(kind, compressed, lambda word: None, layout=layout)
+        for layout in PRICED
+        for kind in SENTENCES
+    }
+    table = table[(table["method"] == METHODS[0]) & (table["receipt"] < compressed)]
+    counts = []
+    for layout in PRICED:
+        of_layout, found = table[table["layout"] == layout], []
+        for (kept, queries), rows in of_layout.groupby(["keep_ratio", "queries"], sort=False):
+            wrong = sum(
+                is_of_another_line(row.answer, asked[layout, row.kind][row.receipt]) for row in rows.itertuples()
+            )
+            found.append(f"{wrong} {'with all tokens' if kept == 1 else f'by `{queries}` at {kept:g}'}")
+        counts.append(f"of {len(rows)} on a {layout} {', '.join(found)}")
+    return "; ".join(counts)
+
+
+def first_token_table(times: pd.DataFrame) -> list[str]:
+    """A row per layout and rule: seconds to the first token, and their share of those with all tokens."""
+    rows = []
+    for layout in PRICED:
+        found = times[times["layout"] == layout].set_index("receipt")
+        full = found[found["keep_ratio"] == 1]
+        for (queries, layer, kept), each in found.groupby(["queries", "layer", "keep_ratio"], sort=False):
+            part = percent(bootstrap(each.index, ratio(each["seconds"], full["seconds"].loc[each.index])))
+            rule = ["all tokens", "–", "1", ""] if kept == 1 else [queries, layer, f"{kept:g}", part]
+            rows.append([layout, *rule[:3], f"{each['seconds'].median():.2f}", rule[3]])
+    head = ["layout", "queries", "layer", "keep_ratio", "seconds", "of all tokens' time, %"]
+    return markdown_table(head, rows, right=("layer", "keep_ratio", "seconds"))
+
+
+def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> list[str]:
+    """What the last stage changed, by the readings of `CompressedReceipts` and the `times` of `FirstToken`."""
     first, *_, last = [entry["looking"] for entry in stage.log if "looking" in entry]
+    all_tokens, compressed = numbers(table)
     return blocks(
         "### Compressed, after training under it",
-        "After `compressed`, read in float32. In that stage the scores of the question in layer 8 had a loss of their "
-        "own beside that of the answers (weight 0.3): the divergence, as shares of the detailed tokens, from equal "
-        "scores on the patches that show the words which question or answer name, and none elsewhere. It fell from "
-        f"{first:.2f} (mean of the first steps in the log) to {last:.2f} (of the last). {numbers(table)[1]} pictures "
-        "for each of two questions, the first of those above; bills weren't read so before this training. With half "
-        f"of the tokens, the question's minus the published rule's: {over_published(table)}.",
+        f"After `{stage.name}`, read in float32. In that stage the scores of the question in layer "
+        f"{stage.settings['layer']} had a loss of their own beside that of the answers (weight 0.3): the divergence, "
+        "as shares of the detailed tokens, from equal scores on the patches that show the words which question or "
+        f"answer name, {stage.settings['other_words']:g} times as high ones on other words, and none elsewhere. It "
+        f"fell from {first:.2f} (mean of the first steps in the log) to {last:.2f} (of the last). {compressed} "
+        "pictures for each of two questions, the first of those above. With half of the tokens, the question's minus "
+        f"the published rule's: {over_published(table)}.",
         markdown_table(*trained_rows(table), right=("layer", "keep_ratio")),
+        "Answers whose number (of a cost) or name (of an item) is wrong and stands in another line of the picture: "
+        f"{wrong_lines(table)}.",
+        f"With all tokens, {all_tokens} pictures for each question, `{PLAIN}` minus `{METHODS[0]}` is "
+        f"{plain_gains(table)}.",
+        f"The time to the first token, tower and scores among it: {times['receipt'].nunique()} questions about each "
+        "layout, all rules in turns, each question three times and their median, in seconds of the process on one "
+        "core; the median of the questions, and the share of what all tokens take, of the sums, with its interval by "
+        "bootstrap over questions. Layer 8 is that of the stage before.",
+        first_token_table(times),
     )
 
 
@@ -206,7 +261,8 @@ def receipts_report(stages: list[Try], table: pd.DataFrame) -> list[str]:
         "second grid shows, the fourth, one grid of about as many tiles, has often more than the six that were "
         "trained. In % with 95% intervals by bootstrap over the questions; *cut lines*: a line of the detailed grid "
         f"runs through the name or the number. The first {FIRST} pictures of each were read before the others were "
-        f"planned. Of the others alone, `{PLAIN}` minus `{METHODS[0]}` is {confirmation(table)}.",
+        f"planned. Of the others alone, `{PLAIN}` minus `{METHODS[0]}` is "
+        f"{plain_gains(table[table['receipt'] >= FIRST])}.",
         cutting_table(table),
         "### Compressed, without training for it",
         f"After `bills`, the same questions about {compressed} receipts each through the pyramid, with part of the "
@@ -223,5 +279,6 @@ def write_reader(results: Path, folder: Path) -> str:
     stages = load_stages(results)
     draw_stages(stages, folder / FIGURE)
     lines = receipts_report(stages, load(results / Receipts().path(READER).name))
-    lines += compressed_section(stages[-1], load(results / CompressedReceipts().path(READER).name))
+    readings = (load(results / each.path(READER).name) for each in (CompressedReceipts(), FirstToken()))
+    lines += compressed_section(stages[-1], *readings)
     return "\n".join(["", *lines])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from benchmarks.sawtooth.pretrained.conversations import (
     IGNORED,
