@@ -83,7 +83,7 @@ CUT_WORDS = {
         for stage in LAST
     },
 }
-# The model of `make demo-smollm`, which builds its folder. `receipts-smollm.csv` is of the stage before its last one.
+# The model of `make demo-smollm`, which builds its folder. `receipts-smollm.csv` is of its stage `bills`.
 PRETRAINED = "smollm"
 LARGE = MovedWord(size=32, methods=("detailed + global", "pyramid any", "pyramid disjoint", "pyramid joint"))
 

@@ -133,8 +133,8 @@ class Receipts(Measurement):
 @dataclass(frozen=True)
 class CompressedReceipts(Receipts):
     """
-    Receipts and bills through the pyramid, and with all tokens without its second grid, too, of a model that was
-    trained under compression, by its own rule, too.
+    Receipts and bills through the pyramid and, with all tokens, without its second grid; compressed by the rule that
+    the model was trained with, and by the published one.
     """
 
     receipts: int = 80
