@@ -167,7 +167,7 @@ An image of your own goes the same way: open it with PIL. In a chat, a path is r
 
 ## What it can't do
 
-It has learned to read a page, or what stands at one place on it ("Read the upper word."; "Read the number beside bread.", which it gets right on 54 of 100 receipts), and nothing else.
+It has learned to read a page, or what stands at one place on it ("Read the upper word.", "Read the number beside bread."), and nothing else. (Such a number it gets right on 54 of 100 receipts.)
 
 **Predict**: what does it say to "What is in the picture?"
 """
@@ -276,7 +276,7 @@ course.table(["keep_ratio, 200 other pages", *heads], rows)
 
 # %% [markdown]
 """
-75.9% in place of 77.1%: 100 pages are too few to tell these apart. The second table, of 200 others, counts the words that all tokens find as 100%: half of the tokens find as many, a quarter 95.7%. In brackets are 95% intervals: how far the number may be off because these pages were drawn and not others. This model was trained under compression and lets the question choose. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: not measured.) What the published model loses is another question.
+75.9% in place of 77.1%: 100 pages are too few to tell these apart. In the second table, of 200 others, 100% is what is found with all tokens: with half of the detailed ones as much is found, with a quarter 95.7%. In brackets are 95% intervals: how far the number may be off because these pages were drawn and not others. This model was trained under compression and lets the question choose. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: not measured.) What the published model loses is another question.
 
 ## Several pages at once
 
@@ -340,7 +340,7 @@ print(f"{sum(right)} of {len(pages)} without an error")
 """
 The answers are those of single questions, token by token. Each row is padded up to the longest prompt, the second. The first image has six tiles fewer (6 x 16 tokens) and a question six characters shorter (6 tokens): 102. The fifth has two tiles fewer: 32. Where it is 6, only the question is shorter.
 
-How often does it err? Six are too few to say. Here are more, with 95% intervals: for images by Wilson's formula (`course.wilson`), for words by a bootstrap: the same pages are sampled again and again, each as a whole, since the words of a page
+How often does it err? Six are too few to say. Here are more, with 95% intervals: for images by Wilson's formula (`course.wilson`), for words by a bootstrap: pages are drawn from these again and again, with replacement and each as a whole, since the words of a page
 are not independent of each other ([10](10_measure.ipynb)).
 
 **Predict**: which of the three kinds is the hardest?

@@ -317,7 +317,7 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-Most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72%, those of InternVL and MiniCPM-V by 57 and 54%; without the second global tile it would be 59%. And with 64 tokens a tile its text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt, that of the vision tower with the tiles, in LLaVA-OneVision from 7 to 12.
+Most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72%, those of InternVL and MiniCPM-V by 57 and 54%; without its second global tile LLaVA-OneVision's would grow by 59%. And with 64 tokens a tile its text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt, that of the vision tower with the tiles, in LLaVA-OneVision from 7 to 12.
 
 ## Does it help? What trained models read
 
@@ -383,7 +383,7 @@ print(second_grids.beside_controls())
 - **Two grids or one, in the model trained with CIP?** Two at 32 px; at 24 px nothing is shown.
 - **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row).
 
-Where do these points go? Read with one grid, the training with CIP cost 2.7 points against the control; the second grid gives back 0.7, which is not shown. What such training does take away is harm: the control, which never saw two grids, loses 6.2 points by the second. (Why it reads less with one grid, was not looked into.)
+Where do these points go? With one grid the model trained with CIP reads 2.7 points less than the control; the second grid gives back 0.7, which is not shown. What such training does take away is harm: the control, which never saw two grids, loses 6.2 points by the second. (Why the model with CIP reads less with one grid was not looked into.)
 
 That is of single words at one size. On whole pages (the lines below the tables) there are three pairs: the one above, `6m`; a smaller one trained with `any`, `3m`; and `3m-long`, trained three times as long with `joint`. With two grids, against the control with one:
 
@@ -422,7 +422,7 @@ course.table(head, second_grids.often(read))
 
 # %% [markdown]
 """
-None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread (the brackets count answers that hold the word twice): the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
+None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread (before figure 4, the brackets count answers that hold the word twice): the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
 
 - **InternVL, plain**: of 215 answers of several words 173 hold the word. To the letter it loses 8.9 points; for the word somewhere in the answer no difference is shown. Likewise at 32 px. So the loss that is shown is one of writing, not of reading.
 - **MiniCPM-V, plain**: 25.2 points lost to the letter, and 6.4 *gained* for the word somewhere in the answer. But of its 1,240 answers of several words, 390 don't hold it.
@@ -571,7 +571,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px. Neither was compared with a control. At 24 px, InternVL against a model trained as long without CIP: the one with two grids reads *less* of single words, by 2.1 points of characters; on pages, of three pairs of Mini-Monkeys, one reads more words by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px. Neither was compared with a control. At 24 px, InternVL against a model trained as long without CIP: the one with two grids reads *less* of single words, by 2.1 points of characters; on pages, of three Mini-Monkeys, one reads more words than its control by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

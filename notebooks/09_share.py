@@ -227,7 +227,7 @@ course_plots.show_card(card)
 """
 Every number about the model was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
-So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. After each share stands its 95% interval (Wilson): another 100 such words would give another share, and the interval says about how far off this one may be. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
+So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. After each share stands its 95% interval (Wilson): another 100 such words would give another share, and the interval says roughly how far off this one may be. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
 
 **Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
@@ -486,7 +486,7 @@ No: here, on the stand-in for the Hub, the message is the same as for a reposito
 
 ## Common errors
 
-A folder is refused before anything is uploaded if its texts hold a token of the Hub (`hf_...`) or a path that looks like one of your machine (such as `/home/...`; only common folders are known). `push` knows no other secrets, such as keys of other services or passwords: look for them yourself, too.
+A folder is refused before anything is uploaded if its texts hold a token of the Hub (`hf_...`) or a path that looks like one on your machine (such as `/home/...`; only common folders are known). `push` knows no other secrets, such as keys of other services or passwords: look for them yourself, too.
 """
 
 # %%

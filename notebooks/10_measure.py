@@ -42,7 +42,7 @@ course.setup()
 
 1. **what is averaged**: the sawtooth is 13.7 points deep on the line, and 5.1 if the places beside it count as well;
 2. **over how many independent things**: 840 readings of 24 words are 24 things;
-3. **against what**: a model with a second grid (`3m-long` below) reads 13.7 points more than *itself* without (13.7 again is chance), and 2.7 more than one that was trained without;
+3. **against what**: a model with a second grid (`3m-long` below) reads 13.7 points more than *itself* without (the same 13.7 is a coincidence), and 2.7 more than one that was trained without;
 4. **by whose rule**: one and the same answer is right by one benchmark's score and worth nothing by another's.
 
 The sections take these in turn. A number in square brackets, as in 13.7 [7.9, 20.4], is a 95% interval.
@@ -252,7 +252,7 @@ They don't.
 
 Comparison 2 is the one that asks whether *training* with CIP pays. The answer, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely, on pages.
 
-Here questions 1 and 3 meet. Take the 3m-long pair. On pages it differs by 2.7 points of the *words*, on lines between rows by 8.9 points of the *letters* of moved words (3.3 to 15.3; the list *Moved words against the control*): another average, another size. And most of the 8.9 comes from the training: read with one grid, the model is still 6.6 points ahead there (0.6 to 12.9). On pages it is 11.0 behind with one grid. The shorter trainings don't do that: 3m shows nothing on the lines, 6m reads 6.3 points *less* (0.2 to 13.6).
+Here questions 1 and 3 meet. Take the 3m-long pair. On pages it differs by 2.7 points of the *words*, on lines between rows by 8.9 points of the *letters* of moved words (3.3 to 15.3; the list *Moved words against the control*): another average, another size. And most of the 8.9 comes from the training: read with one grid, the model is still 6.6 points ahead there (0.6 to 12.9). On pages it is 11.0 behind with one grid (2.7 - 13.7). The shorter trainings don't do that: 3m shows nothing on the lines, 6m reads 6.3 points *less* (0.2 to 13.6).
 
 Two limits. The intervals are drawn over pages, not over trainings: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
@@ -581,10 +581,10 @@ A number means something together with four answers:
 
 1. **What was averaged?** The sawtooth of the small reader is deep on lines between rows, and less than half of that if the readings 14 px beside the line are averaged in. And 14.0 points on row-cut words are 0.26 of all words.
 2. **Over how many independent things?** 24 words, not 840 readings. And each model was trained once: no interval over words or pages says how another training would come out.
-3. **Against what?** *Itself*: a model trained with a second grid reads less without it; that says nothing about training. *A control* trained as long: with `any` no difference or fewer words; with `joint`, three times as long, barely more. *A control with at least as many tiles, three seeds*: no gain due to the cut is shown, though three or four points aren't ruled out. (The 9.4 of `joint`, by the measure fixed before, are nearly all on words that its other first grid doesn't cut so.) *One finer grid*: CIP reads more on pages, less on lines between rows, but no reader was trained on that grid.
+3. **Against what?** *Itself*: a model trained with a second grid reads less without it; that says nothing about training. *A control* trained as long: with `any` no difference or fewer words; with `joint`, three times as long, barely more words on pages. *A control with at least as many tiles, three seeds*: no gain due to the cut is shown, though three or four points aren't ruled out. (The 9.4 of `joint`, by the measure fixed before, are, where that can be told, nearly all on words that its other first grid doesn't cut between rows.) *One finer grid*: CIP reads more on pages, less on lines between rows, but no reader was trained on that grid.
 4. **By whose rule?** Containment and ANLS judge the same answer in opposite ways. The published scores are the authors', and were not measured here.
 
-What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles. And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without; in the last stage before this reading both ways were trained as often, before it the pyramid alone. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), on bills of four to eight lines 7.5 fewer (1.9 to 13.8). One seed, and no control with as many tiles, or without a second grid from the start (`benchmarks/sawtooth/PRETRAINED.md`).
+What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles. And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without; in the last stage before this reading both ways were trained as often, in the two before it the pyramid alone. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), on bills of four to eight lines 7.5 fewer (1.9 to 13.8), which isn't shown any more after two further stages (receipts 11.2 more, 4.4 to 18.8; bills 3.8 more, -1.9 to 9.4). One seed, and no control with as many tiles, or without a second grid from the start (`benchmarks/sawtooth/PRETRAINED.md`).
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.
 

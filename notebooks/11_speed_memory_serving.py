@@ -44,7 +44,7 @@ course.need("serve", "openai", "fastapi", "uvicorn")  # for the last part
 """
 ## Count before you run
 
-How long a prompt is follows from the size of the image alone. No pixel is needed: a server reads the size from the head of the file, and can refuse a request before it decodes the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both. Beside each time stands its model, and the rule that chose the tokens ([05](05_scale_compression.ipynb)): by the *published* one all tokens after the detailed ones score them, in layer 1; by *our own*, the small model's, the question does, in layer 2.
+How long a prompt is follows from the size of the image alone. No pixel is needed: a server reads the size from the head of the file, and can refuse a request before it decodes the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both. Beside each time stands its model, and the rule that chose the tokens ([05](05_scale_compression.ipynb)): by the *published* one all tokens after the detailed ones score these, in layer 1 (counted from 0); by *our own*, the small model's, the question does, in layer 2.
 
 **Predict**: a page of 336 x 224 px gives 11 tiles. How many tokens does its prompt have?
 """
@@ -278,7 +278,7 @@ for label, left in speeds.work_left(rows, published.config.text_config).items():
 
 # %% [markdown]
 """
-0.64 and 0.79 by the published rule: the tower, 42% of the work with all tokens, sees all tiles either way and shrinks the gain. Our rule's further layer costs 0.04 and 0.03 more; without any scores it would be 0.76. These are counted operations; no 2B model was timed.
+By the published rule 0.64 without the tower and 0.79 with it: the tower, 42% of the work with all tokens, sees all tiles either way and shrinks the gain. Our rule's further layer costs 0.04 and 0.03 more; without any scores it would be 0.76 with the tower. These are counted operations; no 2B model was timed.
 
 ## What scoring needs in memory
 
@@ -582,7 +582,7 @@ assert slots == length - detailed // 2
 
 ## Conclusion
 
-- **How large**: count it. Text plus tiles times tokens per tile is the prompt, tokens times bytes per token is the cache. Both are exact before anything runs; in a chat the answers, whose lengths nobody knows before, are added. Where there are detailed tiles, compression makes the cache smaller, and the peak before the first token (2B, 33 tiles, counted: 935 MiB in place of 1,474).
+- **How large**: count it. Text plus tiles times tokens per tile is the prompt, tokens times bytes per token is the cache. Both are exact before anything runs; the answers, whose lengths nobody knows before, are added, in a chat those of every turn. Where there are detailed tiles, compression makes the cache smaller, and the peak before the first token (2B, 33 tiles, counted: 935 MiB in place of 1,474).
 - **How fast**: measure both sides alternately on your machine. Scoring costs 1.2 layers by the published rule and 2.3 by our own, which with four layers was a loss; with 30 both gain (0.71 to 0.84 of the prefill, without a tower). For 2B with its tower 0.79 or 0.82 of the work is counted, not timed. Batches help answers: their steps share the reading of the weights, not of the caches.
 - **How to serve**: `examples/serve.py`, or vLLM, which finds the plugin by itself; any client of OpenAI's API can ask either, image included. With compression in vLLM, train for its settings first.
 

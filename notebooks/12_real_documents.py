@@ -267,7 +267,7 @@ course.table(refusals.CHECK_HEAD, refusals.check_rows(counted))
 
 # %% [markdown]
 """
-(By chance: how often a fair coin parts as unevenly the records that the two checks decide differently, a sign test.) By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these it makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
+(*By chance* in the table: how often a fair coin would split the records that the two checks decide differently at least as unevenly, a sign test.) By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these it makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
 
 But is it the sum that decides? In the blurred scans 10 of its 13 refusals have no "total": that word was misread, so there is nothing to compare, and in 7 of the 13 all numbers are right. That is a check of one name. A fairer comparison of doubt and sum comes [below](#What-the-shop-knows), when the names are mended.
 
@@ -294,7 +294,7 @@ course.table(*scans.asked_rows(read, pages, wanted))
 
 # %% [markdown]
 """
-No. Of clean pages the total is told 5 times, too, hardly more. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 clean pages, about as often as the card says. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
+No. On clean pages the total is told 5 times in place of 4, hardly more often. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 clean pages, about as often as the card says. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
 
 ## What the shop knows
 
@@ -346,13 +346,13 @@ In the clear scans it mends the two wrong names. In the blurred ones it doubles 
 
 These two are the list's own errors. All their numbers are right, but "foxt" is nearer to "format" than to "root", and "inor" to "ignore" than to "inner". So a mended name can be a wrong one, and nobody notices. A right name stays right here, as every article is in the list; a *new* one would be renamed to its nearest neighbor, and the sum would still fit. Keep the name that was read beside the one that was believed.
 
-Now wrong names hardly count in either check. (Doubt's mean still includes their letters; of digits alone it was not tried.) With names mended, and as many refused, doubt lets 10 wrong ones of the 200 clear scans through and the sum none (p = 0.002), of the blurred ones 22 and two (p < 0.001). A probability is the model's opinion of itself, and the sum is a second statement of the page.
+Now hardly any error is one of a name. (Doubt's mean still includes the letters of names; a mean over digits alone was not tried.) With names mended, and as many refused, doubt lets 10 wrong ones of the 200 clear scans through and the sum none (p = 0.002), of the blurred ones 22 and two (p < 0.001). A probability is the model's opinion of itself, and the sum is a second statement of the page.
 
 This is the shape of a system that can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
 
 ## On the lines between tiles
 
-The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the adaptive one into three rows. Then the text is moved down: by 18 px, until the total (line 3) lies on the detailed grid's line, while the adaptive grid shows it whole; by 36 px, past the lines; and by 54 px, until line 2 lies there.
+The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the adaptive one, the second grid, into three rows. Then the text is moved down: by 18 px, until the total (line 3) lies on the detailed grid's line, while the adaptive grid shows it whole; by 36 px, past the lines; and by 54 px, until line 2 lies there.
 
 **Predict**: every line of text is whole in one of the two grids. Does the move cost anything?
 """
@@ -370,7 +370,7 @@ course.table(*scans.moved_rows(lower, clean, wanted, record, processor))
 
 # %% [markdown]
 """
-As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But 18 px lower 12 records are right in place of 25 (p = 0.002), and 54 px lower 4. (At 36 px, past the lines, 22 are right, and no difference is shown.) What breaks is the line of text that the *detailed* grid cuts, though the adaptive one shows it whole: the total at 18 px, line 2 at 54 px. It is mostly the names that break; the numbers beside them survive 30 and 27 times. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the adaptive grid alone cuts lose less, the most of them the total at 54 px, right 21 times. So a page that happens to lie a little lower may be read half as well or worse, and a second grid that shows the line whole doesn't prevent that here. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
+As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But 18 px lower 12 records are right in place of 25 (p = 0.002), and 54 px lower 4. (At 36 px, past the lines, 22 are right, and no difference is shown.) What breaks is the line of text that the *detailed* grid cuts, though the adaptive one shows it whole: the total at 18 px, line 2 at 54 px. It is mostly the names that break; the numbers beside them survive 30 and 27 times of 32. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the adaptive grid alone cuts lose less, the most of them the total at 54 px, right 21 times of 32. So a page that happens to lie a little lower may be read half as well or worse, and an adaptive grid that shows the line whole doesn't prevent that here. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
 
 ## What a scanner may do
 

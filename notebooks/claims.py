@@ -60,9 +60,10 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
                 for rule, each in due.items()
             )
             + f" ({course.points(due['joint']['every'])} by the measure fixed before). One reader does use it, "
-            "SmolLM2, a pretrained language model behind the small tower, on receipts, not on bills (one "
-            "seed). Questions answered without its second grid minus with it, in points: "
-            f"{measured.without_second_grid()}.",
+            "SmolLM2, a pretrained language model behind the small tower, on receipts (one seed). "
+            "Questions answered without its second grid minus with it, in points: "
+            + "; after two more stages ".join(measured.without_second_grid())
+            + ".",
         ),
         (
             "It does so across architectures (MiniCPM-V-2, InternVL2, LLaVA-OneVision).",
