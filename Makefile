@@ -270,15 +270,16 @@ train-smollm: $(SMOLLM_FILE)
 SMOLLM_LONGER = $(BIN)/python -m benchmarks.sawtooth.pretrained.train --base $(SMOLLM) --method "pyramid any" --batch 5 --accumulate 3 \
 	--adapter-rate 2e-4 --projector-rate 5e-4
 
+SMOLLM_COMPRESSED = $(SMOLLM_LONGER) --method "pyramid any;detailed + global" --accumulate 2 --tower-rate 5e-5 --keep-ratio 0.2
+
 train-smollm-longer: $(SMOLLM_FILE)
 	$(SMOLLM_LONGER) --start runs/smollm --output runs/smollm-larger --size large --first 1000000 --minutes $(MINUTES) $(ARGS)
 	$(SMOLLM_LONGER) --start runs/smollm-larger --output runs/smollm-receipts --size receipts --first 2000000 --minutes $(MINUTES) $(ARGS)
 	$(SMOLLM_LONGER) --start runs/smollm-receipts --output runs/smollm-bills --size bills --method "pyramid any;detailed + global" \
 		--first 3000000 --tower-rate 5e-5 --minutes $(MINUTES) $(ARGS)
-	$(SMOLLM_LONGER) --start runs/smollm-bills --output runs/smollm-compressed --size "single questions" \
-		--method "pyramid any;detailed + global" --first 5000000 --accumulate 2 --tower-rate 5e-5 --keep-ratio 0.2 --minutes $(MINUTES) $(ARGS)
-	$(SMOLLM_LONGER) --start runs/smollm-compressed --output runs/smollm-early --size "questions and words" \
-		--method "pyramid any;detailed + global" --first 6000000 --accumulate 2 --tower-rate 5e-5 --keep-ratio 0.2 \
+	$(SMOLLM_COMPRESSED) --start runs/smollm-bills --output runs/smollm-compressed --size "single questions" --first 5000000 \
+		--minutes $(MINUTES) $(ARGS)
+	$(SMOLLM_COMPRESSED) --start runs/smollm-compressed --output runs/smollm-early --size "questions and words" --first 6000000 \
 		--layer 3 --other-words 0.25 --minutes $(MINUTES) $(ARGS)
 
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.

@@ -170,7 +170,7 @@ def measure(
     published = measure_pages(setting, "any", sizes, boxes) if published is None else published
     words, cut, cut_both, cut_detailed, second, detailed, tiles = measure_pages(setting, rule, sizes, boxes).T
     more = cut - published[:, 1]
-    seconds = second[~np.isnan(second)]
+    there = second[~np.isnan(second)]
     return Cuts(
         setting,
         rule,
@@ -178,8 +178,8 @@ def measure(
         int(words.sum()),
         *(round(value, 4) for each in (cut, more) for value in bootstrap(np.arange(len(sizes)), ratio(each, words))),
         *(round(float(each.sum() / words.sum()), 4) for each in (cut_both, cut_detailed)),
-        round(len(seconds) / len(sizes), 4),
-        *(round(float(np.percentile(seconds, point)) if len(seconds) else 1.0, 3) for point in (50, 90)),
+        round(len(there) / len(sizes), 4),
+        *(round(float(np.percentile(there, point)) if len(there) else 1.0, 3) for point in (50, 90)),
         round(float(np.percentile(detailed, 90)), 3),
         round(float(np.mean(tiles)), 1),
     )

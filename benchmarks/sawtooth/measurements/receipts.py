@@ -57,9 +57,14 @@ class ReceiptReading:
     is_cut: bool
 
 
+def name_and_number(sentence: str) -> list[str]:
+    """What a sentence such as "tea costs 12." says, as name and number; of any other text its parts, not two."""
+    return sentence.strip().rstrip(".").split(" costs ")
+
+
 def line_boxes(asked: Asked) -> tuple[Box, Box]:
     """The boxes, in px, of the name and the number that are asked about."""
-    name, _, number = asked.turn.spelled.rstrip(".").split()
+    name, number = name_and_number(asked.turn.spelled)
     boxes = dict(word_boxes(asked.picture.page))
     return boxes[name], boxes[number]
 

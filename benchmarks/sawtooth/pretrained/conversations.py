@@ -103,12 +103,14 @@ class Encoder:
         asked for, 0 everywhere.
         """
         along, size, named = round(self.tokens_per_tile**0.5), picture.page.image.size, named_words(picture, turns)
-        weights = [(box, 1.0 if word in named else self.other_words) for word, box in word_boxes(picture.page)]
+        other_words = self.other_words if named else 0.0
+        weights = [(box, 1.0 if word in named else other_words) for word, box in word_boxes(picture.page)]
+        looked_at = [(box, weight) for box, weight in weights if weight]
         views = self.views(picture, method)
         wanted = []
         for view in views:
             shown = np.zeros(len(view.boxes) * self.tokens_per_tile, np.float32)
-            for box, weight in weights if named and view.level == DETAILED else ():
+            for box, weight in looked_at if view.level == DETAILED else ():
                 shown = np.maximum(shown, weight * tokens_on(view, size, box, along), dtype=np.float32)
             wanted.append(shown)
         levels = np.repeat([view.level for view in views], [len(shown) for shown in wanted])

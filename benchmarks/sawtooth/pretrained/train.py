@@ -339,8 +339,9 @@ def run(
     torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     torch.manual_seed(settings.seed)
     say = Log(folder / "log.jsonl")
-    looks = settings.layer, settings.other_words
-    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method, *looks)
+    model, encoder = prepare(
+        causal_lm, tokenizer, tower, device, settings.method, settings.layer, settings.other_words
+    )
     end = time.monotonic() + settings.minutes * 60
     say(settings=dataclasses.asdict(settings), device=str(device), torch=torch.__version__)
     side = round(encoder.tokens_per_tile**0.5)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.figures import save_figure
 from benchmarks.sawtooth.measurements.first_token import FirstToken
-from benchmarks.sawtooth.measurements.receipts import METHODS, PLAIN, CompressedReceipts, Receipts
+from benchmarks.sawtooth.measurements.receipts import METHODS, PLAIN, CompressedReceipts, Receipts, name_and_number
 from benchmarks.sawtooth.pretrained.evaluate import LARGE, Asked, ask_about_held_out
 from benchmarks.sawtooth.pretrained.questions import KINDS, PRICED, SENTENCES
 from benchmarks.sawtooth.report.figures import panels
@@ -162,7 +162,7 @@ def over_published(table: pd.DataFrame) -> str:
 def is_of_another_line(answer: str, asked: Asked) -> bool:
     """Whether the number (of a cost) or name (of an item) that is answered is wrong, and stands in another line."""
     place = int(asked.turn.kind == "cost")
-    said, wanted = (text.strip().rstrip(".").split(" costs ") for text in (answer, asked.turn.spelled))
+    said, wanted = map(name_and_number, (answer, asked.turn.spelled))
     others = {line[place] for line in asked.picture.page.lines} - {wanted[place]}
     return len(said) == 2 and said[place] in others
 
@@ -184,7 +184,7 @@ def wrong_lines(table: pd.DataFrame) -> str:
                 is_of_another_line(row.answer, asked[layout, row.kind][row.receipt]) for row in rows.itertuples()
             )
             found.append(f"{wrong} {'with all tokens' if kept == 1 else f'by `{queries}` at {kept:g}'}")
-        counts.append(f"of {len(rows)} on a {layout} {', '.join(found)}")
+        counts.append(f"of {compressed * len(SENTENCES)} on a {layout} {', '.join(found)}")
     return "; ".join(counts)
 
 
@@ -195,9 +195,11 @@ def first_token_table(times: pd.DataFrame) -> list[str]:
         found = times[times["layout"] == layout].set_index("receipt")
         full = found[found["keep_ratio"] == 1]
         for (queries, layer, kept), each in found.groupby(["queries", "layer", "keep_ratio"], sort=False):
-            part = percent(bootstrap(each.index, ratio(each["seconds"], full["seconds"].loc[each.index])))
-            rule = ["all tokens", "–", "1", ""] if kept == 1 else [queries, layer, f"{kept:g}", part]
-            rows.append([layout, *rule[:3], f"{each['seconds'].median():.2f}", rule[3]])
+            rule, part = ("all tokens", "–", "1"), ""
+            if kept < 1:
+                rule = queries, layer, f"{kept:g}"
+                part = percent(bootstrap(each.index, ratio(each["seconds"], full["seconds"].loc[each.index])))
+            rows.append([layout, *rule, f"{each['seconds'].median():.2f}", part])
     head = ["layout", "queries", "layer", "keep_ratio", "seconds", "of all tokens' time, %"]
     return markdown_table(head, rows, right=("layer", "keep_ratio", "seconds"))
 
