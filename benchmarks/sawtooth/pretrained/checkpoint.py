@@ -24,7 +24,8 @@ from processing_minimonkey.chat_templates import chat_template
 def merged(causal_lm, tokenizer, tower, folder: Path) -> MiniMonkeyForConditionalGeneration:
     """
     The model without an adapter that answers as the one with what was learned. If that was under compression, its
-    question scores tokens in the same layer; its `keep_ratio` is 1 all the same.
+    question scores tokens in the same layer, and those that stay are numbered as there; its `keep_ratio` is 1 all the
+    same.
 
     Args:
         causal_lm, tokenizer, tower: as `model.build` takes them.
@@ -41,6 +42,7 @@ def merged(causal_lm, tokenizer, tower, folder: Path) -> MiniMonkeyForConditiona
     if settings.get("keep_ratio", 1.0) < 1:
         config = plain.config.scale_compression_config
         config.queries, config.layer = "question", settings["layer"]
+        config.positions = settings.get("positions", "repack")
     return plain
 
 

@@ -9,7 +9,7 @@ from benchmarks.sawtooth.pretrained.conversations import normalize
 from benchmarks.sawtooth.pretrained.model import without_adapter
 from benchmarks.sawtooth.readers.sequences import IGNORED
 from modeling_minimonkey import MiniMonkeyForConditionalGeneration
-from modeling_minimonkey.scale_compression import select_tokens, token_scores
+from modeling_minimonkey.scale_compression import compressed_position_ids, select_tokens, token_scores
 
 
 LOOKING = 0.3  # weight of where the question looks, beside the answers
@@ -37,7 +37,9 @@ def embed(model: MiniMonkeyForConditionalGeneration, ids: np.ndarray, tiles: np.
     return embeds
 
 
-def answer_logits(model, embeds: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
+def answer_logits(
+    model, embeds: torch.Tensor, labels: np.ndarray, position_ids: torch.Tensor | None = None
+) -> torch.Tensor:
     """
     The logits of each token with a label, row after row: float32 of shape (tokens, vocab_size).
 
@@ -46,9 +48,14 @@ def answer_logits(model, embeds: torch.Tensor, labels: np.ndarray) -> torch.Tens
     Args:
         embeds: of shape (rows, length, hidden_size), padded at the right.
         labels: int of shape (rows, length).
+        position_ids: int of shape (rows, length); by default counted from 0.
     """
-    # Nothing real attends to what comes after it, so padding needs no mask
-    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    # Nothing real attends to what comes after it, so padding needs no mask. But without one, positions with gaps
+    # would be taken for several sequences in a row
+    mask = None if position_ids is None else torch.ones_like(position_ids)
+    hidden = model.model.language_model(
+        inputs_embeds=embeds, attention_mask=mask, position_ids=position_ids, use_cache=False
+    ).last_hidden_state
     rows, columns = np.nonzero(labels[:, 1:] >= 0)
     places = torch.from_numpy(rows * labels.shape[1] + columns).to(hidden.device)
     return model.lm_head(hidden.flatten(0, 1)[places]).float()
@@ -70,7 +77,7 @@ def looking_loss(scores: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 def shorten(
     model: MiniMonkeyForConditionalGeneration, embeds: torch.Tensor, batch: dict, keep_ratio: float
-) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+) -> tuple[torch.Tensor, np.ndarray, torch.Tensor, torch.Tensor]:
     """
     A batch without the detailed tokens that scale compression drops, as the model is set; each row has one question.
 
@@ -80,17 +87,18 @@ def shorten(
         keep_ratio: share of an image's detailed tokens that stays.
 
     Returns:
-        Embeddings and labels of what stays, padded at the right, so that positions have no gaps; and the mean
-        `looking_loss` of the rows in which something is wanted, 0 if there are none.
+        Embeddings, labels and positions of what stays, padded at the right; and the mean `looking_loss` of the rows
+        in which something is wanted, 0 if there are none.
     """
     device, settings = embeds.device, model.config.scale_compression_config
     lengths = batch["attention_mask"].sum(-1)
     is_image = batch["input_ids"] == model.config.image_token_id
     detailed, wanted = np.zeros_like(is_image), np.zeros(is_image.shape, np.float32)
     detailed[is_image], wanted[is_image] = batch["is_detailed"], batch["wanted"]
-    rows, labels, looking = [], [], [embeds.new_zeros((), dtype=torch.float32)]
+    rows, labels, positions, looking = [], [], [], [embeds.new_zeros((), dtype=torch.float32)]
     for row, length in enumerate(lengths):
         found, said = embeds[row, :length], torch.from_numpy(batch["labels"][row, :length])
+        places = torch.arange(length, device=device)
         if detailed[row].any():
             images, looked_at, image_mask = (
                 torch.from_numpy(array[row, :length]).to(device) for array in (detailed, wanted, is_image)
@@ -98,7 +106,7 @@ def shorten(
             scores = token_scores(
                 model.model.language_model,
                 found[None],
-                torch.arange(length, device=device)[None],
+                places[None],
                 images.long(),
                 settings.layer,
                 settings.queries,
@@ -108,11 +116,14 @@ def shorten(
             if wanted[row].any():
                 looking.append(looking_loss(scores[images], looked_at[images]))
             kept = select_tokens(scores.detach(), images.long(), keep_ratio)
+            places = compressed_position_ids(places[None], ~kept[None], settings.positions)[0, kept]
             found, said = found[kept], said[kept.cpu()]
         rows.append(found)
         labels.append(said)
+        positions.append(places)
     labels = pad_sequence(labels, batch_first=True, padding_value=IGNORED).numpy()
-    return pad_sequence(rows, batch_first=True), labels, torch.stack(looking).sum() / max(1, len(looking) - 1)
+    rows, positions = (pad_sequence(each, batch_first=True) for each in (rows, positions))
+    return rows, labels, positions, torch.stack(looking).sum() / max(1, len(looking) - 1)
 
 
 def answer_loss(
@@ -132,10 +143,10 @@ def answer_loss(
         That loss, and the one of where the questions look, 0 if all tokens stay.
     """
     embeds, labels = embed(model, batch["input_ids"], batch["tiles"]), batch["labels"]
-    looking = embeds.new_zeros((), dtype=torch.float32)
+    positions, looking = None, embeds.new_zeros((), dtype=torch.float32)
     if keep_ratio < 1:
-        embeds, labels, looking = shorten(model, embeds, batch, keep_ratio)
-    logits = answer_logits(model, embeds, labels)
+        embeds, labels, positions, looking = shorten(model, embeds, batch, keep_ratio)
+    logits = answer_logits(model, embeds, labels, positions)
     rows, columns = np.nonzero(labels[:, 1:] >= 0)
     targets = torch.from_numpy(labels[:, 1:][rows, columns]).to(logits.device)
     losses = F.cross_entropy(logits, targets, reduction="none")  # (tokens,)

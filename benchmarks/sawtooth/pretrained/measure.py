@@ -36,7 +36,7 @@ def measure(
     log = folder / "log.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines()
     settings = Settings(**json.loads(lines[0])["settings"])
-    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings.method)
+    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings)
     _, meanings = own_answers(model, encoder, settings, folder / "replay.jsonl")
     load_learned(model, folder)
     kept = [line for line in lines if json.loads(line).get("evaluation") != "after"]

@@ -74,6 +74,7 @@ class Settings:
             `"single questions"` or `"questions and words"`.
         layer: the language model's, in which the question's attention scores the tokens.
         other_words: how much the question is to look at words that it doesn't ask for, beside 1 at those it does.
+        positions: of the tokens that stay, numbered anew or as before, as `MiniMonkeyConfig` has them.
         prompts: everyday prompts that the language model answers, at most; by default all there are.
         explained: words whose meaning the language model tells, at most, and as many held-out ones at most.
         answer_tokens: the longest answer of the language model.
@@ -99,6 +100,7 @@ class Settings:
     keep_ratio: float = 1.0
     layer: int = 8
     other_words: float = 0.0
+    positions: str = "repack"
     prompts: int | None = None
     explained: int | None = None
     answer_tokens: int = 48
@@ -309,19 +311,20 @@ class Session:
 
 
 def prepare(
-    causal_lm, tokenizer, tower, device: torch.device, method: str = "", layer: int = 1, other_words: float = 0.0
+    causal_lm, tokenizer, tower, device: torch.device, settings: Settings
 ) -> tuple[MiniMonkeyForConditionalGeneration, Encoder]:
     """
-    The model on its device, its language model in bfloat16 where that is faster, and what writes its prompts. In
-    `layer` the question scores tokens, if they are compressed, and is to look at `other_words`, see `Encoder`.
+    The model on its device, its language model in bfloat16 where that is faster, and what writes its prompts. The
+    question scores tokens, if they are compressed.
     """
     add_image_tokens(tokenizer)
     model = build(causal_lm, tower, tokenizer).to(device)
-    model.config.scale_compression_config.queries, model.config.scale_compression_config.layer = "question", layer
+    compression = model.config.scale_compression_config
+    compression.queries, compression.layer, compression.positions = "question", settings.layer, settings.positions
     if bfloat16_pays(device.type):
         for parameter in model.model.language_model.parameters():  # buffers stay: positions need float32
             parameter.data = parameter.data.to(torch.bfloat16)
-    return model, Encoder(tokenizer, model.config.image_seq_length, method, other_words)
+    return model, Encoder(tokenizer, model.config.image_seq_length, settings.method, settings.other_words)
 
 
 def run(
@@ -339,9 +342,7 @@ def run(
     torch.backends.cuda.enable_cudnn_sdp(False)  # NaN gradients of some padded batches: see examples/finetune.py
     torch.manual_seed(settings.seed)
     say = Log(folder / "log.jsonl")
-    model, encoder = prepare(
-        causal_lm, tokenizer, tower, device, settings.method, settings.layer, settings.other_words
-    )
+    model, encoder = prepare(causal_lm, tokenizer, tower, device, settings)
     end = time.monotonic() + settings.minutes * 60
     say(settings=dataclasses.asdict(settings), device=str(device), torch=torch.__version__)
     side = round(encoder.tokens_per_tile**0.5)

@@ -42,11 +42,11 @@ def test_a_tower_that_learned_is_merged_too(causal_lm, tower, tokenizer, model, 
     assert (found - before).abs().max() > 0.1
 
 
-@pytest.mark.parametrize(("keep_ratio", "expected"), [(0.2, ("question", 0)), (1.0, ("all", 1))])
+@pytest.mark.parametrize(("keep_ratio", "expected"), [(0.2, ("question", 0, "keep")), (1.0, ("all", 1, "repack"))])
 def test_compression_is_that_of_training(causal_lm, tower, tokenizer, model, folder, keep_ratio, expected):
-    save_learned(model, folder, {"rank": 2, "keep_ratio": keep_ratio, "layer": 0})
+    save_learned(model, folder, {"rank": 2, "keep_ratio": keep_ratio, "layer": 0, "positions": "keep"})
     config = merged(causal_lm, tokenizer, tower, folder).config.scale_compression_config
-    assert (config.queries, config.layer) == expected and config.keep_ratio == 1
+    assert (config.queries, config.layer, config.positions) == expected and config.keep_ratio == 1
 
 
 def test_prompts_are_those_of_training(tokenizer, picture):

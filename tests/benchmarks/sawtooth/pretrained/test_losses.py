@@ -106,10 +106,12 @@ def test_weights_in_bfloat16_under_autocast(model, batches):
     assert all(each.grad.dtype == torch.float32 for each in learned(model, "adapter").values())
 
 
+@pytest.mark.parametrize("positions", ["repack", "keep"])
 @pytest.mark.parametrize("keep_ratio", [0.7, 0.3])
-def test_loss_under_compression_is_the_models_own(model, single_questions, keep_ratio):
+def test_loss_under_compression_is_the_models_own(model, single_questions, keep_ratio, positions):
     """`forward` hides dropped tokens, `shorten` takes them out."""
     batch, levels = single_questions
+    model.config.scale_compression_config.positions = positions
     found, _ = answer_loss(model, batch, keep_ratio)
     expected = model(**tensors(batch), tile_levels=levels, keep_ratio=keep_ratio).loss
     torch.testing.assert_close(found, expected)
@@ -119,13 +121,13 @@ def test_loss_under_compression_is_the_models_own(model, single_questions, keep_
 def test_what_stays_of_a_row(model, single_questions):
     batch, _ = single_questions
     embeds = embed(model, batch["input_ids"], batch["tiles"])
-    shorter, labels, _ = shorten(model, embeds, batch, 0.5)
+    shorter, labels, positions, _ = shorten(model, embeds, batch, 0.5)
     assert [row[row != IGNORED].tolist() for row in labels] == [
         row[row != IGNORED].tolist() for row in batch["labels"]
     ]
     images = np.split(batch["is_detailed"], np.cumsum((batch["input_ids"] == model.config.image_token_id).sum(1)))
     kept = batch["attention_mask"].sum(1) - [image.sum() // 2 for image in images[:6]]
-    assert labels.shape == (6, kept.max()) == shorter.shape[:2]
+    assert labels.shape == (6, kept.max()) == shorter.shape[:2] == positions.shape
 
 
 def test_looking_is_the_divergence_of_shares():
