@@ -396,7 +396,7 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 
 # %% [markdown]
 """
-So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and between 150 and 300 dpi it passes the size from which on it gets 4 x 6. An A4 page's second grid, nearest to 1 x 2, becomes 2 x 4 by the same rule where 2 W H exceeds 8 · 448², from about 753 px of width on: the first step of the dashed line in figure 5. At about 1,305 px the detailed grid becomes 4 x 6: the second. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
+So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and gets 4 x 6 from about 1,305 px of width on, which is between 150 and 300 dpi. That is the second step of the dashed line in figure 5. The first one is its second grid's, nearest to 1 x 2, which becomes 2 x 4 where 2 W H exceeds 8 · 448², from about 753 px on. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
 
 What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps a model that knows so many tiles; four readers of [01](01_semantic_sawtooth.ipynb), trained with 1 to 6 tiles, read 2 to 4 points fewer characters of moved words with more tiles in one grid (`benchmarks/sawtooth/RESULTS.md`).
 

@@ -58,6 +58,7 @@ import inside
 import measured
 import numpy as np
 import schemes
+import smollm
 import tables
 import torch
 from PIL import Image
@@ -195,12 +196,13 @@ course.show(
     "See the yellow dip at layer 1, the published one: a layer earlier or later there "
     "is none, and hardly one in pink. The right panel is for the next section.",
 )
-head = ["the model before, words read, %", "keep_ratio 0.5", "0.25"]
-course.table(head, measured.rows_of_ways(before, 0.5, 0.25))
+course.table(*measured.rows_of_ways(before, 0.5, 0.25))
 
 # %% [markdown]
 """
-**Neither alone**: what costs words is *all queries in layer 1*, the published pair, which reads 32.8% of the words (27.7% when renumbered as well, 53% fewer than with all tokens). Change either, and most is mended: another layer gains 22.9 points, another asker 19.5. Once one is changed, the other matters little at 0.5: 0.3 points, which shows nothing, and 3.6 (last rows of the table). At 0.25 it does matter which: all queries in layer 2 read about as much as the question there, but the question in layer 1 reads 8.2 points less than in layer 2. So if only one can be changed, it is the layer. That costs a layer more, since all layers before the scoring one are run twice: once for the scores, once more with the tokens that stay.
+**Neither alone**: what costs words is the published *pair*, all queries in layer 1. It reads 32.8% of the words (27.7% when renumbered as well, 53% fewer than with all tokens). Change either of the two, and most is mended: another layer gains 22.9 points, another asker 19.5. Once one is changed, the other matters little at 0.5 (0.3 points, which shows nothing, and 3.6; last rows of the table).
+
+At 0.25 it matters which one is changed. All queries in layer 2 read about as much as the question there, but the question in layer 1 reads 8.2 points less than in layer 2. So if only one can be changed, it is the layer. That costs a layer more, since all layers before the scoring one are run twice: once for the scores, once more with the tokens that stay.
 
 ## Kept or renumbered?
 
@@ -222,7 +224,9 @@ course.show(
 
 # %% [markdown]
 """
-All 104, since the first detailed token leaves. A model that learned "4 later is one below" can be misled by the right tile. In the figure of layers every rule reads less when renumbered; all queries in layer 1 fall from 32.8 to 27.7% of the words. In SmolLM2 ([below](#When-nobody-asks)), a pretrained model that was asked both ways, renumbering isn't shown to cost any answer: where half of the tokens are chosen by the question in layer 2, 25.0% are right with kept numbers and 24.0% renumbered; chosen without a question, 7.0 and 13.0%. There tokens are lines of text, and no place on a page is in their numbers; whether this is why was not tested. Both choices together are the published rule, and both can be changed without any training.
+All 104, since the first detailed token leaves. A model that learned "4 later is one below" can be misled by the right tile. In the figure of layers every rule reads less when renumbered; all queries in layer 1 fall from 32.8 to 27.7% of the words. Both choices together are the published rule, and both can be changed without any training.
+
+The cost isn't shown everywhere. SmolLM2 ([below](#When-nobody-asks)), a pretrained model, was asked about lines of text both ways. Half of the tokens, chosen by the question in layer 2, gave 25.0% right answers with kept numbers and 24.0% renumbered; chosen without a question, 7.0 and 13.0%. There no place on a page is in the numbers of tokens; whether this is why was not tested.
 
 ## When nobody asks
 
@@ -234,10 +238,7 @@ So here are all three rules on one page. Ink is on 14 of its 96 detailed tokens,
 """
 
 # %%
-from modeling_minimonkey.inspection.visualization import (
-    kept_detailed_tokens,
-    plot_compression,
-)
+from modeling_minimonkey.inspection.visualization import plot_compression
 
 ink = course.has_ink(page, tile=112, tokens_along=4)  # in the order of the prompt
 rules = {
@@ -245,30 +246,32 @@ rules = {
     "own rule": {},
     "no question": {"queries": "none"},
 }
-maps = {}
-for name, rule in rules.items():
-    kept = kept_detailed_tokens(model, inputs, 0.15, **rule)
-    maps[f"{name}: {kept.ravel()[ink].sum()} with ink"] = kept
+kept = inside.kept_and_ink(model, inputs, 0.15, ink, rules)
 course.show(
-    figures.plot_tokens(page, (3, 2), maps, ""),
+    figures.plot_tokens(page, (3, 2), kept, ""),
     alt="The page three times, what stays in white. By the published rule several of "
     "these tokens are blank; by both others nearly all are on the two lines of words.",
     caption="Which 14 of 96 detailed tokens stay at 0.15. Compare the left panel, with "
     "white corners that hold no text, with the two others. Gray tokens leave. In all "
     "three *after* chooses; below are words of both.",
 )
-headers = ["tokens with ink that stay", *map(str, inside.RATIOS)]
-rules |= inside.BETWEEN
-rows = [inside.ink_row(name, model, inputs, ink, **rules[name]) for name in rules]
-course.table(headers, [*rows, inside.perfect_row(ink)])
-assert rows[1][3] > rows[0][3]
+course.table(*inside.ink_rows(model, inputs, ink, rules | inside.BETWEEN))
 course.table(*inside.corner_rows(model, processor, page))
 asked, shares = (model, processor, page, "Read the text."), (0.5, 0.1, 0.25, 0.75, 1.0)
 course.explore(lambda share: plot_compression(*asked, share), share=shares)
 
 # %% [markdown]
 """
-The published rule gives half of the room to paper, both others nearly none. Again it is neither the layer nor the asker alone: all queries one layer later keep 13 of the 14, and so does the question in layer 1. In layer 1 the image tokens mark blank corners (figure 2), and the second table tells what for, on this page. The upper left one is marked for the words of its own tile: with them erased it falls from 1.51 to 0.30% a token, with those of the other tiles erased it is 1.38. These tokens are blank, but the tower told them what else is in the tile ([04](04_model.ipynb#The-projector)). The lower right one is marked for its place: without any words it still has 1.01% (1.13 before). Why layer 1 marks such tokens and layer 2 doesn't was not looked into. (`plot_compression` draws scores and what stays for your own model, image and question; with ipywidgets there is a slider for `keep_ratio` above.) Ink that stays is a picture of a rule, not of what is read. So here are the words, before and after the training that comes next:
+The published rule gives half of the room to paper, both others nearly none. Again it is neither the layer nor the asker alone: all queries one layer later keep 13 of the 14, and so does the question in layer 1.
+
+What for do the image tokens mark blank corners in layer 1 (figure 2)? On this page the second table tells:
+
+- *The upper left corner* is marked for the words of its own tile: with them erased it falls from 1.51 to 0.30% a token, with those of the other tiles erased only to 1.38. These tokens are blank, but the tower told them what else is in the tile ([04](04_model.ipynb#The-projector)).
+- *The lower right corner* is marked for its place: without any words it still has 1.01% (1.13 before).
+
+Why layer 1 marks such tokens and layer 2 doesn't was not looked into. (`plot_compression` draws scores and what stays for your own model, image and question; with ipywidgets there is a slider for `keep_ratio` above.)
+
+Ink that stays is a picture of a rule, not of what is read. So here are the words, before and after the training that comes next:
 """
 
 # %%
@@ -278,16 +281,14 @@ reader = Reader(model, processor)
 two, view, both = inside.two_questions(reader, 0)
 for queries in ("question", "none"):
     scores = (detailed_scores(model, x, queries=queries) for x in both.values())
-    same = np.array_equal(*scores)
-    print(f"{queries:8} two questions, the same scores: {same}")
-    assert same == (queries == "none")
+    print(f"{queries:8} two questions, the same scores: {np.array_equal(*scores)}")
 after_training = course.result("scoring-6m-drawn")
-head = ["200 pages, words read, %", "own rule", "no question", "difference, points"]
-course.table(head, measured.rows_of_none(before, after_training))
+course.table(*measured.rows_of_none(before, after_training))
 tables.folded("SmolLM2 (pretrained), text for an image", *inside.asked_facts())
 tables.folded("The same, renumbered minus kept", *inside.renumbered_facts())
-tables.folded("SmolLM2 with images of receipts", *measured.receipts_by_rule())
-tables.folded("The same after training, bills, too", *measured.trained_receipts())
+tables.folded("SmolLM2 with images of receipts", *smollm.by_rule())
+tables.folded("The same after training, bills, too", *smollm.trained())
+course.table(*smollm.halves())
 
 # %% [markdown]
 """
@@ -318,21 +319,17 @@ course.show(
     "0.25, 0.5 and 1, moved a little apart; where a solid one is missing at 0.25, it "
     "was not measured.",
 )
-
-rows = measured.training_rows(before, with_gaps, after_training)
-head = ["words, % of those of all tokens", "before", "with gaps", "after", "change"]
-tables.folded("The same as numbers, by state", head, rows)
-head = ["after, minus own rule, points", "0.5", "0.25"]
-rows = measured.after_differences(after_training)
-tables.folded("Other rules against the own rule, same pages", head, rows)
+shares = measured.training_rows(before, with_gaps, after_training)
+tables.folded("The same as numbers, by state", *shares)
+differences = measured.after_differences(after_training)
+tables.folded("Other rules against the own rule, same pages", *differences)
 
 # %% [markdown]
 """
 - **What rose.** Every rule that was measured both before and after reads a larger share after, kept or renumbered. At 0.5 the own rule rose least, to 100.0% (98.7 to 101.4): it had least to gain. The published one rises from 47.0 to 75.2%.
 - **What didn't.** Kept numbers are still ahead for every rule. And no rule is shown to be better than the own one (second list, same pages): neither layer 3, nor no question, nor the tokens with most ink (the largest differences of brightness). Random choice, strong elsewhere (see the references), is weak here (52.0% at 0.5, the lowest *after*): much of these pages is paper.
 - **What isn't proved**: that *compression* in training did it. *Before* and *after* differ by 3,300 steps on other pages as well, among them layouts like the benchmark's, so the model reads more with all tokens, too (59.0 and 85.2%). A control that was trained as long without compression does not exist.
-
-One hint is in the first list, where a dash was not measured. With gaps alone, shares rose where numbers are kept (no question at 0.5: 91.6 to 97.4) and not where they are renumbered (80.6 to 76.9; published 47.0 to 47.7). The latter rose only when renumbering was trained, too (90.0 and 75.2). That speaks for compression in training as the cause, no more.
+- **A hint** is in the first list, where a dash was not measured. With gaps alone, shares rose where numbers are kept (no question at 0.5: 91.6 to 97.4) and not where they are renumbered (80.6 to 76.9; published 47.0 to 47.7). The latter rose only when renumbering was trained, too (90.0 and 75.2). That speaks for compression in training as the cause, no more.
 
 ## Does the question steer?
 
@@ -401,7 +398,11 @@ course.table(inside.OF_STAGES, inside.STAGES)
 
 # %% [markdown]
 """
-From 1.3 to 67.7 points, by the same rule in five models; the averaging, done because the model had got worse at what it had learned before, took back about 14 of the 82 (on other numbers of pages). (The 72.8 above are of the last one on 40 pages. The README's 33.3 points are the same difference at 0.5, where there is more room for the other word: 99.0% of the one stay and 65.7% of the other, first list below.) These models differ in their steps of training as well, and none was trained for as many steps without a loss: so the losses are the likely cause, not an isolated one. The last token steered by 11.8 without the loss.
+From 1.3 to 67.7 points, by the same rule in five models. The averaging, done because the model had got worse at what it had learned before, took back about 14 of the 82 (on other numbers of pages).
+
+These models differ in their steps of training as well, and none was trained for as many steps without a loss. So the losses are the likely cause, not an isolated one. The last token steered by 11.8 without the loss.
+
+(The 72.8 above are of the last model, too, on 40 pages. The README's 33.3 points are the same difference at 0.5, where there is more room for the other word: 99.0% of the one stay and 65.7% of the other, first list below.)
 
 ### Does steering pay?
 
@@ -422,8 +423,7 @@ course.show(
     "only at 0.1, on two words.",
 )
 for kind, title in kinds.items():
-    rows = inside.stored_rows(steering, kind)
-    tables.folded(f"As numbers: {title}", [title, *inside.STORED], rows)
+    tables.folded(f"As numbers: {title}", *inside.stored_rows(steering, kind, title))
 print(inside.lost_on_receipts(steering))
 
 # %% [markdown]
@@ -436,8 +436,7 @@ What is lost on receipts, if not the number? Here is what stays of the number, a
 """
 
 # %%
-head = ["receipts, 0.25", "questions", "of the number, %", "of the word beside it, %"]
-course.table(head, inside.beside_numbers(reader, steering))
+course.table(*inside.beside_numbers(reader, steering))
 
 # %% [markdown]
 r"""
@@ -537,6 +536,7 @@ Choose the tokens of the page by the norm of their features, compare them with w
 <summary>Solution</summary>
 
 ```python
+from modeling_minimonkey.inspection.visualization import kept_detailed_tokens
 from modeling_minimonkey.scale_compression import select_tokens
 
 features = model.get_image_features(inputs["pixel_values"], return_dict=True)

@@ -146,23 +146,19 @@ print("depth on the line", points(sharp), " within 1/8 tile", points(wide))
 
 # %% [markdown]
 """
-Less than half is left, 5.1 of 13.7 points. The damage is on the line itself: letters of 24 px reach about 12 px from their middle, so 14 px beside it the line hardly touches them. Our first report averaged over that range and called the sawtooth shallow. So a figure needs its definition beside it. (Two details of the print. Centers are its last two rows together, so the depth is 13.7 and not 97.0 − 83.0. And n = 96 is 24 words on four lines: two grids have one between rows, the third two.) The report's figures also have to come out of the stored readings again. The next cell recomputes its row for this model, lines between rows, 24 px:
+Less than half is left, 5.1 of 13.7 points. The damage is on the line itself: letters of 24 px reach about 12 px from their middle, so 14 px beside it the line hardly touches them. Our first report averaged over that range and called the sawtooth shallow. So a figure needs its definition beside it.
+
+(Two details of the print. Centers are its last two rows together, so the depth is 13.7 and not 97.0 − 83.0. And n = 96 is 24 words on four lines: two grids have one between rows, the third two.)
+
+The report's figures also have to come out of the stored readings again. The next cell recomputes its row for this model, lines between rows, 24 px:
 """
 
 # %%
 report = RESULTS.parent / "RESULTS.md"
-row = compared.report_row(report, "6m", "CIP", "between rows", "24")
 on_lines = gain(both, "pyramid any", "detailed + global", at_lines=True)
-recomputed = {
-    "readings": (str(len(rows)), row[4]),
-    "depth without CIP": (points(sharp), row[5]),
-    "depth with CIP": (points(depth(both, "pyramid any")), row[7]),
-    "gain on lines": (points(on_lines), row[8]),
-    "does CIP help there?": (verdict(on_lines), row[9]),
-}
-cells = [[name, *each] for name, each in recomputed.items()]
-tables.folded("The report's row", ["", "recomputed here", "in the report"], cells)
-assert all(here == there for here, there in recomputed.values())
+depths = [points(sharp), points(depth(both, "pyramid any"))]
+found = [str(len(rows)), *depths, points(on_lines), verdict(on_lines)]
+tables.folded("The report's row", *compared.beside_report(report, found))
 
 # %% [markdown]
 """
@@ -252,7 +248,11 @@ They don't.
 
 Comparison 2 is the one that asks whether *training* with CIP pays. The answer, for these small readers: with `any` no, in one of two it even costs words; with `joint`, tried once and three times as long, barely, on pages.
 
-Here questions 1 and 3 meet. Take the 3m-long pair. On pages it differs by 2.7 points of the *words*, on lines between rows by 8.9 points of the *letters* of moved words (3.3 to 15.3; the list *Moved words against the control*): another average, another size. And most of the 8.9 comes from the training: read with one grid, the model is still 6.6 points ahead there (0.6 to 12.9). On pages it is 11.0 behind with one grid (2.7 - 13.7). The shorter trainings don't do that: 3m shows nothing on the lines, 6m reads 6.3 points *less* (0.2 to 13.6).
+Here questions 1 and 3 meet, for instance in the 3m-long pair:
+
+- *On pages* it is 2.7 points of the **words** ahead of its control; on lines between rows 8.9 points of the **letters** of moved words (3.3 to 15.3; the list *Moved words against the control*). Another average, another size.
+- *Read with one grid* it is still 6.6 points of the letters ahead there (0.6 to 12.9), so most of the 8.9 comes from the training. On pages it is then 11.0 behind (2.7 - 13.7).
+- *The shorter trainings* don't do that: on the lines 3m shows nothing, and 6m reads 6.3 points **less** (0.2 to 13.6).
 
 Two limits. The intervals are drawn over pages, not over trainings: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
@@ -327,7 +327,13 @@ course.table(*compared.reach_rows(RESULTS))
 
 # %% [markdown]
 """
-Read the first two rows in three steps. *The second grid alone is hard to read*: it has fewer tiles and smaller letters, and of the uncut words it gives 46.7% where one grid gives 76.4%. That costs 29.7 points, and a cut costs one grid only 18.3 (from 76.4 to 58.1%). *So it is no better place for a cut word*: whole in the second grid 52.1% are read, in two halves 58.1%. *But the two read different words*: 74.2% are read by at least one of them, 16.1 points more. That is an upper bound, since whoever counts so knows the answer, and two attempts find more of the uncut words, too (4.0 points). Shown both, the base takes none of it: 56.8%. With larger letters the two costs are closer (17.3 and 16.4 points); the rest is the same.
+Read the first two rows in three steps.
+
+1. *The second grid alone is hard to read*: it has fewer tiles and smaller letters, and of the uncut words it gives 46.7% where one grid gives 76.4%. That costs 29.7 points, and a cut costs one grid only 18.3 (from 76.4 to 58.1%).
+2. *So it is no better place for a cut word*: whole in the second grid 52.1% are read, in two halves 58.1%.
+3. *But the two read different words*: 74.2% are read by at least one of them, 16.1 points more. That is an upper bound, since whoever counts so knows the answer, and two attempts find more of the uncut words, too (4.0 points). Shown both, the base takes none of it: 56.8%.
+
+With larger letters the two costs are closer (17.3 and 16.4 points); the rest is the same.
 
 So this measurement was designed from the question and still has a flaw: it needs words that are legible in *both* grids, and at 16 to 24 px only about half are legible in the second. Nor could a reader of this kind be taught in short trainings: trained on pages whose detailed grid lacked words, it read fewer words of every sort than the base (`benchmarks/LOG.md`, which keeps what failed).
 
@@ -369,7 +375,6 @@ The list has the rivals, too. Tiles that *overlap* by a quarter do about as well
 import claims
 
 cut = {way: points(read["cut between rows"]) for way, read in shares.items()}
-depths = points(sharp), points(depth(both, "pyramid any"))
 to_control = found["its control, one grid"], trained
 course.claims(*claims.of_measurement(depths, points(on_lines), cut, *to_control))
 
@@ -466,17 +471,9 @@ Containment rewards long answers, ANLS punishes them: a sentence around the righ
 """
 
 # %%
-letters = "abcdefghij"
-wrong = list(range(len(letters) + 1))
-answers = [letters[: len(letters) - count] + "#" * count for count in wrong]
-ours = [character_accuracy(letters, answer) for answer in answers]
-scores = {
-    "character accuracy (our benchmark)": ours,
-    "ANLS": [anls([letters], answer) for answer in answers],
-    "containment": [containment([letters], answer) for answer in answers],
-}
+rules = {"ANLS": anls, "containment": containment}
 course.show(
-    course_plots.plot_scores(wrong, scores),
+    course_plots.plot_scores(*compared.scores_of_wrong_letters("abcdefghij", rules)),
     alt="Three scores over the number of wrong letters: a straight line, a line that "
     "falls to zero beyond five, a step at one.",
     caption="One answer, three scores, of which two agree up to half of the letters. "

@@ -267,7 +267,9 @@ course.table(refusals.CHECK_HEAD, refusals.check_rows(counted))
 
 # %% [markdown]
 """
-(*By chance* in the table: how often a fair coin would split the records that the two checks decide differently at least as unevenly, a sign test.) By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right ones, too, which the sum can't do: a record without an error always adds up. With these it makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
+By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right records, too. The sum can't do that: a record without an error always adds up. Counted together, doubt makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
+
+(*By chance*, here and in the table, is a sign test: how often a fair coin would split the records that the two checks decide differently at least as unevenly.)
 
 But is it the sum that decides? In the blurred scans 10 of its 13 refusals have no "total": that word was misread, so there is nothing to compare, and in 7 of the 13 all numbers are right. That is a check of one name. A fairer comparison of doubt and sum comes [below](#What-the-shop-knows), when the names are mended.
 
@@ -370,7 +372,15 @@ course.table(*scans.moved_rows(lower, clean, wanted, record, processor))
 
 # %% [markdown]
 """
-As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But 18 px lower 12 records are right in place of 25 (p = 0.002), and 54 px lower 4. (At 36 px, past the lines, 22 are right, and no difference is shown.) What breaks is the line of text that the *detailed* grid cuts, though the adaptive one shows it whole: the total at 18 px, line 2 at 54 px. It is mostly the names that break; the numbers beside them survive 30 and 27 times of 32. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the adaptive grid alone cuts lose less, the most of them the total at 54 px, right 21 times of 32. So a page that happens to lie a little lower may be read half as well or worse, and an adaptive grid that shows the line whole doesn't prevent that here. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
+As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But where one is, it does damage. Of 32 records, 25 of them right as drawn:
+
+- *18 px lower*, where the detailed grid cuts the total, 12 are right (p = 0.002).
+- *36 px lower*, past the lines, 22 are right; no difference is shown.
+- *54 px lower*, where it cuts line 2, 4 are right.
+
+In both bad cases the adaptive grid shows the cut line whole, and that doesn't save it here. Mostly the names break; the numbers beside them survive 30 and 27 times of 32. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the adaptive grid alone cuts lose less, the most of them the total at 54 px, right 21 times of 32.
+
+So a page that happens to lie a little lower may be read half as well or worse. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
 
 ## What a scanner may do
 
@@ -472,7 +482,9 @@ print("articles:", {number: sum(each) for number, each in longer["as scanned"].i
 
 # %% [markdown]
 """
-Mostly between two and three degrees: at 1.5 it reads as many as at 0.7, 19 of 24, at two 15, at three 2, at six none. Straightened first, 16 to 18 are right at the larger angles, and 19 at 0.7 degrees, where the page is left alone, since each turn blurs. 16 to 18 is a little less than 19, but on so few pages no difference is shown: it comes about by chance in 38 of 100 cases at three degrees, and more often at the others. A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training. Against blur (middle panel) no such step was tried: at 1.2 px less than half of the records are right, at 1.8 none.
+Mostly between two and three degrees. Of 24 records it reads 19 at 0.7 and at 1.5 degrees, 15 at two, 2 at three, none at six. Straightened first, it reads 16 to 18 at the larger angles. (A page at 0.7 degrees is left alone, since each turn blurs. 16 to 18 is a little less than its 19, but on so few pages no difference is shown.)
+
+A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training. Against blur (middle panel) no such step was tried: at 1.2 px less than half of the records are right, at 1.8 none.
 
 The right panel is no fault of the scanner, and the checkpoint's card promises no more than about six words; three articles and a total are eight. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
 
@@ -561,30 +573,16 @@ assert table_record("name seat\nanna") is None
 
 </details>
 
-### Exercise 4
-
-One letter that is wrong makes a record wrong. Is the *least* sure letter of an answer a better doubt than the mean, or the probability of the whole answer, the product of all letters? Let each refuse as many as the sum.
-
-<details>
-<summary>Solution</summary>
-
-```python
-for (title, (_, *case)), chances in zip(checks.items(), letters.values(), strict=True):
-    least = [float(each.min()) for each in chances]
-    product = [float(each.log().sum()) for each in chances]
-    for sure in (least, product):
-        rows = refusals.check_rows({title: refusals.count_checks(sure, *case)})
-        course.table(refusals.CHECK_HEAD, rows)
-        assert not is_small or rows[0][2] < rows[1][2]  # wrong, and given
-```
-
-Hardly: by the least sure letter 3 wrong ones are given and 1 right one is refused in the clear scans, 11 and 5 in the blurred ones; by the product 4 and 2, and 12 and 6; by the mean 3 and 1, and 12 and 6.
-
-</details>
-
 ## Conclusion
 
-Yes, if the page says enough to check the answer by. The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed, and the rest goes to a person: of 200 receipts of a shop whose list has all articles 184 were given in clear scans and none was wrong (0 to 2.0%), 162 in blurred ones and two were (0.3 to 4.4%). A new article would get another one's name, and be given. Straighten a page before you ask; where the detailed grid cuts a line of it, the adaptive one doesn't save the names. The model's own probability made more wrong decisions than the sum and, once names were mended, also gave more wrong records. Its answer to a second question was no check at all. The checks don't need a large model. All scans here were rendered: what a model reads of real ones, the small or the published one, and how many errors the checks catch there, was not measured.
+Yes, if the page says enough to check the answer by.
+
+- **The parts.** The model reads; a parser takes lines or JSON and nothing else; the sum, the list of articles and the header decide what is believed; the rest goes to a person. These checks don't need a large model.
+- **How far they got.** Of 200 receipts of a shop whose list has all articles 184 were given in clear scans and none was wrong (0 to 2.0%), 162 in blurred ones and two were (0.3 to 4.4%). A new article would get another one's name, and be given.
+- **What was a weaker check, or none.** The model's own probability made more wrong decisions than the sum and, once names were mended, also gave more wrong records. Its answer to a second question was no check at all.
+- **The page.** Straighten it before you ask. Where the detailed grid cuts a line of it, the adaptive one doesn't save the names.
+
+All scans here were rendered. What a model reads of real ones, the small or the published one, and how many errors the checks catch there, was not measured.
 
 Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](10_measure.ipynb) measures it, and `examples/read_folder.py` reads a folder of scans and goes on after a stop.
 

@@ -5,6 +5,7 @@ from itertools import product
 import compared
 import course
 import measured
+import smollm
 from benchmarks.recognizer.scoring import share_read
 from processing_minimonkey import PYRAMID_SETTINGS
 
@@ -62,7 +63,7 @@ def of_sawtooth(readings, to_control: dict, due: dict) -> tuple:
             + f" ({course.points(due['joint']['every'])} by the measure fixed before). One reader does use it, "
             "SmolLM2, a pretrained language model behind the small tower, on receipts (one seed). "
             "Questions answered without its second grid minus with it, in points: "
-            + "; after two more stages ".join(measured.without_second_grid())
+            + "; after two more stages ".join(smollm.without_second_grid())
             + ".",
         ),
         (
@@ -132,7 +133,7 @@ def of_compression(before, after_training, share: float, of_score: float) -> tup
         measured.paired(before, way, {**way, "layer": 1})
         for way in ({**layer_2, "queries": "all"}, layer_2)
     )
-    columns, rows = measured.receipts_by_rule()
+    columns, rows = smollm.by_rule()
     by_rule = {tuple(row[:3]): dict(zip(columns, row, strict=True)) for row in rows}
     cost = by_rule["all", 1, "0.5"]["minus all tokens"]
     return (

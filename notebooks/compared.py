@@ -408,6 +408,38 @@ def reach_rows(results: Path) -> tuple[list, list]:
     return [*head, "one of the two minus one grid, points"], rows
 
 
+def beside_report(path: Path, found: list[str]) -> tuple[list, list]:
+    """
+    Head and rows: readings, depths without and with CIP, gain on the lines and verdict, beside those of the report.
+
+    Raises:
+        ValueError: The report says otherwise.
+    """
+    row = report_row(path, "6m", "CIP", "between rows", "24")
+    reported = [row[column] for column in (4, 5, 7, 8, 9)]
+    if found != reported:
+        raise ValueError(f"`found` is {found}, and the report has {reported}.")
+    names = ["readings", "depth without CIP", "depth with CIP", "gain on lines"]
+    names.append("does CIP help there?")
+    rows = [list(each) for each in zip(names, found, reported, strict=True)]
+    return ["", "recomputed here", "in the report"], rows
+
+
+def scores_of_wrong_letters(text: str, rules: dict) -> tuple[list, dict]:
+    """
+    Numbers of wrong letters at the end of a text, and the scores of such answers by our benchmark and by `rules`,
+    functions of references and an answer.
+    """
+    wrong = list(range(len(text) + 1))
+    answers = [text[: len(text) - count] + "#" * count for count in wrong]
+    ours = [character_accuracy(text, answer) for answer in answers]
+    scores = {
+        name: [rule([text], answer) for answer in answers]
+        for name, rule in rules.items()
+    }
+    return wrong, {"character accuracy (our benchmark)": ours, **scores}
+
+
 def task_rows() -> tuple[list, list]:
     """Head and rows of a table: which tiles the authors used for which task, and how many an A4 page has."""
     rows = []

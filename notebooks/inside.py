@@ -103,18 +103,30 @@ def row_of(label: str, asked_for, other, pages) -> list:
     return [label, *shares, difference, len(other)]
 
 
-def ink_row(label: str, model, inputs, ink, **rule) -> list:
-    """How many of the tokens with ink stay at each of `RATIOS`, by a rule of the configuration."""
-    kept = [
-        kept_detailed_tokens(model, inputs, each, **rule).ravel() for each in RATIOS
-    ]
-    return [label, *(int((each & ink).sum()) for each in kept)]
+def kept_and_ink(model, inputs, share: float, ink, rules: dict) -> dict:
+    """The detailed tokens that stay by each rule, by its name and how many with ink are among them."""
+    kept = {
+        name: kept_detailed_tokens(model, inputs, share, **rule)
+        for name, rule in rules.items()
+    }
+    return {
+        f"{name}: {each.ravel()[ink].sum()} with ink": each
+        for name, each in kept.items()
+    }
 
 
-def perfect_row(ink) -> list:
-    """The same, by a rule that knows where the ink is."""
+def ink_rows(model, inputs, ink, rules: dict) -> tuple[list, list]:
+    """
+    Head and rows: how many of the tokens with ink stay at each of `RATIOS`, by each rule of the configuration, and by
+    one that knows where the ink is.
+    """
+    rows = []
+    for name, rule in rules.items():
+        kept = (kept_detailed_tokens(model, inputs, r, **rule).ravel() for r in RATIOS)
+        rows.append([name, *(int((each & ink).sum()) for each in kept)])
     most = [min(kept_count(len(ink), each), int(ink.sum())) for each in RATIOS]
-    return ["a rule that knows the ink", *most]
+    rows.append(["a rule that knows the ink", *most])
+    return ["tokens with ink that stay", *map(str, RATIOS)], rows
 
 
 def corner_rows(model, processor, page) -> tuple[list, list]:
@@ -195,14 +207,15 @@ def stored_row(table, kind: str, queries: str, keep_ratio: float) -> list:
     return [*shares, f"{exact.mean():.1f}", *gained]
 
 
-def stored_rows(table, kind: str) -> list:
+def stored_rows(table, kind: str, title: str) -> tuple[list, list]:
     """
-    Rows below `STORED`, in %: what of both words stays, the answers that are right, and of the question what it
+    Head and rows, in %: what of both words stays, the answers that are right, and of the question what it
     gains by the published rule and by all queries in its layer; at the end the model before, where it was asked.
 
     Args:
         table: A result of the benchmark's steering.
         kind: Of pages: "pair" or "keyed".
+        title: Of the first column.
     """
     rows = [["all tokens", *stored_row(table, kind, "all", 1.0)]]
     for keep_ratio in (0.5, 0.25, 0.1):
@@ -214,7 +227,7 @@ def stored_rows(table, kind: str) -> list:
         for share, label in ((1.0, "all tokens"), (0.25, "0.25: published rule")):
             label = f"before ({_of_one_way(before, kind, 'all', share).shape[0]} questions), {label}"
             rows.append([label, *stored_row(before, kind, "all", share)])
-    return rows
+    return [title, *STORED], rows
 
 
 def lost_on_receipts(table) -> str:
@@ -344,9 +357,9 @@ def over_pages(reader, number: int):
     return rows, np.array(more), ids[:2]
 
 
-def beside_numbers(reader, stored) -> list:
+def beside_numbers(reader, stored) -> tuple[list, list]:
     """
-    What of a receipt's number stays at 0.25, and of the word beside it that says which number is meant.
+    Head and rows: what of a receipt's number stays at 0.25, and of the word beside it that says which number is meant.
 
     Args:
         reader: The model and its processor.
@@ -383,7 +396,14 @@ def beside_numbers(reader, stored) -> list:
     ]
     pages = exact.index.get_level_values("page")
     apart = [bootstrap(pages, difference(each, still, lost)) for each in (value, word)]
-    return [*rows, ["still right minus now wrong", "–", *(cell(e, "+") for e in apart)]]
+    rows.append(["still right minus now wrong", "–", *(cell(e, "+") for e in apart)])
+    head = [
+        "receipts, 0.25",
+        "questions",
+        "of the number, %",
+        "of the word beside it, %",
+    ]
+    return head, rows
 
 
 def split_scores(attention, after, is_detailed, is_image) -> tuple:

@@ -26,7 +26,6 @@ from course import (
     cell,
     of_all_tokens,
     of_way,
-    result,
     whiskers,
     words_read,
 )
@@ -63,8 +62,10 @@ def ways_at(keep_ratio: float) -> dict:
     }
 
 
-def rows_of_ways(table, *keep_ratios: float) -> list:
-    """Words read by each of `ways_at`, and on the same pages what another layer and another asker gain, in points."""
+def rows_of_ways(table, *keep_ratios: float) -> tuple[list, list]:
+    """
+    Head and rows: words read by each of `ways_at`, and on the same pages what another layer and another asker gain.
+    """
     columns = []
     for keep_ratio in keep_ratios:
         ways = ways_at(keep_ratio)
@@ -79,29 +80,11 @@ def rows_of_ways(table, *keep_ratios: float) -> list:
         for name, pair in pairs.items():
             column[f"points: {name}"] = paired(table, *pair)
         columns.append(column)
-    return [[name, *(column[name] for column in columns)] for name in columns[0]]
-
-
-def receipts_by_rule() -> tuple[list, list]:
-    """Head and rows of the benchmark's table: what SmolLM2 reads of receipts, by the rule that chose the tokens."""
-    from benchmarks.sawtooth.report.receipts import compression_rows
-
-    return compression_rows(result("receipts-smollm"))
-
-
-def trained_receipts() -> tuple[list, list]:
-    """The same of SmolLM2 after training under compression, of receipts and bills."""
-    from benchmarks.sawtooth.report.receipts import trained_rows
-
-    return trained_rows(result("compressed-receipts-smollm"))
-
-
-def without_second_grid() -> tuple[str, str]:
-    """What SmolLM2 answers more by plain tiling than by the pyramid: as read to confirm it, and two stages later."""
-    from benchmarks.sawtooth.report.receipts import FIRST, plain_gains
-
-    table, later = map(result, ("receipts-smollm", "compressed-receipts-smollm"))
-    return plain_gains(table[table["receipt"] >= FIRST]), plain_gains(later)
+    head = [
+        "the model before, words read, %",
+        *(f"keep_ratio {r}" for r in keep_ratios),
+    ]
+    return head, [[name, *(each[name] for each in columns)] for name in columns[0]]
 
 
 def words(table, **way) -> str:
@@ -165,8 +148,10 @@ def plot_layers(table, keep_ratio: float = 0.5):
     return figure
 
 
-def training_rows(before, with_gaps, after) -> list:
-    """Words of those that all tokens read by three models, and the change from the first to the last, by rule."""
+def training_rows(before, with_gaps, after) -> tuple[list, list]:
+    """
+    Head and rows: words of those that all tokens read by three models, and the change from the first to the last.
+    """
     rules = {
         "own rule": OWN,
         "question, layer 2, renumbered": {**OWN, "positions": "repack"},
@@ -185,22 +170,24 @@ def training_rows(before, with_gaps, after) -> list:
             way = {**rule, "keep_ratio": share}
             cells = [of_all_tokens(each, **way) for each in three]
             rows.append([f"{share}: {label}", *cells, change(before, after, **way)])
-    return rows
+    head = ["words, % of those of all tokens", "before", "with gaps", "after", "change"]
+    return head, rows
 
 
-def rows_of_none(before, after) -> list:
-    """Words read by the question, by the norm of the features, and the difference, by model and share."""
+def rows_of_none(before, after) -> tuple[list, list]:
+    """Head and rows: words read by the question, by the norm of the features, and the difference."""
     rows = []
     for label, table in (("before", before), ("after", after)):
         for share in SHARES:
             ways = [{**each, "keep_ratio": share} for each in (OWN, NO_QUESTION)]
             cells = [words(table, **way) for way in ways]
             rows.append([f"{label}, {share}", *cells, paired(table, *ways)])
-    return rows
+    head = ["own rule", "no question", "difference, points"]
+    return ["200 pages, words read, %", *head], rows
 
 
-def after_differences(after) -> list:
-    """Words read after training by other rules minus those by the question in layer 2, on the same pages."""
+def after_differences(after) -> tuple[list, list]:
+    """Head and rows: words read after training by other rules minus those by the own one, on the same pages."""
     others = {
         "question, layer 3": {**OWN, "layer": 3},
         "no question": NO_QUESTION,
@@ -210,7 +197,7 @@ def after_differences(after) -> list:
     for label, other in others.items():
         ways = [({**other, "keep_ratio": r}, {**OWN, "keep_ratio": r}) for r in SHARES]
         rows.append([label, *(paired(after, *each) for each in ways)])
-    return rows
+    return ["after, minus own rule, points", *map(str, SHARES)], rows
 
 
 def plot_training(before, after):

@@ -16,8 +16,9 @@ from benchmarks.sawtooth.runner import Measurement
 from benchmarks.speed.timing import time_in_turns
 
 
-# All tokens, then the rules for this model, then the layer that it was trained with first
-SCORES = (("all", 1, 1.0), *TRAINED_SCORES, ("question", 8, 0.5), ("question", 8, 0.25))
+# All tokens, then the rules for this model, whatever its positions, then the layer that it was trained with first
+OWN = dict.fromkeys(score[:3] for score in TRAINED_SCORES)
+SCORES = (("all", 1, 1.0), *OWN, ("question", 8, 0.5), ("question", 8, 0.25))
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,23 @@ SCORES = (  # whose attention, in which layer; "none" is the norm of the feature
     ("none", 0),
 )
 RATIOS = (0.5,)
-# Rules and shares for a model that was trained under compression: its own, and the published one
-TRAINED_SCORES = (("question", 3, 0.5), ("question", 3, 0.25), ("all", 1, 0.5))
+ALL_TOKENS = ("all", 1, 1.0, "repack")
+# Whose attention, layer, share and positions for a model that was trained under compression: its own, the same with
+# tokens numbered anew, as it was trained before, and the published rule
+TRAINED_SCORES = (
+    ("question", 3, 0.5, "keep"),
+    ("question", 3, 0.25, "keep"),
+    ("question", 3, 0.5, "repack"),
+    ("all", 1, 0.5, "repack"),
+)
 
 
 @dataclass(frozen=True)
 class ReceiptReading:
     """
-    One question about a receipt. `layout`: in `PRICED`; `kind`: in `SENTENCES`; `word`: the whole answer as it should
-    be; `kept_asked`, `kept_all`: share of the detailed tokens on the word that answers, or of all, that stay;
+    One question about a receipt. `layout`: in `PRICED`; `positions`: of the tokens that stay, as in the configuration;
+    `kind`: in `SENTENCES`; `word`: the whole answer as it should be; `kept_asked`, `kept_all`: share of the detailed
+    tokens on the word that answers, or of all, that stay;
     `is_cut`: whether plain tiling cuts the name or the number.
     """
 
@@ -47,6 +55,7 @@ class ReceiptReading:
     queries: str
     layer: int
     keep_ratio: float
+    positions: str
     kind: str
     receipt: int
     word: str
@@ -90,17 +99,17 @@ class Receipts(Measurement):
 
     name = "receipts"
     row = ReceiptReading
-    block = ("layout", "method", "queries", "layer", "keep_ratio", "kind")
+    block = ("layout", "method", "queries", "layer", "keep_ratio", "positions", "kind")
 
     def blocks(self, reader: Reader) -> Sequence[tuple]:
         layers = reader.model.config.text_config.num_hidden_layers
-        scores = [(*score, ratio) for ratio in RATIOS for score in SCORES if score[1] < layers]
-        cut = [(layout, method, "all", 1, 1.0) for layout in PRICED for method in METHODS]
+        scores = [(*score, ratio, "repack") for ratio in RATIOS for score in SCORES if score[1] < layers]
+        cut = [(layout, method, *ALL_TOKENS) for layout in PRICED for method in METHODS]
         compressed = [(PRICED[0], METHODS[0], *score) for score in scores]
         return [(*setting, kind) for setting in (*cut, *compressed) for kind in SENTENCES]
 
     def measure(self, reader: Reader, *block) -> list[ReceiptReading]:
-        layout, *_, keep_ratio, kind = block
+        layout, *_, keep_ratio, _, kind = block
         number = self.receipts if keep_ratio == 1 else self.compressed
         asked = list(enumerate(ask_about_held_out(kind, number, lambda word: None, layout=layout)))
         rows = []
@@ -109,11 +118,11 @@ class Receipts(Measurement):
         return rows
 
     def _read(self, reader: Reader, asked: list[tuple[int, Asked]], *block):
-        _, method, queries, layer, keep_ratio, kind = block
+        _, method, queries, layer, keep_ratio, positions, kind = block
         images = [each.picture.page.image for _, each in asked]
         views = [reader.views(method, image) for image in images]
         inputs = make_inputs(reader.processor, images, views, [each.turn.question for _, each in asked])
-        with scoring(reader.model, queries=queries, layer=layer):
+        with scoring(reader.model, queries=queries, layer=layer, positions=positions):
             answers = reader.generate(inputs, LONGEST[kind], keep_ratio=keep_ratio)
             kept = [self._kept(reader, each, view, keep_ratio) for (_, each), view in zip(asked, views, strict=True)]
         tokens = inputs["attention_mask"].sum(-1).tolist()
@@ -147,6 +156,6 @@ class CompressedReceipts(Receipts):
     name = "compressed-receipts"
 
     def blocks(self, reader: Reader) -> Sequence[tuple]:
-        full = [(method, "all", 1, 1.0) for method in (METHODS[0], PLAIN)]
+        full = [(method, *ALL_TOKENS) for method in (METHODS[0], PLAIN)]
         ways = (*full, *((METHODS[0], *score) for score in TRAINED_SCORES))
         return [(layout, *way, kind) for layout in PRICED for way in ways for kind in SENTENCES]

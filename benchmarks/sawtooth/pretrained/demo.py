@@ -16,12 +16,14 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from benchmarks.sawtooth.measurements.receipts import CompressedReceipts
 from benchmarks.sawtooth.pretrained.checkpoint import save
 from benchmarks.sawtooth.pretrained.model import FILES, load_tower
 from benchmarks.sawtooth.pretrained.questions import PRICED, Picture, draw_picture
 from benchmarks.sawtooth.pretrained.train import add_sources
 from benchmarks.sawtooth.readers.rendering import generator
-from benchmarks.sawtooth.report.receipts import accuracies, load_stages
+from benchmarks.sawtooth.report.readings import load as load_readings
+from benchmarks.sawtooth.report.receipts import READER, accuracies, compressed_accuracies, load_stages
 from benchmarks.sawtooth.runner import FOLDER as RESULTS
 from benchmarks.speed.pretrained_model import load
 
@@ -64,6 +66,17 @@ def ask(model, processor, picture: Picture, question: str, keep_ratio: float = 1
     return processor.decode(sequences[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
 
 
+def measured(layout: str, keep_ratio: float) -> str:
+    """What was right of the demo's questions about other pictures: with all tokens, and with a share of them."""
+    last = load_stages(RESULTS)[-1]
+    text = "with all tokens " + ", ".join(accuracies(last, layout))
+    if keep_ratio < 1:
+        readings = load_readings(CompressedReceipts().path(READER))
+        found = compressed_accuracies(readings, layout, keep_ratio, last.settings["positions"])
+        text += f"; with {keep_ratio:g} of the detailed ones " + (", ".join(found) or "it was not measured")
+    return f"Of such questions it answers exactly: {text}."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--receipt", type=int, default=0, help="number of the receipt; each is another one")
@@ -84,8 +97,7 @@ def main() -> None:
         if truth is not None and answer != truth:
             print("written   " + truth.replace("\n", "\n          "))
         print()
-    measured = "; ".join(accuracies(load_stages(RESULTS)[-1], arguments.layout))
-    print(textwrap.fill(f"Of such questions, with all tokens, it answers exactly: {measured}.", 100))
+    print(textwrap.fill(measured(arguments.layout, arguments.keep_ratio), 100))
 
 
 if __name__ == "__main__":

@@ -133,12 +133,13 @@ def compression_rows(table: pd.DataFrame, layout: str = PRICED[0]) -> tuple[list
     table = with_pages(table[(table["method"] == METHODS[0]) & (table["layout"] == layout)])
     compressed = table[table["keep_ratio"] < 1]
     full = table[(table["keep_ratio"] == 1) & table["page"].isin(compressed["page"])]
-    rows = [["all tokens", "–", "1", share(full, full["exact"]), "", "", ""]]
-    for (kept, queries, layer), found in compressed.groupby(["keep_ratio", "queries", "layer"], sort=False):
+    rows = [["all tokens", "–", "1", "–", share(full, full["exact"]), "", "", ""]]
+    rule = ["queries", "layer", "keep_ratio", "positions"]
+    for (queries, layer, kept, positions), found in compressed.groupby(rule, sort=False):
         values = (found["exact"], found["kept_asked"], found["kept_asked"] - found["kept_all"])
         shares = [share(found, each) for each in values]
-        rows.append([queries, layer, f"{kept:g}", shares[0], exact_gain(found, full, SAME), *shares[1:]])
-    head = ["queries", "layer", "keep_ratio", "exact", "minus all tokens", "kept on the answer", "minus kept of all"]
+        rows.append([queries, layer, f"{kept:g}", positions, shares[0], exact_gain(found, full, SAME), *shares[1:]])
+    head = [*rule, "exact", "minus all tokens", "kept on the answer", "minus kept of all"]
     return head, rows
 
 
@@ -149,12 +150,23 @@ def trained_rows(table: pd.DataFrame) -> tuple[list[str], list[list]]:
     return ["layout", *head], [[layout, *row] for layout, (_, rows) in by_layout.items() for row in rows]
 
 
-def over_published(table: pd.DataFrame) -> str:
-    """What half of the tokens answer more if the question chooses them than by the published rule."""
+def compressed_accuracies(table: pd.DataFrame, layout: str, keep_ratio: float, positions: str) -> list[str]:
+    """The same as `accuracies` with a share of the detailed tokens, the question's; nothing where it wasn't read."""
+    found = with_pages(table[(table["layout"] == layout) & (table["queries"] == "question")])
+    found = found[(found["keep_ratio"] == keep_ratio) & (found["positions"] == positions)]
+    return [
+        f"{kind} on a {layout} {share(each, each['exact'])}% (n = {len(each)})"
+        for kind, each in found.groupby("kind", sort=False)
+    ]
+
+
+def over_published(table: pd.DataFrame, positions: str) -> str:
+    """What half of the tokens answer more if the question chooses them, `positions` as said, than as published."""
     gains = []
     for layout in PRICED:
         found = with_pages(table[(table["layout"] == layout) & (table["keep_ratio"] == 0.5)])
-        question, published = (found[found["queries"] == queries] for queries in ("question", "all"))
+        by_rule = found.groupby(["queries", "positions"])
+        question, published = by_rule.get_group(("question", positions)), by_rule.get_group(("all", "repack"))
         gains.append(f"{exact_gain(question, published, SAME)} points on a {layout}")
     return " and ".join(gains)
 
@@ -179,11 +191,13 @@ def wrong_lines(table: pd.DataFrame) -> str:
     counts = []
     for layout in PRICED:
         of_layout, found = table[table["layout"] == layout], []
-        for (kept, queries), rows in of_layout.groupby(["keep_ratio", "queries"], sort=False):
+        for rule, rows in of_layout.groupby(["keep_ratio", "queries", "positions"], sort=False):
+            kept, queries, positions = rule
             wrong = sum(
                 is_of_another_line(row.answer, asked[layout, row.kind][row.receipt]) for row in rows.itertuples()
             )
-            found.append(f"{wrong} {'with all tokens' if kept == 1 else f'by `{queries}` at {kept:g}'}")
+            by = "with all tokens" if kept == 1 else f"by `{queries}` at {kept:g} (`{positions}`)"
+            found.append(f"{wrong} {by}")
         counts.append(f"of {compressed * len(SENTENCES)} on a {layout} {', '.join(found)}")
     return "; ".join(counts)
 
@@ -208,6 +222,7 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
     """What the last stage changed, by the readings of `CompressedReceipts` and the `times` of `FirstToken`."""
     first, *_, last = [entry["looking"] for entry in stage.log if "looking" in entry]
     all_tokens, compressed = numbers(table)
+    lead = over_published(table, stage.settings["positions"])
     return blocks(
         "### Compressed, after training under it",
         f"After `{stage.name}`, read in float32. In that stage the scores of the question in layer "
@@ -216,7 +231,7 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
         f"answer name, {stage.settings['other_words']:g} times as high ones on other words, and none elsewhere. It "
         f"fell from {first:.2f} (mean of the first steps in the log) to {last:.2f} (of the last). {compressed} "
         "pictures for each of two questions, the first of those above. With half of the tokens, the question's minus "
-        f"the published rule's: {over_published(table)}.",
+        f"the published rule's: {lead}.",
         markdown_table(*trained_rows(table), right=("layer", "keep_ratio")),
         "Answers whose number (of a cost) or name (of an item) is wrong and stands in another line of the picture: "
         f"{wrong_lines(table)}.",

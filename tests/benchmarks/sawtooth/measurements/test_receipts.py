@@ -60,13 +60,16 @@ def test_tokens_on_a_box_follow_the_number_of_tokens(along):
     assert on[0, : along // 2].all() and on.sum() == along * along // 2
 
 
-@pytest.mark.parametrize("setting", [("all", 1, 1.0), ("question", 2, 0.5), ("none", 0, 0.25)])
+RULES = [("all", 1, 1.0, "repack"), ("question", 2, 0.5, "keep"), ("none", 0, 0.25, "repack")]
+
+
+@pytest.mark.parametrize("setting", RULES)
 def test_what_stays_is_what_was_asked_for(reader, setting):
     rows = Receipts(receipts=3, compressed=3, batch_size=2).measure(reader, "receipt", METHODS[0], *setting, "cost")
     assert [row.receipt for row in rows] == [0, 1, 2]
     for row in rows:
-        assert row.kept_all == pytest.approx(setting[-1], abs=0.02) and 0 <= row.kept_asked <= 1
-        assert tuple(asdict(row).values())[:6] == ("receipt", METHODS[0], *setting, "cost")
+        assert row.kept_all == pytest.approx(setting[2], abs=0.02) and 0 <= row.kept_asked <= 1
+        assert tuple(asdict(row).values())[:7] == ("receipt", METHODS[0], *setting, "cost")
         assert " costs " in row.word and row.tokens > 100
     if setting[0] == "question":  # this reader has learned to look where the question points
         assert all(row.kept_asked > row.kept_all for row in rows)
@@ -74,9 +77,19 @@ def test_what_stays_is_what_was_asked_for(reader, setting):
 
 @pytest.mark.parametrize("layout", PRICED)
 def test_batches_answer_as_one_by_one(reader, layout):
-    block = (layout, METHODS[0], "question", 1, 0.5, "item")
+    block = (layout, METHODS[0], "question", 1, 0.5, "repack", "item")
     three, one = (Receipts(compressed=3, batch_size=size).measure(reader, *block) for size in (3, 1))
     assert three == one and len(one) == 3
+
+
+@pytest.mark.parametrize("positions", ["keep", "repack"])
+def test_positions_are_those_of_the_block(reader, monkeypatch, positions):
+    def generate(inputs, max_new_tokens, keep_ratio):
+        return [reader.model.config.scale_compression_config.positions] * len(inputs["input_ids"])
+
+    monkeypatch.setattr(reader, "generate", generate)
+    block = ("receipt", METHODS[0], "question", 1, 0.5, positions, "cost")
+    assert [row.answer for row in Receipts(compressed=2).measure(reader, *block)] == [positions] * 2
 
 
 def test_every_way_to_cut_and_to_score_is_a_block(reader):
@@ -92,5 +105,5 @@ def test_blocks_of_a_model_that_was_trained_under_compression(reader):
     blocks = CompressedReceipts().blocks(reader)
     assert len(blocks) == len(set(blocks)) == len(SENTENCES) * len(PRICED) * (2 + len(TRAINED_SCORES))
     by_pyramid = {(METHODS[0], each) for each in (1, 0.5, 0.25)}
-    assert {(method, ratio) for _, method, _, _, ratio, _ in blocks} == {*by_pyramid, (PLAIN, 1)}
+    assert {(method, ratio) for _, method, _, _, ratio, _, _ in blocks} == {*by_pyramid, (PLAIN, 1)}
     assert CompressedReceipts().path("x").name == "compressed-receipts-x.csv"

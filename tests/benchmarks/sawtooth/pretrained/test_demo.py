@@ -73,8 +73,15 @@ def test_it_prints_questions_answers_and_what_was_measured(small_model, tmp_path
     for question, truth in demo.conversation(picture):
         assert f"question  {question}\nanswer    to {question} 0.5\n" in printed
         assert truth is None or "written   " + truth.replace("\n", "\n          ") in printed
-    assert f"Of such questions, with all tokens, it answers exactly: cost on a {layout} " in printed
+    said = " ".join(printed.split())
+    assert f"Of such questions it answers exactly: with all tokens cost on a {layout} " in said
+    assert f"; with 0.5 of the detailed ones cost on a {layout} " in said
     assert (tmp_path / "receipt.png").exists()
+
+
+@pytest.mark.parametrize(("keep_ratio", "ends"), [(1.0, "(n = 24)."), (0.3, "detailed ones it was not measured.")])
+def test_what_was_not_measured_is_said(keep_ratio, ends):
+    assert demo.measured("receipt", keep_ratio).endswith(ends)
 
 
 def test_an_answer_goes_through_processor_and_model(small_model, tmp_path):

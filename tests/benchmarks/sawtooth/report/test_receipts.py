@@ -16,6 +16,7 @@ from benchmarks.sawtooth.report.receipts import (
     PARTS,
     STAGES,
     accuracies,
+    compressed_accuracies,
     compressed_section,
     compression_rows,
     cutting_table,
@@ -31,7 +32,14 @@ from benchmarks.sawtooth.report.receipts import (
 from benchmarks.tables import markdown_table
 
 
-SETTINGS = {"minutes": 100.0, "batch": 5, "accumulate": 3, "layer": 4, "other_words": 0.25}
+SETTINGS = {
+    "minutes": 100.0,
+    "batch": 5,
+    "accumulate": 3,
+    "layer": 4,
+    "other_words": 0.25,
+    "positions": "keep",
+}
 
 
 def entry(when: str, part: str, right: int) -> dict:
@@ -58,7 +66,10 @@ def stages(tmp_path):
 
 
 def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int, layout: str = "receipt") -> list[dict]:
-    """One question of each kind about 10 receipts; the first `right` costs are right, and no item is."""
+    """
+    One question of each kind about 10 receipts; the first `right` costs are right, and no item is. Positions are kept
+    where the question chooses.
+    """
     return [
         {
             "layout": layout,
@@ -66,6 +77,7 @@ def rows(method: str, queries: str, layer: int, keep_ratio: float, right: int, l
             "queries": queries,
             "layer": layer,
             "keep_ratio": keep_ratio,
+            "positions": "keep" if queries == "question" else "repack",
             "kind": kind,
             "receipt": receipt,
         }
@@ -134,9 +146,19 @@ def test_the_receipts_read_later_are_told_apart(stages, table):
 
 def test_ways_to_score(table):
     full, question, published = markdown_table(*compression_rows(table))[2:]
-    assert full.startswith("| all tokens | – | 1 | 40.0 [")
-    assert question.startswith("| question | 2 | 0.5 | 20.0 [") and " | 75.0 [75.0, 75.0] | 25.0 [" in question
-    assert published.startswith("| all | 1 | 0.5 | 0.0 [") and "| -40.0 [" in published
+    assert full.startswith("| all tokens | – | 1 | – | 40.0 [")
+    assert question.startswith("| question | 2 | 0.5 | keep | 20.0 [") and " | 75.0 [75.0, 75.0] | 25.0 [" in question
+    assert published.startswith("| all | 1 | 0.5 | repack | 0.0 [") and "| -40.0 [" in published
+
+
+def test_what_is_right_with_a_part_of_the_tokens(table):
+    repacked = table[table["queries"] == "question"].assign(positions="repack", exact=True)
+    table = pd.concat([table, repacked])
+    cost, item = compressed_accuracies(table, "receipt", 0.5, "keep")
+    assert cost.startswith("cost on a receipt 40.0 [") and cost.endswith("]% (n = 10)")
+    assert item.startswith("item on a receipt 0.0 [")
+    assert compressed_accuracies(table, "receipt", 0.3, "keep") == []  # never read
+    assert compressed_accuracies(table, "bill", 0.5, "keep") == []
 
 
 def test_report(stages, table):
@@ -170,7 +192,8 @@ def test_answers_of_other_lines_are_counted(table):
         answer=table["answer"].where(~(is_first & (table["receipt"] == 3)), f"{name} costs {other[1]}.")
     )
     assert wrong_lines(answered).startswith(
-        "of 20 on a receipt 0 with all tokens, 1 by `question` at 0.5, 0 by `all` at 0.5; of 20 on a bill 0"
+        "of 20 on a receipt 0 with all tokens, 1 by `question` at 0.5 (`keep`), 0 by `all` at 0.5 (`repack`); "
+        "of 20 on a bill 0"
     )
 
 
@@ -209,6 +232,6 @@ def test_section_of_the_last_stage(stages, table, times):
     assert "`pyramid any` is -10.0 [" in text
     assert "from 1.49 (mean of the first steps in the log) to 0.75" in text and "10 pictures for each" in text
     assert "published rule's: 20.0 [" in text and "] points on a receipt and 10.0 [" in text
-    assert any(line.startswith("| receipt | question | 2 | 0.5 | 20.0 [") for line in lines)
-    assert any(line.startswith("| bill | all tokens | – | 1 | 35.0 [") for line in lines)
-    assert any(line.startswith("| bill | question | 8 | 0.25 | 30.0 [") for line in lines)
+    assert any(line.startswith("| receipt | question | 2 | 0.5 | keep | 20.0 [") for line in lines)
+    assert any(line.startswith("| bill | all tokens | – | 1 | – | 35.0 [") for line in lines)
+    assert any(line.startswith("| bill | question | 8 | 0.25 | keep | 30.0 [") for line in lines)
