@@ -40,7 +40,7 @@ help:
 	@echo "make train-families     train its relatives, of LLaVA-OneVision's and MiniCPM-V's architecture"
 	@echo "make train-reader       train the larger reader of pages with questions and its controls, after \`make train\`"
 	@echo "make train-smollm       let a pretrained Llama learn to read (MINUTES=60; downloads 93 MB)"
-	@echo "make train-smollm-longer  then receipts and bills in a pyramid, and under compression (5 times MINUTES=100)"
+	@echo "make train-smollm-longer  then receipts and bills in a pyramid, and under compression (6 times MINUTES=100)"
 	@echo "make bench-memory       compute what the published checkpoints take, docs/checkpoints.md, docs/scale.md"
 	@echo "make clean   remove the virtual environment and all caches"
 
@@ -266,7 +266,7 @@ train-smollm: $(SMOLLM_FILE)
 	$(BIN)/python -m benchmarks.sawtooth.pretrained.train --output runs/smollm --base $(SMOLLM) --minutes $(MINUTES) $(ARGS)
 
 # On from there, through a pyramid: larger pictures first, then receipts above all, then bills and the tower, too, then
-# under compression, by an earlier layer in the end; the model of `make demo-smollm`.
+# under compression, in the end by an earlier layer, and with numbers kept; the model of `make demo-smollm`.
 SMOLLM_LONGER = $(BIN)/python -m benchmarks.sawtooth.pretrained.train --base $(SMOLLM) --method "pyramid any" --batch 5 --accumulate 3 \
 	--adapter-rate 2e-4 --projector-rate 5e-4
 
@@ -281,6 +281,8 @@ train-smollm-longer: $(SMOLLM_FILE)
 		--minutes $(MINUTES) $(ARGS)
 	$(SMOLLM_COMPRESSED) --start runs/smollm-compressed --output runs/smollm-early --size "questions and words" --first 6000000 \
 		--layer 3 --other-words 0.25 --minutes $(MINUTES) $(ARGS)
+	$(SMOLLM_COMPRESSED) --start runs/smollm-early --output runs/smollm-kept --size "questions and words" --first 7000000 \
+		--layer 3 --other-words 0.25 --positions keep --minutes $(MINUTES) $(ARGS)
 
 # What is in benchmarks/sawtooth/results already is not read again; remove a file to read it anew.
 bench-sawtooth: $(STAMP)

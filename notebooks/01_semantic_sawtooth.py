@@ -41,9 +41,9 @@ course.setup()
 """
 **In short**: a border that halves a word's letters costs four small readers 7 to 15 points of them. A second grid with other borders shows the word whole, and a recognizer that is told where to look then reads nearly all such words.
 
-Whether a *model* is better for it is another matter. Small models that were never trained with a second grid mostly read worse with it, by the published rule. Of three that were trained with one, the best reads 2.7 points more words on pages than its *control*, a model trained for as many steps without. That this is due to cut words isn't shown. Nor does a later experiment, made for just this question, show a use of the second grid. One reader does use it, on short receipts; on longer bills it answered less with it, which isn't shown any more after further training ([10](10_measure.ipynb#Conclusion)).
+Whether a *model* is better for it is another matter. Small models that were never trained with a second grid mostly read worse with it. Of three that were, the best reads 2.7 points more words on pages than its *control*, a model trained for as many steps without. That this is due to cut words isn't shown, nor does a later experiment, made for just this question, show it. One reader does use its second grid, on short receipts; on longer bills no use is shown ([10](10_measure.ipynb#Conclusion)).
 
-*Points* are differences of percentages. [a, b], in the text (a to b), is a 95% interval, about what other words or pages could have given. One that contains 0 shows no difference.
+*Points* are differences of percentages: 87% is 7 points more than 80%. Most numbers have a 95% interval, written [a, b] in tables and (a to b) in the text: about what other words or pages could have given. Where the interval of a difference contains 0, no difference is shown.
 
 ## A word on a cut line
 
@@ -355,13 +355,13 @@ tables.folded("Larger letters, and the other rule", heads, rows)
 
 # %% [markdown]
 """
-(This depth is measured otherwise than the 7.2 above: on more grids, and "middle" means 3/8 of a tile or more from a line ([10](10_measure.ipynb#A-depth-and-its-interval)). And the 7.2 is of the small checkpoint, which was trained on from `6m-pyramid`.)
+(Don't compare these depths with the 7.2 above, which is of the small checkpoint, trained on from `6m-pyramid`, and of fewer grids; "middle" is 3/8 of a tile or more from a line here: [10](10_measure.ipynb#A-depth-and-its-interval).)
 
 - **Every model has a sawtooth between rows**: 15.1 points in `6m-plain`, 8.3 in `6m-control`, 13.7 in `6m-pyramid`. Between columns it is 0.7 to 1.7 points without CIP, and no interval is clear of zero. (With CIP that of `6m-plain` is: 4.5, 0.4 to 8.5.)
-- **Switched on without training, CIP makes them worse.** On the lines between rows the first two lose 16.8 and 8.7 points, on those between columns 12.4 and 7.7. Lines are only a part of it: everywhere, too, they lose 5.3 to 10.8. (Between rows the second grid makes the sawtooth of `6m-plain` deeper, 23.1 points, not flatter.)
+- **Switched on without training, CIP makes them worse**: on the lines between rows by 16.8 and 8.7 points, and everywhere, too, by 5.3 to 10.8. The sawtooth of `6m-plain` even becomes deeper (23.1 points), not flatter.
 - **Trained with CIP, no gain is shown** on the lines between rows (1.0, -1.3 to 3.2).
 
-*Larger letters, and the other rule* has more of `6m-pyramid`, between rows. By `joint`, which it wasn't trained with, it does gain on the lines: 3.9 points with these letters and 5.0 with letters of 32 px, which stay legible in a coarser second grid. Its sawtooth isn't gone: in each line the depth that remains is clear of zero. `benchmarks/sawtooth/RESULTS.md` has all of it, and [07](07_other_models.ipynb) other models: in a MiniCPM-V of the same size lines between columns cost, too, and CIP helped after training.
+*Larger letters, and the other rule* has more of `6m-pyramid`, between rows. By `joint`, which it wasn't trained with, it does gain on the lines: 3.9 points, and 5.0 with larger letters. Its sawtooth isn't gone: in each line the depth that remains is clear of zero. In a MiniCPM-V of the same size lines between columns cost, too, and CIP helped after training ([07](07_other_models.ipynb)).
 
 ## What there is to win
 
@@ -408,7 +408,7 @@ tables.folded("All seven ways to cut a page", heads, rows)
 Here the idea does what it promises: 14.0 points on words that are cut between rows, 12.7 between columns, none on words that aren't cut. (By this score another view can only add: a word counts if any view gives it. What a view could spoil isn't measured.) Most is won where the line runs near the middle (69.4 to 94.8%). Two things put that in its place:
 
 - **Few words are cut.** "How often" is how many of the words at random places are: 2.1% between rows and 9.1% between columns only. Over all words the gain is 1.4 points (1.1 to 1.7), from 97.9 to 99.3%.
-- **A second grid is one way among others.** *A finer grid* reads more of the words cut between rows than *detailed + global* (89.8%), but fewer than a second grid does, and its own lines cut others: of the words that the first grid leaves whole it reads 98.2% instead of 99.5. Over all words no gain is shown (97.2% instead of 97.9; -0.7 points, -1.6 to 0.2). *Overlapping tiles*, with which the paper compares itself, too (its figure 1), do about as well as a second grid (98.8% of the row-cut words) with fewer tiles, 10.2 a page instead of 14.9 and 16.5; their price is smaller letters. What helps is that *some* tile shows the word whole.
+- **A second grid is one way among others.** *A finer grid* reads more of the words cut between rows than *detailed + global* (89.8%), but fewer than a second grid does, and its own lines cut other words: over all words no gain is shown. *Overlapping tiles*, with which the paper compares itself, too (its figure 1), do about as well as a second grid (98.8%), with fewer tiles (10.2 a page; `any` has 14.9). Their price is smaller letters. What helps is that *some* tile shows the word whole.
 
 *All seven ways to cut a page* has the rest. "Detailed twice" is the same as once, by construction: this reader gives the same answer to the same tile.
 
@@ -445,7 +445,7 @@ course.show(
 
 # %% [markdown]
 """
-No, but far more are won than lost, and the gain is largest for the row-cut ones: 26.2 points, 13.6 more than of uncut words, clear of zero. (In the two other models printed there, with shorter training and `any`, it isn't.) Words cut between columns only are four in five of the cut ones and gain hardly more than uncut ones. Two things keep this from being a proof. Row-cut words that *both* grids of `joint` cut gain as much as those that one of them shows whole (26.7 and 25.5 points, of 60 and 47 words): the second grid also shows everything a second time. And a model that was trained with CIP is asked here to do without.
+No, but far more are won than lost, and the gain is largest for the row-cut ones: 26.2 points, 13.6 more than of uncut words, clear of zero. (In the two other models printed there, with shorter training and `any`, it isn't.) Two things keep this from being a proof. Row-cut words gain as much where *both* grids of `joint` cut them as where one shows them whole (26.7 and 25.5 points): the second grid also shows everything a second time. And a model that was trained with CIP is asked here to do without.
 
 So compare it with its **control**: a model of the same size that was trained for as many steps with one grid. There are three such pairs, each model read as it was trained. `3m` was trained for a third as long as `3m-long`. `6m` has twice the parameters, and read other pages, 160 documents with 590 words. *Cut by both detailed grids* means: by the control's and by the model's own detailed grid, which `joint` may choose otherwise ([10](10_measure.ipynb)). Whether the second grid cuts the word doesn't matter here.
 
@@ -474,21 +474,21 @@ heads = ["words read", "n", *heads]
 tables.folded("The same as numbers", heads, rows)
 words.show_other_ways(heads[2:])
 tables.folded("Moved words against the control", *words.moved_rows(moved))
-course.table(*words.sort_rows("3m-long", JOINT))
+tables.folded("By sort of word", *words.sort_rows("3m-long", JOINT))
 due = words.due_to_the_cut()
 course.table(*words.due_rows(due))
 
 # %% [markdown]
 """
 - **The best case is the first line of the figure**: trained longest, with `joint`, a model reads 2.7 points more words than its control, just clear of zero (0.1 to 5.4).
-- **The second grid mostly makes good a loss.** See *cut between rows* in the first open table: the second grid gives this model 26.2 points (first line), but with one grid it is 23.4 *below* its control (last line). So 2.8 remain, in an interval around zero (second line).
-- **Whether the 2.7 are due to cut words isn't shown**: of words that both detailed grids cut it reads 0.2 points more, of those that neither cuts 3.3.
-- **Moved words say something else** (last panel). On lines between rows this model gets 8.9 points of the letters more than its control, and 6.6 even with one grid. So here the training flattened the sawtooth of single words, also where the model then reads with one grid; on pages it didn't. The shorter trainings don't show that: for `3m` nothing is shown, `6m` reads 6.3 points *less* (*Moved words against the control* has all ways).
+- **The second grid mostly makes good a loss.** Of words cut between rows it gives this model 26.2 points; but read with one grid, the model is 23.4 *below* its control. So 2.8 remain, in an interval around zero (-7.0 to 12.6).
+- **Whether the 2.7 are due to cut words isn't shown**: of words that both detailed grids cut no gain is shown (0.2 points), and 3.3 of those that neither cuts, not quite clear of zero.
+- **Moved words say something else** (last panel). On lines between rows this model gets 8.9 points of the letters more than its control, and 6.6 even with one grid. So there the training itself flattened the sawtooth; on pages it didn't. The shorter trainings don't show that: for `3m` nothing is shown, `6m` reads 6.3 points *less* (*Moved words against the control* has all ways).
 - **With the published rule `any`**, after short trainings, the smaller model reads less than its control (-2.8, -4.9 to -0.4). For the larger no difference is shown.
 
 Two things are not in these intervals. As many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`), time in which the control could have learned more. And each model was trained once, from one *seed* (the start of its random numbers): the intervals don't say how far another training would move the figures.
 
-**The last word: a later experiment**, made for just this question: single words asked for, three seeds each, and a control that sees the same grid twice, so at least as many tiles. What counts is the gain on row-cut words beyond that on uncut ones (the last table). With `any` it is 0.2 points, around zero. With `joint` it is 9.4; but a third of the row-cut words are no longer cut between rows by the *first* grid of `joint`, and that is no merit of a second one. Of words that are row-cut, or uncut, in the detailed grids of both ways -0.5 is left, around zero. So **no use of the second grid is shown**. (That measure was chosen after the 9.4 had been seen, and these readers read fewer of the uncut words than the 90% that had been asked for: [10](10_measure.ipynb).)
+**The last word: a later experiment**, made for just this question: single words asked for, three seeds each, and a control that sees the same grid twice, so at least as many tiles. What counts is the gain on row-cut words beyond that on uncut ones (the last table). With `any` none is shown (0.2 points). With `joint` it is 9.4, by the measure fixed before; but a third of the row-cut words are no longer cut between rows by its *first* grid, and that is no merit of a second one. On words of the same sort in the first grids of both ways -0.5 is left, around zero. So **no use of the second grid is shown**. (That comparison was chosen after the 9.4 had been seen, and these readers read fewer of the uncut words than the 90% that had been asked for: [10](10_measure.ipynb).)
 
 *Nine comparisons of the longest trained reader* has `3m-long-pyramid` in other ways. Read by `any`, which its training didn't have, it falls behind its control by 3.8 points. (One grid of as many tiles does worst there, but it often has more than the 6 detailed tiles which these readers know.)
 
@@ -498,7 +498,7 @@ The published scores are the authors'. What stands on the right is about a pretr
 """
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-course.claims(*claims.of_sawtooth(readings, to_control, due))
+course.claims(*claims.of_sawtooth(readings, to_control["3m-long"][0]))
 
 # %% [markdown]
 """
@@ -580,11 +580,11 @@ assert cut == [True, False]  # the second grid shows it whole
 
 ## Conclusion
 
-- **The damage.** A line between rows halves every letter and costs the small checkpoint and the three 6m readers 7 to 15 points of character accuracy, nearly all of it where the line runs less than 14 px from the word's center (4.0 to 21.6 in all readers of `RESULTS.md`, shown in 17 of 18 rows). A line between columns costs these four little (0.0 to 1.7 points, not certain; -0.4 to 12.5 in all, shown in 4 of 18).
+- **The damage.** A line between rows halves every letter and costs the small checkpoint and the three 6m readers 7 to 15 points of character accuracy, nearly all of it where the line runs less than 14 px from the word's center. A line between columns costs these four at most 1.7 points, and none is shown. (Of 18 rows in `RESULTS.md` 17 show a cost between rows, 4 between columns.)
 - **The remedy, at best.** A second grid shows the word whole. A pretrained recognizer, which is told where the words are, then reads nearly all of those that a line cuts, between rows or columns. As few words are cut, that is worth 1.4 points of all words at random places.
-- **In a model that was trained with it.** It reads more words with the second grid than without. One of three gains most on words cut between rows (13.6 points more than on uncut ones, 3.9 to 22.8), and without its second grid falls furthest behind its control on just these.
-- **Beside a control**, trained for as many steps (but less time) with one grid, little or nothing is won on pages: 2.7 points (0.1 to 5.4) at best, from one seed. Moved words on lines between rows gain 8.9 in that model, 6.6 of them even read with one grid: the training, more than the second grid. With three seeds each no use of the second grid is shown; the 9.4 points of `joint`, by the measure fixed before, are nearly all, where that can be told, on words that its other first grid doesn't cut between rows ([10](10_measure.ipynb)). One reader with a pretrained language model does use it on short receipts; on bills it lost by it at first, and after further training no difference is shown ([10](10_measure.ipynb#Conclusion)).
-- **Without training.** Readers of 3m and 6m that knew one grid read worse by `any`, on the lines and elsewhere. It isn't so everywhere. By `joint`, `3m-long-control` gains 4.4 points on lines between rows (0.6 to 8.5), but reads 5.4 points fewer words on pages (-7.6 to -3.2; `RESULTS.md`). The model that the later experiment began from had seen many numbers of tiles and loses nothing that can be shown ([10](10_measure.ipynb)). A reader of another kind gains characters, though no whole words, at one size of letters ([07](07_other_models.ipynb)).
+- **In a model that was trained with it.** It reads more words with the second grid than without. One of three gains most on words cut between rows; but without its second grid it also falls furthest behind its control on just these. So the second grid mostly makes good a loss.
+- **Beside a control**, trained for as many steps (but less time) with one grid, little or nothing is won: on pages 2.7 points (0.1 to 5.4) at best, from one seed. On moved words that model gains 8.9 points, but 6.6 even when read with one grid: the training, more than the second grid. With three seeds no use of the second grid is shown; the 9.4 points of `joint`, by the measure fixed before, are nearly all, where that can be told, on words that its other first grid doesn't cut between rows ([10](10_measure.ipynb)). One reader with a pretrained language model does use it, on short receipts; on bills no use is shown ([10](10_measure.ipynb#Conclusion)).
+- **Without training.** Readers of 3m and 6m that knew one grid read worse by `any`, on the lines and elsewhere, and fewer words on pages by `joint`, too. Exceptions: `3m-long-control` gains letters by `joint` on lines between rows, the model that the later experiment began from loses nothing that can be shown ([10](10_measure.ipynb)), and a reader of another kind gains characters at one size of letters ([07](07_other_models.ipynb)).
 
 Read next: [02](02_complementary_image_pyramid.ipynb) explains how the second grid is chosen, [10](10_measure.ipynb) how to measure what it gives.
 

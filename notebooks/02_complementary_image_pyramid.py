@@ -127,7 +127,7 @@ for views in ("pyramid", "detailed + global", "global only"):
 
 # %% [markdown]
 r"""
-With the second grid 77.1% of the words are found, without it 65.0%, and with the global tile alone, where letters are small, 9.8%. (Of 100 numbers that stand beside a given word on a receipt it reads 54 with the second grid and 56 without: that is no gain, and two of 100 are too few to call it a loss. No intervals are stored.) These figures are no proof for the second grid: this model was trained with it, and is asked here to do without. [01](01_semantic_sawtooth.ipynb) compares models with a control.
+With the second grid 77.1% of the words are found, without it 65.0%, and with the global tile alone, where letters are small, 9.8%. (Of 100 numbers asked for on receipts it reads 54 with it and 56 without: too few to call it a loss. No intervals are stored.) These figures are no proof for the second grid: this model was trained with it, and is asked here to do without. [01](01_semantic_sawtooth.ipynb) compares models with a control.
 
 So much for what the second grid is meant to do: show words whole, and legible. Now which grids are taken.
 
@@ -141,7 +141,7 @@ The second grid $A$ is chosen in the same way from its own range, but only from 
 
 $$A = \operatorname*{arg\,min}_{(c,\,r)\,\in\,\mathcal{C}(D)\,:\;m' \le\, c r \,\le\, M'} \left| \frac{W}{H} - \frac{c}{r} \right|$$
 
-As published, $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows. (If $c$ divides the columns, every vertical line of the second grid is also one of the first, so it brings no new one. The rule forbids this only in both directions at once. So common lines may remain, as the horizontal one does on the page above, with 2 x 2 beside 3 x 2.) If no grid is left, $A = (1, 1)$. A 1 x 1 grid would repeat the global view, so its tile is left out, in both groups.
+As published, $(c, r)$ is left out only if $c$ divides the columns of $D$ **and** $r$ divides its rows: then each of its lines is also one of the first grid's. If only one of both holds, it may stand, so common lines may remain, as the horizontal one on the page above, with 2 x 2 beside 3 x 2. If no grid is left, $A = (1, 1)$. A 1 x 1 grid would repeat the global view, so its tile is left out, in both groups.
 
 Several grids can be equally near, as 1 x 1 and 2 x 2 are to a square image. Then size decides:
 
@@ -309,7 +309,7 @@ course.explore(draw, tiles=range(2, 13), rule=COMPLEMENTARITIES)
 
 ## Which words are cut by no, one, or every grid?
 
-Now pages with real words in them: lines of text, receipts, tables and signs, of the benchmark in `benchmarks/sawtooth`. There are two measures. *Cut by every grid* asks only about lines: a word is cut by a grid if no tile holds its whole box. The global view isn't counted as a grid, and how small a word is drawn doesn't count either. *Stays cut*, which comes later, also accepts the global view, and demands 12 px: no group, the global view included, shows the word whole **and** at least 12 px high. So *stays cut* is much rarer. In this section only the first counts.
+Now pages with real words in them: lines of text, receipts, tables and signs, of the benchmark in `benchmarks/sawtooth`. A grid cuts a word if no tile holds its whole box; *cut by every grid* is a word that all grids of a page cut. This asks only about lines: the global view isn't counted as a grid, and how small a word is drawn doesn't count. (A second measure, *stays cut*, comes [later](#What-it-costs-in-distortion).)
 
 The benchmark's 160 pages have 590 words, the ranges are the small ones, 1 to 6 and 1 to 4 tiles of 112 px; no model is needed to count. One way without a second grid is counted besides, *overlap + global*: the detailed tiles, each sharing a quarter of its side with the next.
 
@@ -374,7 +374,7 @@ course.table(heads, words.stretched(pages, small))
 Of 590 words 160 are cut by the detailed grid, and 52 by both grids of the published rule. The last two columns of the first table are about reading. Mind that `6m-pyramid` is the small checkpoint at an earlier stage, before it was trained under compression ([05](05_scale_compression.ipynb)), and that these are other pages than those of the 77.1%.
 
 - With `all` it is 147: with few tiles hardly any grid passes it, and then there is no second grid.
-- With `joint` it is 92, more than with `any`, as its detailed grids are finer. Fewer cuts are not the goal in itself: the second grid of `joint` is stretched less (1.17 in the median, that of `any` 1.45), though its detailed grid is stretched more (1.23 and 1.08). The small reader, though trained with `any`, reads as many words under `joint`, as far as 590 words tell: 1.9 points more (-1.7 to 5.5).
+- With `joint` it is 92, more than with `any`, as its detailed grids are finer. But fewer cuts are not the goal in itself: its second grid is stretched less (second table), though its detailed one more. And the small reader, though trained with `any`, reads as many words under `joint`, as far as 590 words tell: 1.9 points more (-1.7 to 5.5).
 - *Overlap + global* cuts 88 in its one grid, but this reader, which never saw such tiles, reads 21.2 points fewer words with them than with `any` ([10](10_measure.ipynb) says more).
 
 ## The published settings by name
@@ -423,7 +423,7 @@ The small page keeps its 3 x 2 detailed tiles under `docvqa`, since 6 x 4 would 
 
 ## What it costs in distortion
 
-`benchmarks/sawtooth/GEOMETRY.md` has both [measures](#Which-words-are-cut-by-no,-one,-or-every-grid?), *cut by every grid* and *stays cut*, without a model, for 600 random pages of 60 words in tiles of 448 px. Of these 36,000 words only those count that the detailed grid of `any` shows at least 12 px high, 35,845 under the demo's ranges. The first two columns of the table are by lines alone, the third is what stays cut.
+`benchmarks/sawtooth/GEOMETRY.md` counts without a model, for 600 random pages of 60 words in tiles of 448 px, what is *cut by every grid* and what *stays cut*: words that no group, the global view included, shows whole **and** at least 12 px high. Since the global view counts, too, these are far fewer. Only those of the 36,000 words count that the detailed grid of `any` shows at least 12 px high, 35,845 under the demo's ranges. The first two columns of the table are by lines alone, the third is what stays cut.
 
 **Predict**: is there a rule that is better than `any` in both, cuts and distortion?
 """
@@ -437,11 +437,10 @@ course.show(
     alt="Two scatters of cut words over distortion. Left, in the median, joint is low "
     "in both, disjoint low in cuts alone, all at 2.2; overlap + global, a dashed line, "
     "is a little below any. Right, at 90%, overlap is at 1.2, all at 3.8.",
-    caption="Left and below is better; the scale of the words is logarithmic. Right: "
-    "the second grids once more, and, as triangles, the only grid of the two ways "
-    "without a second one, dashed lines on the left. Squares: the rules that are ours; "
-    "circles: published ones; open circle, `shifted`: the grid again, moved by half a "
-    f"tile. Second grids: only of pages that have one. Demo ranges, 600 pages, "
+    caption="Left and below is better; the scale of the words is logarithmic. Squares: "
+    "our rules; circles: published ones; open circle, `shifted`: the same grid, moved by "
+    "half a tile. Dashed on the left, triangles on the right: the two ways with one grid "
+    f"alone. Second grids: only of pages that have one. Demo ranges, 600 pages, "
     f"{demo['any']['words']:,.0f} words, 95% intervals.",
 )
 rows = words.distortion_rows(demo, (*one_grid, *COMPLEMENTARITIES))
@@ -451,7 +450,7 @@ course.table(["the demo's ranges", *heads], rows)
 
 # %% [markdown]
 """
-Now against `any`, in all eight ranges of the report. The pages are the same for both, so the difference is taken word by word, with its interval over pages (which is sharper than to see whether two intervals overlap). Fewer or more: the interval lies on one side of zero; else no difference is counted. *Less distorted* compares what a tenth of the pages exceeds. How much `any` itself stretches that tenth depends on the ranges; the second table has it for each.
+Now against `any`, in all eight ranges of the report. Both see the same pages, so the difference is taken word by word, with its interval over pages. Fewer or more: this interval lies on one side of zero; else no difference is counted. *Less distorted* compares what a tenth of the pages exceeds; the second table has it for `any` in each of the ranges.
 """
 
 # %%
@@ -464,15 +463,15 @@ course.table(["ranges", *tails], [["distortion by `any`, 90%", *tails.values()]]
 
 # %% [markdown]
 """
-Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, 0.4% with `disjoint` and with `joint`. So yes, a rule is better than `any` in both: `joint`, whose second grid is also stretched less, for one tile more a page. (So is `shifted`, the open circle, whose second grid is the first moved by half a tile, for nearly twice the tiles; by the grids alone it cuts more, 22.0%. It is no rule of the package, and not in the table.) Three things qualify this:
+Yes: `joint`. Under the demo's ranges 5.1% of the words stay cut without a second grid, 1.1% with `any`, and 0.4% with `joint`, whose second grid is also stretched less, for one tile more a page. (`shifted`, the open circle, beats `any` in both, too, for nearly twice the tiles. It is no rule of the package, and not in the table.) Three things qualify this:
 
-- It is not so everywhere: over the eight ranges `joint` leaves fewer words cut than `any` in four and more in two. By this measure `disjoint` is better, fewer in six and more in none. But its second grid is never less distorted than that of `any`; that of `joint` always is.
-- The median hides a tail, longest with `disjoint` and with `all`, whose median is large already: they stretch a tenth of the second grids 2.62 and 3.83 times or more. (And with `all` 38.5% of the pages have no second grid.) Under the ranges of ChartQA, of training and of `default`, `any` has such a tail, too: 3.32, 3.00 and 2.98.
-- `joint` changes the detailed grid, too: that alone cuts 42.6% of the words instead of 39.0%, and stretches a tenth of the pages 1.24 times or more instead of 1.12.
+- It is not so everywhere. Of the eight ranges `joint` leaves fewer words cut than `any` in four, more in two; its second grid is less distorted in all. `disjoint` leaves fewer in six and more in none, but its second grid is less distorted in none.
+- The median hides a tail. A tenth of the second grids is stretched 2.62 times or more by `disjoint`, 3.83 by `all` (where 38.5% of the pages have none). Under the ranges of ChartQA, of training and of `default`, `any` has such a tail, too: about 3 (second table).
+- `joint` changes the detailed grid, too: it cuts more words (42.6%, not 39.0%) and is stretched more (1.24, not 1.12, at 90%).
 
 (Why does `none` leave only 1.6%, if it may repeat the detailed grid? Under these ranges it often can't: the detailed grid may have up to 12 tiles, the second only 7.)
 
-One row needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any`, with two thirds of its tiles (by grids alone 17.6%, a little more than the 15.2% of `any`). That, too, is not so everywhere: of the eight ranges it leaves fewer words cut than `any` in two and more in three. What overlap costs is size, and a little shape: the same tiles cover a smaller canvas, so letters are smaller; and its canvas has another shape than the grid, so a tenth of the pages is stretched 1.16 times or more instead of 1.12. A model has to know such tiles: `6m-pyramid` doesn't, the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
+One way needs no second grid at all. With *overlap + global* 0.9% (0.7 to 1.0) of the words stay cut, a little less than with `any`, with two thirds of its tiles. That, too, is not so everywhere: of the eight ranges it leaves fewer words cut in two, more in three. What overlap costs is size: the same tiles cover a smaller canvas, so letters are smaller. And a model has to know such tiles: `6m-pyramid` doesn't; the recognizer in [01](01_semantic_sawtooth.ipynb) needn't, and reads as much with them as with a second grid. No model was trained with them here.
 
 Geometry is not reading, though: which of this helps a model is the question of [10](10_measure.ipynb).
 
@@ -582,10 +581,10 @@ assert max(allowed) == 11 and np.mean(needed[11]) < 13
 
 ## Conclusion
 
-- **What it does.** A second grid shows whole much of what the first one cuts, because its cut lines lie elsewhere. Under the small ranges 160 of 590 words on the benchmark's pages are cut by the detailed grid and 52 by both grids of the published rule. Under the demo's ranges, on other pages, these are 39.0% and 15.2%. If the global view counts, too, but a word must be legible, 5.1% stay cut with one grid and 1.1% with two.
+- **What it does.** A second grid shows whole much of what the first one cuts, because its cut lines lie elsewhere. On the benchmark's pages the detailed grid cuts 160 of 590 words, both grids of the published rule 52; under the demo's ranges, on other pages, 39.0% and 15.2%. Words that no view shows whole and legible, the global one included: there 5.1% with one grid, 1.1% with two.
 - **What it costs.** Under the demo's ranges 14.5 tiles a page instead of 9.9, and distortion: 1.29 in the median. Under the small ranges it is 3 for a square page.
-- **What else would do.** One grid of 9.9 tiles that overlap leaves 0.9% there, with smaller letters; of the eight ranges it leaves fewer words cut than `any` in two, more in three.
-- **Where it fails.** A common line may remain, and small grids may find no partner. Whether a model reads better for it is a question to measure, not to plan.
+- **What else would do.** One grid of 9.9 tiles that overlap leaves 0.9% under the demo's ranges, with smaller letters; of the eight ranges it leaves fewer words cut than `any` in two, more in three.
+- **Where it fails.** A common line may remain, and under the rule `all` small grids often find no partner. Whether a model reads better for it is a question to measure, not to plan.
 
 Read next: [03 The processor](03_processor.ipynb) turns a plan into model inputs; `benchmarks/sawtooth/GEOMETRY.md` has all rules and ranges.
 

@@ -40,7 +40,7 @@ course.setup()
 
 # %% [markdown]
 """
-Models see no files and no words, only tensors. A `MiniMonkeyProcessor` makes them: its image processor cuts images into tiles, its tokenizer cuts text into tokens, and the processor writes as many places into the text as the tiles need. Here it is that of `minimonkey-tiny`, a small reader of rendered lower-case text with tiles of 112 pixels and 16 tokens per tile. The published model, which this is not, has tiles of 448 pixels and 256 tokens per tile; the steps are the same. This is all of it:
+Models see no files and no words, only tensors. A `MiniMonkeyProcessor` makes them. Its image processor cuts images into tiles, its tokenizer cuts text into tokens, and the processor keeps a place in the text for every token of a tile. Here it is that of `minimonkey-tiny`, a small reader of rendered lower-case text: tiles of 112 pixels, 16 tokens each. The published model has 448 pixels and 256 tokens; the steps are the same. The whole way in one picture:
 """
 
 # %%
@@ -86,7 +86,7 @@ assert tiles.shape == (11, 3, 112, 112)
 """
 (tiles, channels, height, width): 3 x 2 detailed tiles, then 2 x 2 adaptive ones, then the global one. `tile_levels` says which is which: the pixels alone would not, and scale compression ([05](05_scale_compression.ipynb)) needs to know. The tiles themselves are figure 2 of [02](02_complementary_image_pyramid.ipynb).
 
-The detailed grid cuts "bread" and "open" between tiles 0 and 1. In tile 6 both are whole, but narrower: the adaptive grid has only two columns for the same page, so the page was squeezed to 224 x 224 pixels. In return it cuts "sunday", of which tile 1 had all but the end of the last letter.
+The detailed grid cuts "bread" and "open" between tiles 0 and 1. In tile 6 both are whole, but narrower: the adaptive grid has only two columns, so the page was squeezed to 224 x 224 pixels. In return it cuts "sunday".
 
 ## A cut loses no pixel
 
@@ -141,7 +141,7 @@ course.show(
 
 # %% [markdown]
 r"""
-Equal byte by byte (the values are rounded back to 0 to 255), for all three groups. Tiles neither overlap nor leave a gap, and what reaches the model is the image resized by Pillow, with bicubic interpolation. The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized. What is lost is lost before the cut, when an image shrinks: the global canvas has 12,544 pixels where the page has 75,264, and a large photo has more pixels than all of its canvases together. One word, in each of the three:
+Equal byte by byte (rounded back to 0 to 255), for all three groups. Tiles neither overlap nor leave a gap: the model gets the image as Pillow resized it, with bicubic interpolation. (The page was drawn for 3 x 2 tiles, so its detailed canvas is not even resized.) What is lost is lost before the cut, when an image shrinks: the global canvas has a sixth of the page's pixels, and a large photo has more than all of its canvases together. One word, in each of the three:
 """
 
 # %%
@@ -156,7 +156,7 @@ course.show(
 
 # %% [markdown]
 r"""
-The adaptive canvas has two thirds of the width and all of the height. The global one has a third of the width and half of the height, a sixth of the pixels: strokes melt together. No later step brings back what is lost here.
+The adaptive canvas has two thirds of the width and all of the height. The global one has a third of the width and half of the height: strokes melt together. No later step brings back what is lost here.
 
 ## Normalization
 
@@ -179,11 +179,11 @@ assert numpy.array_equal(by_hand, tiles[0])
 
 # %% [markdown]
 """
-Between -1 and 1; this page has no black, so its darkest value is -0.522. Converted checkpoints have ImageNet's mean (0.485, 0.456, 0.406) and deviation (0.229, 0.224, 0.225), as the published code does. Other values than those of the training raise no error: the model just gets pictures of another brightness or contrast than it knows. Never normalize an image before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats, and anything below zero is refused.
+Between -1 and 1; this page has no black, so its darkest value is -0.522. Converted checkpoints have the mean and deviation of ImageNet instead, as the published code does. A wrong choice raises no error: the model just gets pictures of another brightness or contrast than it knows. And never normalize an image before you pass it: arrays must hold 0 to 255, or 0 to 1 as floats; anything below zero is refused.
 
 ## Text
 
-A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image; the processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `apply_chat_template` does the first step, and with `tokenize=True` and `return_dict=True` all of it, as in other models of Transformers; `prepare_chat` is short for that, with PyTorch tensors, padding, and the opening of the assistant's turn.
+A chat is a list of messages. The chat template turns it into one string, with a *placeholder* for every image. The processor replaces the placeholder by a start mark, one `<IMG_CONTEXT>` for each image token, and an end mark. `apply_chat_template` does the first step, and both with `tokenize=True` and `return_dict=True`, as in other models of Transformers. `prepare_chat` is the short way: both steps, with PyTorch tensors, padding and the opening of the assistant's turn.
 
 **Predict**: how often does `<IMG_CONTEXT>` stand in the string of the template, and how often in the ids?
 """
@@ -325,7 +325,7 @@ No more tokens for a hundred times the pixels. (The check takes 40 sizes, and 40
 
 > **The shape of an image decides what it costs. Its size decides only where the range of tiles has several grids of that shape.**
 
-This checkpoint's ranges are small, up to 6 detailed and up to 4 adaptive tiles; only the square has two grids of its shape there. (The last of the four sizes is another exception, a tie of two shapes, folded away at the end of this section.) The published settings for documents have wider ranges: `docvqa` up to 24 and up to 8.
+This checkpoint's ranges are small, up to 6 detailed and up to 4 adaptive tiles; only the square has two grids of its shape there. (Why the last of the four sizes differs is folded away at the end of this section.) The published ranges for documents are wider: `docvqa` has up to 24 and up to 8.
 
 **Predict**: does an A4 page cost more tokens at 300 dpi than at 150 under `docvqa`?
 """
@@ -385,7 +385,7 @@ course.show(
 
 # %% [markdown]
 """
-In the maps: the shape chooses the ray, since a grid is chosen for its ratio of columns to rows, and the size chooses the step on the ray. On the left there is one step that can be seen, near the origin; on the right there are many.
+Yes: 33 tiles instead of 15. In the maps the shape chooses the ray, since a grid is chosen for its ratio of columns to rows, and the size chooses the step on the ray. On the left one step can be seen, near the origin; on the right there are many.
 
 Where are the steps? Several grids may have the same shape, such as 1 x 2, 2 x 4 and 3 x 6. By the rule of [02](02_complementary_image_pyramid.ipynb) the one with $n$ tiles of side $S$ wins over those with fewer if its tiles have less than twice the image's pixels, $n S^2 < 2 W H$. So an image of the grid's own shape jumps to it at a certain width. These are all such shapes of `docvqa` that are not wider than high:
 """
@@ -396,9 +396,9 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 
 # %% [markdown]
 """
-So an image of 1:1 gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page is nearest to 2 x 3, and gets 4 x 6 from about 1,305 px of width on, which is between 150 and 300 dpi. That is the second step of the dashed line in figure 5. The first one is its second grid's, nearest to 1 x 2, which becomes 2 x 4 where 2 W H exceeds 8 · 448², from about 753 px on. A shape such as 3:4 isn't in the table: its 3 x 4 has no larger grid of the same shape among up to 24 tiles.
+So a square gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page of the question is nearest to 2 x 3, and gets 4 x 6 from about 1,305 px of width on: between 150 and 300 dpi. That is the second step of the dashed line in figure 5. The first is its second grid's, which goes from 1 x 2 to 2 x 4 by the same rule. A shape such as 3:4 isn't in the table: no larger grid of it has at most 24 tiles.
 
-What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps a model that knows so many tiles; four readers of [01](01_semantic_sawtooth.ipynb), trained with 1 to 6 tiles, read 2 to 4 points fewer characters of moved words with more tiles in one grid (`benchmarks/sawtooth/RESULTS.md`).
+What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps only a model that knows so many tiles: four of our small readers, trained with 1 to 6, read 2 to 4 points fewer characters of moved words with more in one grid (`benchmarks/sawtooth/RESULTS.md`).
 
 <details>
 <summary>The exceptions, and what else is in the maps</summary>
@@ -451,9 +451,9 @@ From 1,792 tokens up to 4,864, and 2,816 for the ranges of the question. Note `"
 
 ## Text that looks like a token
 
-`<IMG_CONTEXT>` is a token that the tokenizer has added to its vocabulary, but users can also type these letters, to ask about this very model or to confuse it. The processor takes an added token for a token only where the template wrote it; in the chat it is text, unless you set `sanitize_control_tokens=False`.
+`<IMG_CONTEXT>` is a token that the tokenizer has added to its vocabulary, but users can type these letters, too, to ask about this very model or to confuse it. Only what the template wrote counts as such a token; what a user wrote stays text, unless you set `sanitize_control_tokens=False`.
 
-**Predict**: what happens with that setting if a user types `<IMG_CONTEXT>`? And if it is `<|im_end|>`, the end of a turn?
+**Predict**: with `sanitize_control_tokens=False`, what happens if a user types `<IMG_CONTEXT>`? And if it is `<|im_end|>`, the end of a turn?
 """
 
 # %%

@@ -6,7 +6,7 @@
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/minimonkey/blob/main/notebooks/06_published_weights.ipynb) [Source of this notebook](06_published_weights.py)
 
-> **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers loads, how to see that nothing changed, how to go back (with every tensor bit for bit, where no adapter was merged), and which of them fits on your card.
+> **You will learn**: what an original checkpoint (`mx262/MiniMonkey`, `OpenGVLab/InternVL2-*`) looks like, how it becomes a folder that Transformers loads, how to see that nothing changed, how to go back, and which of them fits on your card.
 >
 > **You need**: Transformers' `from_pretrained`; what tiles and scale compression (SCM) are ([00](00_ask_an_image.ipynb)).
 > **Time**: 15 min to read, 1 min to run. **Hardware**: two CPU cores, 2 GB of memory.
@@ -80,7 +80,7 @@ On the command line, where the first argument is a folder or the id of a reposit
 
     convert_minimonkey_weights_to_hf mx262/MiniMonkey minimonkey-2b --verify
 
-and in Python, `convert`. `verify=True` loads source and result one after the other, and compares the ids that both tokenizers give for some texts and the logits of both models for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. Loading the source and converting it share the code that maps names and layouts, so `verify` proves that the weights were written and are read back as meant. Whether the mapping itself is right, only the recorded cases below can say.
+and in Python, `convert`. `verify=True` loads source and result one after the other and compares them: the token ids of some texts, and the logits for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. So `verify` shows that the weights were written and are read back as meant. Whether names and layouts are mapped rightly it can't show, since both loads use the same mapping; only the recorded cases below can.
 """
 
 # %%
@@ -112,7 +112,7 @@ print(*sorted(path.name for path in (folder / "ours").iterdir()), sep=", ")
 
 # %% [markdown]
 """
-Weights, tokenizer, settings of the processor, chat template and the code. The first line is what `verify` returns for the written folder: a checksum of the logits of the first token after the prompt, one for each of 521 tokens, and the answer, noise here. On one machine equal weights give an equal checksum. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end.
+Weights, tokenizer, settings of the processor, chat template and the code. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end. (The first line is what `verify` returns: a checksum of the logits from which the first token is chosen, and the answer, noise here. On one machine equal weights give an equal checksum.)
 
 ## What became of the names
 
@@ -169,8 +169,8 @@ course.show(
     alt="Above, the rows of wqkv in two groups q q k v; in the middle, the same heads "
     "sorted into q_proj, k_proj and v_proj; below, a plain cut with five heads in the "
     "wrong matrix.",
-    caption="Heads and their rows: in the one matrix, in the three, and cut into three "
-    "plain blocks, where heads in the wrong matrix are framed red. Find k0 and k1.",
+    caption="Heads and rows, counted in each matrix anew: in the one matrix, in the three, "
+    "and in three plain blocks, framed red where it is the wrong one. Find k0 and k1.",
 )
 
 # %%
@@ -190,7 +190,7 @@ print("wqkv", tuple(wqkv.shape), "-> q, k, v as drawn, bit for bit")
 
 ## Does it compute what the published code computes?
 
-A case's name says image, settings, and order of tiles: `evalorder` is that of the published evaluation, detailed tiles first, `demoorder` that of the demo, adaptive tiles first. For every recorded case there are the inputs, the logits of the published code, and the 16 ids that it wrote greedily, at temperature zero. The recordings are of two families of language models, InternLM2 and Qwen2. Here the *converted folders* have to give the same, so this is the check of the mapping.
+Five cases were recorded for each of two families of language models, InternLM2 and Qwen2: the inputs, the logits of the published code, and the 16 ids that it wrote greedily, at temperature zero. Here the *converted folders* have to give the same, so this is the check of the mapping. (The name of a case says image, settings and order of tiles: `evalorder`, as in the published evaluation, has detailed tiles first, `demoorder`, as in the demo, adaptive ones.)
 
 **Predict**: how far may the logits of two codes differ if both are right?
 """
@@ -226,7 +226,7 @@ course.table(["recorded case", "equal ids of 16", "largest difference of logits"
 
 # %% [markdown]
 """
-All 16, in each of the six cases above. (With the environment variable `FAST=0`, set before the notebook starts, all five of each family are run.) Both codes add the same float32 numbers in another order, so their roundings differ: by about 1e-4 at most here; 2e-3 is allowed over whole models. That is the model. The recorded inputs were given to it as they are. Does our processor make the same of image and question: template, token ids and pixels?
+All 16, in each of the six cases (with the environment variable `FAST=0`, set before the notebook starts, in all ten). Both codes add the same float32 numbers in another order, so their roundings differ: by about 1e-4 at most here; 2e-3 is allowed. This checked the model alone, with the recorded inputs. Does our processor make these inputs from image and question: template, token ids and pixels?
 """
 
 # %%
@@ -418,15 +418,15 @@ course.show(
 
 # %% [markdown]
 """
-0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. (As float32 it would be 0.76 GB, but the second bar has 0.46: a tensor is cast and written in parts of 16.8 million numbers, so the table is never held as float32 whole. The first version did hold it, and needed 1.23 times the largest file, which has 0.97 GB; now it is 0.47 times: `benchmarks/LOG.md`.)
+0.42 GB, about a tenth of this checkpoint. Most of it is one tensor, the table of embeddings: 92,553 tokens times 2,048 numbers times 2 bytes are 0.38 GB. A cast to float32 adds little (second bar), since it is done in parts: the table is never held as float32 whole. (The first version did hold it, and needed more than twice as much: `benchmarks/LOG.md`.)
 
-For other checkpoints don't take a tenth: what counts is the largest tensor and its copies, in Llama3-76B the embeddings, 128,265 times 8,192 times 2 bytes or 2.1 GB (by this arithmetic, not measured). Loading and saving took 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md).
+For other checkpoints don't take a tenth: what counts is the largest tensor and its copies. In Llama3-76B that is the table of embeddings, 2.1 GB (by arithmetic, not measured). Loading and saving took 0.8 GB more than the model itself; why was not looked into. The conversion took 24 s, the way back 11 s (RESULTS.md).
 
 `--verify` needs more, since it loads the source and then the result as whole models; leave it out where a model doesn't fit, and verify on a larger machine.
 
 ## Which one fits on my card?
 
-Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time while the first token is made of a page with 33 tiles. Beside the weights that is the cache of keys and values, and the work, what a layer computes and drops again. Here 1 GiB is 2^30 bytes; a card that is sold with 24 GB has about 24 GiB.
+Computed, not measured: no GPU was used. `benchmarks/memory` counts the bytes of all tensors that are alive at the same time until the first token of the answer is there, for a page of 33 tiles. Beside the weights these are the *cache* of keys and values, and the *work*, what a layer computes and drops again. Here 1 GiB is 2^30 bytes; a card that is sold with 24 GB has about 24 GiB.
 
 **Predict**: which checkpoints fit on 24 GB in bfloat16? And does a larger one always need more beside its weights? (The table is in GiB with 33 tiles; bold: fits on 24.)
 """
@@ -488,9 +488,9 @@ course.show(
 
 # %% [markdown]
 """
-MiniMonkey, 1B, 4B and 8B fit. A larger one doesn't always need more: 4B needs 4.0 GiB beside its weights, 8B 2.2, since its cache is 3.1 GiB against 1.0, 384 KiB a token against 128. Phi-3 has a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references).
+MiniMonkey, 1B, 4B and 8B fit. A larger one doesn't always need more: 4B needs 4.0 GiB beside its weights, 8B only 2.2. The cache makes the difference: Phi-3 keeps a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references), so a token of 8B takes a third of the cache.
 
-That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, 8,528 with 80 of text, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Int4 brings 26B within reach with 5 tiles (22.9 GiB and 1 left over), not with 9 (23.3). [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
+That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Of the larger ones only 26B comes within reach, in int4 with 5 tiles, not with 9 (printed above). [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
 
 ## Common errors
 """
@@ -585,7 +585,7 @@ assert helped == ["8B"]
 
 ## Conclusion
 
-One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters and writes a folder that loads by itself; the recorded answers of the published code come out id by id, and `--reverse` leads back: every tensor comes back bit for bit, only their order in the file differs (merged adapters stay merged, and a fine-tuned model needs `--original`). What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
+One command converts them: `convert_minimonkey_weights_to_hf SOURCE TARGET --verify`. It renames, sorts InternLM2's grouped queries, keys and values, merges adapters, and writes a folder that loads by itself. The recorded answers of the published code come out id by id. `--reverse` leads back, every tensor bit for bit, in another order in the file (merged adapters stay merged, and a fine-tuned model needs `--original`). What nobody has seen yet is the published weights themselves in this code: the first one to run them should compare answers with the authors' code, beyond what `--verify` can say.
 
 Read next: [07 Other models](07_other_models.ipynb); `benchmarks/conversion/RESULTS.md` and [docs/checkpoints.md](../docs/checkpoints.md) have the numbers.
 

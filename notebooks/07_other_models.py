@@ -43,7 +43,7 @@ course.setup()
 ## One processor in place of another
 
 CIP decides which tiles an image is cut into. A model that takes any number of tiles needs no new weights for that, only a processor that cuts more of them
-and writes a prompt with room for them. It *runs* without new weights. Reading better is another matter: of our three small models (one a family) that never saw a second grid, two lost much by it, and the third read no more whole words; trained on with one, not all read better, either ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
+and writes a prompt with room for them. It *runs* without new weights. Whether it reads better is another matter: of our three small models none read more whole words by it before a training with a second grid, and not all did after one ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
 
     from processing_minimonkey.plug_in import CIPProcessor
 
@@ -106,8 +106,13 @@ course.table(["", "own", "with CIP"], cells)
 """
 Only InternVL. (From here on, three words for all families: *detailed* is the family's own grid, *adaptive* is the second one, which CIP adds, and *global* is the whole page in one tile, which the families call thumbnail or overview.)
 
-There are three layouts. InternVL stacks tiles, here 3 x 2 detailed ones and the global one, and with CIP 2 x 2 adaptive ones more; LLaVA-OneVision has a row of tiles per image, padded to the longest; MiniCPM-V joins the patches of all slices side by side, with
-their sizes in `target_sizes`, since its slices needn't be square. Each `CIPProcessor` is an instance of its family's class.
+There are three layouts:
+
+- **InternVL** stacks all tiles: here 3 x 2 detailed ones and the global one, and with CIP 2 x 2 adaptive ones more.
+- **LLaVA-OneVision** has one entry per image, padded to the most tiles; the second grid is a second image.
+- **MiniCPM-V** joins the patches of all slices side by side, with their sizes in `target_sizes`, since its slices needn't be square.
+
+Each `CIPProcessor` is an instance of its family's class.
 
 What does CIP do in InternVL? It squeezes the page to the adaptive grid, cuts it, and inserts the tiles before the global one, with more image tokens in the prompt. By hand:
 """
@@ -317,17 +322,17 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-Most in LLaVA-OneVision, for two reasons. Its image tokens (printed above) grow by 72%, those of InternVL and MiniCPM-V by 57 and 54%; without its second global tile LLaVA-OneVision's would grow by 59%. And with 64 tokens a tile its text, which doesn't grow, is a smaller part of the prompt. The cost of attention grows faster than the prompt, that of the vision tower with the tiles, in LLaVA-OneVision from 7 to 12.
+Most in LLaVA-OneVision, for two reasons. It gets a second global tile: without that its image tokens would grow by 59% in place of 72%, about as in the others (printed above). And with 64 tokens a tile, its text, which doesn't grow, is a smaller part of the prompt. The vision tower's cost grows with the tiles (here from 7 to 12), that of attention faster than the prompt.
 
 ## Does it help? What trained models read
 
 Small models of the three families were trained on rendered text for our benchmark: *plain* with the family's own tiling, then *trained on with CIP*, that is, trained further with a second grid. **They are not in the repository**; their readings are: `benchmarks/sawtooth/results/sweep-<family>-{plain,pyramid}.csv`, 24 words never seen in training, at 70 places, letters of 24 px; of LLaVA-OneVision also of 32 px.
 
-Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 250 steps on words and 300 on pages, then 200 with CIP. InternVL *is* `6m-plain` and `6m-pyramid` of [01](01_semantic_sawtooth.ipynb), earlier states of the small checkpoint with a longer training and 400 steps with CIP, in Transformers' own class. So its letters of 32 px are in these models' files (`sweep-6m-{plain,pyramid}.csv`); these rows say "as Mini-Monkey".
+Their budgets differ. LLaVA-OneVision and MiniCPM-V began with the small Mini-Monkey's language model and had 550 steps, then 200 with CIP. InternVL *is* an earlier state of the small checkpoint (`6m-plain` and `6m-pyramid` of [01](01_semantic_sawtooth.ipynb)): trained longer, then 400 steps with CIP, and read by Transformers' own class. Its letters of 32 px were read as Mini-Monkey (`sweep-6m-{plain,pyramid}.csv`); those rows say so.
 
 *Character accuracy* is one minus the edits from the answer to the word, divided by the word's length, and at least 0. So an answer with the right word twice counts 0, like one without a right letter: keep that in mind.
 
-A *gain* is accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words: *yes* means above zero, *reversed* below, *not shown* that it holds zero. The two tables here have 40 intervals, so about two may miss the truth by chance; the whole notebook has 85, so about four. Gains are taken before rounding, so some differ by 0.1 from what the rounded shares give.
+A *gain* is accuracy with the second grid minus that without, on the same words at the same places, with a 95% interval over words: *yes* means that it lies above zero, *reversed* below, *not shown* that it holds zero. Of the notebook's 85 intervals about four may miss the truth by chance. (Gains are taken before rounding.)
 
 A line between rows runs through all letters of a word, one between columns through one letter or a gap. The table takes both together, the folded one has them apart.
 
@@ -364,7 +369,7 @@ course.show(
 On the cut lines a gain is shown in two of the ten rows, both after training: MiniCPM-V at 24 px, and InternVL at 32 px. Over all places three of the ten gain, four lose, and for three neither is shown. By characters:
 
 - **InternVL**: the plain model is worse at both sizes, by 10.5 and 21.0 points. Trained on with CIP, it gains at 32 px: 1.2 points over all places, 2.6 on cut lines. At 24 px no difference is shown.
-- **LLaVA-OneVision**: the plain model is better at 24 px by 5.3 points, but not on the cut lines, nor at 32 px. It is half trained, though: with *one* grid it reads 45.9% of the characters, and 94.6% after the 200 steps with CIP, so its rows say little about a finished model. Trained on with CIP it is 2.3 points worse at 24 px; at 32 px nothing is shown. (Between columns at 24 px, folded table, "[-6.8, -0.0] reversed" may be chance: of 40 intervals two may be.)
+- **LLaVA-OneVision**: the plain model is better at 24 px by 5.3 points, but not on the cut lines, nor at 32 px. It is half trained, though: with *one* grid it reads 46% of the characters, and 95% after the 200 steps with CIP. So its rows say little about a finished model. Trained on with CIP it is 2.3 points worse at 24 px; at 32 px nothing is shown.
 - **MiniCPM-V**: the plain model is far worse, by 39.4 points. Trained on with CIP it gains 6.1 points, and 8.7 on cut lines (whether that is more, was not tested). It is the one family that then gains at 24 px, and still the weakest of the three readers, so with most to gain; its less distorted slices (figure 2) may help, too. Neither was tested.
 
 We expected a gain in all three. And these gains are within one model, with two grids against one. They don't say that CIP made the better reader: trained as long *without*, it might read more with one grid. For LLaVA-OneVision and MiniCPM-V there is no such *control*, for InternVL there is one:
@@ -374,7 +379,7 @@ We expected a gain in all three. And these gains are within one model, with two 
 head, rows, against = second_grids.control_rows(RESULTS)
 course.table(head, rows)
 course.table(["24 px, points", "characters", "words to the letter"], against)
-print(second_grids.beside_controls())
+course.table(*second_grids.beside_controls())
 
 # %% [markdown]
 """
@@ -383,17 +388,9 @@ print(second_grids.beside_controls())
 - **Two grids or one, in the model trained with CIP?** Two at 32 px; at 24 px nothing is shown.
 - **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row).
 
-Where do these points go? With one grid the model trained with CIP reads 2.7 points less than the control; the second grid gives back 0.7, which is not shown. What such training does take away is harm: the control, which never saw two grids, loses 6.2 points by the second. (Why the model with CIP reads less with one grid was not looked into.)
+Why? With one grid already, the model trained with CIP reads 2.7 points less than the control (why, was not looked into), and its second grid isn't shown to bring any of that back. What this training does remove is the harm of a second grid: the control, which never saw one, loses 6.2 points by it; the model trained with CIP loses nothing that is shown.
 
-That is of single words at one size. On whole pages (the lines below the tables) there are three pairs: the one above, `6m`; a smaller one trained with `any`, `3m`; and `3m-long`, trained three times as long with `joint`. With two grids, against the control with one:
-
-| words on pages | read by `any` | read by `joint` |
-| --- | --- | --- |
-| `6m` | not shown | not shown |
-| `3m` | 2.8 points fewer | not shown |
-| `3m-long` | 3.8 points fewer | 2.7 points more |
-
-One of six is a gain, two are losses. Each model was trained once, and large models were not measured at all. More on controls is in [10 Measure](10_measure.ipynb).
+That is of single words at one size. The last table is of whole pages, and of three pairs: `6m` (above) and the smaller `3m`, both trained with `any`, and `3m-long`, trained three times as long, with `joint`. It compares two grids with the control's one. One of the six is a gain, two are losses, three are not shown. Each model was trained once, and large models were not measured at all. More on controls is in [10 Measure](10_measure.ipynb).
 
 ## What is lost, and how
 
@@ -402,19 +399,17 @@ One of six is a gain, two are losses. Each model was trained once, and large mod
 
 # %%
 head, cells, gained = second_grids.sort_rows(read)
-course.table(head, cells)
-
-# %%
 course.show(
     second_grids.plot_repeated(gained),
     alt="Three panels of ten rows. Answers of several words: more in six rows. The "
     "word to the letter: fewer for the plain InternVL and MiniCPM-V. The word somewhere "
     "in the answer: fewer in no row, more in four.",
-    caption="Compare the middle with the right, which have one scale (the left has its "
-    "own): a row that loses in the middle and not on the right read the word, but wrote "
-    "more than it. 1,680 answers each way, 95% intervals over 24 words; gray ones "
-    "hold zero (left, LLaVA-OneVision, plain, 32 px is just below it).",
+    caption="Compare the middle with the right panel, at one scale: a row that loses in "
+    "the middle but not on the right read the word, and wrote more beside it. 1,680 "
+    "answers each way, 95% intervals over 24 words; gray ones hold zero (left, "
+    "LLaVA-OneVision, plain, 32 px lies just below it).",
 )
+tables.folded("The numbers of figure 4", head, cells)
 
 # %%
 head = ["model: word", "answers without CIP, of 70", "with CIP, of 70"]
@@ -422,15 +417,15 @@ course.table(head, second_grids.often(read))
 
 # %% [markdown]
 """
-None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread (before figure 4, the brackets count answers that hold the word twice): the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
+None that can be shown: the right panel shows a loss in no row. Many answers with CIP write the word in two lines (the table above; "↵" is a line break), often one of them misread (the folded table counts, in brackets, answers that hold the word twice): the models take the second grid for more lines of text. Then nearly all letters are counted as wrong:
 
-- **InternVL, plain**: of 215 answers of several words 173 hold the word. To the letter it loses 8.9 points; for the word somewhere in the answer no difference is shown. Likewise at 32 px. So the loss that is shown is one of writing, not of reading.
+- **InternVL, plain**: of 215 answers of several words 173 hold the word. To the letter it loses 8.9 points; for the word somewhere in the answer no loss is shown. Likewise at 32 px.
 - **MiniCPM-V, plain**: 25.2 points lost to the letter, and 6.4 *gained* for the word somewhere in the answer. But of its 1,240 answers of several words, 390 don't hold it.
 - **LLaVA-OneVision, trained on with CIP**: to the letter no loss is shown, and at 32 px 11.4 points more of the answers hold the word. So the loss of characters at 24 px doesn't say that it reads less.
 
 An answer of two words has two tries, so the right panel is a lenient measure, and a program that needs one word can't use such an answer. The loss is real, then; but it is mostly one of writing. Behind two tries, a small loss of reading could hide.
 
-Training takes the repetition away in InternVL and all but ends it in MiniCPM-V (41 answers of several words are left, 23 without CIP). In LLaVA-OneVision it is the other way round: 2 such answers with CIP before, at either size, 47 and 103 after training *with* it. Why, was not looked into. What MiniCPM-V and, at 32 px, InternVL gain after training is there in characters and in both counts of words.
+Training with CIP ends the repetition in InternVL, and nearly in MiniCPM-V (41 answers of several words are left, 23 without CIP). In LLaVA-OneVision it brings it: 47 and 103 such answers, where there were 2 at either size. Why, was not looked into. What MiniCPM-V and, at 32 px, InternVL gain by the second grid after training shows in characters and in both counts of words.
 
 And the gain of the plain LLaVA-OneVision, 5.3 points of characters? To the letter no gain is shown, at either size. What changed are the answers of accuracy 0:
 """
@@ -571,7 +566,7 @@ Yes: `CIPProcessor` takes the place of a family's processor, adds the second gri
 | LLaVA-OneVision | better at 24 px (*not shown*), not shown at 32 px | worse at 24 px (*not shown*), not shown at 32 px |
 | MiniCPM-V | worse | better |
 
-A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px. Neither was compared with a control. At 24 px, InternVL against a model trained as long without CIP: the one with two grids reads *less* of single words, by 2.1 points of characters; on pages, of three Mini-Monkeys, one reads more words than its control by `joint`, and two fewer by `any`. What a second grid cost these readers is mostly repetition: most of the words that are lost to the letter are still in the answer, beside another.
+A gain on cut lines is shown only after training: in MiniCPM-V, and in InternVL at 32 px; neither was compared with a control. Where there is one, the picture is mixed: single words at 24 px are read *worse* than by the control (InternVL, 2.1 points of characters), pages better by one of three models with `joint`, and worse by two with `any`. What a second grid cost these readers is mostly repetition: most words that are lost to the letter are still in the answer, beside another.
 
 Read next: [08 Fine-tune](08_fine_tune.ipynb) trains with a second grid, [10 Measure](10_measure.ipynb) measures; `benchmarks/LOG.md` has the story of the three families.
 

@@ -44,7 +44,7 @@ course.need("serve", "openai", "fastapi", "uvicorn")  # for the last part
 """
 ## Count before you run
 
-How long a prompt is follows from the size of the image alone. No pixel is needed: a server reads the size from the head of the file, and can refuse a request before it decodes the image. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile, not the published model with 256. Counts are exact for both. Beside each time stands its model, and the rule that chose the tokens ([05](05_scale_compression.ipynb)): by the *published* one all tokens after the detailed ones score these, in layer 1 (counted from 0); by *our own*, the small model's, the question does, in layer 2.
+How long a prompt is follows from the size of the image alone: a server reads the size from the head of the file, and can refuse a request before it decodes a pixel. The model is the small checkpoint of this repository, a reader of rendered lower-case text with 16 tokens per tile; the published model has 256. Counts are exact for both.
 
 **Predict**: a page of 336 x 224 px gives 11 tiles. How many tokens does its prompt have?
 """
@@ -206,7 +206,7 @@ Which tokens stay was decided by the *first* question. With `queries="question"`
 
 ## Time both sides alternately
 
-A time measured on its own says as much about the machine as about the code. So both sides run alternately, round by round, and what counts is the median of the *ratios*. The clock counts the time of this process on all its cores, so that other programs disturb less. That is work and not waiting: for what a user waits, use `time.perf_counter` on a machine that does nothing else. No cell here fails because of a time: on your machine it will be another one.
+A time measured on its own says as much about the machine as about the code. So both sides run alternately, round by round, and what counts is the median of the *ratios*. The clock counts the time of this process on all its cores, so that other programs disturb less. That is work and not waiting: for what a user waits, use `time.perf_counter` on a machine that does nothing else. No cell here fails because of a time: on your machine it will be another one. Two rules score the tokens ([05](05_scale_compression.ipynb)). By the *published* one all tokens after the detailed ones score these, in layer 1 (counted from 0); by *our own*, the small model's, the question does, in layer 2. Each time below names its rule.
 
 **Predict**: half of the detailed tokens are gone. Is the first token there sooner?
 """
@@ -233,7 +233,7 @@ print(speeds.first_token(model.config, tiles, length, length - detailed // 2))
 
 # %% [markdown]
 """
-No: it takes more of the processor's time, and so do 24 tokens. Both pairs of quartiles are above 1, so both are losses. (On another machine, or beside other work, the ratios differ. Where the quartiles lie on both sides of 1, nothing is shown.) Why? Our own rule runs two of only four layers, and the attention's projections of the third, over *all* tokens, and then all four over those that stay. The printed line counts it: 0.783 + 0.573 = 1.36 of the work for the language model, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model the same two layers are a small part.
+No: the first token takes more of the processor's time, and so do 24 tokens. Both pairs of quartiles are above 1, so both are losses. (Your ratios will differ; where the quartiles lie on both sides of 1, nothing is shown.) Why? To score, our own rule first runs two of only four layers, and a part of the third, over *all* tokens; then all four run over those that stay. By the printed line that is 1.36 times the language model's work, and 1.10 with the tower, which is the larger part here and does the same as before. In a deeper model two layers are a small part.
 
 The benchmark measured a model of 8 layers with random weights, by the published rule, on a prompt of 4,944 tokens. **Predict**: 3,408 of 4,944 tokens stay, 0.69 of them. What is the ratio of the times?
 """
@@ -253,9 +253,9 @@ print("counted,", speeds.counted_line(speed["prefill"], 8))
 
 # %% [markdown]
 """
-0.79, where counting says 0.76: the layers over 0.69 of the tokens are 0.605 of the work, since attention's scores grow with the square, and scoring adds 0.155. Its 1.24 layers are the whole first one, and of the second the attention's projections and the scores of the tokens that ask; nothing of its feed-forward network. This is *not* the time to the first token: the benchmark's prompts bring their image features along, so the vision tower is left out, which sees all tiles whatever is kept.
+0.79, where counting says 0.76. Why not 0.69, the tokens that stay? Over them the layers do even less, 0.605 of the work, since attention's scores grow with the square; but scoring adds 0.155. It takes 1.24 layers over all tokens: the whole first one, and a part of the second one's attention. This is *not* the time to the first token: the benchmark leaves out the vision tower, which sees all tiles whatever is kept.
 
-Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features, and timed prompts of 784 to 2,555 tokens against all tokens in InternVL of Transformers. **Predict**: the same prompt as above, the same published rule, but 30 layers in place of 8. Is the gain larger, by counting? And is it in the table, whose prompts are other ones?
+Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features. It timed other prompts, of 784 to 2,555 tokens (2 rows: a batch of two), against all tokens in InternVL of Transformers. **Predict**: the prompt from above and the published rule, but 30 layers in place of 8. Is the gain larger, by counting?
 """
 
 # %%
@@ -264,7 +264,7 @@ course.table(*speeds.deep_rows(speeds.stored("speed/pretrained.json")))
 
 # %% [markdown]
 """
-By counting yes: 0.65 in place of 0.76 on the same prompt, since 1.24 layers of scoring are 15.5% of 8 layers and only 4.1% of 30. The table's prompts are other ones; with the published rule counted and measured shares are at most 0.07 apart in every row. Our own rule runs one layer more over all tokens; with half of the detailed ones it took 0.73 to 0.84 of the time, so the loss that it made above, with four layers, is gone. (In the last row 12 of 19 tiles are detailed, so it keeps the least. Without a tower here, too.)
+Yes: 0.65 in place of 0.76, since 1.24 layers of scoring are less among 30 than among 8. Does the clock agree? In the table's prompts, by the published rule, counted and measured shares are at most 0.07 apart. Our own rule scores with one layer more. With half of the detailed tokens it took 0.73 to 0.84 of the time, so the loss that it made above, with four layers, is gone. (In the last row 12 of 19 tiles are detailed, so it keeps the least. Without a tower here, too.)
 
 **Predict**: 2B, 24 layers, 33 tiles. How much of the work before the first token is left with half of the detailed tokens, counted without and with the tower?
 """
@@ -278,7 +278,7 @@ for label, left in speeds.work_left(rows, published.config.text_config).items():
 
 # %% [markdown]
 """
-By the published rule 0.64 without the tower and 0.79 with it: the tower, 42% of the work with all tokens, sees all tiles either way and shrinks the gain. Our rule's further layer costs 0.04 and 0.03 more; without any scores it would be 0.76 with the tower. These are counted operations; no 2B model was timed.
+By the published rule 0.64 without the tower, but 0.79 with it: the tower is 42% of the work with all tokens, and sees all tiles either way. Our own rule costs a little more, 0.82 with the tower; no scores at all, as in vLLM, 0.76. All of this is counted; no 2B model was timed.
 
 ## What scoring needs in memory
 
@@ -291,14 +291,14 @@ course.show(
     alt="Two lines over the prompt's length on logarithmic scales, with their values: "
     "33, 64, 125 and 247 MiB, and 37, 138, 532 and 2,088 MiB.",
     caption="Peak memory that compression adds (n = 3 processes each), and what whole "
-    "attention matrices would take, in MiB. Compare the slopes: 1 is in proportion. A "
+    "attention matrices of one layer would take, in MiB. Slope 1: in proportion. A "
     "language model 512 wide, 8 heads, float32, random weights; published rule.",
 )
 print(speeds.peaks_line(memory["prefill"]["33"]))
 
 # %% [markdown]
 """
-7.5 times, in proportion to the prompt: the scores are summed over 64 queries at a time. At 1,104 tokens both are nearly alike; only long prompts show why it matters. And does compression free more than it adds? By the printed line, yes: the peak of the published 2B, beside its weights, falls from 1,474 to 935 MiB, scoring included, since the cache and all layers behind the scores hold fewer tokens. (Counted, without a GPU: all tensors that the real code has alive at a time, with flash attention. The tower takes 897 MiB before, either way.)
+7.5 times, in proportion to the prompt, since the scores are summed over 64 queries at a time. Whole attention matrices would grow 56 times, with the square. And does compression free more than it adds? Yes: the peak of the published 2B, beside its weights, falls from 1,474 to 935 MiB, scoring included, since the cache and all layers behind the scores hold fewer tokens. (Counted, without a GPU: all tensors that the real code has alive at a time, with flash attention.)
 
 ## Batches
 
@@ -310,7 +310,7 @@ print(*speeds.h100_lines(rows), sep="\n")
 
 # %% [markdown]
 """
-So the prefill is bound by *operations* and the answer by *bandwidth*, how fast weights and caches come out of memory. All rows of a batch share the reading of the weights, but each row reads its own cache: for sixteen rows 5.1 ms a step, of which 4.1 are caches, and 3.6 with half of the detailed tokens. So in large batches compression speeds up the answer, too, by counting. A prompt gains little from a batch: its tokens share the weights already. (Nor does a batch spare the tower anything.)
+So the prefill is bound by *operations* and the answer by *bandwidth*, how fast weights and caches come out of memory. All rows of a batch share the reading of the weights, but each row reads its own cache. With sixteen rows most of a step is caches, and half of the detailed tokens bring it from 5.1 to 3.6 ms, by counting. A prompt gains little from a batch: its own tokens share the weights already. (Nor does a batch spare the tower anything.)
 
 **Predict**: four pages of different sizes in one batch. Are the answers the same as one by one?
 """
@@ -409,9 +409,9 @@ print(speeds.block_counts(lengths, halves))
 
 # %% [markdown]
 """
-296 slots in pieces, 28 in blocks. But 120 of the 296 wait for the answers, 30 tokens each, for which no block is taken yet. When every answer has its 30 tokens, it is 176 and 36. Compression empties whole blocks, which the pool gives to other requests.
+296 slots in pieces, 28 in blocks. That isn't quite fair: the pieces already hold room for four answers of 30 tokens. With all answers written, 176 and 36 are left empty. Compression empties whole blocks, which the pool gives to other requests.
 
-vLLM and SGLang run a model of Transformers by a backend of their own, with a contract for it, which `tests/modeling/test_serving_contract.py` checks: the model is created without weights and given the engine's attention, and the number of image tokens is asked before pixels are there. With compression vLLM can do that, too, by the plugin below (without it, and in SGLang, a `keep_ratio` below 1 is refused): the *number* of tokens that stay follows from the tiles. *Which* ones is decided after the vision tower, where nothing is known of the question, so the longest features stay (`queries="none"`, `positions="repack"`):
+vLLM and SGLang can run a model of Transformers that keeps a contract (`tests/modeling/test_serving_contract.py` checks it): it is created without weights, takes the engine's attention, and tells the number of image tokens before pixels are there. Compression fits in: the *number* of tokens that stay follows from the tiles. vLLM does it by the plugin below; without it, and in SGLang, a `keep_ratio` below 1 is refused. *Which* ones stay is decided right after the vision tower, where the question is unknown: the features of the largest norm (`queries="none"`, `positions="repack"`):
 """
 
 # %%
@@ -441,7 +441,7 @@ A request may ask for fewer tokens by its `mm_processor_kwargs` if the server wa
 
 vLLM on a CPU in an unofficial build, with the small checkpoint: every answer is, token by token, that of `generate` with the same settings ([docs/engines.md](../docs/engines.md)). No GPU, no published weights. SGLang was not run; by its source it has CIP and no compression.
 
-An engine numbers the tokens that stay 0, 1, 2, …, while `positions="keep"` leaves gaps where tokens were dropped. Before its last three stages the small checkpoint had seen gaps alone. In those, half of the steps, drawn at random, were without gaps, and a third chose tokens without a question.
+An engine numbers the tokens that stay 0, 1, 2, …; `positions="keep"` leaves gaps where tokens were dropped. Until its last three stages the small checkpoint saw only gaps. In these three, half of the steps, drawn at random, had no gaps, and a third chose tokens without a question.
 
 **Predict**: of the words that are read from all tokens, how many are left with half of the detailed ones, chosen and numbered as the engine does it?
 """
@@ -453,7 +453,7 @@ tables.texts(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
-Of the words that all tokens read, the small checkpoint keeps 90.0%, and 79.3% with a quarter of the tokens, on 200 pages; 76.9% and 60.8% before its last stages. After stages with the engine's numbering it reads more; a control is missing, a model that was trained as long without it, so this is no proof that the numbering did it ([05](05_scale_compression.ipynb)). What is still lost is lost in the numbering: with gaps the same tokens leave 100.2%. A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
+Of the words that all tokens read, the small checkpoint keeps 90.0% with half of them and 79.3% with a quarter, on 200 pages; before its last stages it was 76.9 and 60.8%. Did training on the engine's numbering do that? It isn't proven: a control is missing, a model that was trained as long without it ([05](05_scale_compression.ipynb)). Most of what is still lost is lost in the numbering: with gaps the same tokens leave 100.2% (with half of them). A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
 ## How fast
 
@@ -479,13 +479,13 @@ course.table(*speeds.share_rows(cells))
 """
 Eight pages at once help more, 2.2 times as many pages a minute from `generate`:
 
-- **More pages at once**: from one to sixteen `generate` gets 2.6 times as fast, vLLM 2.9 times; at eight, `generate` reads 373 a minute in place of 166.
-- **The other engine**: vLLM needs 0.84 to 0.94 of `generate`'s time, but 1.02 at eight, where it is even slower than at four (349 pages a minute, 362 before); why, was not looked into.
+- **More pages at once**: from one to sixteen `generate` gets 2.6 times as fast, vLLM 2.9 times.
+- **The other engine**: vLLM needs 0.84 to 0.94 of `generate`'s time, but 1.02 at eight, where it is even slower than at four; why, was not looked into.
 - **Compression**: no gain is shown. At eight `generate` with half of the detailed tokens takes 1.12 of the time, in every round more than 1; elsewhere the three rounds lie on both sides of 1, or reach it.
 
 <details><summary>What the tables don't say at first sight</summary><p>At two, four and sixteen the medians of `generate` with half are above 1, too, but three rounds are few. At one page the tables seem to contradict each other: 154 pages a minute against 166, and yet a share of 0.99. The speeds are those of each side's median time; the share is the median of the three ratios, one per round, and they needn't be of the same round. vLLM with half takes 0.78 to 0.99 of `generate`'s time, but most of that is vLLM: against vLLM with all tokens it takes 0.89 to 1.03, by median times, without an interval. Its answers are shorter, too (31.1 tokens against 32.6), which saves time by itself.</p></details>
 
-All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there compression pays where caches (their room, or reading them) or the prefill are the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
+All of this is the overhead of two engines around a tiny model on a CPU, not what a GPU would show: there, by counting, compression pays where caches (their room, or reading them) or the prefill are the bottleneck. For the published sizes that can be counted. The next table is **computed, not measured**, from counted operations, published speeds of cards, and an assumed utilization ([docs/scale.md](../docs/scale.md)):
 
 **Predict**: half of the detailed tokens are gone. Does a million pages take half as long?
 """
@@ -495,11 +495,11 @@ course.table(*speeds.hour_rows(rows))
 
 # %% [markdown]
 """
-No: on an H100 36 to 60 hours in place of 50 to 83, since the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. On the benchmark's CPU such a thread made 5.5 pages a second (JPEGs of 6 megapixels, 11 tiles), 50 hours for a million ([docs/scale.md](../docs/scale.md)). Pages of 33 tiles take longer to cut, smaller scans less; neither was measured. So for an H100 one thread is at best just enough with all tokens, and probably too slow under compression. Then more processes have to cut.
+No: on an H100 36 to 60 hours in place of 50 to 83, since the vision tower sees all tiles, whatever is kept afterwards, and each page still has its answer. And the CPU has to keep up: vLLM cuts tiles in one thread per server process. On the benchmark's CPU one thread needs 50 hours for a million pages of 11 tiles (JPEGs of 6 megapixels, [docs/scale.md](../docs/scale.md)). Pages of 33 tiles take longer to cut, smaller scans less; neither was measured. So for an H100 one thread is at best just enough, and probably too slow under compression: then more processes have to cut.
 
 ## When to compress
 
-Where memory for caches, or the prefill of a deep model, is what holds you up, and the model was trained for it. Not for a model as shallow as the small checkpoint with prompts as short: it saved no time. (The CPU isn't the reason: there the prefill of 8 layers took 0.79 of its time, that of 30 layers 0.71 to 0.84.) In one table; the last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
+Compress where memory for caches, or the prefill of a deep model, holds you up, and the model was trained for it. Not with a model as shallow as the small checkpoint and prompts as short: there it saved no time. (The CPU isn't the reason: on it the prefill of 8 layers took 0.79 of its time, that of 30 layers 0.71 to 0.84.) The table's last column has the words lost with half of the detailed tokens, in % of those that all tokens read:
 """
 
 # %%
@@ -528,7 +528,7 @@ with course.expected(openai.APIConnectionError):  # nobody there
 
 ### Exercise 1
 
-A server has room for prompts of 4,096 tokens at 256 per tile, with 80 of text. Which of the six pyramids fit without and with `keep_ratio=0.5`?
+A server has room for prompts of 4,096 tokens at 256 per tile, with 80 of text. Which of the six pyramids of figure 1 fit without and with `keep_ratio=0.5`?
 
 <details>
 <summary>Solution</summary>

@@ -126,7 +126,7 @@ for name, text in texts.items():
 
 # %% [markdown]
 """
-Two of them. In the letter "came" has a letter too many, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
+The receipt and the table. In the letter "came" has a letter too many, and nothing in the answer says so. That is the problem of this notebook: not that a model errs, but that it doesn't tell.
 
 ## From text to a record
 
@@ -237,9 +237,9 @@ for found, want, (is_right, is_accepted) in zip(records, wanted, pairs, strict=T
 
 # %% [markdown]
 """
-In the two that are given a *name*: "mult" for "multi", twice. Names are not in the sum. In each of the five that are refused a number is wrong, and all numbers of the records that add up are right: so one redundant line on paper caught all five receipts with a wrong number here, and needs no model. It can't see errors that cancel, such as two prices that change places; none of these did. What it refuses goes to a person, or is scanned again.
+In the two that are given, a *name* is wrong: "mult" for "multi". Names are not in the sum. In the five that are refused, a number is wrong: one redundant line on paper caught all five, and needs no model. It can't see errors that cancel, such as two prices that change places; here there were none. What it refuses goes to a person, or is scanned again.
 
-Doesn't the model itself know when it is unsure? It gives every letter that it writes a probability. So let its doubt refuse in place of the sum: it refuses the answers whose letters have the lowest mean probability, as many as the sum refuses. We compare both on these scans and on blurred ones of the same receipts.
+Doesn't the model itself know when it is unsure? It gives every letter that it writes a probability. So let its doubt refuse in place of the sum: it refuses the answers whose letters have the lowest mean probability, as many as the sum refuses, so that the two can be compared, on these scans and on blurred ones of the same receipts.
 
 **Predict**: which check lets more wrong records through? Which one refuses right ones?
 """
@@ -260,20 +260,21 @@ course.show(
     alt="Above, dots over the mean probability, right answers above wrong ones; hollow "
     "dots and crossed ones differ. Below, the share of wrong records falls as fewer are "
     "given in the clear scans, hardly in the blurred ones; the sum's point lies below.",
-    caption="Above: how sure the model is of each answer, and who refuses it. Below: at "
-    "every limit of doubt the wrong ones in what is given. Look for the sum's diamond.",
+    caption="Above: a good check marks all dots of the lower row and none of the upper. "
+    "The sum makes dots hollow, doubt crosses them out. Below: at every limit of doubt "
+    "the share of wrong ones in what is given; the diamond is the sum.",
 )
 course.table(refusals.CHECK_HEAD, refusals.check_rows(counted))
 
 # %% [markdown]
 """
-By wrong records alone neither is shown to be better: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right records, too. The sum can't do that: a record without an error always adds up. Counted together, doubt makes 18 wrong decisions against 6 in the blurred scans, which chance makes in 2 of 1,000 cases. Of 200 receipts, which are stored (table below figure 3), it is worse in both: 24 wrong decisions against 10 and 77 against 29.
-
-(*By chance*, here and in the table, is a sign test: how often a fair coin would split the records that the two checks decide differently at least as unevenly.)
+Does doubt let more wrong records through? That isn't shown: 3 against 2 in the clear scans, 12 against 6 in the blurred ones. But doubt refuses right records, too. The sum can't do that: a record without an error always adds up. Counting both kinds of wrong decision, doubt is worse in the blurred scans (18 against 6, p = 0.002), and of 200 stored receipts in both kinds of scan (table below figure 3). (p, *by chance* in the table, is of a sign test. Toss a coin for each record on which the two checks decide differently: how often is the result at least as one-sided?)
 
 But is it the sum that decides? In the blurred scans 10 of its 13 refusals have no "total": that word was misread, so there is nothing to compare, and in 7 of the 13 all numbers are right. That is a check of one name. A fairer comparison of doubt and sum comes [below](#What-the-shop-knows), when the names are mended.
 
-The lower panels are *risk–coverage curves*, as they are drawn for a model that may abstain (*selective prediction*). In the clear scans fewer answers are better ones, and the surest half has no error. In the blurred ones wrong answers are hardly less sure than right ones: as soon as two or more are given, 40 to 67% of them are wrong. (*Calibration* is something else: whether of letters with a probability of 97% 97 in 100 are right, see Guo et al. below.) The doubt needs no sum, and it sees names. On a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.
+The lower panels are *risk–coverage curves*: if only the surest records are given, how many of these are wrong (*selective prediction*)? In the clear scans the surest half has no error. In the blurred ones wrong answers are hardly less sure than right ones: at every limit that gives two or more, at least 40% are wrong.
+
+Still, doubt needs no sum, and it sees names. On a page that says nothing twice it may be all you have; then choose the limit on pages whose answers you know.
 
 And a second question? "Read the number beside ..." is a form of question that the small checkpoint was trained on, with words of the training in its place. "total" is held out: it was never asked for, and never stood on a page of the training. The answer looks like a second statement, free of the errors of the first.
 
@@ -296,7 +297,7 @@ course.table(*scans.asked_rows(read, pages, wanted))
 
 # %% [markdown]
 """
-No. On clean pages the total is told 5 times in place of 4, hardly more often. The number beside an article is told in 15 and 19 of 32 scans and in 18 and 20 clean pages, about as often as the card says. Articles are held-out words like "total". Whether it is that word, the last line, or the longer number that is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
+No. On clean pages the total is told hardly more often: 5 times in place of 4. The number beside an article is told in 15 to 20 of 32, about as often as the card says, though articles are held-out words, too. Whether the word "total", the last line or the longer number is hard, was not tested. So the second answer looks independent and isn't good enough: what is asked a second time must be read well the second time, too. A page that says something twice helps; a model that does so helps only if its second answer was measured to be good.
 
 ## What the shop knows
 
@@ -338,23 +339,23 @@ course.show(
     caption="The sum refuses, the list mends. Of 200 receipts (stored) two wrong records "
     "come through, both of blurred scans: look for the pink in the last bar.",
 )
-refusals.show_found(**run)
+refusals.show_found(**run, fold=True)
 print("blur 1.2 px: 'toal' in", sum("toal" in each for each in answers[1.2]), "answers")
 refusals.show_found(**kept)
 
 # %% [markdown]
 r"""
-In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32: there "total" often comes as "toal" (in 11 of them). None of the 26 is wrong. Of the 200 (`FAST=0` in the environment draws as many and stores what it finds in `receipts.json`) 184 of the clear scans are given and none is wrong, 162 of the blurred ones and two are.
+In the clear scans it mends the two wrong names. In the blurred ones it doubles what can be used, from 13 to 26 of 32 (there "total" often comes as "toal"), and none of the 26 is wrong. A larger run (`FAST=0` in the environment; stored in `receipts.json`) has 200 receipts: 184 of the clear scans are given, none of them wrong, and 162 of the blurred ones, two of them wrong.
 
-These two are the list's own errors. All their numbers are right, but "foxt" is nearer to "format" than to "root", and "inor" to "ignore" than to "inner". So a mended name can be a wrong one, and nobody notices. A right name stays right here, as every article is in the list; a *new* one would be renamed to its nearest neighbor, and the sum would still fit. Keep the name that was read beside the one that was believed.
+These two are the list's own errors. All their numbers are right, but "foxt" is nearer to "format" than to "root", and "inor" to "ignore" than to "inner". So a mended name can be a wrong one, and nobody notices. A right name stays right here, as every article is in the list; a *new* one would be renamed to its nearest neighbor, and the sum would still fit. Keep the name that was read beside the one that was believed. (`cutoff` says how alike two names must be: a low one guesses more.)
 
-Now hardly any error is one of a name. (Doubt's mean still includes the letters of names; a mean over digits alone was not tried.) With names mended, and as many refused, doubt lets 10 wrong ones of the 200 clear scans through and the sum none (p = 0.002), of the blurred ones 22 and two (p < 0.001). A probability is the model's opinion of itself, and the sum is a second statement of the page.
+Now hardly any error is one of a name, and doubt and sum can be compared as promised, with as many refused. Of the 200, doubt lets 10 wrong records through in the clear scans and the sum none (p = 0.002); in the blurred ones 22 against two (p < 0.001). A probability is the model's opinion of itself, and the sum is a second statement of the page. (Doubt's mean still includes the letters of names; one over digits alone was not tried.)
 
-This is the shape of a system that can be trusted with a model that can't: **read, parse, check, and refuse**. The threshold, `cutoff`, is a matter of what an error costs: a low one guesses more names.
+This is the shape of a system that can be trusted with a model that can't: **read, parse, check, and refuse**.
 
 ## On the lines between tiles
 
-The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the adaptive one, the second grid, into three rows. Then the text is moved down: by 18 px, until the total (line 3) lies on the detailed grid's line, while the adaptive grid shows it whole; by 36 px, past the lines; and by 54 px, until line 2 lies there.
+The course began with words that tiles cut. Are the wrong digits here such ones? The detailed grid cuts these pages into 2 x 2 tiles, the adaptive one, the second grid, into three rows. We move the text down. 18 px lower the detailed grid's line runs through the total (line 3); 36 px lower through no line of text; 54 px lower through line 2. What the detailed grid cuts is whole in the adaptive one.
 
 **Predict**: every line of text is whole in one of the two grids. Does the move cost anything?
 """
@@ -372,13 +373,13 @@ course.table(*scans.moved_rows(lower, clean, wanted, record, processor))
 
 # %% [markdown]
 """
-As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But where one is, it does damage. Of 32 records, 25 of them right as drawn:
+As the receipts were drawn, no line of text is on a line between rows, so such cuts don't explain the wrong digits above. But where such a line runs through text, it does damage. Of 32 records, 25 of them right as drawn:
 
 - *18 px lower*, where the detailed grid cuts the total, 12 are right (p = 0.002).
 - *36 px lower*, past the lines, 22 are right; no difference is shown.
 - *54 px lower*, where it cuts line 2, 4 are right.
 
-In both bad cases the adaptive grid shows the cut line whole, and that doesn't save it here. Mostly the names break; the numbers beside them survive 30 and 27 times of 32. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines that the adaptive grid alone cuts lose less, the most of them the total at 54 px, right 21 times of 32.
+In both bad cases the adaptive grid shows the cut line whole, and that doesn't save it here. Mostly the names break; the numbers beside them survive 30 and 27 times of 32. (A record with a broken "total" is refused; another broken name the sum doesn't see.) Lines of text that only the adaptive grid cuts lose less: the worst, the total at 54 px, is still right 21 times of 32.
 
 So a page that happens to lie a little lower may be read half as well or worse. (One grid alone is no fair control for a checkpoint that was trained with two; [10](10_measure.ipynb) has controls.)
 
@@ -482,11 +483,11 @@ print("articles:", {number: sum(each) for number, each in longer["as scanned"].i
 
 # %% [markdown]
 """
-Mostly between two and three degrees. Of 24 records it reads 19 at 0.7 and at 1.5 degrees, 15 at two, 2 at three, none at six. Straightened first, it reads 16 to 18 at the larger angles. (A page at 0.7 degrees is left alone, since each turn blurs. 16 to 18 is a little less than its 19, but on so few pages no difference is shown.)
+Mostly between two and three degrees: 15 of 24 records are right at two, 2 at three. Straightened first, 16 to 18 are right at every larger angle, against 19 at 0.7 degrees; on so few pages that is no shown difference. (At 0.7 degrees the page is left alone, since each turn blurs.)
 
 A model that was trained on turned pages would not need it. Ours wasn't, and a step of ten lines is cheaper than a training. Against blur (middle panel) no such step was tried: at 1.2 px less than half of the records are right, at 1.8 none.
 
-The right panel is no fault of the scanner, and the checkpoint's card promises no more than about six words; three articles and a total are eight. Each further line is another chance for an error, and this model was trained on receipts of two or three lines, a word and a number in each: with three articles and a total it mostly fails. A model knows the kind of page that it was trained on. Measure on pages of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
+Longer receipts (right panel) are no fault of the scanner. The model was trained on receipts of two or three lines, and its card promises about six words; three articles and a total are eight, and mostly fail. A model knows the kind of page that it was trained on. Measure on pages of your own before you trust it ([10](10_measure.ipynb)), and train it on them if it fails ([08](08_fine_tune.ipynb)).
 
 ## Common errors
 
@@ -590,7 +591,7 @@ Read next: [08](08_fine_tune.ipynb) trains the model on pages of your own, [10](
 
 - M. Huang et al., *Mini-Monkey*, ICLR 2025, [arXiv 2408.02034](https://arxiv.org/abs/2408.02034): its weights were trained on documents, among others DocVQA ([arXiv 2007.00398](https://arxiv.org/abs/2007.00398)).
 - S. Park et al., *CORD: A Consolidated Receipt Dataset for Post-OCR Parsing*, 2019: real receipts as records, [data](https://github.com/clovaai/cord).
-- C. Guo et al., *On Calibration of Modern Neural Networks*, [arXiv 1706.04599](https://arxiv.org/abs/1706.04599). Y. Geifman and R. El-Yaniv, *Selective Classification for Deep Neural Networks*, [arXiv 1705.08500](https://arxiv.org/abs/1705.08500): risk and coverage.
+- C. Guo et al., *On Calibration of Modern Neural Networks*, [arXiv 1706.04599](https://arxiv.org/abs/1706.04599): whether letters with a probability of 97% are right in 97 of 100 cases, another question than that of the curves. Y. Geifman and R. El-Yaniv, *Selective Classification for Deep Neural Networks*, [arXiv 1705.08500](https://arxiv.org/abs/1705.08500): risk and coverage.
 - H. S. Baird, *The Skew Angle of Printed Documents*, 1987: straightening by the profile of rows.
 - G. Kim et al., *OCR-free Document Understanding Transformer* (Donut), [arXiv 2111.15664](https://arxiv.org/abs/2111.15664): a model that writes the record itself.
 

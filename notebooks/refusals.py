@@ -1,5 +1,6 @@
 """What 12 refuses: the model's doubt beside the sum of a receipt, and a run with more receipts that is kept."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib import pyplot
 
 from course import BLACK, GRAY, PURPLE, SKY, sign_test, table
 from scans import outcomes, share_of
+from tables import folded
 
 
 STORED = Path(__file__).with_name("receipts.json")  # of a run with more of them
@@ -145,7 +147,7 @@ def after_mending(records: list, wanted: list, adds_up, mended, sure: list) -> d
     }
 
 
-def show_found(receipts: int, scans: dict, checks: dict, **_) -> None:
+def show_found(receipts: int, scans: dict, checks: dict, fold=False, **_) -> None:
     """
     Display what is given and wrong, why the sum refuses, and both checks, before and after mending.
 
@@ -153,6 +155,7 @@ def show_found(receipts: int, scans: dict, checks: dict, **_) -> None:
         receipts: How many there are.
         scans: From a title to what `after_mending` found.
         checks: From a title to what `count_checks` found before it.
+        fold: Whether the table is collapsed.
     """
     rows = check_rows(checks)
     for title, found in scans.items():
@@ -163,7 +166,9 @@ def show_found(receipts: int, scans: dict, checks: dict, **_) -> None:
             names = (f"{name} {list(each[name])}" for name in each)
             print(f"  {', '.join(names)}")
         rows += check_rows({f"mended, {title}": found["checks"]})
-    table([f"{receipts} receipts, refused by", *CHECK_HEAD[1:]], rows)
+    title = f"{receipts} receipts, refused by"
+    show = partial(folded, "As a table") if fold else table
+    show([title, *CHECK_HEAD[1:]], rows)
 
 
 def plot_doubt(panels: dict):

@@ -56,11 +56,3 @@ def halves() -> tuple[list, list]:
         "answers right, %",
         "minus all tokens, points",
     ], found
-
-
-def without_second_grid() -> tuple[str, str]:
-    """What is answered more by plain tiling than by the pyramid: as read to confirm it, and after all stages."""
-    from benchmarks.sawtooth.report.receipts import FIRST, plain_gains
-
-    table, later = map(result, ("receipts-smollm", "compressed-receipts-smollm"))
-    return plain_gains(table[table["receipt"] >= FIRST]), plain_gains(later)

@@ -32,6 +32,7 @@ STAGES = {
     "learns, too",
     "early": "the same in layer 3, where the scores cost less; the question learns to look at the other words of the "
     "page, too, a quarter as much; more pictures show a word or lines",
+    "kept": "the same, but tokens that stay keep their numbers; before, they were numbered anew, without gaps",
 }
 FIGURE = "stages.png"
 DRAWN = {  # parts of the figure, in two panels
@@ -240,7 +241,8 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
         f"The time to the first token, tower and scores among it: {times['receipt'].nunique()} questions about each "
         "layout, all rules in turns, each question three times and their median, in seconds of the process on one "
         "core; the median of the questions, and the share of what all tokens take, of the sums, with its interval by "
-        "bootstrap over questions. Layer 8 is that of the stage before.",
+        "bootstrap over questions. Read after `early`: the last stage changed weights alone. Layer 8 is that of "
+        "`compressed`.",
         first_token_table(times),
     )
 
