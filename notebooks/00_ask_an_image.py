@@ -72,9 +72,7 @@ assert source.startswith("transformers_modules.minimonkey")
 
 # %% [markdown]
 """
-From the Hub: `transformers_modules` is the folder into which Transformers puts downloaded code. Nothing of this
-project needs to be installed to use the model. (`AutoModelForImageTextToText` answers questions; `AutoModel` would give hidden states, without a head.) The weights are stored as bfloat16; `dtype=torch.float32` makes the sums
-precise enough that a batch below gives the same answers as single questions.
+From the Hub: `transformers_modules` is the folder into which Transformers puts downloaded code. Nothing of this project needs to be installed to use the model. (Take `AutoModelForImageTextToText` for answers; `AutoModel` has no head and gives hidden states.) The weights are stored as bfloat16. In float32 the model rounds less, so that a batch below gives the same answers as single questions.
 
 ## Ask it
 
@@ -94,9 +92,7 @@ course.show(
 
 # %% [markdown]
 """
-A question is a chat message whose content is a list: the image, then the text. The processor writes the prompt and cuts
-the image into tiles; `prepare_chat` does both. It is short for `apply_chat_template` with the options that a model needs. `generate` writes the answer after the prompt, always the likeliest token next (`do_sample=False`), so the answer is what follows the prompt.
-Whatever a user types as the question is plain text to the model, even `<img>` ([03](03_processor.ipynb) shows why).
+A question is a chat message whose content is a list: the image, then the text. `prepare_chat` writes the prompt and cuts the image into tiles. (It is `apply_chat_template` with the options that a model needs.) `generate` returns the prompt and, behind it, the answer: always the likeliest token next (`do_sample=False`). Whatever a user types as the question stays plain text, even `<img>` ([03](03_processor.ipynb) shows why).
 
 **Predict**: will it find all four words? And the line break?
 """
@@ -163,11 +159,11 @@ assert said["generated_text"] == answer
 
 # %% [markdown]
 """
-An image of your own goes the same way: open it with PIL. In a chat, a path is refused unless `prepare_chat` or `from_pretrained` gets `allow_paths`, since it can come from a stranger; as `images=` the pipeline opens it unasked. On a GPU, move both: `model.to("cuda")`, `inputs.to("cuda")` (not run here).
+An image of your own goes the same way: open it with PIL. A *path* in a chat is refused unless `prepare_chat` or `from_pretrained` gets `allow_paths`, since a chat can come from a stranger. (A path given to the pipeline as `images=` is opened without that.) On a GPU, move both: `model.to("cuda")`, `inputs.to("cuda")` (not run here).
 
 ## What it can't do
 
-It has learned to read a page, or what stands at one place on it ("Read the upper word.", "Read the number beside bread."), and nothing else. (Such a number it gets right on 54 of 100 receipts.)
+It has learned to read a page, or what stands at one place on it ("Read the upper word.", "Read the number beside bread."), and nothing else. (Such a number it gets right on 54 of 100 receipts: `evaluation.json` of the checkpoint.)
 
 **Predict**: what does it say to "What is in the picture?"
 """
@@ -199,8 +195,8 @@ course.show(
     figures.plot_canvases(canvases, tile=112),
     alt="The page three times, all tiles squares of one size with gaps between them: "
     "3 x 2 tiles, the page squeezed to 2 x 2 tiles, and the page in one tile.",
-    caption="Three views of the page, as the model gets them: squares of 112 px. The "
-    'gaps are where tiles end. "bread" and "open" are cut in the detailed view and '
+    caption="Three views of the page, cut into squares of 112 px; the last two are "
+    'squeezed to fit. Gaps: where tiles end. "bread" and "open" are cut in the detailed view and '
     'whole in the adaptive one; "sunday" is cut in both, whole only in the global one.',
 )
 image_tokens = int((inputs["input_ids"] == processor.image_token_id).sum())
@@ -210,9 +206,9 @@ assert image_tokens == plan.num_tiles * processor.image_seq_length
 
 # %% [markdown]
 """
-11 tiles, 176 image tokens, and 57 other tokens: the marks around the image and the text. This tokenizer makes one token per byte: 54 here, 24 of them for `<|im_start|>`, twice. `<img>`, `</img>` and `<|im_end|>` are one token each, as are `<IMG_CONTEXT>` and the padding. Images are most of the prompt, in a large model even more so.
+11 tiles make 176 image tokens. The other 57 are the question and the marks of the chat: this tokenizer makes one token per byte, so each `<|im_start|>` takes twelve. Only `<img>`, `</img>`, `<|im_end|>`, `<IMG_CONTEXT>` and the padding are one token each. Images are most of the prompt, in a large model even more so.
 
-The second part of Mini-Monkey drops some of them. With `keep_ratio=0.5`, the Scale Compression Mechanism (SCM) keeps the half of the *detailed* tokens to which other tokens of the prompt attend most. Which others? Here those of the question (`queries="question"`); by the published rule all tokens after the detailed ones, the rest of the image among them ([05](05_scale_compression.ipynb)). The code below reads the prompt's length from the model's *cache*, which has one entry for each token that it keeps.
+The second part of Mini-Monkey, the Scale Compression Mechanism (SCM), drops some of them. With `keep_ratio=0.5` it keeps the half of the *detailed* tokens that the question looks at most, by the model's attention. (By the published rule all tokens after the detailed ones are asked, the rest of the image among them: [05](05_scale_compression.ipynb).) The code below counts what remains: the model's *cache* has one entry for each token that it keeps.
 
 **Predict**: how long is the prompt that remains, and what is the answer?
 """
@@ -270,13 +266,13 @@ rows = [
     ]
     for share in (0.5, 0.25)
 ]
-heads = ["the question chooses: words found, in % of what all tokens find"]
-heads += ["the published rule chooses: the same"]
+heads = ["this checkpoint's rule: words found, in % of what all tokens find"]
+heads += ["the published rule: the same"]
 course.table(["keep_ratio, 200 other pages", *heads], rows)
 
 # %% [markdown]
 """
-75.9% in place of 77.1%: 100 pages are too few to tell these apart. In the second table, of 200 others, 100% is what is found with all tokens: with half of the detailed ones as much is found, with a quarter 95.7%. In brackets are 95% intervals: how far the number may be off because these pages were drawn and not others. This model was trained under compression and lets the question choose. By the published rule it loses a quarter of the words at 0.5; [05](05_scale_compression.ipynb) tells why. (The dash: not measured.) What the published model loses is another question.
+75.9% in place of 77.1%: 100 pages are too few to tell these apart. In the second table 100% is what is found with all tokens. This checkpoint was trained under compression: by its own rule it finds as much with half of the detailed tokens, and a little less with a quarter. By the published rule it loses a quarter of the words at 0.5. The rules differ in more than who chooses; [05](05_scale_compression.ipynb) takes them apart. (In brackets: 95% intervals, how far a number may be off because these pages were drawn and not others. A dash: not measured.) What the published model loses is another question.
 
 ## Several pages at once
 
@@ -338,10 +334,9 @@ print(f"{sum(right)} of {len(pages)} without an error")
 
 # %% [markdown]
 """
-The answers are those of single questions, token by token. Each row is padded up to the longest prompt, the second. The first image has six tiles fewer (6 x 16 tokens) and a question six characters shorter (6 tokens): 102. The fifth has two tiles fewer: 32. Where it is 6, only the question is shorter.
+The answers are those of single questions, letter by letter. Each row is padded up to the longest prompt, the second. The first image, for example, has six tiles fewer (6 x 16 = 96 tokens) and a question six characters shorter: 96 + 6 = 102.
 
-How often does it err? Six are too few to say. Here are more, with 95% intervals: for images by Wilson's formula (`course.wilson`), for words by a bootstrap: pages are drawn from these again and again, with replacement and each as a whole, since the words of a page
-are not independent of each other ([10](10_measure.ipynb)).
+How often does it err? Six are too few to say. Here are more, with 95% intervals. For images they are Wilson's (`course.wilson`). The words of one page are not independent, so for words whole pages are drawn again and again from these, with replacement: a bootstrap ([10](10_measure.ipynb)).
 
 **Predict**: which of the three kinds is the hardest?
 """
@@ -383,9 +378,7 @@ course.table(["stored, of the longer run", "n", "share (interval)"], longer)
 
 # %% [markdown]
 """
-Pages are the hardest: one wrong letter makes a page wrong, and each of these pages has four words, some of them halved by a cut
-line. The intervals are wide, as they should be with so few images; where the environment variable `FAST` is 0, 200 of each kind are drawn. The second table is such a run, stored, with these 16 of each among them. Its intervals are a quarter to a third as wide, and the order stays: about nine in ten words and pairs are without an error, but fewer than three in ten pages. The figures on the
-checkpoint's own card come from other pages, some of them with a single word.
+Pages are the hardest: one wrong letter makes a page wrong, and each of these has four words, some of them halved by a cut line. With 16 images of a kind the intervals are wide. The second table is a stored run with 200 of each (`FAST=0`), these 16 among them. Its intervals are about a quarter to a third as wide, and the order stays: about nine in ten words and pairs are without an error, fewer than three in ten pages. (The checkpoint's own card has other pages, some with a single word.)
 
 ## Watch it write
 

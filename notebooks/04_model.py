@@ -88,7 +88,7 @@ course.table(*parts.size_rows({name: each.config for name, each in models.items(
 
 # %% [markdown]
 r"""
-In both it is the layers of the language model. With the table you can check figure 1 by hand: a layer of the tower has about $12 d^2$ numbers for width $d$, 4 in attention and 8 in an MLP that is four times as wide inside. 12 · 6 · 192² are 2.65 of the 2.8 million of the small tower. A layer of the language model has $(2 + 2k/q)\, d^2 + 3\, d\, w$, with $q$ heads of queries, $k$ of keys and values, and $w$ the width inside its MLP, which has three matrices: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
+In both it is the layers of the language model. With the table you can check figure 1 by hand. A layer of the tower has about $12 d^2$ numbers for width $d$: 4 in attention, and 8 in an MLP that is four times as wide inside. With 6 layers that is 12 · 6 · 192² = 2.65 of the 2.8 million of the small tower. In a layer of the language model, attention has two full matrices (queries, output) and two that are narrower if heads are shared (keys, values); the MLP has three of inner width $w$. That is $(2 + 2k/q)\, d^2 + 3\, d\, w$, with $q$ heads of queries and $k$ of keys and values: in the small one 4 · (4 · 256² + 3 · 256 · 768) = 3.41 million. The published vocabulary has 92,553 tokens, so embeddings and head matter there, too; the small one has a token per byte and five special ones.
 
 ## A map
 
@@ -121,13 +121,13 @@ Until the projector the first number is 11: the tower sees tiles, and knows noth
 
 ## The vision tower
 
-Each tile is cut into patches of 14 x 14 pixels in 3 channels. One linear layer, the same for all, makes a vector of 192 out of the 588 numbers of a patch, and a class token is put in front. To each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order. Attention then mixes the patches of *one* tile. A layer of the tower is built like one of the language model ([below](#Language-model-and-head)), but without a causal mask: patches see each other in both directions. Its norms are LayerNorms, its MLP has no gate, and what attention and MLP add to the state $h$ of a patch is multiplied, number by number, by a learned vector, one for each of the two ($\lambda_1$ and $\lambda_2$; exercise 4 computes a layer by hand):
+Each tile is cut into patches of 14 x 14 pixels; a tile of $S$ px has $(S/P)^2$ patches of $P$ px. One linear layer, the same for all, makes a vector of 192 out of the 14 · 14 · 3 = 588 numbers of a patch. A class token is put in front, and to each vector a learned **position embedding** is added, one per place in the tile, since attention alone doesn't know any order.
+
+Then attention mixes the patches of *one* tile, layer by layer. A layer is built much like one of the language model ([below](#Language-model-and-head)), but has no causal mask: patches see each other in both directions. Its norms are LayerNorms, and its MLP has no gate. What attention and MLP add to the state $h$ of a patch is first scaled, number by number, by learned vectors $\lambda_1$ and $\lambda_2$ (exercise 4 computes a layer by hand):
 
 $$h' = h + \lambda_1 \odot \text{Attn}(\text{LN}(h)), \qquad h'' = h' + \lambda_2 \odot \bigl(W_2\, \text{GELU}(W_1\, \text{LN}(h') + b_1) + b_2\bigr)$$
 
-$\text{GELU}(x) = x\, \Phi(x)$, with the distribution function $\Phi$ of the normal distribution, lets large positive numbers pass and brings negative ones near zero. With tiles of $S$ px and patches of $P$ px that is
-
-$$\left(\frac{S}{P}\right)^2 \text{ patches per tile.}$$
+$\text{GELU}(x) = x\, \Phi(x)$, with the distribution function $\Phi$ of the normal distribution, lets large positive numbers pass and brings negative ones near zero.
 
 **Predict**: how many patches does a tile of 112 x 112 pixels have? And if another tile changes, does this one's result?
 """
@@ -208,7 +208,7 @@ torch.testing.assert_close(features, reference, atol=1e-4, rtol=0)
 
 # %% [markdown]
 """
-They do. What is in these vectors? A number per place is easier to look at: how far its vector is from the median of all places, number by number, which is close to blank paper, as most places are blank. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
+They do. What is in these vectors? For a picture we need one number per place: how far its vector is from a typical one. As the typical one we take the median of all places, number by number; most places are blank, so it is close to blank paper. Below is that distance for the patches of the tower and for the tokens behind the projector, over the detailed tiles.
 
 **Predict**: will the words be visible?
 """
@@ -223,8 +223,8 @@ course.show(
     figures.plot_feature_maps(page, maps, tile=112),
     alt="The page beside two heat maps of features. Bright places lie where the two "
     "lines of text are; the blank half is dark.",
-    caption="Where the features differ from those of blank paper, by the tower and "
-    "behind the projector. Blue or white: cut lines of the detailed grid.",
+    caption="Where the features differ from those of blank paper (yellow: most), in % of "
+    "the largest; the table has the distances. Blue, white: cuts of the detailed grid.",
 )
 
 # %%
@@ -233,9 +233,7 @@ course.table(headers, parts.distance_rows(page, maps))
 
 # %% [markdown]
 """
-The words are where the page has them. But blank paper in the upper three tiles, which have ink, is farther from typical than in the lower three, which have none.
-
-These are different places, though. For a fair test take the upper tiles, put blank paper where the ink is, and look at the patches that were blank before: their pixels stay the same.
+The words are where the page has them. But blank paper in the upper three tiles, which have ink, is farther from typical than in the lower three, which have none. Is that the ink, or the paper? For a fair test take the upper tiles, put blank paper where the ink is, and look at the patches that were blank before: their pixels stay the same.
 
 **Predict**: does what the tower says of them change?
 """
@@ -294,7 +292,7 @@ print("a square and a strip of the page, 8 tiles each, same ids:", square == str
 
 # %% [markdown]
 r"""
-Nothing: text stays text. The vectors themselves have no mark that says which came from pixels, or from which tile; `<img>` and `</img>` stand before and behind the whole image, and nothing stands between its tiles or grids. Not even the grids are told: of the two crops from [03](03_processor.ipynb#Several-images,-several-turns) one has 2 x 2 detailed and 1 x 3 adaptive tiles, the other 3 x 1 and 4 x 1, and their prompts are equal, id by id. How the tiles lie, the model can tell only from their number and from what they show.
+Nothing: text stays text. No vector is marked as one from pixels, or from a certain tile: `<img>` and `</img>` stand around the whole image, and nothing stands between its tiles or grids. Not even the grids are told. Of the two crops from [03](03_processor.ipynb#Several-images,-several-turns) one has 2 x 2 detailed and 1 x 3 adaptive tiles, the other 3 x 1 and 4 x 1, and their prompts are equal, id by id. How the tiles lie, the model can tell only from their number, their order and what they show.
 
 ## Language model and head
 
@@ -317,9 +315,9 @@ course.show(
 
 # %% [markdown]
 r"""
-RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has two factors, and one of them is a gate: SiLU, $x\, \sigma(x)$ with the sigmoid $\sigma$, makes it small where its input is negative.
+RMSNorm divides a vector by the root of the mean of its squares, and multiplies each number by a learned one. The MLP has three matrices: gate $W_g$, up $W_u$ and down $W_d$. SiLU, $x\, \sigma(x)$ with the sigmoid $\sigma$, makes the gate, and so the product, small where $W_g\, n$ is negative.
 
-In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, here in four heads of $d = 64$ numbers, and every token takes a weighted mean of values, the formula below. The results of the four heads are put side by side and multiplied by a last matrix (`o_proj` in the code): that is what attention adds to $h$. (In the published model two heads of queries share one head of keys and values, 16 and 8 in the table: *grouped-query attention*, which halves the cache, [11](11_speed_memory_serving.ipynb). The code below is that of the small model, where each head has its own.)
+In attention the 233 vectors are made into queries $Q$, keys $K$ and values $V$, in four heads of $d = 64$ numbers. In each head every token takes a weighted mean of values, the formula below. The four results are put side by side and multiplied by a last matrix (`o_proj` in the code): that is what attention adds to $h$. (In the published model two heads of queries share one of keys and values, *grouped-query attention*, which halves the cache: [11](11_speed_memory_serving.ipynb).)
 
 $$\text{attention} = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt d} + M\right) V$$
 
@@ -327,7 +325,7 @@ The **causal mask** $M$ is 0 where the key is that of the same token or of one b
 
 $$\begin{pmatrix} x_j' \\ x_{j + d/2}' \end{pmatrix} = \begin{pmatrix} \cos m \theta_j & -\sin m \theta_j \\ \sin m \theta_j & \cos m \theta_j \end{pmatrix} \begin{pmatrix} x_j \\ x_{j + d/2} \end{pmatrix}, \qquad \theta_j = 10000^{-2j/d}$$
 
-If one is turned by $m \theta_j$ and the other by $n \theta_j$ (both are positions now), their product depends on $m - n$ alone: only the angle between them counts, and turning both back by $n \theta_j$ leaves it as it is. One is then turned by $(m - n)\, \theta_j$, the other not at all. (The base, 10,000, is the small model's. The published one has 1,000,000, so all its pairs but the first turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
+Let the query be turned by $m \theta_j$ and the key by $n \theta_j$ ($n$ is a position here, no longer the normed state). Only the angle between two vectors counts for their product, so turning both back by $n \theta_j$ leaves it as it is. Then the query is turned by $(m - n)\, \theta_j$ and the key not at all: the product depends on the distance $m - n$ alone. (The base, 10,000, is the small model's. With 1,000,000, as in the published one, all pairs but the first turn more slowly, and more slowly still in prompts longer than 32,768 tokens.)
 
 **Predict**: move all positions 1,000 further. Does the attention of a layer change? And the last token, behind which the answer begins: does it attend to the image most, or to the text?
 """
@@ -401,7 +399,9 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 
 # %% [markdown]
 """
-Moved by 1,000, nothing changes but rounding: only distances count. The last token begins among the text, to which it gives 66.2% in layer 0 (0.8 before the image, 65.4 behind it), and turns to the image. In layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink. In layer 1 those 14 get only 26.7%; evenly spread, it would be 14.6%. That is one page, and the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. Which layer is asked matters: this checkpoint's scale compression asks layer 2, that of the published model layer 1. And it was taught: a loss trained the question to look, in layer 2, where the answer will be read. So 95.4% isn't what a model does of itself.
+Moved by 1,000, nothing changes but rounding: only distances count. In layer 0 the last token gives two thirds of its attention to text, nearly all of that to the text behind the image. Then it turns to the image: in layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink.
+
+That is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. Which layer is asked matters. In layer 1 those 14 get only 26.7%; evenly spread, it would be 14.6%. This checkpoint asks layer 2, the published model layer 1. And layer 2 was taught: a loss trained the question to look there where the answer will be read. So 95.4%, on this one page, isn't what a model does of itself.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 
@@ -456,7 +456,7 @@ print(f'the most in "sunday": {max(doubts[-7:-1]):.2g}')
 
 # %% [markdown]
 """
-Within a word: the first letters of the four words have doubts below 0.01. It is sure of nearly every letter, and least of the "a" of "bread": a doubt of 0.19, with "e" as second choice. "bread" is a word that the detailed grid cuts, behind its "b", and that the adaptive grid shows whole. One might have expected the doubt in "sunday", which both grids cut, the adaptive one in its "n" and the detailed one at the end of its "y". There it stays below 0.01. So on this page a cut alone doesn't say where the model is unsure, and one page proves no rule; [01](01_semantic_sawtooth.ipynb) has more words.
+Within a word: it is sure of nearly every letter, the first letters of the words too, and least of the "a" of "bread": a doubt of 0.19, with "e" as second choice. "bread" is cut by the detailed grid, behind its "b", and whole in the adaptive one. But "sunday" is cut by both grids, and there the doubt stays below 0.01. So on this page a cut alone doesn't say where the model is unsure, and one page proves no rule; [01](01_semantic_sawtooth.ipynb) has more words.
 
 The loop and `generate` agree, token by token. `generate` is faster: it reads the whole prompt once, the **prefill**, and keeps the keys and values of every layer in a **cache**, so that each later step computes only the newest token. With `keep_ratio` below 1 it also drops image tokens before the first step ([05](05_scale_compression.ipynb)).
 
@@ -504,7 +504,7 @@ swapped = {**inputs, "pixel_values": pixel_values[[1, 0, *range(2, 11)]]}
 sequences = model.generate(**swapped, max_new_tokens=60, do_sample=False)
 confused = processor.decode(sequences[0, ids.shape[1] :], skip_special_tokens=True)
 print(repr(confused))  # 'freead\nopesh breer\nfresh'
-# The order of the tiles is all that says where they lie
+# The ids are the same: here only the order of the tiles says where they lie
 assert confused != "fresh bread\nopen sunday"
 ```
 
@@ -584,7 +584,7 @@ The causal mask falls away, and nothing replaces it. RoPE falls away: where a pa
 
 ## Conclusion
 
-Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, and writes one byte after the other. On this page the attention of the prompt's last token turns from text to image, and of what detailed tokens get, most goes to the few that have ink, in every layer but layer 1. The four parts, called one by one with pixel shuffle and scatter between them, give the logits of the model to 1e-4, and a loop its answer.
+Between pixels and words there are 64 patches per tile, which see each other but no other tile; 16 tokens per tile, four patches each; a projector that gives them the width of the text; and a language model that reads them in their places among the text, and writes one byte after the other. On this page the attention of the prompt's last token turns from text to image, and of what detailed tokens get, most goes to the few that have ink, in every layer but layer 1. The four parts, called one by one with pixel shuffle and scatter between them, give the model's logits, up to 1e-4, and a loop gives its answer.
 
 **Read next**: [05](05_scale_compression.ipynb) shows how the language model's first layers tell which image tokens can go.
 

@@ -8,7 +8,7 @@
 
 > **You will learn**: how to get from a folder of images to a better checkpoint in minutes, how to tell on held-out images whether it is better, what it saves and costs to remind it of what it could before, and what LoRA gains and costs compared with training all weights.
 >
-> **You need**: a model that answers ([00 Ask an image](00_ask_an_image.ipynb)). **Time**: 12 min to read, 5 min to run. **Hardware**: two CPU cores, 3 GB of memory.
+> **You need**: a model that answers ([00 Ask an image](00_ask_an_image.ipynb)). **Time**: 25 min to read, 5 min to run. **Hardware**: two CPU cores, 3 GB of memory.
 >
 > **Contents**: [Find out what it can't read](#Find-out-what-it-can't-read) · [Write your data down](#Write-your-data-down) · [Train](#Train) · [Is it better? What was forgotten?](#Is-it-better?-What-was-forgotten?) · [LoRA: learn a little beside the weights](#LoRA:-learn-a-little-beside-the-weights) · [The same with the 2B model on 24 GB](#The-same-with-the-2B-model-on-24-GB) · [Common errors](#Common-errors) · [Exercises](#Exercises) · [Conclusion](#Conclusion) · [References and further reading](#References-and-further-reading)
 """
@@ -128,7 +128,7 @@ In the new typeface it reads a quarter of the words in place of nine in ten, tho
 
 A line of the file (here `mixed.jsonl`) is one chat, with the paths of its images relative to the file. Yours may come from a table, a form, a labelling tool: this is all that is needed.
 
-**Should you mix old data in?** A model that is trained on one thing alone *can* forget others. So every other word here is set in the old typeface, as a reminder of what it can do already. That has a price: they take half of the places, so the model sees half as many words of the new typeface. Whether they are worth it can't be told beforehand. Exercise 3 tests it in this short training, and a run ten times as long is looked at [below](#LoRA:-learn-a-little-beside-the-weights). With published weights you don't have the data they were trained on, but you do have some pages of the kind that must not get worse: test on them, and mix others like them in if that is shown to help.
+**Should you mix old data in?** A model that is trained on one thing alone *can* forget others. So every other word here is set in the old typeface, as a reminder. That has a price: the model sees half as many words of the new one. Whether it is worth it, only a test tells: exercise 3 in this short training, and [below](#LoRA:-learn-a-little-beside-the-weights) a run ten times as long. The training data of published weights you don't have, but you do have pages of the kind that must not get worse. Test on them, and mix in others like them if that is shown to help.
 
 **Predict**: which tokens of a chat will the loss be on: question, image, answer?
 """
@@ -191,8 +191,6 @@ r"""
 On the answers alone, and on the token that ends them. Everything else has the label -100, which the loss leaves out. Labels stand below their own token; the loss compares each with what the model says *one token before*, so none is predicted from itself.
 
 The shape (10, 3, 112, 112) is five tiles for each of two images: an image of 112 px has no detailed grid, so there are four adaptive tiles and a global one. This training shows the model no detailed tiles, so nothing that SCM ([05](05_scale_compression.ipynb)) could drop. If your pages have them, train on whole pages.
-
-No word of the test is among the training words: `random_word` draws them from two separate sets.
 
 ## Train
 
@@ -267,7 +265,7 @@ print(f"loss of the first ten steps {first:.2f}, of the last ten {last:.2f}")
 """
 The folder has everything that loading needs: weights, processor, code and a figure of the losses, `loss.png`. With `--save_steps`, a run that is killed goes on from its last checkpoint when the same command is given again.
 
-The mean of ten steps is 0.47 at step 10, back at 0.42 at step 22, and 0.25 at the end (figure 3; in nats, so a right token has a probability of about $e^{-0.25}$, 78%): the end of one noisy line proves little. Each image was seen once, so each loss is on an image that was not trained on yet. (With `FAST=0` each is seen about ten times.) But the loss mixes both typefaces, and all of its words come from the training list. What each typeface gained, and on other words, only held-out words tell.
+The mean of ten steps falls from 0.47 to 0.25, but not steadily: at step 22 it is back at 0.42 (figure 3, below). So the end of the line proves little. (The unit is nats: at 0.25 a right token has a probability of about $e^{-0.25}$, 78%.) Each image was seen once, so each loss is on an image that was not trained on yet; with `FAST=0` each is seen about ten times. But the loss mixes both typefaces, and all of its words come from the training list. What each typeface gained, only held-out words tell.
 
 ## Is it better? What was forgotten?
 
@@ -320,9 +318,9 @@ r"""
 Better in the new typeface: 14 words gained, 4 lost, p = 0.031. No worse in the old one, as far as so few words can tell.
 
 - **What p is.** Both models read *the same* words, so only those count that one of them reads and the other doesn't. `p` says: if gain and loss were equally likely, how often would they come out at least this unequal (McNemar's test)? Comparing the two intervals would ignore that the words are the same.
-- **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07): no loss is shown, but it is near enough to look again, which is why one looks at more than the end. At the end it is 1 gained and 2 lost (p = 1).
-- **The loss** is noisy from step 10 on, since eight words a step are few: it can't say whether the last fifty steps were for nothing. Of the held-out words most of the gain is there at step 20 (7 of 10 words, net); the three that the forty steps after it add are too few for 64 words to show.
-- **The limits.** One run, one seed, rates that nobody tuned: an example, not a recipe. 64 words show only large differences, and p takes them for independent, though some words come twice (62 different ones; 234 of 300 in the longer run), so p may be too small. `FAST=0` trains ten times as long and tests 300 images; what it found stands [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
+- **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07), at the end 1 and 2. No loss is shown, but such a dip is why one looks at more than the end.
+- **The loss** is noisy from step 10 on, since eight words a step are few: it can't say whether the last fifty steps helped. Nor can 64 words: after step 20 the new typeface gains only three more (7, then 10, net).
+- **The limits.** One run, one seed, rates that nobody tuned: an example, not a recipe. 64 words show only large differences. And p takes them for independent, though some come twice, so it may be too small. `FAST=0` trains ten times as long and tests 300 images: see [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
 
 A share hides what kind of mistakes these are. So look at some: the first three words that were gained, the first that was lost, and the first two that both models misread.
 
@@ -345,7 +343,7 @@ course.show(
 
 # %% [markdown]
 r"""
-Half of the eight wrong answers are one letter off, two are two letters off, and two are four. Most of what is confused has similar shapes: "c" for "e", "t" for "r", "v" for "w", "0" for "9". After the training "vwakro" is nearer than before. But "230", which was read, is lost, and of "9415" nothing is left: the model now takes its digits for letters. Six words show kinds of mistakes and no rates; but whoever looks at the wrong answers knows what data to add, here perhaps more digits.
+Count each letter that is changed, missing or too many: of the eight wrong answers four are off by one, two by two and two by four. Most of what is confused has similar shapes: "c" for "e", "t" for "r", "v" for "w", "0" for "9". After the training "vwakro" is nearer than before. But "230", which was read, is lost, and of "9415" nothing is left: the model now takes its digits for letters. Six words show kinds of mistakes and no rates; but whoever looks at the wrong answers knows what data to add, here perhaps more digits.
 
 ## LoRA: learn a little beside the weights
 
@@ -353,7 +351,9 @@ An adapter leaves the weights alone and adds a small product of two matrices to 
 
 $$W + \frac{\alpha}{r}\, B A, \qquad B \in \mathbb{R}^{m \times r},\; A \in \mathbb{R}^{r \times n},$$
 
-$r (m + n)$ numbers in place of $m n$; $\alpha$ scales the product: $r = 16$ and $\alpha = 2r$, so by 2. The vision tower (pixels to features) and the projector (features to the language model's width) stay as they are. The learning rate is ten times that of all weights, 1e-3, as adapters usually need more; the file's own, 4e-5, is for the large models.
+$r (m + n)$ numbers in place of $m n$. Here $r = 16$ and $\alpha = 2r$, so the product is doubled. The vision tower (pixels to features) and the projector (features to the language model's width) stay as they are.
+
+The learning rate is 1e-3, ten times that of all weights, as adapters usually need more. (The file's own, 4e-5, is for the large models.)
 
 $B$ starts at zero, so at step 0 the adapted model *is* the base, whatever $A$ is. This is one of its matrices:
 """
@@ -428,9 +428,9 @@ typefaces.store(comparisons, steps, number)  # with FAST=0
 
 # %% [markdown]
 r"""
-Both trainings read more in the new typeface, and neither is shown to lose anything in the old one. Which is better, LoRA or all weights? The sign test doesn't decide it here (8 gained, 3 lost, p = 0.23). And if it did, it would be of these two runs: the rates differ tenfold, 1e-3 and 1e-4, neither was tuned, and each run has one seed. So a difference could be the rate's, or the seed's. What LoRA saves is memory for gradients and optimizer, and a small file per task. It can't change what the frozen vision tower sees, so we would expect a new typeface, a matter of seeing, not to be its best case. This run shows nothing of that: LoRA is five words ahead.
+Both trainings read more in the new typeface, and neither is shown to lose anything in the old one. Which is better? LoRA is five words ahead, but the sign test doesn't decide it (8 gained, 3 lost, p = 0.23). And a difference could come from the rates, which differ tenfold and weren't tuned, or from the seed. What LoRA saves is memory for gradients and optimizer, and a small file per task. What it can't change is what the frozen vision tower sees, so we would expect a new typeface not to be its best case. This run shows nothing of that.
 
-Is this run only too short? Here are its comparisons ("LoRA minus before": words that LoRA reads and the model before doesn't, and the reverse), and below them those of a run with `FAST=0` (`benchmarks/finetuning/results.json`), where "without reminders" is the model of exercise 3.
+Is this run only too short? Below its comparisons stand those of a run with `FAST=0` (`benchmarks/finetuning/results.json`). In "LoRA minus before", gained are words that LoRA reads and the model before doesn't, lost the reverse. "Without reminders" is the model of exercise 3.
 
 **Predict**: with ten times the steps, will LoRA still be as good? And will the reminders have kept the old words?
 """
@@ -441,17 +441,17 @@ course.show(
     alt="Bars of words lost to the left and gained to the right, in percent of the test, "
     "for two typefaces: three comparisons of 60 steps and five of 600, with p.",
     caption="Words of the same test that the model named first loses (gray) and gains "
-    "(orange); the numbers at the bars are words. A p in bold is below 0.05. Compare "
-    '"LoRA minus all weights" in both runs, and the panels of the last row.',
+    "(orange); the numbers at the bars are words. A p in bold is below 0.05; of sixteen "
+    'tests one may be so by chance. Compare "LoRA minus all weights" in both runs.',
 )
 
 # %% [markdown]
 r"""
 **The longer run parts them.** It saw each of the 480 images about ten times, and 300 images can show smaller differences than 64:
 
-- In the new typeface all weights gain 115 words and lose 6, LoRA gains 93 and loses 12. Word by word LoRA reads fewer than all weights do (25 gained, 53 lost, p = 0.002). *Why?* We expected it, since LoRA leaves the tower as it is; but rate and rank differ, too, no rate was tuned, and each training has one seed. `--train language_model`, all weights but the tower's and the projector's, would tell the tower from the rank; it was not run.
-- Of the old typeface LoRA loses 17 words and gains 4 (p = 0.007): it forgets, though every other image was a reminder. All weights lose 17 and gain 7 (p = 0.064): not shown, but nobody should call that safe.
-- **Were the reminders worth it?** Without them all weights forget (28 old words lost, 7 gained, p = 0.0005). That this is *more* than with reminders isn't shown (21 lost, 10 gained, p = 0.07). That they learn more is shown: 54 new words gained on the model with reminders, 18 lost (p = 0.00003), as they saw twice as many words in the new typeface. So the price of reminders is shown here, and what they save is not.
+- In the new typeface both learn much, but word by word LoRA reads fewer than all weights do (25 gained, 53 lost, p = 0.002). *Why?* We expected it, since LoRA leaves the tower as it is. But rate and rank differ, too, no rate was tuned, and each training has one seed. `--train language_model`, all weights but the tower's and the projector's, would tell the tower from the rank; it was not run.
+- In the old typeface both lose 17 words, though every other image was a reminder; LoRA gains 4 (p = 0.007), all weights 7 (p = 0.064). So only LoRA's forgetting is shown, but not that it forgets more than all weights do (11 gained, 14 lost, p = 0.69). Nobody should call either safe.
+- **Were the reminders worth it?** Their price is shown: without them the model reads more new words (54 gained, 18 lost, p = 0.00003), as it saw twice as many. What they save is not: without them it forgets (28 old words lost, 7 gained, p = 0.0005), but that this is *more* than with them isn't shown (21 lost, 10 gained, p = 0.07).
 
 ## The same with the 2B model on 24 GB
 
@@ -463,7 +463,7 @@ r"""
 >         --gradient_accumulation_steps 16
 >     python examples/merge.py mine mine-merged
 >
-> The card holds one page at a time (11 tiles in the computation below), and the weights move after sixteen. With a trainer of your own, or with the functions above, call `torch.backends.cuda.enable_cudnn_sdp(False)` first, as the command does: on an H100 padded batches gave gradients of NaN, a known fault of cuDNN; that this cures it was not seen ([docs/tested.md](../docs/tested.md)).
+> The card holds one page at a time (11 tiles in the computation below), and the weights move after sixteen. On an H100 padded batches gave gradients of NaN, a known fault of cuDNN. So the command calls `torch.backends.cuda.enable_cudnn_sdp(False)` first; with a trainer of your own, or with the functions above, do the same. That this cures it was not seen ([docs/tested.md](../docs/tested.md)).
 
 Which of the choices fit was **computed, not measured** on a GPU. `benchmarks/memory` builds the model without weights and counts the bytes that are alive at the worst moment of a training step (with activation checkpointing, as in `lora.yaml`, and 11 tiles).
 
@@ -488,9 +488,9 @@ print("* does not fit on 24 GiB with 1 GiB left over")
 
 # %% [markdown]
 """
-- **All weights** fit in bfloat16, where gradients and AdamW's two moments have two bytes per number as well: 16.4 GiB for weights, gradients and moments, and only 1.3 more for the step. The price: a bfloat16 number has eight bits of precision, so an update below 1/512 of its weight is rounded away, for some weights one below 1/256. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column. (Autocast also keeps two-byte copies of the weights that learn; where all learn they are gone before the worst moment, so they add nothing.)
+- **All weights** fit in bfloat16: 16.4 GiB for weights, gradients and AdamW's two moments, two bytes per number each, and 1.3 for the step. The price: bfloat16 has eight bits of precision, so an update below 1/512 of its weight (for some weights 1/256) is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column.
 - **LoRA** fits either way, and in bfloat16 leaves most of the card free, for larger batches or more tiles.
-- **Projector and LoRA** both take 8.1: 4.1 for the weights, at most 0.1 for the adapter and the moments of what learns (at the worst moment no gradient is there yet), and 3.9 for what the step keeps alive. The 3.9 were counted once, with all weights learning, and are taken for both, so they are rather too much. (Where all weights learn it is 1.3, since there the worst moment comes later, when all gradients are there and most of what the step kept is freed.)
+- **Projector and LoRA** both take 8.1: 4.1 for the weights, 3.9 for what the step keeps alive, and at most 0.1 for what learns. (The 3.9 were counted with all weights learning, so they are rather too much. There the worst moment is a later one, when most of it is freed: hence 1.3 above.)
 
 [docs/checkpoints.md](../docs/checkpoints.md) has the other checkpoints and eight cards.
 
@@ -585,7 +585,7 @@ In a run of 60 steps (not stored) forgetting wasn't shown: 57 of the 64 old word
 
 ## Conclusion
 
-Write a line of JSON per image, run `examples/finetune.py`, and measure old and new on words that it never saw: a loss that falls says nothing of what is forgotten. Where such a test shows forgetting, mix in old data *and test that it helps*: in the longer run here it cost new words and wasn't shown to save old ones. LoRA trains a small adapter instead, which is saved as a small file, and merged it gives the same logits. It must prove itself against all weights on the same words: in that run it read fewer of the new ones, and lost some of the old, for which rate, rank and the frozen tower may all be the reason.
+Write a line of JSON per image, run `examples/finetune.py`, and measure old and new on words that it never saw: a loss that falls says nothing of what is forgotten. Where such a test shows forgetting, mix in old data *and test that it helps*: in the longer run here it cost new words and wasn't shown to save old ones. LoRA trains a small adapter instead, which is saved as a small file, and merged it gives the same logits. It must prove itself against all weights on the same words: in that run it read fewer of the new ones, for which rate, rank and the frozen tower may all be the reason; on the old ones no difference was shown.
 
 Read next: [09 Share](09_share.ipynb); `examples/finetune.py --help` has all options, `tests/examples/test_finetune.py` what is promised of them.
 

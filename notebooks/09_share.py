@@ -124,7 +124,7 @@ assert answers["first"][READ] != answers["base"][READ]
 
 # %% [markdown]
 """
-It has learned one answer by heart, which is no training worth the name: asked for the text of the page, it gives the new answer, too. How much of its reading is left on other pages, we measure [below](#The-card), for the card. We share it all the same, to see how a mistake is mended once it is public.
+It has learned one answer by heart, and no more: asked for the text of the page, it gives the new answer, too. How much of its reading is left on other pages, we measure [below](#The-card), for the card. We share it all the same, to see how a mistake is mended once it is public.
 
 ## What belongs on the Hub
 
@@ -227,7 +227,7 @@ course_plots.show_card(card)
 """
 Every number about the model was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
-So we measure: 100 images of one word each; the words, of which some come more than once, were in no training. And the base reads the same ones, since a share alone doesn't say what the ten steps did. After each share stands its 95% interval (Wilson): another 100 such words would give another share, and the interval says roughly how far off this one may be. (It treats the 100 images as independent; some repeat a word, so it may be a little too narrow.)
+So we measure: 100 images of one word each, all of words that were in no training. The base reads the same ones, since a share alone doesn't say what the ten steps did. Another 100 words would give another share; the 95% interval (Wilson) behind each share says how much chance may have done. (Some words come more than once, so it may be a little too narrow.)
 
 **Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
@@ -271,7 +271,7 @@ course_plots.show_card(card, "Evaluation")
 
 # %% [markdown]
 """
-15 in place of 93. And it fails in another way than on the page of the lesson: none of these images gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word each time, which is no answer, and misreads five of the six. So the card must not say that it counts. The card names the loss, and the model to use instead. (This measure has one word to an image; a page of many words is another task, and would be another row.) Now it is pushed.
+15 in place of 93. And it fails in another way than on the page of the lesson: no image gets the answer "four words"; the model still spells, with wrong letters. Nor has it learned to count: asked how many words there are on six of these images, it writes a word each time, five of the six misread. So the card doesn't say that it counts; it names the loss, and the model to use instead. (A page of many words is another task, and would be another row.) Now it is pushed.
 """
 
 # %%
@@ -291,7 +291,7 @@ assert not any(hub.token.encode() in content for content in contents)
 
 # %% [markdown]
 """
-`push` fills in what it can know: the task, the library, and the tags. (The base model is in the card's head; the stand-in for the Hub makes no tag of it.) The license was given above; without that, `push` takes it from the folder's own card or the base model's, and stops with an error if neither names one. What the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes nothing. (These weights are 26 MB, those of the published model 4.4 GB; how long that takes was not measured.)
+`push` fills in what it can know: the task, the library, and the tags. (The stand-in for the Hub makes no tag of the base model; it is in the card's head.) The license was given above. Without that, `push` takes it from the folder's own card or the base model's, and stops with an error if neither names one; what the base model's license allows binds you, too. All files come in one commit, so a push that is cut off changes no file there.
 
 ## Elsewhere
 
@@ -338,7 +338,7 @@ assert found["module"].startswith(f"transformers_modules.me.reader.{first}")
 
 # %% [markdown]
 """
-The same answers, from code that was downloaded with the weights; all but the card was downloaded. (The question about a color is one for later; so far it gets the answer of the lesson, too.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so. And is that code what this project wrote? Whoever has a clone can compare, by sha256 and without running any of it, `python examples/verify.py me/reader --revision ...`:
+The same answers. The code was downloaded with the weights, and so was everything but the card. (The question about a color is for later.) How does `AutoModelForImageTextToText` know which file and class to load? Two settings files say so, below. And is that code what this project wrote? Whoever has a clone can compare by sha256, without running any of it: `python examples/verify.py me/reader --revision ...`.
 """
 
 # %%
@@ -349,7 +349,9 @@ print(fresh.verified("me/reader", first))
 
 # %% [markdown]
 """
-With `trust_remote_code=True` Transformers takes the file that `auto_map` names, and those that it imports, and puts them into a package of their own, `transformers_modules`. The commit is part of the package's name, so two versions of a model in one process each run their own code. Without the flag none of it is run: so compare first (`verify.py` ends with exit code 1 if a file differs), or load with this package and none of the repository's code ([SECURITY.md](../SECURITY.md)). What works in your notebook, where everything is installed, proves little. To test as a stranger would, make an environment, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there (one with `device_map="auto"` needs accelerate, too).
+With `trust_remote_code=True` Transformers takes the file that `auto_map` names, and those that it imports, and puts them into a package of their own, `transformers_modules`. The commit is part of its name, so two versions of a model in one process each run their own code. Without the flag Transformers asks first, and runs none of it unless you say yes. So compare before (`verify.py` ends with exit code 1 if a file differs), or load with this package and none of the repository's code ([SECURITY.md](../SECURITY.md)).
+
+What works in your notebook, where everything is installed, proves little. To test as a stranger would, make an environment, `python -m venv fresh && fresh/bin/pip install torch transformers pillow`, and run the code of the card there (one with `device_map="auto"` needs accelerate, too).
 
 ## A second version, and a pinned first one
 
@@ -414,7 +416,7 @@ print("its card:", *said[:4], sep="\n")
 
 # %% [markdown]
 """
-They are: a model that was loaded from the Hub saves its code again. What it has lost, nobody would know without measuring: *color* reads 23 of the 100 images, *second*, which it began with, 57, and the base 93. No lesson of either training was about another page. And its card doesn't say so: it is what Transformers writes where there is none (compare it with ours). And now all versions at once, in a new process.
+They are: a model that was loaded from the Hub saves its code again. Much of the reading is lost: the base reads 93 of the 100 images, *second* 57, and *color*, trained from it, 23. No lesson of either training was about another page. Nobody would know without measuring, since its card is what Transformers writes where there is none (compare it with ours). And now all versions at once, in a new process.
 """
 
 # %%
@@ -449,15 +451,13 @@ course.show(
     ),
     alt="Three rows of commits as dots: the base, our repository with two pushes, and "
     "the repository fine-tuned from it. A dashed arrow: main moved on from the pin.",
-    caption="A pin stays where it is while `main` moves on. Commits from left to right; "
-    "gray: still empty. Gray arrows: from a model to what was trained from it.",
+    caption="A pin stays; `main` moves on (dashed). Commits from left to right; gray dots: "
+    "empty; no processor: the model came first. Gray arrows: what was trained from what.",
 )
 
 # %% [markdown]
 """
-*second* was never taught the question about a color, and answers with a mixture of its lessons: it doesn't know that it doesn't know. *color* was.
-
-Anyone who pinned the first version still gets the model that reads 15 of 100 images: exactly that, no better and no worse, is what a pin is for. It freezes code and weights alike. So a bug that this project mends in its code stays in `me/reader`, and in the fine-tune of it, which saved the same 18 files again, until somebody pushes anew. A tag such as `v2` can be moved. A hash can't, it can only be lost: once the history is squashed or the repository deleted ([below](#Common-errors)), those who pinned it get an error.
+*second* was never taught the question about a color, and answers with a mixture of its lessons: it doesn't know that it doesn't know. *color* was. And anyone who pinned the first version still gets the model that reads 15 of 100 images, no better and no worse: that is what a pin is for. It freezes the code as well. So a bug that this project mends stays in `me/reader`, and in its fine-tune, which saved the same 18 files again, until somebody pushes anew. A tag such as `v2` can be moved. A hash can't, but it can be lost: once the history is squashed or the repository deleted ([below](#Common-errors)), those who pinned it get an error.
 
 ## Private repositories
 
@@ -566,7 +566,7 @@ assert newest == back  # history goes on; nothing is taken back
 
 ### Exercise 3
 
-The metadata can be changed without a push of all files. Add the tag `demonstration` to the card of `me/reader-of-colors`, and its base model.
+The metadata can be changed without a push of all files. Give the card of `me/reader-of-colors` the tag `demonstration` and its base model. (A list of tags is replaced as a whole.)
 
 <details>
 <summary>Solution</summary>
@@ -585,7 +585,7 @@ assert "demonstration" in changed.tags and changed.base_model == "me/reader"
 
 ## Conclusion
 
-`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit, and nothing else. Others load it by its name with `trust_remote_code=True`, on a machine that has PyTorch, Transformers and Pillow alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: measure your model on what it never saw, beside its base, and write what it can't do.
+`push(folder, "me/reader", base_model=...)`, or `python examples/push.py`, uploads weights, settings, processor, code and card in one commit; optimizer, pickles and the trainer's state stay at home. Others load it by its name with `trust_remote_code=True`, on a machine that has PyTorch, Transformers and Pillow alone, and by its commit when they want what they tested. They can train it further and push it in turn: the code travels with the model. What no tool can do for you is the text of the card: measure your model on what it never saw, beside its base, and write what it can't do.
 
 Read next: [10 Measure](10_measure.ipynb) shows how to measure a model, which is what a card should rest on.
 
