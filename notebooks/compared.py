@@ -20,7 +20,19 @@ from benchmarks.sawtooth.report.readings import load, load_all
 from benchmarks.sawtooth.report.second_grid import READER, reaches
 from benchmarks.sawtooth.report.sorts import BEYOND, moved_gains
 from benchmarks.sawtooth.report.statistics import bootstrap, mean, verdict
-from course import BLACK, BLUE, GRAY, LEVELS, PURPLE, ROOT, SKY, YELLOW, cell, whiskers
+from course import (
+    BLACK,
+    BLUE,
+    GRAY,
+    LEVELS,
+    PALE,
+    PURPLE,
+    ROOT,
+    SKY,
+    YELLOW,
+    cell,
+    whiskers,
+)
 from figures import draw_lines
 from measured import RULE_STYLES
 from modeling_minimonkey.harnesses.published_evaluation import SETTINGS
@@ -499,7 +511,7 @@ def plot_asked_gains(results: Path):
     for axis in (by_sort, due):
         axis.axvline(0, color=BLACK, linewidth=1)
         for line in range(len(found) - 1):
-            axis.axhline(line + 0.5, color="#DDDDDD", linewidth=1)
+            axis.axhline(line + 0.5, color=PALE, linewidth=1)
         style = {"frameon": False, "loc": "upper center", "ncols": 2, "fontsize": 10}
         handles, labels = axis.get_legend_handles_labels()
         # matplotlib puts the line of seeds before the error bars

@@ -39,6 +39,7 @@ PACKAGES = (
 # nothing else, but that what has a second grid is orange and what has none is blue; other kinds take the rest.
 ORANGE, BLUE, GREEN, BLACK = "#D55E00", "#0072B2", "#009E73", "#000000"
 PURPLE, SKY, YELLOW, GRAY = "#CC79A7", "#56B4E9", "#E69F00", "#999999"
+PALE = "#DDDDDD"  # of what is empty, has left or stays in the background
 # Ways to score tokens, as `of_way` takes them
 PUBLISHED = {"queries": "all", "layer": 1, "positions": "repack"}
 OWN = {"queries": "question", "layer": 2, "positions": "keep"}  # the checkpoint's

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import pyplot
 
-from course import BLACK, GRAY, PURPLE, SKY, YELLOW, whiskers
+from course import BLACK, GRAY, PALE, PURPLE, SKY, YELLOW, whiskers
 from schemes import RED
 
 
@@ -143,7 +143,7 @@ def plot_files(sizes: dict, pushed: set):
     figure, axis = _panel(9.5, 4.2)
     colors = [SKY if name in pushed else GRAY for name in names]
     # Dots: a bar on a log axis begins nowhere
-    axis.hlines(names, 50, [sizes[name] for name in names], color="#DDDDDD")
+    axis.hlines(names, 50, [sizes[name] for name in names], color=PALE)
     axis.scatter([sizes[name] for name in names], names, color=colors, s=70, zorder=3)
     for row, name in enumerate(names):
         unit, text = (1e6, "MB") if sizes[name] >= 1e6 else (1e3, "kB")

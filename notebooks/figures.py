@@ -6,7 +6,7 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PURPLE, SKY
+from course import BLACK, BLUE, GRAY, LEVELS, ORANGE, PALE, PURPLE, SKY
 
 
 def plot_tokens(image, grid, maps: dict, label: str, form: str | None = "{x:.1%}"):
@@ -422,7 +422,7 @@ def plot_rows_of_tokens(kinds, names: list[str]):
         kinds: (rows, tokens): 0 is padding, 1 text, 2 to 4 the levels.
         names: Of the rows.
     """
-    palette = {"padding": "#DDDDDD", "text": BLACK, **LEVELS}
+    palette = {"padding": PALE, "text": BLACK, **LEVELS}
     figure, axis = pyplot.subplots(figsize=(11, 2.6), layout="constrained")
     for row, tokens in enumerate(kinds):
         for kind, color in enumerate(palette.values()):

@@ -8,7 +8,17 @@ from matplotlib import pyplot
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.sawtooth.readers.rendering import is_held_out, lexicon, load_font
-from course import BLACK, LEVELS, PURPLE, SKY, percent, sign_test, whiskers, wilson
+from course import (
+    BLACK,
+    LEVELS,
+    PALE,
+    PURPLE,
+    SKY,
+    percent,
+    sign_test,
+    whiskers,
+    wilson,
+)
 from figures import draw_lines
 from processing_minimonkey import plan_pyramid
 
@@ -465,7 +475,7 @@ def plot_stages(panels: dict):
     figure, axes = pyplot.subplots(
         len(panels), 1, figsize=(10, 1.2 + 1.5 * len(panels)), layout="constrained"
     )
-    colors = {"right": SKY, "wrong, and nobody notices": PURPLE, "refused": "#DDDDDD"}
+    colors = {"right": SKY, "wrong, and nobody notices": PURPLE, "refused": PALE}
     for axis, (title, counts) in zip(axes, panels.items(), strict=True):
         left = np.zeros(len(counts))
         for part, (label, color) in enumerate(colors.items()):

@@ -3,10 +3,9 @@
 from matplotlib import pyplot
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from course import BLACK, BLUE, GRAY, LEVELS, PURPLE, SKY, YELLOW
+from course import BLACK, BLUE, GRAY, LEVELS, PALE, PURPLE, SKY, YELLOW
 
 
-PALE = "#DDDDDD"  # of text, and of what has left
 RED = "#B00020"  # of what is wrong
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.sawtooth.cutting import grid_view, is_cut
 from benchmarks.sawtooth.readers.rendering import generator, load_font, random_word
-from course import BLACK, BLUE, GRAY, LEVELS, PURPLE, SKY
+from course import BLACK, BLUE, GRAY, LEVELS, PALE, PURPLE, SKY
 from figures import draw_lines, draw_tiles
 
 
@@ -274,7 +274,7 @@ def plot_shuffle(tile, numbers, tokens):
     for line in range(side + 1):
         axes[0].axhline(line, color=BLUE, linewidth=0.8)
         axes[0].axvline(line, color=BLUE, linewidth=0.8)
-    colors = ("#DDDDDD", "#F4DCE8")
+    colors = (PALE, "#F4DCE8")
     for row in range(half):
         for column in range(half):
             color = PURPLE if row == column == 0 else colors[(row + column) % 2]
@@ -339,7 +339,7 @@ def plot_attention(maps: dict, parts: dict):
         1, len(maps), figsize=(12, 4.8), layout="constrained", sharey=True
     )
     colors = LinearSegmentedColormap.from_list("weights", ["white", PURPLE, BLACK])
-    colors.set_bad("#DDDDDD")  # what the mask hides
+    colors.set_bad(PALE)  # what the mask hides
     ends = np.cumsum([0, *parts.values()])
     middles = (ends[:-1] + ends[1:]) / 2
     for axis, (title, weights) in zip(axes, maps.items(), strict=True):
