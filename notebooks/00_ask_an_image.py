@@ -208,7 +208,7 @@ assert image_tokens == plan.num_tiles * processor.image_seq_length
 """
 11 tiles make 176 image tokens. The other 57 are the question and the marks of the chat: this tokenizer makes one token per byte, so each `<|im_start|>` takes twelve. Only `<img>`, `</img>`, `<|im_end|>`, `<IMG_CONTEXT>` and the padding are one token each. Images are most of the prompt, in a large model even more so.
 
-The second part of Mini-Monkey, the Scale Compression Mechanism (SCM), drops some of them. With `keep_ratio=0.5` it keeps the half of the *detailed* tokens that the question looks at most, by the model's attention. (By the published rule all tokens after the detailed ones are asked, the rest of the image among them: [05](05_scale_compression.ipynb).) The code below counts what remains: the model's *cache* has one entry for each token that it keeps.
+The second part of Mini-Monkey, the Scale Compression Mechanism (SCM), drops some of them. With `keep_ratio=0.5` it keeps the half of the *detailed* tokens to which the question attends most. (By the published rule all tokens after the detailed ones are asked, the rest of the image among them: [05](05_scale_compression.ipynb).) The code below counts what remains: the model's *cache* has one entry for each token that it keeps.
 
 **Predict**: how long is the prompt that remains, and what is the answer?
 """
@@ -336,7 +336,7 @@ print(f"{sum(right)} of {len(pages)} without an error")
 """
 The answers are those of single questions, letter by letter. Each row is padded up to the longest prompt, the second. The first image, for example, has six tiles fewer (6 x 16 = 96 tokens) and a question six characters shorter: 96 + 6 = 102.
 
-How often does it err? Six are too few to say. Here are more, with 95% intervals. For images they are Wilson's (`course.wilson`). The words of one page are not independent, so for words whole pages are drawn again and again from these, with replacement: a bootstrap ([10](10_measure.ipynb)).
+How often does it err? Six are too few to say. Here are more, with 95% intervals. For images they are Wilson's (`course.wilson`). The words of one page are not independent, so for the row of words a bootstrap is used: whole pages are drawn again and again from these, with replacement ([10](10_measure.ipynb)).
 
 **Predict**: which of the three kinds is the hardest?
 """
@@ -378,7 +378,7 @@ course.table(["stored, of the longer run", "n", "share (interval)"], longer)
 
 # %% [markdown]
 """
-Pages are the hardest: one wrong letter makes a page wrong, and each of these has four words, some of them halved by a cut line. With 16 images of a kind the intervals are wide. The second table is a stored run with 200 of each (`FAST=0`), these 16 among them. Its intervals are about a quarter to a third as wide, and the order stays: about nine in ten words and pairs are without an error, fewer than three in ten pages. (The checkpoint's own card has other pages, some with a single word.)
+Pages are the hardest: one wrong letter makes a page wrong, and each of these has four words, some of them halved by a cut line. With 16 images of a kind the intervals are wide. The second table is a stored run with 200 of each (`FAST=0`), these 16 among them. Its intervals are about a quarter to a third as wide, and the order stays: about nine in ten words and pairs are without an error, fewer than three in ten pages. (The figures on the checkpoint's own card are of other pages, some with a single word.)
 
 ## Watch it write
 

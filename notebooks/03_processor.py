@@ -86,7 +86,7 @@ assert tiles.shape == (11, 3, 112, 112)
 """
 (tiles, channels, height, width): 3 x 2 detailed tiles, then 2 x 2 adaptive ones, then the global one. `tile_levels` says which is which: the pixels alone would not, and scale compression ([05](05_scale_compression.ipynb)) needs to know. The tiles themselves are figure 2 of [02](02_complementary_image_pyramid.ipynb).
 
-The detailed grid cuts "bread" and "open" between tiles 0 and 1. In tile 6 both are whole, but narrower: the adaptive grid has only two columns, so the page was squeezed to 224 x 224 pixels. In return it cuts "sunday".
+The detailed grid cuts "bread" and "open" between tiles 0 and 1. In tile 6 both are whole, but narrower: the adaptive grid has only two columns, so the page was squeezed to 224 x 224 pixels. In return it cuts "sunday" in the middle, of which tile 1 has all but the end of the "y".
 
 ## A cut loses no pixel
 
@@ -398,7 +398,7 @@ course.table(["shape", "detailed grid", "becomes", "from this size on"], rows)
 """
 So a square gets 2 x 2 tiles from 634 px on, since 2 · 634² is more than 4 · 448². The A4 page of the question is nearest to 2 x 3, and gets 4 x 6 from about 1,305 px of width on: between 150 and 300 dpi. That is the second step of the dashed line in figure 5. The first is its second grid's, which goes from 1 x 2 to 2 x 4 by the same rule. A shape such as 3:4 isn't in the table: no larger grid of it has at most 24 tiles.
 
-What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps only a model that knows so many tiles: four of our small readers, trained with 1 to 6, read 2 to 4 points fewer characters of moved words with more in one grid (`benchmarks/sawtooth/RESULTS.md`).
+What follows for you: a large photo of small print gets no more tiles from this checkpoint than its thumbnail. To give small print more tiles, choose a wider range or a larger minimum. That helps only a model that knows so many tiles: four of our small readers, trained with 1 to 6 tiles, read 2 to 4 points fewer characters of moved words with more tiles in one grid (`benchmarks/sawtooth/RESULTS.md`).
 
 <details>
 <summary>The exceptions, and what else is in the maps</summary>

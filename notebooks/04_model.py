@@ -223,8 +223,8 @@ course.show(
     figures.plot_feature_maps(page, maps, tile=112),
     alt="The page beside two heat maps of features. Bright places lie where the two "
     "lines of text are; the blank half is dark.",
-    caption="Where the features differ from those of blank paper (yellow: most), in % of "
-    "the largest; the table has the distances. Blue, white: cuts of the detailed grid.",
+    caption="Where the features differ from those of blank paper (yellow: 60% and more), "
+    "in % of the largest; the table has distances. Lines: cuts of the detailed grid.",
 )
 
 # %%
@@ -401,7 +401,7 @@ print(f"{int(has_ink.sum())} of the 96 detailed tokens have ink")
 """
 Moved by 1,000, nothing changes but rounding: only distances count. In layer 0 the last token gives two thirds of its attention to text, nearly all of that to the text behind the image. Then it turns to the image: in layer 2 it gives 64.5% to detailed tokens, and 95.4% of that to the 14 of 96 that have ink.
 
-That is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. Which layer is asked matters. In layer 1 those 14 get only 26.7%; evenly spread, it would be 14.6%. This checkpoint asks layer 2, the published model layer 1. And layer 2 was taught: a loss trained the question to look there where the answer will be read. So 95.4%, on this one page, isn't what a model does of itself.
+That is the idea of scale compression ([05](05_scale_compression.ipynb)): the attention of a layer tells which image tokens can go. Which layer is asked matters. In layer 1 those 14 get only 26.7%; evenly spread, it would be 14.6%. This checkpoint asks layer 2, the published model layer 1. And layer 2 was taught: a loss trained the question to look, in this layer, at the place where the answer will be read. So 95.4%, on this one page, isn't what a model does of itself.
 
 The norm after the last layer and the head follow. Each position says what comes after it, so the answer begins at the last one.
 

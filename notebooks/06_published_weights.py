@@ -80,7 +80,7 @@ On the command line, where the first argument is a folder or the id of a reposit
 
     convert_minimonkey_weights_to_hf mx262/MiniMonkey minimonkey-2b --verify
 
-and in Python, `convert`. `verify=True` loads source and result one after the other and compares them: the token ids of some texts, and the logits for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. So `verify` shows that the weights were written and are read back as meant. Whether names and layouts are mapped rightly it can't show, since both loads use the same mapping; only the recorded cases below can.
+and in Python, `convert`. `verify=True` loads source and result one after the other and compares them: the token ids of some texts, and the logits for a drawn image. If they differ, it raises a `RuntimeError`, and no folder is left. So `verify` shows that the weights were written and are read back as meant. Whether names and layouts are mapped rightly it can't show, since loading the source and converting it use the same mapping; only the recorded cases below can.
 """
 
 # %%
@@ -112,7 +112,7 @@ print(*sorted(path.name for path in (folder / "ours").iterdir()), sep=", ")
 
 # %% [markdown]
 """
-Weights, tokenizer, settings of the processor, chat template and the code. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end. (The first line is what `verify` returns: a checksum of the logits from which the first token is chosen, and the answer, noise here. On one machine equal weights give an equal checksum.)
+Weights, tokenizer, settings of the processor, chat template and the code. `original` keeps the small files of the source for the way back. The folder appears complete or not at all: it is written beside its place and renamed at the end. (The first line is what `verify` returns: a checksum of the 521 logits, one per token of the vocabulary, from which the first token is chosen, and the answer, noise here. On one machine equal weights give an equal checksum.)
 
 ## What became of the names
 
@@ -169,8 +169,8 @@ course.show(
     alt="Above, the rows of wqkv in two groups q q k v; in the middle, the same heads "
     "sorted into q_proj, k_proj and v_proj; below, a plain cut with five heads in the "
     "wrong matrix.",
-    caption="Heads and rows, counted in each matrix anew: in the one matrix, in the three, "
-    "and in three plain blocks, framed red where it is the wrong one. Find k0 and k1.",
+    caption="Heads and their rows, counted anew in each matrix: in the one, in the three, "
+    "and in three plain blocks; in the wrong matrix they are framed red. Find k0 and k1.",
 )
 
 # %%
@@ -488,7 +488,7 @@ course.show(
 
 # %% [markdown]
 """
-MiniMonkey, 1B, 4B and 8B fit. A larger one doesn't always need more: 4B needs 4.0 GiB beside its weights, 8B only 2.2. The cache makes the difference: Phi-3 keeps a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references), so a token of 8B takes a third of the cache.
+MiniMonkey, 1B, 4B and 8B fit. A larger one doesn't always need more: 4B needs 4.0 GiB beside its weights, 8B only 2.2. The cache makes the difference: Phi-3 keeps a key and a value for each query head; in InternLM2.5 four query heads share them (GQA, see the references), and heads are a third wider, so a token of 8B takes a third of the cache.
 
 That it fits doesn't mean that it reads well: 33 tiles are 8,448 tokens, beyond the contexts of 8k tokens that InternVL2 was trained with, unless SCM shortens them. Of the larger ones only 26B comes within reach, in int4 with 5 tiles, not with 9 (printed above). [docs/checkpoints.md](../docs/checkpoints.md) has the whole table, with SCM and other cards.
 
