@@ -43,7 +43,7 @@ course.setup()
 ## One processor in place of another
 
 CIP decides which tiles an image is cut into. A model that takes any number of tiles needs no new weights for that, only a processor that cuts more of them
-and writes a prompt with room for them. It *runs* without new weights. Whether it reads better is another matter: of our three small models none read more whole words by it before a training with a second grid, and not all did after one ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
+and writes a prompt with room for them. It *runs* without new weights. Whether it reads better is another matter: of our three small models none wrote more words right by it before a training with a second grid, two lost much, and not all gained after one ([below](#Does-it-help?-What-trained-models-read)). With a checkpoint of yours it is one line:
 
     from processing_minimonkey.plug_in import CIPProcessor
 
@@ -322,7 +322,7 @@ for family in FAMILIES:
 
 # %% [markdown]
 """
-Most in LLaVA-OneVision, for two reasons. It gets a second global tile: without that its image tokens would grow by 59% in place of 72%, about as in the others (printed above). And with 64 tokens a tile, its text, which doesn't grow, is a smaller part of the prompt. The vision tower's cost grows with the tiles (here from 7 to 12), that of attention faster than the prompt.
+Most in LLaVA-OneVision, for two reasons. It gets a second global tile: without that its image tokens would grow by 59% in place of 72%, about as in the others (57 and 54%; the counts are printed above). And with 64 tokens a tile, its text, which doesn't grow, is a smaller part of the prompt. The vision tower's cost grows with the tiles (here from 7 to 12), that of attention faster than the prompt.
 
 ## Does it help? What trained models read
 
@@ -383,12 +383,12 @@ course.table(*second_grids.beside_controls())
 
 # %% [markdown]
 """
-(All in both tables was read as Mini-Monkey; the nine answers that differ [below](#What-is-lost,-and-how) move a last digit here and there.) So does it help InternVL? That depends on the question:
+(All in these tables was read as Mini-Monkey; in the first two the nine answers that differ [below](#What-is-lost,-and-how) move a last digit here and there.) So does it help InternVL? That depends on the question:
 
 - **Two grids or one, in the model trained with CIP?** Two at 32 px; at 24 px nothing is shown.
-- **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row).
+- **That model or the control?** The control, at 24 px, where alone it was read: the model with two grids reads 2.1 points of characters fewer than the control with one, and 9.0 points of words (last row of the second table).
 
-Why? With one grid already, the model trained with CIP reads 2.7 points less than the control (why, was not looked into), and its second grid isn't shown to bring any of that back. What this training does remove is the harm of a second grid: the control, which never saw one, loses 6.2 points by it; the model trained with CIP loses nothing that is shown.
+Where do they go? With one grid already, the model trained with CIP reads 2.7 points less than the control (the reason was not looked into), and its second grid isn't shown to bring any of that back. What this training does remove is the harm of a second grid: the control, which never saw one, loses 6.2 points by it; the model trained with CIP loses nothing that is shown.
 
 That is of single words at one size. The last table is of whole pages, and of three pairs: `6m` (above) and the smaller `3m`, both trained with `any`, and `3m-long`, trained three times as long, with `joint`. It compares two grids with the control's one. One of the six is a gain, two are losses, three are not shown. Each model was trained once, and large models were not measured at all. More on controls is in [10 Measure](10_measure.ipynb).
 

@@ -318,7 +318,7 @@ r"""
 Better in the new typeface: 14 words gained, 4 lost, p = 0.031. No worse in the old one, as far as so few words can tell.
 
 - **What p is.** Both models read *the same* words, so only those count that one of them reads and the other doesn't. `p` says: if gain and loss were equally likely, how often would they come out at least this unequal (McNemar's test)? Comparing the two intervals would ignore that the words are the same.
-- **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07), at the end 1 and 2. No loss is shown, but such a dip is why one looks at more than the end.
+- **The dip.** At step 20 the old typeface has 1 word gained and 7 lost (p = 0.07), at the end 1 gained and 2 lost. No loss is shown, but such a dip is why one looks at more than the end.
 - **The loss** is noisy from step 10 on, since eight words a step are few: it can't say whether the last fifty steps helped. Nor can 64 words: after step 20 the new typeface gains only three more (7, then 10, net).
 - **The limits.** One run, one seed, rates that nobody tuned: an example, not a recipe. 64 words show only large differences. And p takes them for independent, though some come twice, so it may be too small. `FAST=0` trains ten times as long and tests 300 images: see [below](#LoRA:-learn-a-little-beside-the-weights). (On another machine some words will differ.)
 
@@ -490,7 +490,7 @@ print("* does not fit on 24 GiB with 1 GiB left over")
 """
 - **All weights** fit in bfloat16: 16.4 GiB for weights, gradients and AdamW's two moments, two bytes per number each, and 1.3 for the step. The price: bfloat16 has eight bits of precision, so an update below 1/512 of its weight (for some weights 1/256) is rounded away. With weights in float32 they are too large, even if the step computes in bfloat16 (`--bf16`, autocast), as in the last column.
 - **LoRA** fits either way, and in bfloat16 leaves most of the card free, for larger batches or more tiles.
-- **Projector and LoRA** both take 8.1: 4.1 for the weights, 3.9 for what the step keeps alive, and at most 0.1 for what learns. (The 3.9 were counted with all weights learning, so they are rather too much. There the worst moment is a later one, when most of it is freed: hence 1.3 above.)
+- **Projector and LoRA** both take 8.1: 4.1 for the weights, 3.9 for what the step keeps alive, and at most 0.1 for what learns. (The 3.9 were counted with all weights learning, so they are rather too much. For all weights the worst moment comes later, when most of the 3.9 is freed: hence 1.3 above.)
 
 [docs/checkpoints.md](../docs/checkpoints.md) has the other checkpoints and eight cards.
 

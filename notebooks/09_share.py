@@ -227,7 +227,7 @@ course_plots.show_card(card)
 """
 Every number about the model was read from a file, and "Evaluation" says "None yet.", because nobody measured. That is the part to fill in: what the model does well, and what it can't do. If the folder has a `README.md` of its own, that one is pushed, with its head filled in.
 
-So we measure: 100 images of one word each, all of words that were in no training. The base reads the same ones, since a share alone doesn't say what the ten steps did. Another 100 words would give another share; the 95% interval (Wilson) behind each share says how much chance may have done. (Some words come more than once, so it may be a little too narrow.)
+So we measure: 100 images of one word each, all of words that were in no training. The base reads the same ones, since a share alone doesn't say what the ten steps did. Another 100 words would give another share; the 95% interval (Wilson) behind each share says roughly how far off this one may be. (Some words come more than once, so it may be a little too narrow.)
 
 **Predict**: the base reads nine of ten. How many does a model read that has learned "four words"?
 """
@@ -416,7 +416,7 @@ print("its card:", *said[:4], sep="\n")
 
 # %% [markdown]
 """
-They are: a model that was loaded from the Hub saves its code again. Much of the reading is lost: the base reads 93 of the 100 images, *second* 57, and *color*, trained from it, 23. No lesson of either training was about another page. Nobody would know without measuring, since its card is what Transformers writes where there is none (compare it with ours). And now all versions at once, in a new process.
+They are: a model that was loaded from the Hub saves its code again. Much of the reading is lost: the base reads 93 of the 100 images, *second* 57, and *color*, trained from it, 23. No lesson of either training was about another page. Nobody would know without measuring, since the card of *color* is what Transformers writes where there is none (compare it with ours). And now all versions at once, in a new process.
 """
 
 # %%

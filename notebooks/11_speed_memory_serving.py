@@ -206,7 +206,7 @@ Which tokens stay was decided by the *first* question. With `queries="question"`
 
 ## Time both sides alternately
 
-A time measured on its own says as much about the machine as about the code. So both sides run alternately, round by round, and what counts is the median of the *ratios*. The clock counts the time of this process on all its cores, so that other programs disturb less. That is work and not waiting: for what a user waits, use `time.perf_counter` on a machine that does nothing else. No cell here fails because of a time: on your machine it will be another one. Two rules score the tokens ([05](05_scale_compression.ipynb)). By the *published* one all tokens after the detailed ones score these, in layer 1 (counted from 0); by *our own*, the small model's, the question does, in layer 2. Each time below names its rule.
+A time measured on its own says as much about the machine as about the code. So both sides run alternately, round by round, and what counts is the median of the *ratios*. The clock counts the time of this process on all its cores, so that other programs disturb less. That is work and not waiting: for what a user waits, use `time.perf_counter` on a machine that does nothing else. No cell here fails because of a time: on your machine it will be another one. Two rules score the tokens ([05](05_scale_compression.ipynb)). By the *published* one all tokens after the detailed ones score these, in layer 1 (counted from 0); by *our own*, the small model's, the question does, in layer 2. Each time of a prefill below names its rule.
 
 **Predict**: half of the detailed tokens are gone. Is the first token there sooner?
 """
@@ -255,7 +255,7 @@ print("counted,", speeds.counted_line(speed["prefill"], 8))
 """
 0.79, where counting says 0.76. Why not 0.69, the tokens that stay? Over them the layers do even less, 0.605 of the work, since attention's scores grow with the square; but scoring adds 0.155. It takes 1.24 layers over all tokens: the whole first one, and a part of the second one's attention. This is *not* the time to the first token: the benchmark leaves out the vision tower, which sees all tiles whatever is kept.
 
-Another benchmark put a pretrained language model of 30 layers, SmolLM2-135M, behind such features. It timed other prompts, of 784 to 2,555 tokens (2 rows: a batch of two), against all tokens in InternVL of Transformers. **Predict**: the prompt from above and the published rule, but 30 layers in place of 8. Is the gain larger, by counting?
+Another benchmark gave image features, without a tower, to a pretrained language model of 30 layers, SmolLM2-135M. It timed other prompts, of 784 to 2,555 tokens (2 rows: a batch of two), against all tokens in InternVL of Transformers. **Predict**: the prompt from above and the published rule, but 30 layers in place of 8. Is the gain larger, by counting?
 """
 
 # %%
@@ -453,7 +453,7 @@ tables.texts(head, measured.serving_prices(models))
 
 # %% [markdown]
 """
-Of the words that all tokens read, the small checkpoint keeps 90.0% with half of them and 79.3% with a quarter, on 200 pages; before its last stages it was 76.9 and 60.8%. Did training on the engine's numbering do that? It isn't proven: a control is missing, a model that was trained as long without it ([05](05_scale_compression.ipynb)). Most of what is still lost is lost in the numbering: with gaps the same tokens leave 100.2% (with half of them). A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
+Of the words that all tokens read, the small checkpoint keeps 90.0% with half of the detailed tokens and 79.3% with a quarter, on 200 pages; before its last stages it was 76.9 and 60.8%. Did training on the engine's numbering do that? It isn't proven: a control is missing, a model that was trained as long without it ([05](05_scale_compression.ipynb)). Most of what is still lost is lost in the numbering: with gaps the same tokens leave 100.2% (with half). A model that is to be served with compression by vLLM alone can be trained for these settings alone, with `--queries none --positions repack` ([fine-tuning](../README.md#fine-tune-merge-push-serve)); how well it reads then was not measured.
 
 ## How fast
 

@@ -160,14 +160,14 @@ def show_found(receipts: int, scans: dict, checks: dict, fold=False, **_) -> Non
     rows = check_rows(checks)
     for title, found in scans.items():
         right, wrong, _ = list(found["stages"].values())[-1]
-        print(f"{title}, as read, {reasons(found['reasons'])}")
+        print(f"{receipts} receipts, {title}, as read, {reasons(found['reasons'])}")
         print(f"  names mended: given and wrong {share_of(wrong, right + wrong)}")
         for each in found["wrong"]:
             names = (f"{name} {list(each[name])}" for name in each)
             print(f"  {', '.join(names)}")
         rows += check_rows({f"mended, {title}": found["checks"]})
     title = f"{receipts} receipts, refused by"
-    show = partial(folded, "As a table") if fold else table
+    show = partial(folded, f"Both checks on {receipts} receipts") if fold else table
     show([title, *CHECK_HEAD[1:]], rows)
 
 

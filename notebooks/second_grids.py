@@ -313,4 +313,5 @@ def beside_controls() -> tuple[list, list]:
         pages = (of_pages(f"{size}-pyramid", method) for method in (ANY, JOINT))
         gains = (gained(more, control, control)[0] for more in pages)
         rows.append([size, *map(points, gains)])
-    return ["words on pages, points", "read by `any`", "read by `joint`"], rows
+    what = "words on pages, two grids minus the control's one, points"
+    return [what, "read by `any`", "read by `joint`"], rows
