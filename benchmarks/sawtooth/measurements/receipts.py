@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from benchmarks.sawtooth.cutting import View, is_cut, tokens_on
 from benchmarks.sawtooth.measurements.reading import Reader, make_inputs
-from benchmarks.sawtooth.measurements.scoring import scoring
+from benchmarks.sawtooth.measurements.scoring import given_scores, scoring
+from benchmarks.sawtooth.measurements.selectors import scored_by, text
 from benchmarks.sawtooth.pretrained.evaluate import LONGEST, Asked, ask_about_held_out
 from benchmarks.sawtooth.pretrained.questions import PRICED, SENTENCES
 from benchmarks.sawtooth.readers.rendering import Box, word_boxes
@@ -39,6 +40,7 @@ TRAINED_SCORES = (
     ("question", 3, 0.5, "repack"),
     ("all", 1, 0.5, "repack"),
 )
+BY_HAND = ("text", 0, 0.5, "keep")  # no model is asked: all that shows a word stays first
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,13 @@ def is_line_cut(asked: Asked, reader: Reader) -> bool:
     return bool(np.any(is_cut(reader.views(PLAIN, image)[0], image.size, np.array(line_boxes(asked)))))
 
 
+def scores_by_hand(reader: Reader, asked: Sequence[Asked], views: Sequence[list[View]]) -> list[np.ndarray]:
+    """Scores of the detailed tokens of each picture that has some, the highest where text is."""
+    along = round(reader.processor.image_seq_length**0.5)
+    detailed = [(each, view[0]) for each, view in zip(asked, views, strict=True) if view[0].level == DETAILED_LEVEL]
+    return [text(each.picture.page, view, along) for each, view in detailed]
+
+
 @dataclass(frozen=True)
 class Receipts(Measurement):
     """So many `receipts` or bills and as many others, fewer `compressed`: what does it cost, or what costs so much?"""
@@ -122,7 +131,11 @@ class Receipts(Measurement):
         images = [each.picture.page.image for _, each in asked]
         views = [reader.views(method, image) for image in images]
         inputs = make_inputs(reader.processor, images, views, [each.turn.question for _, each in asked])
-        with scoring(reader.model, queries=queries, layer=layer, positions=positions):
+        given = None
+        if queries == BY_HAND[0]:
+            scores = scores_by_hand(reader, [each for _, each in asked], views)
+            given, queries = given_scores([*scores, *scores]), "all"  # for the answers, and for what stays
+        with scoring(reader.model, queries=queries, layer=layer, positions=positions), scored_by(given):
             answers = reader.generate(inputs, LONGEST[kind], keep_ratio=keep_ratio)
             kept = [self._kept(reader, each, view, keep_ratio) for (_, each), view in zip(asked, views, strict=True)]
         tokens = inputs["attention_mask"].sum(-1).tolist()
@@ -148,7 +161,7 @@ class Receipts(Measurement):
 class CompressedReceipts(Receipts):
     """
     Receipts and bills through the pyramid and, with all tokens, without its second grid; compressed by the rule that
-    the model was trained with, and by the published one.
+    the model was trained with, by the published one, and by hand.
     """
 
     receipts: int = 80
@@ -157,5 +170,5 @@ class CompressedReceipts(Receipts):
 
     def blocks(self, reader: Reader) -> Sequence[tuple]:
         full = [(method, *ALL_TOKENS) for method in (METHODS[0], PLAIN)]
-        ways = (*full, *((METHODS[0], *score) for score in TRAINED_SCORES))
+        ways = (*full, *((METHODS[0], *score) for score in (*TRAINED_SCORES, BY_HAND)))
         return [(layout, *way, kind) for layout in PRICED for way in ways for kind in SENTENCES]

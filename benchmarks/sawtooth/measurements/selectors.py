@@ -69,21 +69,22 @@ SELECTORS = {
 }
 
 
-# Of a page: scores of its detailed tokens, in the order of `view`, float32 of shape (tokens,).
+# Of a page: scores of its detailed tokens, in the order of `view`, float32 of shape (tokens,). `along`: tokens along a
+# side of a tile.
 
 
-def ink(page: Page, view: View) -> np.ndarray:
+def ink(page: Page, view: View, along: int = TOKENS_ALONG) -> np.ndarray:
     """How much the pixels of a token differ, as their standard deviation."""
     tiles = np.stack([np.asarray(tile.convert("L"), np.float32) for tile in view.cut(page.image)])
-    step = tiles.shape[1] // TOKENS_ALONG
-    cells = tiles.reshape(len(tiles), TOKENS_ALONG, step, TOKENS_ALONG, step)  # (tiles, rows, px, columns, px)
+    step = tiles.shape[1] // along
+    cells = tiles.reshape(len(tiles), along, step, along, step)  # (tiles, rows, px, columns, px)
     return cells.std(axis=(2, 4)).reshape(-1)
 
 
-def text(page: Page, view: View) -> np.ndarray:
+def text(page: Page, view: View, along: int = TOKENS_ALONG) -> np.ndarray:
     """One for tokens that show a part of a word, the others by their ink: what only who drew the page can know."""
-    on = [tokens_on(view, page.image.size, box) for _, box in word_boxes(page)]
-    return np.any(on, axis=0).astype(np.float32) + ink(page, view) / 1000
+    on = [tokens_on(view, page.image.size, box, along) for _, box in word_boxes(page)]
+    return np.any(on, axis=0).astype(np.float32) + ink(page, view, along) / 1000
 
 
 def page_scores(name: str, page: Page, view: View, keep_ratio: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.sawtooth.cutting import METHODS as CUTTINGS
 from benchmarks.sawtooth.cutting import grid_view, tokens_on
 from benchmarks.sawtooth.measurements.receipts import (
+    BY_HAND,
     METHODS,
     PLAIN,
     SCORES,
@@ -60,7 +61,7 @@ def test_tokens_on_a_box_follow_the_number_of_tokens(along):
     assert on[0, : along // 2].all() and on.sum() == along * along // 2
 
 
-RULES = [("all", 1, 1.0, "repack"), ("question", 2, 0.5, "keep"), ("none", 0, 0.25, "repack")]
+RULES = [BY_HAND, ("all", 1, 1.0, "repack"), ("question", 2, 0.5, "keep"), ("none", 0, 0.25, "repack")]
 
 
 @pytest.mark.parametrize("setting", RULES)
@@ -73,6 +74,8 @@ def test_what_stays_is_what_was_asked_for(reader, setting):
         assert " costs " in row.word and row.tokens > 100
     if setting[0] == "question":  # this reader has learned to look where the question points
         assert all(row.kept_asked > row.kept_all for row in rows)
+    if setting == BY_HAND:
+        assert all(row.kept_asked == 1 for row in rows)  # text is on fewer than half of a receipt's tokens
 
 
 @pytest.mark.parametrize("layout", PRICED)
@@ -103,7 +106,7 @@ def test_every_way_to_cut_and_to_score_is_a_block(reader):
 
 def test_blocks_of_a_model_that_was_trained_under_compression(reader):
     blocks = CompressedReceipts().blocks(reader)
-    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * len(PRICED) * (2 + len(TRAINED_SCORES))
+    assert len(blocks) == len(set(blocks)) == len(SENTENCES) * len(PRICED) * (3 + len(TRAINED_SCORES))
     by_pyramid = {(METHODS[0], each) for each in (1, 0.5, 0.25)}
     assert {(method, ratio) for _, method, _, _, ratio, _, _ in blocks} == {*by_pyramid, (PLAIN, 1)}
     assert CompressedReceipts().path("x").name == "compressed-receipts-x.csv"
