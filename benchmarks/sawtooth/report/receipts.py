@@ -231,8 +231,8 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
         "as shares of the detailed tokens, from equal scores on the patches that show the words which question or "
         f"answer name, {stage.settings['other_words']:g} times as high ones on other words, and none elsewhere. It "
         f"fell from {first:.2f} (mean of the first steps in the log) to {last:.2f} (of the last). {compressed} "
-        "pictures for each of two questions, the first of those above. `keep`: tokens that stay keep their numbers, as "
-        "in the training of this stage; `repack`: they are numbered anew, as in the stages before it and as published. "
+        "pictures for each of two questions, the first of those above. `keep`: what stays keeps its numbers, as "
+        "in training in this stage; `repack`: they are numbered anew, as in the stages before it and as published. "
         "`text` asks no model: tokens that show a part of a word stay first, then those with most ink, which only who "
         f"drew the picture can know. With half of the tokens, the question's minus the published rule's: {lead}.",
         markdown_table(*trained_rows(table), right=("layer", "keep_ratio")),
