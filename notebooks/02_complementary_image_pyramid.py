@@ -375,7 +375,7 @@ Of 590 words 160 are cut by the detailed grid, and 52 by both grids of the publi
 
 - With `all` it is 147: with few tiles hardly any grid passes it, and then there is no second grid.
 - With `joint` it is 92, more than with `any`, as its detailed grids are finer. But fewer cuts are not the goal in itself: its second grid is stretched less (second table), though its detailed one more. And the small reader, though trained with `any`, reads as many words under `joint`, as far as 590 words tell: 1.9 points more (-1.7 to 5.5).
-- *Overlap + global* cuts 88 in its one grid, but this reader, which never saw such tiles, reads 21.2 points fewer words with them than with `any` ([10](10_measure.ipynb) says more).
+- *Overlap + global* cuts 88 in its one grid, but this reader, which never saw such tiles, reads 21.2 points fewer words with them than with `any` (`benchmarks/sawtooth/RESULTS.md`).
 
 ## The published settings by name
 

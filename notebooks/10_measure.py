@@ -157,8 +157,8 @@ The report's figures also have to come out of the stored readings again. The nex
 report = RESULTS.parent / "RESULTS.md"
 on_lines = gain(both, "pyramid any", "detailed + global", at_lines=True)
 depths = [points(sharp), points(depth(both, "pyramid any"))]
-found = [str(len(rows)), *depths, points(on_lines), verdict(on_lines)]
-tables.folded("The report's row", *compared.beside_report(report, found))
+recomputed = [str(len(rows)), *depths, points(on_lines), verdict(on_lines)]
+tables.folded("The report's row", *compared.beside_report(report, recomputed))
 
 # %% [markdown]
 """
@@ -252,7 +252,7 @@ Here questions 1 and 3 meet, for instance in the 3m-long pair:
 
 - *On pages* it is 2.7 points of the **words** ahead of its control; on lines between rows 8.9 points of the **letters** of moved words (3.3 to 15.3; the list *Moved words against the control*). Another average, another size.
 - *Read with one grid* it is still 6.6 points of the letters ahead there (0.6 to 12.9), so most of the 8.9 comes from the training. On pages it is then 11.0 behind (2.7 - 13.7).
-- *The shorter trainings* don't do that: on the lines 3m shows nothing, and 6m reads 6.3 points **less** (0.2 to 13.6).
+- *The pairs with shorter training* aren't ahead on the lines: 3m shows nothing, and 6m reads 6.3 points **less** (0.2 to 13.6).
 
 Two limits. The intervals are drawn over pages, not over trainings: every model was trained once, from one seed. And as many steps are not as much time: with the second grid a step of the longest training took 1.6 times as long (`benchmarks/LOG.md`).
 
@@ -476,8 +476,8 @@ course.show(
     course_plots.plot_scores(*compared.scores_of_wrong_letters("abcdefghij", rules)),
     alt="Three scores over the number of wrong letters: a straight line, a line that "
     "falls to zero beyond five, a step at one.",
-    caption="One answer, three scores, of which two agree up to half of the letters. "
-    "Containment is gone with the first wrong letter, ANLS with the sixth.",
+    caption="Answers to abcdefghij, the last letters wrong: two of three scores agree up "
+    "to half. Containment is gone with the first wrong letter, ANLS with the sixth.",
 )
 
 # %% [markdown]
@@ -525,6 +525,7 @@ other = load(RESULTS / "sweep-6m-control.csv")
 other = other[(other["axis"] == "y") & (other["size"] == 24)]
 reversed_gain = gain(other, "pyramid any", "detailed + global", at_lines=True)
 row = compared.report_row(report, "6m", "plain tiling, as long", "between rows", "24")
+# Column 8 of this line of the report is the gain on lines, 9 the verdict
 print(points(reversed_gain), "in the report:", row[8], row[9])
 assert row[8] == points(reversed_gain) and row[9] == verdict(reversed_gain) == "reversed"
 ```
