@@ -279,9 +279,7 @@ from benchmarks.sawtooth.measurements.reading import Reader
 
 reader = Reader(model, processor)
 two, view, both = inside.two_questions(reader, 0)
-for queries in ("question", "none"):
-    scores = (detailed_scores(model, x, queries=queries) for x in both.values())
-    print(f"{queries:8} two questions, the same scores: {np.array_equal(*scores)}")
+print(inside.scored_twice(model, both))
 after_training = course.result("scoring-6m-drawn")
 course.table(*measured.rows_of_none(before, after_training))
 tables.folded("SmolLM2 (pretrained), text for an image", *inside.asked_facts())
@@ -315,9 +313,8 @@ course.show(
     "The solid lines are higher, most of all at 0.25 and for the published rule.",
     caption="200 pages, 95% intervals; 100% is what that model reads with all tokens. "
     "Each solid line (after) is above its dashed one (before), most of all yellow, and "
-    "higher left than right. Left, solid pink lies on the wider blue. Points are at "
-    "0.25, 0.5 and 1, moved a little apart; where a solid one is missing at 0.25, it "
-    "was not measured.",
+    "higher left than right. Left, solid pink lies on the wider blue. Points, at 0.25, "
+    "0.5 and 1, are moved a little apart; a missing one was not measured.",
 )
 shares = measured.training_rows(before, with_gaps, after_training)
 tables.folded("The same as numbers, by state", *shares)

@@ -49,8 +49,8 @@ def of_sawtooth(readings, best: tuple) -> tuple:
             "CIP helps a model that is trained with it.",
             "Within a model, yes: it reads more words with the second grid than without. Beside a control, trained "
             f"for as many steps with one grid, hardly: {everywhere} on pages at best (`joint`, trained longest, one "
-            "seed), with `any` no more, or fewer. With three seeds no use of it is shown on cut words (*The last word* "
-            "above, with the 9.4 points of the measure fixed before). One reader does use it, SmolLM2, on short "
+            "seed), with `any` no more, or fewer. With three seeds no use of it is shown on cut words (*The last "
+            "word* above, with the 9.4 points of the measure fixed before). One reader does use it, SmolLM2, on short "
             "receipts; on longer bills no use is shown (one seed, [10](10_measure.ipynb#Conclusion)).",
         ),
         (

@@ -103,6 +103,16 @@ def row_of(label: str, asked_for, other, pages) -> list:
     return [label, *shares, difference, len(other)]
 
 
+def scored_twice(model, prompts: dict) -> str:
+    """Whether two questions about one page give its detailed tokens the same scores, with a question and without."""
+    lines = []
+    for queries in ("question", "none"):
+        scores = [detailed_scores(model, x, queries=queries) for x in prompts.values()]
+        same = np.array_equal(*scores)
+        lines.append(f"{queries:8} two questions, the same scores: {same}")
+    return "\n".join(lines)
+
+
 def kept_and_ink(model, inputs, share: float, ink, rules: dict) -> dict:
     """The detailed tokens that stay by each rule, by its name and how many with ink are among them."""
     kept = {
