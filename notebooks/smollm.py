@@ -15,6 +15,7 @@ RULES = {  # what the visible table shows of each state
     },
     "trained for it": {
         "published rule": PUBLISHED,
+        "published scores, kept": (*PUBLISHED[:3], "keep"),
         "question, layer 3, renumbered": (*OWN[:3], "repack"),
         "question, layer 3, kept": OWN,
     },

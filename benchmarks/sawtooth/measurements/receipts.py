@@ -33,12 +33,13 @@ SCORES = (  # whose attention, in which layer; "none" is the norm of the feature
 RATIOS = (0.5,)
 ALL_TOKENS = ("all", 1, 1.0, "repack")
 # Whose attention, layer, share and positions for a model that was trained under compression: its own, the same with
-# tokens numbered anew, as it was trained before, and the published rule
+# tokens numbered anew, as it was trained before, the published rule, and that with numbers kept
 TRAINED_SCORES = (
     ("question", 3, 0.5, "keep"),
     ("question", 3, 0.25, "keep"),
     ("question", 3, 0.5, "repack"),
     ("all", 1, 0.5, "repack"),
+    ("all", 1, 0.5, "keep"),
 )
 BY_HAND = ("text", 0, 0.5, "keep")  # no model is asked: all that shows a word stays first
 

@@ -161,14 +161,17 @@ def compressed_accuracies(table: pd.DataFrame, layout: str, keep_ratio: float, p
     ]
 
 
-def over_published(table: pd.DataFrame, positions: str) -> str:
-    """What half of the tokens answer more if the question chooses them, `positions` as said, than as published."""
+def over_published(table: pd.DataFrame, positions: str, published: str = "repack") -> str:
+    """
+    What half of the tokens answer more if the question chooses them than if the published scores do, whose tokens are
+    renumbered, as published, or keep their numbers; `positions` are those of the question's tokens.
+    """
     gains = []
     for layout in PRICED:
         found = with_pages(table[(table["layout"] == layout) & (table["keep_ratio"] == 0.5)])
         by_rule = found.groupby(["queries", "positions"])
-        question, published = by_rule.get_group(("question", positions)), by_rule.get_group(("all", "repack"))
-        gains.append(f"{exact_gain(question, published, SAME)} points on a {layout}")
+        question, every = by_rule.get_group(("question", positions)), by_rule.get_group(("all", published))
+        gains.append(f"{exact_gain(question, every, SAME)} points on a {layout}")
     return " and ".join(gains)
 
 
@@ -223,7 +226,7 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
     """What the last stage changed, by the readings of `CompressedReceipts` and the `times` of `FirstToken`."""
     first, *_, last = [entry["looking"] for entry in stage.log if "looking" in entry]
     all_tokens, compressed = numbers(table)
-    lead = over_published(table, stage.settings["positions"])
+    positions = stage.settings["positions"]
     return blocks(
         "### Compressed, after training under it",
         f"After `{stage.name}`, read in float32. In that stage the scores of the question in layer "
@@ -232,9 +235,11 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
         f"answer name, {stage.settings['other_words']:g} times as high ones on other words, and none elsewhere. It "
         f"fell from {first:.2f} (mean of the first steps in the log) to {last:.2f} (of the last). {compressed} "
         "pictures for each of two questions, the first of those above. `keep`: what stays keeps its numbers, as "
-        "in training in this stage; `repack`: they are numbered anew, as in the stages before it and as published. "
+        "in training in this stage; `repack`: it is numbered anew, as in the stages before and as published. "
         "`text` asks no model: tokens that show a part of a word stay first, then those with most ink, which only who "
-        f"drew the picture can know. With half of the tokens, the question's minus the published rule's: {lead}.",
+        f"drew the picture can know. With half of the tokens, the question's minus the published rule's: "
+        f"{over_published(table, positions)}; minus the same scores' with numbers kept: "
+        f"{over_published(table, positions, 'keep')}.",
         markdown_table(*trained_rows(table), right=("layer", "keep_ratio")),
         "Answers whose number (of a cost) or name (of an item) is wrong and stands in another line of the picture: "
         f"{wrong_lines(table)}.",
