@@ -584,7 +584,7 @@ A number means something together with four answers:
 
 What a second grid *shows* is another matter: for a recognizer that is told where the words are, it mends most of the cut words, and overlapping tiles do so about as well, with fewer tiles.
 
-And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), and after three further stages of training 8.8 more (1.9 to 15.0). On bills of four to eight lines it first answered 7.5 fewer (1.9 to 13.8), which isn't shown any more after them (0.6 fewer, -4.4 to 5.0). One seed, and no control with as many tiles, or without a second grid from the start (`benchmarks/sawtooth/PRETRAINED.md`).
+And one reader here does use it: SmolLM2, a pretrained language model behind the small tower. That is comparison 1, the same weights with it and without; in training it had the second grid always in two stages, and in half of the pictures since. On receipts of two to four lines it answers 13.1 points more with it (5.6 to 20.6, 160 questions read to confirm a first result), and after three further stages of training 8.8 more (1.9 to 15.0). On bills of four to eight lines it first answered 7.5 fewer (1.9 to 13.8), which isn't shown any more after them (0.6 fewer, -4.4 to 5.0). One seed, and no control with as many tiles, or without a second grid from the start (`benchmarks/sawtooth/PRETRAINED.md`).
 
 Read next: [11 Speed, memory, serving](11_speed_memory_serving.ipynb) measures time and memory; `benchmarks/LOG.md` keeps what didn't work.
 

@@ -20,6 +20,7 @@ from benchmarks.tables import blocks, markdown_table
 
 
 READER = "smollm"  # of the readings
+BEFORE = f"{READER}-early"  # of those one stage before the last
 # Names of the logs, in the order of training, and what each showed
 STAGES = {
     "larger": "half of the pictures fill four to six tiles: pages of up to twelve words, bills of four to eight names "
@@ -161,17 +162,13 @@ def compressed_accuracies(table: pd.DataFrame, layout: str, keep_ratio: float, p
     ]
 
 
-def over_published(table: pd.DataFrame, positions: str, published: str = "repack") -> str:
-    """
-    What half of the tokens answer more if the question chooses them than if the published scores do, whose tokens are
-    renumbered, as published, or keep their numbers; `positions` are those of the question's tokens.
-    """
+def gains_of_halves(table: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> str:
+    """What half of the tokens answer more by one rule than by another, each of queries and positions."""
     gains = []
     for layout in PRICED:
         found = with_pages(table[(table["layout"] == layout) & (table["keep_ratio"] == 0.5)])
         by_rule = found.groupby(["queries", "positions"])
-        question, every = by_rule.get_group(("question", positions)), by_rule.get_group(("all", published))
-        gains.append(f"{exact_gain(question, every, SAME)} points on a {layout}")
+        gains.append(f"{exact_gain(by_rule.get_group(one), by_rule.get_group(other), SAME)} points on a {layout}")
     return " and ".join(gains)
 
 
@@ -222,11 +219,14 @@ def first_token_table(times: pd.DataFrame) -> list[str]:
     return markdown_table(head, rows, right=("layer", "keep_ratio", "seconds"))
 
 
-def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> list[str]:
-    """What the last stage changed, by the readings of `CompressedReceipts` and the `times` of `FirstToken`."""
+def compressed_section(stage: Try, table: pd.DataFrame, before: pd.DataFrame, times: pd.DataFrame) -> list[str]:
+    """
+    What the last stage changed, by the readings of `CompressedReceipts`, those `before` it and the `times` of
+    `FirstToken`.
+    """
     first, *_, last = [entry["looking"] for entry in stage.log if "looking" in entry]
     all_tokens, compressed = numbers(table)
-    positions = stage.settings["positions"]
+    own, published = ("question", stage.settings["positions"]), ("all", "repack")
     return blocks(
         "### Compressed, after training under it",
         f"After `{stage.name}`, read in float32. In that stage the scores of the question in layer "
@@ -237,14 +237,21 @@ def compressed_section(stage: Try, table: pd.DataFrame, times: pd.DataFrame) -> 
         "pictures for each of two questions, the first of those above. `keep`: what stays keeps its numbers, as "
         "in training in this stage; `repack`: it is numbered anew, as in the stages before and as published. "
         "`text` asks no model: tokens that show a part of a word stay first, then those with most ink, which only who "
-        f"drew the picture can know. With half of the tokens, the question's minus the published rule's: "
-        f"{over_published(table, positions)}; minus the same scores' with numbers kept: "
-        f"{over_published(table, positions, 'keep')}.",
+        "drew the picture can know. With half of the tokens, the question's minus the published rule's: "
+        f"{gains_of_halves(table, own, published)}; minus the published scores' with numbers kept: "
+        f"{gains_of_halves(table, own, ('all', 'keep'))}; kept numbers minus new ones, by the question: "
+        f"{gains_of_halves(table, ('question', 'keep'), ('question', 'repack'))}; by the published scores: "
+        f"{gains_of_halves(table, ('all', 'keep'), published)}; chosen by hand minus by the question: "
+        f"{gains_of_halves(table, ('text', 'keep'), own)}.",
         markdown_table(*trained_rows(table), right=("layer", "keep_ratio")),
         "Answers whose number (of a cost) or name (of an item) is wrong and stands in another line of the picture: "
         f"{wrong_lines(table)}.",
-        f"With all tokens, {all_tokens} pictures for each question, `{PLAIN}` minus `{METHODS[0]}` is "
-        f"{plain_gains(table)}.",
+        "One stage before, after `early`, whose training renumbered and never kept numbers, of the same questions:",
+        markdown_table(*trained_rows(before), right=("layer", "keep_ratio")),
+        f"Of another line: {wrong_lines(before)}. Kept numbers minus new ones, by the question: "
+        f"{gains_of_halves(before, ('question', 'keep'), ('question', 'repack'))}.",
+        f"After `{stage.name}` with all tokens, {all_tokens} pictures for each question, `{PLAIN}` minus "
+        f"`{METHODS[0]}` is {plain_gains(table)}.",
         f"The time to the first token, tower and scores among it: {times['receipt'].nunique()} questions about each "
         "layout, all rules in turns, each question three times and their median, in seconds of the process on one "
         "core; the median of the questions, and the share of what all tokens take, of the sums, with its interval by "
@@ -305,6 +312,7 @@ def write_reader(results: Path, folder: Path) -> str:
     stages = load_stages(results)
     draw_stages(stages, folder / FIGURE)
     lines = receipts_report(stages, load(results / Receipts().path(READER).name))
-    readings = (load(results / each.path(READER).name) for each in (CompressedReceipts(), FirstToken()))
-    lines += compressed_section(stages[-1], *readings)
+    compressed = CompressedReceipts()
+    readings = (compressed.path(READER), compressed.path(BEFORE), FirstToken().path(READER))
+    lines += compressed_section(stages[-1], *(load(results / each.name) for each in readings))
     return "\n".join(["", *lines])

@@ -227,13 +227,20 @@ def test_section_of_the_last_stage(stages, table, times):
     bills = [(0.25, "question", 6), (0.5, "question", 5), (0.5, "all", 3)]
     bills = [row for ratio, queries, right in bills for row in rows(METHODS[0], queries, 8, ratio, right, "bill")]
     both = pd.concat([table, pd.DataFrame(bills)])
-    kept = both[(both["queries"] == "all") & (both["keep_ratio"] == 0.5)].assign(positions="keep", exact=False)
-    lines = compressed_section(stages[-1], pd.concat([both, kept]), times)
+    half = both[both["keep_ratio"] == 0.5]
+    others = [
+        half[half["queries"] == "all"].assign(positions="keep", exact=False),
+        half[half["queries"] == "question"].assign(positions="repack", exact=False),
+        half[half["queries"] == "question"].assign(queries="text", exact=True),
+    ]
+    every = pd.concat([both, *others])
+    lines = compressed_section(stages[-1], every, every[every["keep_ratio"] >= 0.5], times)
     text = " ".join(lines)
     assert "After `kept`" in text and "in layer 4 had a loss" in text and "0.25 times as high" in text
     assert "`pyramid any` is -10.0 [" in text
     assert "from 1.49 (mean of the first steps in the log) to 0.75" in text and "10 pictures for each" in text
     assert "published rule's: 20.0 [" in text and "] points on a receipt and 10.0 [" in text
+    assert "by the question: 20.0 [" in text and "by hand minus by the question: 80.0 [" in text
     assert "with numbers kept: 20.0 [" in text and "] points on a receipt and 25.0 [" in text
     assert any(line.startswith("| receipt | question | 2 | 0.5 | keep | 20.0 [") for line in lines)
     assert any(line.startswith("| bill | all tokens | – | 1 | – | 35.0 [") for line in lines)
