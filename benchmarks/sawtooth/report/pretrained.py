@@ -146,8 +146,8 @@ def pretrained_report(tries: list[Try]) -> str:
         "# A pretrained language model that reads",
         "Written by `make bench-sawtooth` from the logs `results/pretrained-*.jsonl` of `make train-smollm` and "
         "`make train-smollm-longer`, and the readings `results/receipts-smollm.csv`, "
-        "`results/compressed-receipts-smollm.csv` and `results/first-token-smollm.csv`; change the scripts, not this "
-        "file.",
+        "`results/compressed-receipts-smollm.csv`, the same of `smollm-early`, and `results/first-token-smollm.csv`; "
+        "change the scripts, not this file.",
         "SmolLM2-135M-Instruct stands behind the frozen vision tower of the small checkpoint, 64 tokens a tile. A "
         "projector and matrices of low rank beside its weights (LoRA) learn to read words, lines and receipts of one "
         "or two tiles; its own chat answers are trained on again, so that it doesn't forget. The words of the test "
