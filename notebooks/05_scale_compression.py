@@ -284,9 +284,10 @@ after_training = course.result("scoring-6m-drawn")
 course.table(*measured.rows_of_none(before, after_training))
 tables.folded("SmolLM2 (pretrained), text for an image", *inside.asked_facts())
 tables.folded("The same, renumbered minus kept", *inside.renumbered_facts())
-tables.folded("SmolLM2 with images of receipts", *smollm.by_rule())
-tables.folded("The same after training, bills, too", *smollm.trained())
-course.table(*smollm.halves())
+untrained, trained = smollm.by_rule(), smollm.trained()
+tables.folded("SmolLM2 with images of receipts", *untrained)
+tables.folded("The same after training, bills, too", *trained)
+course.table(*smollm.halves(untrained, trained))
 
 # %% [markdown]
 """

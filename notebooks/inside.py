@@ -115,14 +115,11 @@ def scored_twice(model, prompts: dict) -> str:
 
 def kept_and_ink(model, inputs, share: float, ink, rules: dict) -> dict:
     """The detailed tokens that stay by each rule, by its name and how many with ink are among them."""
-    kept = {
-        name: kept_detailed_tokens(model, inputs, share, **rule)
-        for name, rule in rules.items()
-    }
-    return {
-        f"{name}: {each.ravel()[ink].sum()} with ink": each
-        for name, each in kept.items()
-    }
+    maps = {}
+    for name, rule in rules.items():
+        kept = kept_detailed_tokens(model, inputs, share, **rule)
+        maps[f"{name}: {kept.ravel()[ink].sum()} with ink"] = kept
+    return maps
 
 
 def ink_rows(model, inputs, ink, rules: dict) -> tuple[list, list]:

@@ -36,12 +36,12 @@ def trained() -> tuple[list, list]:
     return trained_rows(result("compressed-receipts-smollm"))
 
 
-def halves() -> tuple[list, list]:
-    """Head and rows: what half of the detailed tokens keep and cost, before and after training for it."""
-    head, rows = by_rule()
+def halves(before: tuple[list, list], after: tuple[list, list]) -> tuple[list, list]:
+    """Head and rows: what half of the detailed tokens keep and cost, of what `by_rule` and `trained` gave."""
+    head, rows = before
     tables = {
         "never trained for it": DataFrame(rows, columns=head).assign(layout="receipt"),
-        "trained for it": DataFrame(trained()[1], columns=trained()[0]),
+        "trained for it": DataFrame(after[1], columns=after[0]),
     }
     found = []
     for state, rules in RULES.items():

@@ -92,9 +92,14 @@ def is_line_cut(asked: Asked, reader: Reader) -> bool:
     return bool(np.any(is_cut(reader.views(PLAIN, image)[0], image.size, np.array(line_boxes(asked)))))
 
 
+def tokens_along(reader: Reader) -> int:
+    """Tokens along a side of a tile."""
+    return round(reader.processor.image_seq_length**0.5)
+
+
 def scores_by_hand(reader: Reader, asked: Sequence[Asked], views: Sequence[list[View]]) -> list[np.ndarray]:
     """Scores of the detailed tokens of each picture that has some, the highest where text is."""
-    along = round(reader.processor.image_seq_length**0.5)
+    along = tokens_along(reader)
     detailed = [(each, view[0]) for each, view in zip(asked, views, strict=True) if view[0].level == DETAILED_LEVEL]
     return [text(each.picture.page, view, along) for each, view in detailed]
 
@@ -151,8 +156,7 @@ class Receipts(Measurement):
         if keep_ratio == 1 or views[0].level != DETAILED_LEVEL:
             return 1.0, 1.0
         image, question = asked.picture.page.image, asked.turn.question
-        along = round(reader.processor.image_seq_length**0.5)
-        on = tokens_on(views[0], image.size, answer_box(asked), along)
+        on = tokens_on(views[0], image.size, answer_box(asked), tokens_along(reader))
         inputs = make_inputs(reader.processor, [image], [views], question)
         kept = kept_detailed_tokens(reader.model, inputs, keep_ratio).ravel()
         return round(float(np.mean(kept[on])), 4), round(float(np.mean(kept)), 4)
