@@ -255,7 +255,9 @@ course.show(
     "white corners that hold no text, with the two others. Gray tokens leave. In all "
     "three *after* chooses; below are words of both.",
 )
-course.table(*inside.ink_rows(model, inputs, ink, rules | inside.BETWEEN))
+head, rows = inside.ink_rows(model, inputs, ink, rules | inside.BETWEEN)
+course.table(head, rows)
+assert rows[1][3] > rows[0][3]
 course.table(*inside.corner_rows(model, processor, page))
 asked, shares = (model, processor, page, "Read the text."), (0.5, 0.1, 0.25, 0.75, 1.0)
 course.explore(lambda share: plot_compression(*asked, share), share=shares)
@@ -269,9 +271,7 @@ Why do the image tokens mark blank corners in layer 1 (figure 2)? On this page t
 - *The upper left corner* is marked for the words of its own tile: with them erased it falls from 1.51 to 0.30% a token, with those of the other tiles erased only to 1.38. These tokens are blank, but the tower told them what else is in the tile ([04](04_model.ipynb#The-projector)).
 - *The lower right corner* is marked for its place: without any words it still has 1.01% (1.13 before).
 
-Why layer 1 marks such tokens and layer 2 doesn't was not looked into. (`plot_compression` draws scores and what stays for your own model, image and question; with ipywidgets there is a slider for `keep_ratio` above.)
-
-Ink that stays is a picture of a rule, not of what is read. So here are the words, before and after the training that comes next:
+Why layer 1 marks such tokens and layer 2 doesn't was not looked into. (`plot_compression` draws scores and what stays for your own model, image and question; with ipywidgets there is a slider for `keep_ratio` above.) Ink that stays is a picture of a rule, not of what is read. So here are the words, before and after the training that comes next:
 """
 
 # %%

@@ -104,11 +104,18 @@ def row_of(label: str, asked_for, other, pages) -> list:
 
 
 def scored_twice(model, prompts: dict) -> str:
-    """Whether two questions about one page give its detailed tokens the same scores, with a question and without."""
+    """
+    Whether two questions about one page give its detailed tokens the same scores, with a question and without.
+
+    Raises:
+        ValueError: A question's scores don't depend on it, or those without a question do.
+    """
     lines = []
     for queries in ("question", "none"):
         scores = [detailed_scores(model, x, queries=queries) for x in prompts.values()]
         same = np.array_equal(*scores)
+        if same != (queries == "none"):
+            raise ValueError(f"The scores by {queries!r} are the same: {same}.")
         lines.append(f"{queries:8} two questions, the same scores: {same}")
     return "\n".join(lines)
 
